@@ -1,0 +1,129 @@
+/**
+ * A CLIP model on an engine: images and texts in, features out.
+ */
+import type { Engine, HostTensor } from "../engine/ops.ts";
+import type { ClipConfig } from "./config.ts";
+import { type FrozenImageTower, freezeImageTower, imageTower } from "./image_tower.ts";
+import { type ClassPrompt, layOut, type LayoutOptions, type PromptLayout } from "./prompt_layout.ts";
+import { type FrozenTextTower, freezeTextTower, textTower } from "./text_tower.ts";
+import type { Tokenizer } from "./tokenizer.ts";
+import type { ClipWeights } from "./weights/load.ts";
+import { UserError } from "../errors.ts";
+
+/** Token rows that one run of the text tower holds at the most; bounds memory for any number of classes. */
+export const ROWS_PER_RUN = 1024;
+
+/** Rows of a pack: long enough to share the prefix among many classes, short enough that attention stays small. */
+export const ROWS_PER_PACK = 160;
+
+/** CLIP, ready to run. */
+export interface ClipModel {
+  readonly config: ClipConfig;
+  /** Of the weights' file. */
+  readonly sha256: string;
+  /** The factor of the cosines: exp of the stored parameter, about 100. */
+  readonly logitScale: number;
+  readonly tokenizer: Tokenizer;
+  readonly engine: Engine;
+  /** The text tower, for programs that hold prompts. */
+  text(): Promise<FrozenTextTower>;
+  /** Image features [B, E], not normalised, from normalised patches [B, grid², 3·patch²]. */
+  encodeImages(patches_BNK: HostTensor): Promise<HostTensor>;
+  /** Text features [n, E], not normalised. */
+  encodeTexts(texts: readonly string[]): Promise<HostTensor>;
+  /** The token's embedding, [D]; a view, not a copy. */
+  tokenEmbedding(id: number): Float32Array;
+  /** Packs prompts for this model's text tower. */
+  layOut(prompts: readonly ClassPrompt[], options: Pick<LayoutOptions, "contextTokens" | "classSpecific">): PromptLayout;
+  dispose(): Promise<void>;
+}
+
+/**
+ * Puts weights on an engine. Each tower is frozen when it is first used, so that a run on cached features never
+ * holds the image tower.
+ */
+export function loadModel(weights: ClipWeights, options: { engine: Engine; tokenizer: Tokenizer }): ClipModel {
+  const { engine, tokenizer } = options;
+  const { config } = weights;
+  const tensor = (name: string) => weights.tensor(name);
+  const table = tensor("token_embedding.weight").data;
+  const positions = tensor("positional_embedding").data;
+  const D = config.text.width;
+  const tokenEmbedding = (id: number) => table.subarray(id * D, (id + 1) * D);
+
+  let frozenText: Promise<FrozenTextTower> | undefined;
+  const text = () =>
+    frozenText ??= freezeTextTower(engine, tensor, {
+      config,
+      startEmbedding: tokenEmbedding(tokenizer.startToken),
+    });
+  let frozenImage: FrozenImageTower | undefined;
+  const images = engine.program("image_tower", (ops, [patches]) => {
+    frozenImage ??= freezeImageTower(engine, tensor, { config });
+    return [imageTower(ops, frozenImage, patches).features];
+  });
+  let textTowerNow: FrozenTextTower | undefined;
+  const texts = engine.program(
+    "text_tower",
+    (ops, [fixed, mask, pick]) => [textTower(ops, textTowerNow!, { fixed, mask, pick }).features],
+  );
+  const packed: ClipModel["layOut"] = (prompts, shape) =>
+    layOut(prompts, { ...shape, width: D, embedding: tokenEmbedding, positions, rowsPerPack: ROWS_PER_PACK });
+
+  return {
+    config,
+    sha256: weights.sha256,
+    logitScale: Math.fround(Math.exp(tensor("logit_scale").data[0])),
+    tokenizer,
+    engine,
+    text,
+    async encodeImages(patches_BNK) {
+      return (await images.run([patches_BNK]))[0];
+    },
+    async encodeTexts(list) {
+      textTowerNow = await text();
+      const prompts = list.map((line): ClassPrompt => {
+        const ids = tokenizer.encode(line);
+        if (ids.length + 2 > config.text.context) {
+          throw new UserError(
+            `The text "${line}" has ${ids.length + 2} tokens, more than the ${config.text.context} that this model reads: shorten it.`,
+          );
+        }
+        return { tokens: [...ids, tokenizer.endToken].map((id) => ({ id })), shared: 0 };
+      });
+      const layout = packed(prompts, { contextTokens: 0, classSpecific: false });
+      return await encodePacks(layout, (inputs) => texts.run(inputs), config.embedding);
+    },
+    tokenEmbedding,
+    layOut: packed,
+    async dispose() {
+      await images.dispose();
+      await texts.dispose();
+    },
+  };
+}
+
+/** Runs packs without learned tokens a few at a time, and puts the features of all classes in order, [C, E]. */
+async function encodePacks(
+  layout: PromptLayout,
+  run: (inputs: HostTensor[]) => Promise<HostTensor[]>,
+  E: number,
+): Promise<HostTensor> {
+  const [P, Q, L] = layout.pick.shape;
+  const features = new Float32Array(P * Q * E);
+  const step = Math.max(1, Math.floor(ROWS_PER_RUN / L));
+  for (let p = 0; p < P; p += step) {
+    const [out] = await run([layout.fixed, layout.mask, layout.pick].map((t) => packRange(t, p, Math.min(P, p + step))));
+    features.set(out.data, p * Q * E);
+  }
+  return { shape: [layout.classes, E], data: features.slice(0, layout.classes * E) };
+}
+
+/** Packs `from` … `to − 1` of a tensor whose first axis counts packs; a view. */
+export function packRange(tensor: HostTensor, from: number, to: number): HostTensor {
+  const stride = tensor.data.length / tensor.shape[0];
+  return {
+    shape: [to - from, ...tensor.shape.slice(1)],
+    data: tensor.data.subarray(from * stride, to * stride),
+  };
+}

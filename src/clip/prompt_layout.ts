@@ -1,0 +1,158 @@
+/**
+ * How prompts lie in memory so that nothing is computed twice.
+ *
+ * Causal attention and pooling at the end token make three savings exact: nothing behind the end token is needed; the
+ * start token sees only itself, so its keys and values are constants; and context tokens in front of the class name are
+ * the same for every class. A *pack* is therefore one sequence that holds the shared rows once and the own rows of
+ * several classes behind them, under a mask that lets each row see the shared rows and its own class alone.
+ */
+import { UserError } from "../errors.ts";
+import type { HostTensor } from "../engine/ops.ts";
+
+/** Where the class name stands among the context tokens. */
+export type ClassTokenPosition = "end" | "middle" | "front";
+
+/** A row of a prompt: a learned context token, or a token of the frozen vocabulary. */
+export type PromptToken = { learned: number } | { id: number };
+
+/** The prompt of one class, start token left out, end token last. */
+export interface ClassPrompt {
+  tokens: PromptToken[];
+  /** How many tokens at the front are the same, at the same place, in every class's prompt. */
+  shared: number;
+}
+
+/** Masks and matrices of all packs. `P` packs, `L` rows a pack, `M` learned tokens a pack sees, `Q` classes a pack, `D` width. */
+export interface PromptLayout {
+  /** How many classes the packs hold, in order: pack `p` has classes `p·Q` … `p·Q + Q − 1`. */
+  classes: number;
+  /** 0/1, [P, L, M]: which learned token stands in which row. Absent when nothing is learned. */
+  place?: HostTensor;
+  /** Position embeddings, and token embeddings of the frozen tokens, [P, L, D]. */
+  fixed: HostTensor;
+  /** 0 or a large negative number, [P, 1, L, 1 + L]; column 0 is the start token. */
+  mask: HostTensor;
+  /** 0/1, [P, Q, L]: the row of each class's end token. Rows of absent classes pick the first class again. */
+  pick: HostTensor;
+  /** Token rows that carry work, padding left out. */
+  tokenRows: number;
+}
+
+/** Scores of forbidden keys: their exponential is exactly 0 in float32, and no engine turns it into a NaN as −∞ can. */
+export const FORBIDDEN = -1e9;
+
+/**
+ * The prompt of a class with `contextTokens` learned tokens, as published (CoOp trainers/coop.py:60-182).
+ * `rest` are the tokens behind the learned ones in the place-holder text (name, full stop, end token), of which
+ * the first `nameLength` are the name.
+ */
+export function classPrompt(
+  rest: readonly number[],
+  options: {
+    contextTokens: number;
+    nameLength: number;
+    position: ClassTokenPosition;
+    classSpecific: boolean;
+    /** Longest prompt with its start token (77 for every published CLIP). */
+    longest: number;
+    className: string;
+  },
+): ClassPrompt {
+  const { contextTokens, nameLength, position, classSpecific, longest, className } = options;
+  if (1 + contextTokens + rest.length > longest) {
+    throw new UserError(
+      `The prompt of class "${className}" has ${1 + contextTokens + rest.length} tokens, more than the ${longest} ` +
+        `that this model reads: use fewer context tokens than ${contextTokens} or a shorter class name.`,
+    );
+  }
+  const learned = (from: number, to: number): PromptToken[] =>
+    Array.from({ length: to - from }, (_, i) => ({ learned: from + i }));
+  const name = rest.slice(0, nameLength).map((id) => ({ id }));
+  const tail = rest.slice(nameLength).map((id) => ({ id }));
+  const half = Math.floor(contextTokens / 2);
+  const before = position === "end" ? contextTokens : position === "middle" ? half : 0;
+  return {
+    tokens: [...learned(0, before), ...name, ...learned(before, contextTokens), ...tail],
+    shared: classSpecific ? 0 : before,
+  };
+}
+
+/** What {@linkcode layOut} needs to know. */
+export interface LayoutOptions {
+  /** Learned tokens of one context. */
+  contextTokens: number;
+  /** Each class has learned tokens of its own. */
+  classSpecific: boolean;
+  /** Width of the text tower. */
+  width: number;
+  /** The token's embedding, [D]. */
+  embedding: (id: number) => Float32Array;
+  /** Position embeddings, [77, D]. */
+  positions: Float32Array;
+  /** Packs grow to about this many rows. */
+  rowsPerPack: number;
+}
+
+/** Packs the prompts of all classes. */
+export function layOut(prompts: readonly ClassPrompt[], options: LayoutOptions): PromptLayout {
+  const { contextTokens, classSpecific, width: D, embedding, positions, rowsPerPack } = options;
+  const shared = prompts[0].shared;
+  const ownRows = prompts.map((prompt) => prompt.tokens.length - shared);
+  const total = ownRows.reduce((sum, rows) => sum + rows, 0);
+  const packsWanted = Math.max(1, Math.ceil(total / Math.max(1, rowsPerPack - shared)));
+  const Q = Math.ceil(prompts.length / packsWanted);
+  const P = Math.ceil(prompts.length / Q);
+  let L = 0;
+  for (let p = 0; p < P; p++) {
+    L = Math.max(L, shared + ownRows.slice(p * Q, p * Q + Q).reduce((sum, rows) => sum + rows, 0));
+  }
+  const M = classSpecific ? Q * contextTokens : contextTokens;
+  const place = new Float32Array(P * L * M);
+  const fixed = new Float32Array(P * L * D);
+  const mask = new Float32Array(P * L * (1 + L)).fill(FORBIDDEN);
+  const pick = new Float32Array(P * Q * L);
+
+  for (let p = 0; p < P; p++) {
+    const see = (row: number, key: number) => mask[(p * L + row) * (1 + L) + key] = 0;
+    const put = (row: number, token: PromptToken, at: { position: number; slot: number }) => {
+      const out = fixed.subarray((p * L + row) * D, (p * L + row + 1) * D);
+      out.set(positions.subarray(at.position * D, (at.position + 1) * D));
+      if ("learned" in token) {
+        place[(p * L + row) * M + (classSpecific ? at.slot * contextTokens : 0) + token.learned] = 1;
+      } else {
+        const vector = embedding(token.id);
+        for (let i = 0; i < D; i++) out[i] += vector[i];
+      }
+    };
+    // Rows of padding see the start token, so that their softmax is a number.
+    for (let row = 0; row < L; row++) see(row, 0);
+    for (let row = 0; row < shared; row++) {
+      put(row, prompts[0].tokens[row], { position: 1 + row, slot: 0 });
+      for (let key = 0; key <= row; key++) see(row, 1 + key);
+    }
+    let from = shared;
+    for (let slot = 0; slot < Q; slot++) {
+      const prompt = prompts[p * Q + slot];
+      if (prompt === undefined) {
+        pick[(p * Q + slot) * L + pick.subarray(p * Q * L, (p * Q + 1) * L).indexOf(1)] = 1;
+        continue;
+      }
+      const own = prompt.tokens.length - shared;
+      for (let i = 0; i < own; i++) {
+        put(from + i, prompt.tokens[shared + i], { position: 1 + shared + i, slot });
+        for (let key = 0; key < shared; key++) see(from + i, 1 + key);
+        for (let key = 0; key <= i; key++) see(from + i, 1 + from + key);
+      }
+      pick[(p * Q + slot) * L + from + own - 1] = 1;
+      from += own;
+    }
+  }
+  return {
+    classes: prompts.length,
+    place: M === 0 ? undefined : { shape: [P, L, M], data: place },
+    fixed: { shape: [P, L, D], data: fixed },
+    mask: { shape: [P, 1, L, 1 + L], data: mask },
+    pick: { shape: [P, Q, L], data: pick },
+    tokenRows: P * shared + total,
+  };
+}

@@ -1,0 +1,129 @@
+/**
+ * CLIP's text tower (openai/CLIP clip/model.py:343-356) on packed prompts, forward and pull-back.
+ *
+ * Shapes: `N` packs, `L` rows a pack, `M` learned tokens, `Q` prompts a pack, `D` width, `E` embedding, `H` heads.
+ */
+import type { Engine, Frozen, HostTensor, Ops } from "../engine/ops.ts";
+import { standardizePullback } from "../engine/tape.ts";
+import { block, foldLayerNorm, freezeBlock, type FrozenBlock, type FrozenLinear, LAYER_NORM_EPSILON } from "./block.ts";
+import type { ClipConfig } from "./config.ts";
+
+/** The frozen text tower. */
+export interface FrozenTextTower {
+  blocks: FrozenBlock[];
+  /** ln_final and the projection in one: [E, D], [E]. */
+  projection: FrozenLinear;
+  /** Keys and values of the start token in each block, [1, H, 1, 64]. */
+  start: { keys: Frozen; values: Frozen }[];
+}
+
+/** One or more packs of prompts, as tensors of a program. */
+export interface TextInputs<T> {
+  /** [N or 1, M, D] */
+  contexts?: T;
+  /** [N or 1, L, M] */
+  place?: T;
+  /** [N or 1, L, D] */
+  fixed: T;
+  /** [N or 1, 1, L, 1 + L], or [… L, L] when the start token is a row of its own. */
+  mask: T;
+  /** [N or 1, Q, L] */
+  pick: T;
+}
+
+/** What a pass gives. */
+export interface TextResult<T> {
+  /** [N, Q, E], not normalised. */
+  features: T;
+  /** From the gradient at the features to the gradient at the contexts, [N, M, D]. Throws when there are none. */
+  pullback(dFeatures_NQE: T): T;
+}
+
+/** Freezes the text tower and computes the start token's keys and values. */
+export async function freezeTextTower(
+  engine: Engine,
+  tensor: (name: string) => HostTensor,
+  options: { config: ClipConfig; startEmbedding: Float32Array },
+): Promise<FrozenTextTower> {
+  const { text, embedding: E } = options.config;
+  const blocks = Array.from(
+    { length: text.layers },
+    (_, i) => freezeBlock(engine, tensor, `transformer.resblocks.${i}`),
+  );
+  const projection_DE = tensor("text_projection");
+  const turned = new Float32Array(projection_DE.data.length);
+  for (let d = 0; d < text.width; d++) for (let e = 0; e < E; e++) turned[e * text.width + d] = projection_DE.data[d * E + e];
+  const folded = foldLayerNorm({ weight: { shape: [E, text.width], data: turned } }, {
+    scale: tensor("ln_final.weight").data,
+    shift: tensor("ln_final.bias").data,
+  });
+  const projection = {
+    weight: engine.freeze("text_projection.weight", folded.weight),
+    bias: engine.freeze("text_projection.bias", folded.bias),
+  };
+  const row = Float32Array.from(options.startEmbedding);
+  const positions = tensor("positional_embedding").data;
+  for (let i = 0; i < text.width; i++) row[i] += positions[i];
+  const program = engine.program("start_token", (ops, [x]) => startToken(ops, x, blocks));
+  const outputs = await program.run([{ shape: [1, 1, text.width], data: row }]);
+  await program.dispose();
+  const start = blocks.map((_, i) => ({
+    keys: engine.freeze(`start_token.${i}.keys`, outputs[2 * i]),
+    values: engine.freeze(`start_token.${i}.values`, outputs[2 * i + 1]),
+  }));
+  return { blocks, projection, start };
+}
+
+function startToken<T>(ops: Ops<T>, x: T, blocks: readonly FrozenBlock[]): T[] {
+  const out: T[] = [];
+  let h = x;
+  for (const weights of blocks) {
+    const { y, keys, values } = block(ops, h, weights);
+    out.push(keys, values);
+    h = y;
+  }
+  return out;
+}
+
+/** Runs packs through the tower. With `plain`, the start token is a row like any other, as in the published code. */
+export function textTower<T>(
+  ops: Ops<T>,
+  tower: FrozenTextTower,
+  inputs: TextInputs<T> & { plain?: boolean },
+): TextResult<T> {
+  const { contexts, place, fixed, mask, pick } = inputs;
+  const placed = contexts === undefined ? undefined : place === undefined ? contexts : ops.matMul(place, contexts);
+  let x = placed === undefined ? fixed : ops.add(placed, fixed);
+  const pullbacks: ((dy: T, rows?: T) => T)[] = [];
+  tower.blocks.forEach((weights, i) => {
+    const result = block(ops, x, weights, {
+      mask,
+      shared: inputs.plain
+        ? undefined
+        : { keys: ops.frozen(tower.start[i].keys), values: ops.frozen(tower.start[i].values) },
+      pick: i === tower.blocks.length - 1 ? pick : undefined,
+    });
+    pullbacks.push(result.pullback);
+    x = result.y;
+  });
+  const final = ops.standardize(x, LAYER_NORM_EPSILON);
+  const features = ops.linear(final.normalized, tower.projection.weight, tower.projection.bias);
+
+  function pullback(dFeatures_NQE: T): T {
+    if (contexts === undefined) throw new Error("These prompts have no learned tokens to pull back to");
+    let dx = standardizePullback(ops, ops.linearPullback(dFeatures_NQE, tower.projection.weight), final);
+    for (let i = pullbacks.length - 1; i > 0; i--) dx = pullbacks[i](dx);
+    // Of the first block's input only the learned rows can change.
+    if (place === undefined) return pullbacks[0](dx);
+    return pullbacks[0](dx, ops.transpose(place, [0, 2, 1]));
+  }
+
+  return { features, pullback };
+}
+
+/** A causal mask over `rows` rows without a constant start token, [1, 1, L, L], as published (clip/model.py:328-334). */
+export function causalMask(rows: number, forbidden: number): HostTensor {
+  const data = new Float32Array(rows * rows);
+  for (let r = 0; r < rows; r++) data.fill(forbidden, r * rows + r + 1, (r + 1) * rows);
+  return { shape: [1, 1, rows, rows], data };
+}

@@ -1,0 +1,233 @@
+/**
+ * Reverse-mode differentiation of anything written against {@linkcode Ops}.
+ *
+ * A tape is itself an `Ops<Var<T>>`: a method written once runs plain for evaluation and taped for training, eagerly or
+ * as part of an emitted graph. Only values that depend on a {@linkcode TapeOps.variable} are recorded.
+ */
+import type { Frozen, HostTensor, MatMulOptions, Ops } from "./ops.ts";
+
+/** A value on a tape. */
+export interface Var<T> {
+  readonly value: T;
+  /** Index on the tape, or -1 where no gradient flows. */
+  readonly node: number;
+}
+
+/** The algebra with a memory, and the ways to ask it for gradients. */
+export interface TapeOps<T> extends Ops<Var<T>> {
+  /** A value that gradients are wanted for. */
+  variable(value: T): Var<T>;
+  /** A value that no gradient flows to. */
+  fixed(value: T): Var<T>;
+  /** A value calculated outside the tape, with its pull-back written by hand: one cotangent for each input. */
+  custom(inputs: readonly Var<T>[], value: T, pullback: (cotangent: T) => readonly T[]): Var<T>;
+  /** Gradients of a scalar (all axes of size 1) at the given variables, in their order. */
+  gradients(scalar: Var<T>, at: readonly Var<T>[]): T[];
+}
+
+interface Entry<T> {
+  inputs: readonly Var<T>[];
+  pullback: (cotangent: T) => readonly (T | undefined)[];
+}
+
+/** Starts a tape over `ops`. */
+export function tape<T>(ops: Ops<T>): TapeOps<T> {
+  const entries: Entry<T>[] = [];
+
+  const fixed = (value: T): Var<T> => ({ value, node: -1 });
+
+  function record(inputs: readonly Var<T>[], value: T, pullback: Entry<T>["pullback"]): Var<T> {
+    if (inputs.every((input) => input.node < 0)) return fixed(value);
+    entries.push({ inputs, pullback });
+    return { value, node: entries.length - 1 };
+  }
+
+  /** The pull-back of broadcasting: sums over the axes that were stretched. */
+  function unbroadcast(cotangent: T, like: T): T {
+    const shape = ops.shape(like);
+    let out = cotangent;
+    let rank = ops.shape(out).length;
+    for (; rank > shape.length; rank--) {
+      const summed = ops.sum(out, 0);
+      out = ops.reshape(summed, ops.shape(summed).slice(1));
+    }
+    for (let axis = 0; axis < shape.length; axis++) {
+      if (shape[axis] === 1 && ops.shape(out)[axis] !== 1) out = ops.sum(out, axis);
+    }
+    return out;
+  }
+
+  function unary(x: Var<T>, value: T, pullback: (cotangent: T) => T): Var<T> {
+    return record([x], value, (cotangent) => [pullback(cotangent)]);
+  }
+
+  function matMul(a: Var<T>, b: Var<T>, options: MatMulOptions = {}): Var<T> {
+    const { transposeA = false, transposeB = false } = options;
+    return record([a, b], ops.matMul(a.value, b.value, options), (dy) => [
+      a.node < 0 ? undefined : unbroadcast(
+        transposeA
+          ? ops.matMul(b.value, dy, { transposeA: transposeB, transposeB: true })
+          : ops.matMul(dy, b.value, { transposeB: !transposeB }),
+        a.value,
+      ),
+      b.node < 0 ? undefined : unbroadcast(
+        transposeB
+          ? ops.matMul(dy, a.value, { transposeA: true, transposeB: transposeA })
+          : ops.matMul(a.value, dy, { transposeA: !transposeA }),
+        b.value,
+      ),
+    ]);
+  }
+
+  function inverse(permutation: readonly number[]): number[] {
+    const out = new Array<number>(permutation.length);
+    permutation.forEach((from, to) => out[from] = to);
+    return out;
+  }
+
+  function offsetAlong(shape: readonly number[], axis: number, at: number, size: number): [number[], number[]] {
+    const begin = shape.map(() => 0);
+    const extent = [...shape];
+    begin[axis] = at;
+    extent[axis] = size;
+    return [begin, extent];
+  }
+
+  /** The pull-back of a slice: zeros before and behind, axis by axis. */
+  function unslice(cotangent: T, shape: readonly number[], begin: readonly number[]): T {
+    let out = cotangent;
+    for (let axis = 0; axis < shape.length; axis++) {
+      const now = ops.shape(out);
+      const behind = shape[axis] - begin[axis] - now[axis];
+      const parts: T[] = [];
+      if (begin[axis] > 0) parts.push(zeros(now, axis, begin[axis]));
+      parts.push(out);
+      if (behind > 0) parts.push(zeros(now, axis, behind));
+      if (parts.length > 1) out = ops.concat(parts, axis);
+    }
+    return out;
+  }
+
+  function zeros(shape: readonly number[], axis: number, size: number): T {
+    const [, extent] = offsetAlong(shape, axis, 0, size);
+    return ops.broadcastTo(ops.constant({ shape: extent.map(() => 1), data: new Float32Array(1) }), extent);
+  }
+
+  return {
+    variable(value) {
+      entries.push({ inputs: [], pullback: () => [] });
+      return { value, node: entries.length - 1 };
+    },
+    fixed,
+    custom: record,
+    gradients(scalar, at) {
+      if (ops.shape(scalar.value).some((size) => size !== 1)) {
+        throw new Error(`gradients() wants a scalar, got shape [${ops.shape(scalar.value)}]`);
+      }
+      const cotangents = new Array<T | undefined>(entries.length);
+      const one = ops.constant({ shape: [...ops.shape(scalar.value)], data: Float32Array.of(1) });
+      if (scalar.node >= 0) cotangents[scalar.node] = one;
+      for (let node = scalar.node; node >= 0; node--) {
+        const cotangent = cotangents[node];
+        if (cotangent === undefined) continue;
+        const { inputs, pullback } = entries[node];
+        const parts = inputs.length === 0 ? [] : pullback(cotangent);
+        inputs.forEach((input, i) => {
+          const part = parts[i];
+          if (input.node < 0 || part === undefined) return;
+          const before = cotangents[input.node];
+          cotangents[input.node] = before === undefined ? part : ops.add(before, part);
+        });
+      }
+      return at.map((variable) => {
+        const found = cotangents[variable.node];
+        if (found !== undefined) return found;
+        const shape = ops.shape(variable.value);
+        return ops.broadcastTo(ops.constant({ shape: shape.map(() => 1), data: new Float32Array(1) }), shape);
+      });
+    },
+
+    shape: (x) => ops.shape(x.value),
+    constant: (value: HostTensor) => fixed(ops.constant(value)),
+    frozen: (value: Frozen) => fixed(ops.frozen(value)),
+    linear: (x, weight, bias) =>
+      unary(x, ops.linear(x.value, weight, bias), (dy) => ops.linearPullback(dy, weight)),
+    linearPullback: (dy, weight) =>
+      unary(dy, ops.linearPullback(dy.value, weight), (d) => ops.linear(d, weight)),
+    matMul,
+    add: (a, b) =>
+      record([a, b], ops.add(a.value, b.value), (dy) => [unbroadcast(dy, a.value), unbroadcast(dy, b.value)]),
+    sub: (a, b) =>
+      record([a, b], ops.sub(a.value, b.value), (dy) => [
+        unbroadcast(dy, a.value),
+        b.node < 0 ? undefined : unbroadcast(ops.scale(dy, -1), b.value),
+      ]),
+    mul: (a, b) =>
+      record([a, b], ops.mul(a.value, b.value), (dy) => [
+        a.node < 0 ? undefined : unbroadcast(ops.mul(dy, b.value), a.value),
+        b.node < 0 ? undefined : unbroadcast(ops.mul(dy, a.value), b.value),
+      ]),
+    scale: (x, factor) => unary(x, ops.scale(x.value, factor), (dy) => ops.scale(dy, factor)),
+    shift: (x, term) => unary(x, ops.shift(x.value, term), (dy) => dy),
+    sigmoid(x) {
+      const y = ops.sigmoid(x.value);
+      return unary(x, y, (dy) => ops.mul(dy, ops.mul(y, ops.shift(ops.scale(y, -1), 1))));
+    },
+    relu: (x) => unary(x, ops.relu(x.value), (dy) => ops.mul(dy, ops.step(x.value))),
+    step: (x) => fixed(ops.step(x.value)),
+    exp(x) {
+      const y = ops.exp(x.value);
+      return unary(x, y, (dy) => ops.mul(dy, y));
+    },
+    // 1/x as 1/√(x²): the logarithm's argument is positive.
+    log: (x) => unary(x, ops.log(x.value), (dy) => ops.mul(dy, ops.rsqrt(ops.mul(x.value, x.value)))),
+    rsqrt(x) {
+      const y = ops.rsqrt(x.value);
+      return unary(x, y, (dy) => ops.mul(dy, ops.scale(ops.mul(y, ops.mul(y, y)), -0.5)));
+    },
+    softmax(x) {
+      const y = ops.softmax(x.value);
+      return unary(x, y, (dy) => ops.mul(y, ops.sub(dy, ops.sum(ops.mul(dy, y), -1))));
+    },
+    logSoftmax(x) {
+      const y = ops.logSoftmax(x.value);
+      return unary(x, y, (dy) => ops.sub(dy, ops.mul(ops.exp(y), ops.sum(dy, -1))));
+    },
+    sum: (x, axis) =>
+      unary(x, ops.sum(x.value, axis), (dy) => ops.broadcastTo(dy, ops.shape(x.value))),
+    mean(x, axis) {
+      const shape = ops.shape(x.value);
+      const size = shape[axis < 0 ? axis + shape.length : axis];
+      return unary(x, ops.mean(x.value, axis), (dy) => ops.broadcastTo(ops.scale(dy, 1 / size), shape));
+    },
+    standardize(x, epsilon) {
+      const { normalized, rstd } = ops.standardize(x.value, epsilon);
+      const out = unary(x, normalized, (dy) => standardizePullback(ops, dy, { normalized, rstd }));
+      return { normalized: out, rstd: fixed(rstd) };
+    },
+    reshape: (x, shape) => unary(x, ops.reshape(x.value, shape), (dy) => ops.reshape(dy, ops.shape(x.value))),
+    transpose: (x, permutation) =>
+      unary(x, ops.transpose(x.value, permutation), (dy) => ops.transpose(dy, inverse(permutation))),
+    concat(parts, axis) {
+      const shapes = parts.map((part) => ops.shape(part.value));
+      const along = axis < 0 ? axis + shapes[0].length : axis;
+      return record(parts, ops.concat(parts.map((part) => part.value), along), (dy) => {
+        let at = 0;
+        return parts.map((part, i) => {
+          const [begin, extent] = offsetAlong(shapes[i], along, at, shapes[i][along]);
+          at += shapes[i][along];
+          return part.node < 0 ? undefined : ops.slice(dy, begin, extent);
+        });
+      });
+    },
+    slice: (x, begin, size) =>
+      unary(x, ops.slice(x.value, begin, size), (dy) => unslice(dy, ops.shape(x.value), begin)),
+    broadcastTo: (x, shape) => unary(x, ops.broadcastTo(x.value, shape), (dy) => unbroadcast(dy, x.value)),
+  };
+}
+
+/** The pull-back of {@linkcode Ops.standardize}: `rstd · (dy − mean(dy) − y · mean(dy · y))`. */
+export function standardizePullback<T>(ops: Ops<T>, dy: T, at: { normalized: T; rstd: T }): T {
+  const alongMean = ops.mul(at.normalized, ops.mean(ops.mul(dy, at.normalized), -1));
+  return ops.mul(at.rstd, ops.sub(ops.sub(dy, ops.mean(dy, -1)), alongMean));
+}

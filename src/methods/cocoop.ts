@@ -1,0 +1,76 @@
+/**
+ * CoCoOp: a context that a small meta-net moves for every image (Zhou et al., CVPR 2022; CoOp trainers/cocoop.py).
+ */
+import type { HostTensor, Ops } from "../engine/ops.ts";
+import { type ContextInit, initialContext } from "./coop.ts";
+import { type PromptMethod, promptLoss } from "./method.ts";
+
+/** The options of {@linkcode cocoop}. */
+export interface CocoopOptions extends ContextInit {
+  /** The width of image features, E. */
+  embedding: number;
+  /** Gives the meta-net's start: uniform in [lo, hi). */
+  metaNetRandom: { uniform(lo: number, hi: number): number };
+}
+
+/** The meta-net's hidden width is the features' divided by this. */
+const REDUCTION = 16;
+
+/** The names of the meta-net's parameters, in PyTorch's order. */
+export const META_NET = [
+  "meta_net.linear1.weight",
+  "meta_net.linear1.bias",
+  "meta_net.linear2.weight",
+  "meta_net.linear2.bias",
+] as const;
+
+/** Weight and bias of a linear map as PyTorch starts them: uniform within ±1/√in. */
+function linearInit(shape: [number, number], random: CocoopOptions["metaNetRandom"]): [HostTensor, HostTensor] {
+  const bound = 1 / Math.sqrt(shape[1]);
+  const draw = (size: number[]) => ({
+    shape: size,
+    data: Float32Array.from({ length: size.reduce((a, b) => a * b, 1) }, () => random.uniform(-bound, bound)),
+  });
+  return [draw(shape), draw([shape[0]])];
+}
+
+/** The meta-net: Linear(E → E/16), ReLU, Linear(E/16 → D); [B, D]. */
+export function metaNet<T>(ops: Ops<T>, params: Record<string, T>, imageFeatures_BE: T): T {
+  const [w1, b1, w2, b2] = META_NET.map((name) => params[name]);
+  const hidden = ops.relu(ops.add(ops.matMul(imageFeatures_BE, w1, { transposeB: true }), b1));
+  return ops.add(ops.matMul(hidden, w2, { transposeB: true }), b2);
+}
+
+/** Contexts [B, M, D]: every token of `ctx` moved by what the meta-net makes of the normalised image feature. */
+export function conditionedContexts<T>(
+  ops: Ops<T>,
+  { params, imageFeatures_BE }: { params: Record<string, T>; imageFeatures_BE: T },
+): T {
+  const [M, D] = ops.shape(params.ctx);
+  const bias_BD = metaNet(ops, params, imageFeatures_BE);
+  const [B] = ops.shape(bias_BD);
+  return ops.add(ops.reshape(params.ctx, [1, M, D]), ops.reshape(bias_BD, [B, 1, D]));
+}
+
+/**
+ * CoCoOp. The class token stands at the end and the context is generic, as published.
+ *
+ * @param options The context's start and the meta-net's.
+ * @returns A method with the parameters `ctx` [M, D] and `meta_net.linear{1,2}.{weight,bias}`, [out, in] and [out].
+ * @throws {UserError} When the initial words hold no token.
+ */
+export function cocoop(options: CocoopOptions): PromptMethod {
+  const ctx = initialContext(options);
+  const [M, D] = ctx.shape;
+  const hidden = Math.floor(options.embedding / REDUCTION);
+  const [w1, b1] = linearInit([hidden, options.embedding], options.metaNetRandom);
+  const [w2, b2] = linearInit([D, hidden], options.metaNetRandom);
+  return {
+    name: "cocoop",
+    shape: { contextTokens: M, classTokenPosition: "end", classSpecific: false },
+    params: { ctx, [META_NET[0]]: w1, [META_NET[1]]: b1, [META_NET[2]]: w2, [META_NET[3]]: b2 },
+    imageConditioned: true,
+    contexts: conditionedContexts,
+    losses: (ops, inputs) => [promptLoss(ops, inputs)],
+  };
+}

@@ -1,0 +1,81 @@
+/**
+ * What a prompt-learning method is: a few learned numbers and two differentiable functions of them.
+ *
+ * Shapes: `B` images, `C` classes, `G` groups of images that share a context (1, or B when the context depends on the
+ * image), `M` context tokens, `D` width of the text tower, `E` embedding.
+ */
+import type { HostTensor, Ops } from "../engine/ops.ts";
+import type { ClassTokenPosition } from "../clip/prompt_layout.ts";
+
+/** How the learned tokens and the class names make prompts. */
+export interface PromptShape {
+  /** Learned tokens of one context. */
+  contextTokens: number;
+  classTokenPosition: ClassTokenPosition;
+  /** Each class has learned tokens of its own. */
+  classSpecific: boolean;
+}
+
+/** What the loss of a method may use. */
+export interface LossInputs<T> {
+  params: Record<string, T>;
+  /** The method's own frozen numbers. */
+  frozen: Record<string, T>;
+  /** Not normalised. */
+  textFeatures_GCE: T;
+  /** L2-normalised. */
+  imageFeatures_BE: T;
+  /** One-hot. */
+  labels_BC: T;
+  logitScale: number;
+}
+
+/** A method that learns prompts. */
+export interface PromptMethod {
+  /** As in file names and reports: `coop`, `cocoop`, … */
+  readonly name: string;
+  readonly shape: PromptShape;
+  /** The learned numbers at the start. */
+  readonly params: Record<string, HostTensor>;
+  /** Numbers that do not change and that the loss needs. */
+  readonly frozen?: Record<string, HostTensor>;
+  /** The contexts depend on the image (CoCoOp): a group for each. */
+  readonly imageConditioned: boolean;
+  /** Contexts [G, M, D], or [C, M, D] when class-specific. */
+  contexts<T>(ops: Ops<T>, inputs: { params: Record<string, T>; imageFeatures_BE: T }): T;
+  /** One scalar to descend, or several whose gradients {@linkcode PromptMethod.combine} makes one. */
+  losses<T>(ops: Ops<T>, inputs: LossInputs<T>): T[];
+  /** Makes one set of gradients of several; the first loss alone when absent. */
+  combine?(gradients: readonly Record<string, Float32Array>[]): Record<string, Float32Array>;
+}
+
+/** `x / ‖x‖` over the last axis, without an epsilon, as published. */
+export function l2Normalize<T>(ops: Ops<T>, x: T): T {
+  return ops.mul(x, ops.rsqrt(ops.sum(ops.mul(x, x), -1)));
+}
+
+/** Logits [B, C]: scaled cosines of each image with the class texts of its group. */
+export function cosineLogits<T>(
+  ops: Ops<T>,
+  inputs: { textFeatures_GCE: T; imageFeatures_BE: T; logitScale: number },
+): T {
+  const { textFeatures_GCE, imageFeatures_BE, logitScale } = inputs;
+  const texts = l2Normalize(ops, textFeatures_GCE);
+  const [G, C, E] = ops.shape(texts);
+  const [B] = ops.shape(imageFeatures_BE);
+  const cosines = G === 1
+    ? ops.matMul(imageFeatures_BE, ops.reshape(texts, [C, E]), { transposeB: true })
+    : ops.reshape(ops.matMul(ops.reshape(imageFeatures_BE, [B, 1, E]), texts, { transposeB: true }), [B, C]);
+  return ops.scale(cosines, logitScale);
+}
+
+/** Mean cross-entropy of logits [B, C] against one-hot labels [B, C], as a tensor of one number. */
+export function crossEntropy<T>(ops: Ops<T>, logits_BC: T, labels_BC: T): T {
+  const perImage = ops.sum(ops.mul(labels_BC, ops.logSoftmax(logits_BC)), 1);
+  return ops.scale(ops.mean(perImage, 0), -1);
+}
+
+/** The loss of CoOp and CoCoOp. */
+export function promptLoss<T>(ops: Ops<T>, inputs: LossInputs<T>): T {
+  return crossEntropy(ops, cosineLogits(ops, inputs), inputs.labels_BC);
+}

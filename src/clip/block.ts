@@ -38,7 +38,7 @@ export interface FrozenBlock {
 export interface AttentionContext<T> {
   /** Keys and values that all sequences share, [1, H, X, 64] each: those of the start token. */
   shared?: { keys: T; values: T };
-  /** Added to the scores, [N or 1, 1, Q, X + L]. */
+  /** Added to the scores, [N or 1, 1, L, X + L]. */
   mask?: T;
 }
 
@@ -128,6 +128,12 @@ export function block<T>(ops: Ops<T>, x_NLD: T, weights: FrozenBlock, options: B
     return ops.slice(x, begin, [...shape.slice(0, -1), size]);
   };
 
+  function pickedMask(rows: T): T {
+    if (pick === undefined) return rows;
+    const [n, asking, all] = ops.shape(pick);
+    return ops.matMul(ops.reshape(pick, [n, 1, asking, all]), rows);
+  }
+
   const first = ops.standardize(x_NLD, LAYER_NORM_EPSILON);
   const picked_NQD = pick === undefined ? first.normalized : ops.matMul(pick, first.normalized);
   const Q = ops.shape(picked_NQD)[1];
@@ -141,7 +147,7 @@ export function block<T>(ops: Ops<T>, x_NLD: T, weights: FrozenBlock, options: B
   const k_NHKd = shared === undefined ? keys : joined(keys, shared.keys);
   const v_NHKd = shared === undefined ? values : joined(values, shared.values);
   const scores_NHQK = ops.matMul(q_NHQd, k_NHKd, { transposeB: true });
-  const p_NHQK = ops.softmax(mask === undefined ? scores_NHQK : ops.add(scores_NHQK, mask));
+  const p_NHQK = ops.softmax(mask === undefined ? scores_NHQK : ops.add(scores_NHQK, pickedMask(mask)));
   const attended_NQD = fromHeads(ops.matMul(p_NHQK, v_NHKd), Q);
   const residual_NQD = pick === undefined ? x_NLD : ops.matMul(pick, x_NLD);
   const middle_NQD = ops.add(residual_NQD, linear(attended_NQD, weights.out));

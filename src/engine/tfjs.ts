@@ -30,7 +30,8 @@ class FrozenTensor implements Frozen {
     this.shape = host.shape;
   }
   get tensor(): tf.Tensor {
-    return this.#tensor ??= this.tfjs.tensor(this.host.data, [...this.shape], "float32");
+    // Kept: it is made when it is first used, inside of a scope that disposes what it made.
+    return this.#tensor ??= this.tfjs.keep(this.tfjs.tensor(this.host.data, [...this.shape], "float32"));
   }
   get transposed(): tf.Tensor2D {
     if (this.#transposed === undefined) {
@@ -38,7 +39,7 @@ class FrozenTensor implements Frozen {
       const [rows, columns] = this.shape;
       const turned = new Float32Array(data.length);
       for (let r = 0; r < rows; r++) for (let c = 0; c < columns; c++) turned[c * rows + r] = data[r * columns + c];
-      this.#transposed = this.tfjs.tensor2d(turned, [columns, rows], "float32");
+      this.#transposed = this.tfjs.keep(this.tfjs.tensor2d(turned, [columns, rows], "float32"));
     }
     return this.#transposed;
   }

@@ -1,0 +1,137 @@
+/**
+ * The compiling engine: a program becomes one ONNX graph per set of input shapes, which ONNX Runtime optimises once and
+ * then runs as a whole on all cores.
+ */
+import type * as ort from "npm:onnxruntime-node@1.30.0";
+import { UserError } from "../errors.ts";
+import { writeGraph } from "./onnx_graph.ts";
+import { onnxModel } from "./onnx_model.ts";
+import type { Engine, Frozen, HostTensor, Program, ProgramFunction } from "./ops.ts";
+
+/** ONNX Runtime as loaded by `loadOnnxRuntime`. */
+export type OnnxRuntime = typeof ort;
+
+/** Where graphs run. */
+export type OnnxDevice = "cpu" | "webgpu" | "cuda";
+
+/** Options of {@linkcode onnxEngine}. */
+export interface OnnxEngineOptions {
+  device: OnnxDevice;
+  threads: number;
+  /** ONNX Runtime's version, for the report. */
+  version: string;
+}
+
+class FrozenHost implements Frozen {
+  readonly shape: readonly number[];
+  #feed?: ort.Tensor;
+  constructor(readonly name: string, readonly host: HostTensor) {
+    this.shape = host.shape;
+  }
+  feed(runtime: OnnxRuntime): ort.Tensor {
+    return this.#feed ??= new runtime.Tensor("float32", this.host.data, this.host.shape);
+  }
+}
+
+function owned(value: Frozen): FrozenHost {
+  if (!(value instanceof FrozenHost)) throw new Error(`${value.name} was frozen by another engine`);
+  return value;
+}
+
+/** An engine on ONNX Runtime. */
+export function onnxEngine(runtime: OnnxRuntime, options: OnnxEngineOptions): Engine {
+  const frozen = new Set<FrozenHost>();
+  const sessions = new Set<ort.InferenceSession>();
+
+  async function prepare(
+    name: string,
+    fn: ProgramFunction,
+    shapes: readonly (readonly number[])[],
+  ): Promise<ort.InferenceSession> {
+    const writer = writeGraph((value) => owned(value).host);
+    const outputs = fn(writer.ops, shapes.map((shape) => writer.input(shape)));
+    const { graph, frozen: hosts } = writer.finish(name, outputs);
+    try {
+      const session = await runtime.InferenceSession.create(onnxModel(graph), {
+        executionProviders: [options.device],
+        intraOpNumThreads: options.threads,
+        interOpNumThreads: 1,
+        executionMode: "sequential",
+        graphOptimizationLevel: "all",
+        logSeverityLevel: 3,
+        externalData: [...hosts].map(([path, { data }]) => ({
+          path,
+          data: new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
+        })),
+      });
+      sessions.add(session);
+      return session;
+    } catch (error) {
+      throw new Error(`ONNX Runtime refused the graph ${name}: ${(error as Error).message}`, { cause: error });
+    }
+  }
+
+  function program(name: string, fn: ProgramFunction): Program {
+    const prepared = new Map<string, Promise<ort.InferenceSession>>();
+    return {
+      async run(inputs) {
+        const key = inputs.map(({ shape }) => shape.join("x")).join(",");
+        let pending = prepared.get(key);
+        if (pending === undefined) {
+          prepared.set(key, pending = prepare(name, fn, inputs.map(({ shape }) => shape)));
+        }
+        const session = await pending;
+        const feeds: Record<string, ort.Tensor> = {};
+        inputs.forEach((input, i) => {
+          feeds[`in${i}`] = input instanceof FrozenHost
+            ? input.feed(runtime)
+            : new runtime.Tensor("float32", (input as HostTensor).data, input.shape);
+        });
+        let results: Awaited<ReturnType<typeof session.run>>;
+        try {
+          results = await session.run(feeds);
+        } catch (error) {
+          const text = (error as Error).message;
+          if (/alloc|out of memory/i.test(text)) {
+            throw new UserError(
+              `The onnx engine ran out of memory on ${options.device} in ${name}: use a smaller --batch-size, or another --engine.`,
+            );
+          }
+          throw new Error(`ONNX Runtime failed in ${name}: ${text}`, { cause: error });
+        }
+        return session.outputNames.map((output) => {
+          const { dims, data } = results[output];
+          return { shape: [...dims], data: data as Float32Array };
+        });
+      },
+      async dispose() {
+        for (const pending of prepared.values()) {
+          const session = await pending;
+          sessions.delete(session);
+          await session.release();
+        }
+        prepared.clear();
+      },
+    };
+  }
+
+  return {
+    name: "onnx",
+    device: `${options.device} (ONNX Runtime ${options.version})`,
+    threads: options.threads,
+    freeze(name, value) {
+      const held = new FrozenHost(name, value);
+      frozen.add(held);
+      return held;
+    },
+    release: (value) => void frozen.delete(owned(value)),
+    program,
+    tensorCount: () => frozen.size + sessions.size,
+    kernelCount: () => 0,
+    async dispose() {
+      for (const session of sessions) await session.release();
+      sessions.clear();
+      frozen.clear();
+    },
+  };
+}

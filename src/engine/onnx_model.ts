@@ -1,0 +1,157 @@
+/**
+ * Writes ONNX models: the few protobuf messages that a graph of float32 tensors needs (onnx/onnx.proto3).
+ *
+ * Frozen numbers are left outside the message, as external data handed over in memory, so that a model of any size
+ * stays below protobuf's 2 GiB and is not copied while it is being written.
+ */
+
+/** The value of a node's attribute: a float (`{ f }`), an integer, or a list of integers. */
+export type Attribute = number | readonly number[] | { f: number };
+
+/** One operation. */
+export interface Node {
+  op: string;
+  inputs: readonly string[];
+  outputs: readonly string[];
+  attributes?: Record<string, Attribute>;
+  /** `com.microsoft` for ONNX Runtime's own operations. */
+  domain?: string;
+}
+
+/** A named float32 tensor of known shape. */
+export interface Value {
+  name: string;
+  shape: readonly number[];
+}
+
+/** A frozen tensor: numbers in the message, or `bytes` bytes of an external file. */
+export type Initializer =
+  & Value
+  & ({ floats: Float32Array } | { integers: readonly number[] } | { file: string; bytes: number });
+
+/** A whole graph. */
+export interface Graph {
+  name: string;
+  nodes: readonly Node[];
+  inputs: readonly Value[];
+  outputs: readonly Value[];
+  initializers: readonly Initializer[];
+}
+
+const FLOAT = 1;
+const INT64 = 7;
+
+/** Bytes that grow. */
+class Message {
+  #parts: Uint8Array[] = [];
+  #length = 0;
+
+  #push(part: Uint8Array): void {
+    this.#parts.push(part);
+    this.#length += part.length;
+  }
+
+  #varint(value: number | bigint): void {
+    let left = BigInt.asUintN(64, BigInt(value));
+    const out: number[] = [];
+    do {
+      const low = Number(left & 127n);
+      left >>= 7n;
+      out.push(left > 0n ? low | 128 : low);
+    } while (left > 0n);
+    this.#push(Uint8Array.from(out));
+  }
+
+  integer(field: number, value: number): this {
+    this.#varint(field << 3);
+    this.#varint(value);
+    return this;
+  }
+
+  float(field: number, value: number): this {
+    this.#varint(field << 3 | 5);
+    this.#push(new Uint8Array(Float32Array.of(value).buffer));
+    return this;
+  }
+
+  bytes(field: number, value: Uint8Array): this {
+    this.#varint(field << 3 | 2);
+    this.#varint(value.length);
+    this.#push(value);
+    return this;
+  }
+
+  text(field: number, value: string): this {
+    return this.bytes(field, new TextEncoder().encode(value));
+  }
+
+  message(field: number, value: Message): this {
+    return this.bytes(field, value.finish());
+  }
+
+  finish(): Uint8Array {
+    const out = new Uint8Array(this.#length);
+    let at = 0;
+    for (const part of this.#parts) {
+      out.set(part, at);
+      at += part.length;
+    }
+    return out;
+  }
+}
+
+function attributeMessage(name: string, value: Attribute): Message {
+  const message = new Message().text(1, name);
+  if (typeof value === "number") return message.integer(3, value).integer(20, 2);
+  if ("f" in value) return message.float(2, value.f).integer(20, 1);
+  value.forEach((item) => message.integer(8, item));
+  return message.integer(20, 7);
+}
+
+function nodeMessage(node: Node): Message {
+  const message = new Message();
+  node.inputs.forEach((input) => message.text(1, input));
+  node.outputs.forEach((output) => message.text(2, output));
+  message.text(4, node.op);
+  Object.entries(node.attributes ?? {}).forEach(([name, value]) => message.message(5, attributeMessage(name, value)));
+  if (node.domain !== undefined) message.text(7, node.domain);
+  return message;
+}
+
+function initializerMessage(value: Initializer): Message {
+  const message = new Message();
+  value.shape.forEach((size) => message.integer(1, size));
+  message.integer(2, "integers" in value ? INT64 : FLOAT).text(8, value.name);
+  if ("integers" in value) {
+    message.bytes(9, new Uint8Array(BigInt64Array.from(value.integers, BigInt).buffer));
+  } else if ("floats" in value) {
+    message.bytes(9, new Uint8Array(value.floats.buffer, value.floats.byteOffset, value.floats.byteLength));
+  } else {
+    const entry = (key: string, text: string) => new Message().text(1, key).text(2, text);
+    message.message(13, entry("location", value.file));
+    message.message(13, entry("offset", "0"));
+    message.message(13, entry("length", String(value.bytes)));
+    message.integer(14, 1);
+  }
+  return message;
+}
+
+function valueMessage(value: Value): Message {
+  const shape = new Message();
+  value.shape.forEach((size) => shape.message(1, new Message().integer(1, size)));
+  const tensor = new Message().integer(1, FLOAT).message(2, shape);
+  return new Message().text(1, value.name).message(2, new Message().message(1, tensor));
+}
+
+/** The model as bytes: IR version 8, opset 17, with ONNX Runtime's own operations at version 1. */
+export function onnxModel(graph: Graph): Uint8Array {
+  const message = new Message();
+  graph.nodes.forEach((node) => message.message(1, nodeMessage(node)));
+  message.text(2, graph.name);
+  graph.initializers.forEach((value) => message.message(5, initializerMessage(value)));
+  graph.inputs.forEach((value) => message.message(11, valueMessage(value)));
+  graph.outputs.forEach((value) => message.message(12, valueMessage(value)));
+  const opset = (domain: string, version: number) => new Message().text(1, domain).integer(2, version);
+  return new Message().integer(1, 8).message(7, message).message(8, opset("", 17))
+    .message(8, opset("com.microsoft", 1)).finish();
+}

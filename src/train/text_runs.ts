@@ -1,0 +1,146 @@
+/**
+ * The text tower over any number of groups and classes in runs of bounded size.
+ *
+ * Every run has the same shapes (a last run that would be shorter starts earlier and repeats some work), so an engine
+ * that compiles prepares one program and holds its weights once.
+ *
+ * Shapes: `G` groups, `C` classes, `P` packs, `Q` classes a pack, `L` rows a pack, `M` context tokens, `D`, `E`.
+ */
+import { type ClipModel, packRange, ROWS_PER_RUN } from "../clip/model.ts";
+import type { PromptLayout } from "../clip/prompt_layout.ts";
+import { type FrozenTextTower, textTower } from "../clip/text_tower.ts";
+import type { HostTensor, Ops } from "../engine/ops.ts";
+
+/** A part of the work: groups `g0…g1` under packs `p0…p1`. `fresh` says from which group or pack on it is new. */
+interface Run {
+  g0: number;
+  g1: number;
+  p0: number;
+  p1: number;
+  freshGroup: number;
+  freshPack: number;
+}
+
+/** The text tower bound to one set of classes. */
+export interface TextRuns {
+  /** Text features [G, C, E], not normalised, of contexts [G, M, D] or, class-specific, [C, M, D]. Keeps nothing. */
+  encode(contexts: HostTensor): Promise<HostTensor>;
+  /** The gradient at the contexts, in their shape, from the gradient at the features [G, C, E]. Runs the tower again. */
+  pullback(contexts: HostTensor, dFeatures_GCE: HostTensor): Promise<HostTensor>;
+  dispose(): Promise<void>;
+}
+
+/** Class-specific contexts [C, M, D] as the packs see them, [P, Q·M, D]: classes that fill up the last pack are zero. */
+export function contextsByPack<T>(ops: Ops<T>, contexts_CMD: T, packs: { P: number; Q: number }): T {
+  const [C, M, D] = ops.shape(contexts_CMD);
+  const missing = packs.P * packs.Q - C;
+  const whole = missing === 0 ? contexts_CMD : ops.concat([
+    contexts_CMD,
+    ops.broadcastTo(ops.constant({ shape: [1, 1, 1], data: new Float32Array(1) }), [missing, M, D]),
+  ], 0);
+  return ops.reshape(whole, [packs.P, packs.Q * M, D]);
+}
+
+function splitRuns(G: number, layout: PromptLayout): Run[] {
+  const [P, , L] = layout.pick.shape;
+  const runs: Run[] = [];
+  const whole = (size: number, step: number, visit: (from: number, fresh: number) => void) => {
+    for (let at = 0; at < size; at += step) visit(Math.min(at, size - step), at);
+  };
+  if (P === 1) {
+    const step = Math.min(G, Math.max(1, Math.floor(ROWS_PER_RUN / L)));
+    whole(G, step, (g0, freshGroup) => runs.push({ g0, g1: g0 + step, p0: 0, p1: 1, freshGroup, freshPack: 0 }));
+  } else {
+    const step = Math.min(P, Math.max(1, Math.floor(ROWS_PER_RUN / L)));
+    for (let g = 0; g < G; g++) {
+      whole(P, step, (p0, freshPack) => runs.push({ g0: g, g1: g + 1, p0, p1: p0 + step, freshGroup: g, freshPack }));
+    }
+  }
+  return runs;
+}
+
+/** Binds the tower to packed prompts. */
+export function textRuns(
+  model: ClipModel,
+  options: { tower: FrozenTextTower; layout: PromptLayout; classSpecific: boolean },
+): TextRuns {
+  const { tower, layout, classSpecific } = options;
+  const { engine } = model;
+  const [P, Q] = layout.pick.shape;
+  const C = layout.classes;
+  const E = model.config.embedding;
+  const place = layout.place!;
+
+  const forward = engine.program("text_forward", (ops, [contexts, place, fixed, mask, pick]) => [
+    textTower(ops, tower, { contexts, place, fixed, mask, pick }).features,
+  ]);
+  const backward = engine.program("text_pullback", (ops, [contexts, place, fixed, mask, pick, dFeatures]) => [
+    textTower(ops, tower, { contexts, place, fixed, mask, pick }).pullback(dFeatures),
+  ]);
+
+  /** Contexts with a leading axis that counts groups, or packs when class-specific. */
+  function lead(contexts: HostTensor): HostTensor {
+    if (!classSpecific) return contexts;
+    const [, M, D] = contexts.shape;
+    const data = new Float32Array(P * Q * M * D);
+    data.set(contexts.data);
+    return { shape: [P, Q * M, D], data };
+  }
+
+  function inputs(contexts: HostTensor, { g0, g1, p0, p1 }: Run): HostTensor[] {
+    const packs = [place, layout.fixed, layout.mask, layout.pick].map((t) => packRange(t, p0, p1));
+    return [classSpecific ? packRange(contexts, p0, p1) : packRange(contexts, g0, g1), ...packs];
+  }
+
+  /** Visits the classes that a run is the first to compute: where they are in the run, and where in [G, C, E]. */
+  function fresh(run: Run, visit: (inRun: number, inAll: number) => void): void {
+    for (let g = run.freshGroup; g < run.g1; g++) {
+      for (let p = run.freshPack; p < run.p1; p++) {
+        for (let q = 0; q < Q && p * Q + q < C; q++) {
+          const instance = P === 1 ? g - run.g0 : p - run.p0;
+          visit((instance * Q + q) * E, (g * C + p * Q + q) * E);
+        }
+      }
+    }
+  }
+
+  const groups = (contexts: HostTensor) => classSpecific ? 1 : contexts.shape[0];
+
+  return {
+    async encode(contexts) {
+      const G = groups(contexts);
+      const led = lead(contexts);
+      const features = new Float32Array(G * C * E);
+      for (const run of splitRuns(G, layout)) {
+        const [out] = await forward.run(inputs(led, run));
+        fresh(run, (from, to) => features.set(out.data.subarray(from, from + E), to));
+      }
+      return { shape: [G, C, E], data: features };
+    },
+    async pullback(contexts, dFeatures) {
+      const G = groups(contexts);
+      const led = lead(contexts);
+      const gradient = new Float32Array(led.data.length);
+      const stride = gradient.length / led.shape[0];
+      for (const run of splitRuns(G, layout)) {
+        const instances = Math.max(run.g1 - run.g0, run.p1 - run.p0);
+        // What an earlier run has pulled back already gets no cotangent here.
+        const cotangent = new Float32Array(instances * Q * E);
+        fresh(run, (to, from) => cotangent.set(dFeatures.data.subarray(from, from + E), to));
+        const [out] = await backward.run([
+          ...inputs(led, run),
+          { shape: [instances, Q, E], data: cotangent },
+        ]);
+        for (let i = 0; i < instances; i++) {
+          const to = (classSpecific ? run.p0 + i : P === 1 ? run.g0 + i : run.g0) * stride;
+          for (let j = 0; j < stride; j++) gradient[to + j] += out.data[i * stride + j];
+        }
+      }
+      return { shape: contexts.shape, data: gradient.slice(0, contexts.data.length) };
+    },
+    async dispose() {
+      await forward.dispose();
+      await backward.dispose();
+    },
+  };
+}

@@ -80,12 +80,23 @@ export async function readBytes(path: string, what: string): Promise<Uint8Array<
  * @throws {UserError} When it is missing, cannot be read, or is not JSON; the message names the place.
  */
 export async function readJson(path: string, what: string): Promise<unknown> {
-  const bytes = await readBytes(path, what);
+  return parseJson(await readBytes(path, what), { path, what });
+}
+
+/**
+ * Parses the bytes of a JSON file.
+ *
+ * @param options Path of the file, and what it is (`the split file`), for the message.
+ * @throws {UserError} When they are not JSON; the message names the place.
+ */
+export function parseJson(bytes: Uint8Array, options: { path: string; what: string }): unknown {
   try {
     return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    throw new UserError(`${capitalize(what)} ${path} is not valid JSON (${reason}): restore it or remove it.`);
+    throw new UserError(
+      `${capitalize(options.what)} ${options.path} is not valid JSON (${reason}): restore it or remove it.`,
+    );
   }
 }
 

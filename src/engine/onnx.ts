@@ -2,7 +2,7 @@
  * The compiling engine: a program becomes one ONNX graph per set of input shapes, which ONNX Runtime optimises once and
  * then runs as a whole on all cores.
  */
-import type * as ort from "npm:onnxruntime-node@1.30.0";
+import type { OnnxRuntime as ort } from "../deps.ts";
 import { UserError } from "../errors.ts";
 import { writeGraph } from "./onnx_graph.ts";
 import { onnxModel } from "./onnx_model.ts";

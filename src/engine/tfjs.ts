@@ -4,7 +4,7 @@
  * Frozen matrices keep both orientations, because a product with `transposeB` is about 17 times slower on the wasm
  * backend than one with a copy transposed in advance.
  */
-import type * as tf from "npm:@tensorflow/tfjs-core@4.22.0";
+import type { Tfjs as tf } from "../deps.ts";
 import type { Engine, Frozen, HostTensor, Ops, Program, ProgramFunction } from "./ops.ts";
 
 /** A tfjs namespace that has its backend chosen and ready. */

@@ -1,0 +1,25 @@
+/**
+ * Every third-party import, with its exact version in the line, so that `mod.ts` works from a URL without any configuration.
+ */
+export { distance as levenshtein } from "npm:fastest-levenshtein@1.0.16";
+export { dump as stringifyYaml, load as parseYaml } from "npm:js-yaml@5.5.0";
+
+/** ONNX Runtime's version, for the report. */
+export const ONNX_RUNTIME_VERSION = "1.30.0";
+/** tfjs's version, the same for all of its packages. */
+export const TFJS_VERSION = "4.22.0";
+
+/** Types of the packages that are loaded when they are chosen. */
+export type * as Tfjs from "npm:@tensorflow/tfjs-core@4.22.0";
+export type * as OnnxRuntime from "npm:onnxruntime-node@1.30.0";
+
+/** Runs ONNX graphs; native, inside the npm package. */
+export const loadOnnxRuntime = async () => (await import("npm:onnxruntime-node@1.30.0")).default;
+/** tfjs's core, without a backend. */
+export const loadTfjs = () => import("npm:@tensorflow/tfjs-core@4.22.0");
+/** tfjs's kernels in plain JavaScript. */
+export const loadTfjsBackendCpu = () => import("npm:@tensorflow/tfjs-backend-cpu@4.22.0");
+/** tfjs's kernels in WebAssembly. */
+export const loadTfjsBackendWasm = () => import("npm:@tensorflow/tfjs-backend-wasm@4.22.0");
+/** tfjs's kernels on WebGPU. */
+export const loadTfjsBackendWebgpu = () => import("npm:@tensorflow/tfjs-backend-webgpu@4.22.0");

@@ -23,3 +23,5 @@ export const loadTfjsBackendCpu = () => import("npm:@tensorflow/tfjs-backend-cpu
 export const loadTfjsBackendWasm = () => import("npm:@tensorflow/tfjs-backend-wasm@4.22.0");
 /** tfjs's kernels on WebGPU. */
 export const loadTfjsBackendWebgpu = () => import("npm:@tensorflow/tfjs-backend-webgpu@4.22.0");
+/** Decodes images; native, inside the npm package. */
+export const loadSharp = async () => (await import("npm:sharp@0.35.5")).default;

@@ -1,0 +1,157 @@
+/**
+ * What all benchmarks share: options, medians, the machine's own product rate, PyTorch beside us, and how results are printed.
+ */
+import { parseArgs } from "jsr:@std/cli@1.0.30/parse-args";
+import { openEngine } from "../src/engine/choose.ts";
+import type { Engine } from "../src/engine/ops.ts";
+import { noiseTensor } from "./random_clip.ts";
+
+/** Options of every benchmark. */
+export interface BenchOptions {
+  engine: Engine;
+  threads: number;
+  rounds: number;
+  json: boolean;
+  pytorch: boolean;
+}
+
+/** The five base classes of EuroSAT. */
+export const EUROSAT_BASE = [
+  "Annual Crop Land",
+  "Forest",
+  "Herbaceous Vegetation Land",
+  "Highway or Road",
+  "Industrial Buildings",
+];
+
+/** Reads the command line. */
+export async function benchOptions(name: string, rounds: number): Promise<BenchOptions> {
+  const args = parseArgs(Deno.args, {
+    string: ["engine", "threads", "rounds"],
+    boolean: ["json", "pytorch", "help"],
+    default: { engine: "auto", rounds: String(rounds), threads: String(navigator.hardwareConcurrency) },
+  });
+  if (args.help) {
+    console.log(
+      `deno task bench:${name} [--engine auto] [--threads ${navigator.hardwareConcurrency}] [--rounds ${rounds}] [--pytorch] [--json]\n\n` +
+        "--pytorch runs the published loop beside ours, alternately; it needs python3 with torch.\n" +
+        "--json prints one line of JSON last.",
+    );
+    Deno.exit(0);
+  }
+  const threads = Number(args.threads);
+  const onnx = args.engine === "auto" || args.engine === "onnx";
+  const engine = await openEngine(args.engine, onnx ? { threads } : {});
+  return { engine, threads: engine.threads, rounds: Number(args.rounds), json: args.json, pytorch: args.pytorch };
+}
+
+/** The middle of the numbers. */
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const half = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
+}
+
+/** Milliseconds of one call. */
+export async function timed(work: () => Promise<unknown>): Promise<number> {
+  const start = performance.now();
+  await work();
+  return performance.now() - start;
+}
+
+/** Something to time. */
+export interface Contestant {
+  run(): Promise<number>;
+  close(): Promise<void>;
+}
+
+/** The published loop in a process of its own. */
+export async function publishedPytorch(
+  kind: "step" | "eval" | "encode",
+  options: { threads: number; tokens: number[][]; images: number },
+): Promise<Contestant> {
+  const script = new URL("./pytorch/published.py", import.meta.url).pathname;
+  const child = new Deno.Command("python3", {
+    args: [script, kind, String(options.threads), JSON.stringify(options.tokens), String(options.images)],
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "inherit",
+  }).spawn();
+  const writer = child.stdin.getWriter();
+  const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  async function line(): Promise<string> {
+    while (!rest.includes("\n")) {
+      const { value, done } = await reader.read();
+      if (done) throw new Error("The PyTorch process ended early: is torch installed for python3?");
+      rest += value;
+    }
+    const at = rest.indexOf("\n");
+    const out = rest.slice(0, at);
+    rest = rest.slice(at + 1);
+    return out;
+  }
+  await line();
+  return {
+    async run() {
+      await writer.write(new TextEncoder().encode("\n"));
+      return Number(await line());
+    },
+    async close() {
+      await writer.close();
+      await child.status;
+    },
+  };
+}
+
+/** Times contestants alternately (A B A B …) after one warm-up each; medians in milliseconds. */
+export async function alternate(rounds: number, contestants: readonly (() => Promise<number>)[]): Promise<number[]> {
+  const times = contestants.map(() => [] as number[]);
+  for (const run of contestants) await run();
+  for (let round = 0; round < rounds; round++) {
+    for (let i = 0; i < contestants.length; i++) times[i].push(await contestants[i]());
+  }
+  return times.map(median);
+}
+
+/** A product of frozen and fresh numbers, large enough to show the machine's rate: GFLOP/s of one run. */
+export function productRate(engine: Engine, size = 1536): { run(): Promise<number>; close(): Promise<void> } {
+  const weight = engine.freeze("peak", noiseTensor([size, size], 1));
+  const x = engine.freeze("peak_input", noiseTensor([size, size], 2));
+  const repeats = 8;
+  // A chain of products ends in one number, so that neither the copy out nor the start of a run counts.
+  const program = engine.program("peak", (ops, [x]) => {
+    let y = x;
+    for (let i = 0; i < repeats; i++) y = ops.scale(ops.linear(y, weight), 1 / size);
+    return [ops.sum(ops.sum(y, 0), 1)];
+  });
+  return {
+    async run() {
+      const ms = await timed(() => program.run([x]));
+      return repeats * 2 * size ** 3 / ms / 1e6;
+    },
+    async close() {
+      await program.dispose();
+      engine.release(x);
+      engine.release(weight);
+    },
+  };
+}
+
+/** Prints rows as an aligned table. */
+export function printTable(rows: readonly (readonly string[])[]): void {
+  const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
+  for (const row of rows) {
+    console.log(row.map((cell, i) => i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i])).join("  "));
+  }
+}
+
+/** Rounds for people and for JSON. */
+export function round(value: number, digits = 1): number {
+  return Number(value.toFixed(digits));
+}
+
+/** A tick that one step took, as a line of JSON, when asked for. */
+export function printJson(options: Pick<BenchOptions, "json">, value: Record<string, unknown>): void {
+  if (options.json) console.log(JSON.stringify(value));
+}

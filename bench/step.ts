@@ -1,0 +1,60 @@
+/**
+ * One CoCoOp training step at ViT-B/16's size: contexts → loss → gradients → SGD, 4 images × 5 classes, 4 context tokens.
+ *
+ *     deno task bench:step --pytorch --json
+ */
+import { sgdStep } from "../src/train/sgd.ts";
+import {
+  alternate,
+  benchOptions,
+  EUROSAT_BASE,
+  printJson,
+  printTable,
+  productRate,
+  publishedPytorch,
+  round,
+  timed,
+} from "./measure.ts";
+import { promptBench } from "./prompt_bench.ts";
+
+const options = await benchOptions("step", 9);
+const { engine } = options;
+const bench = await promptBench(engine, EUROSAT_BASE);
+const batch = { imageFeatures_BE: bench.images(4), labels: [0, 1, 2, 3] };
+const velocity = {};
+async function step(): Promise<void> {
+  const { gradients } = await bench.session.step(batch);
+  sgdStep(bench.session.params, gradients, { learningRate: 0.0025, momentum: 0.9, weightDecay: 5e-4, velocity });
+}
+const peak = productRate(engine);
+const pytorch = options.pytorch
+  ? await publishedPytorch("step", { threads: options.threads, tokens: bench.tokens, images: 4 })
+  : undefined;
+
+const before = engine.kernelCount();
+await step();
+const kernels = engine.kernelCount() - before;
+const [ms, peakGflops, pytorchMs] = await alternate(options.rounds, [
+  () => timed(step),
+  () => peak.run(),
+  ...(pytorch ? [() => pytorch.run()] : []),
+]);
+await pytorch?.close();
+const gflops = 4 * bench.flopsPerImage * 2 / ms / 1e6;
+const ratio = pytorchMs === undefined ? {} : { pytorchMs: round(pytorchMs), ratio: round(pytorchMs / ms, 2) };
+const result = {
+  bench: "step",
+  engine: engine.name,
+  device: engine.device,
+  threads: options.threads,
+  ms: round(ms),
+  gflops: round(gflops),
+  peakGflops: round(peakGflops),
+  fractionOfPeak: round(gflops / peakGflops, 3),
+  kernelsPerStep: kernels,
+  ...ratio,
+};
+console.log(`CoCoOp step, ViT-B/16 size, 4 images × 5 classes, ${bench.session.tokenRows} token rows an image`);
+printTable([["", "median"], ...Object.entries(result).map(([key, value]) => [key, String(value)])]);
+printJson(options, result);
+await engine.dispose();

@@ -3,6 +3,7 @@
  */
 export { distance as levenshtein } from "npm:fastest-levenshtein@1.0.16";
 export { dump as stringifyYaml, load as parseYaml } from "npm:js-yaml@5.5.0";
+export { CholeskyDecomposition, EigenvalueDecomposition, Matrix } from "npm:ml-matrix@6.15.1";
 
 /** ONNX Runtime's version, for the report. */
 export const ONNX_RUNTIME_VERSION = "1.30.0";
@@ -25,3 +26,7 @@ export const loadTfjsBackendWasm = () => import("npm:@tensorflow/tfjs-backend-wa
 export const loadTfjsBackendWebgpu = () => import("npm:@tensorflow/tfjs-backend-webgpu@4.22.0");
 /** Decodes images; native, inside the npm package. */
 export const loadSharp = async () => (await import("npm:sharp@0.35.5")).default;
+/** Reads the directories of zip archives. */
+export const loadZip = () => import("npm:@zip.js/zip.js@2.24.0");
+/** Reads tar archives as they stream by. */
+export const loadTar = () => import("npm:modern-tar@0.8.6");

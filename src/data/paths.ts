@@ -13,3 +13,9 @@ export function pathProblem(path: string): string | undefined {
   if (path.split("/").includes("..")) return "leads out of the folder";
   return undefined;
 }
+
+/** Whether a path is that of an image, by its ending; hidden files, and what macOS puts into archives, are none. */
+export function isImagePath(path: string): boolean {
+  return /\.(jpe?g|png|webp|tiff?)$/i.test(path) &&
+    !path.split("/").some((part) => /^(\.(?!\.?$)|__MACOSX$)/.test(part));
+}

@@ -1,0 +1,152 @@
+import { crc32, inflateRawSync } from "node:zlib";
+import { loadZip } from "../deps.ts";
+import { UserError } from "../errors.ts";
+import { isImagePath, pathProblem } from "./paths.ts";
+import type { ImageSource } from "./source.ts";
+
+/** What is needed to read an entry; the library's own entries take seven kilobytes each, too much for a million. */
+interface Entry {
+  offset: number;
+  compressedSize: number;
+  size: number;
+  crc: number;
+  deflated: boolean;
+}
+
+const LOCAL_HEADER = 30;
+const LOCAL_SIGNATURE = 0x04034b50;
+/** Deflate cannot grow data more. */
+const MOST_GROWTH = 1032;
+/** No image of a data set is larger. */
+const MOST_BYTES = 256 << 20;
+
+/**
+ * The images of a zip archive, read in place: only its directory is held in memory.
+ *
+ * @throws {UserError} When the archive is damaged or cut off, or any entry is a link, encrypted, implausibly large, or
+ * leads out of the archive.
+ */
+export async function openZip(path: string): Promise<ImageSource> {
+  const file = Deno.openSync(path, { read: true });
+  let entries: Map<string, Entry>;
+  try {
+    entries = await readDirectory(file, path);
+  } catch (error) {
+    file.close();
+    throw error;
+  }
+  const paths = [...entries.keys()].sort();
+  return {
+    count: paths.length,
+    paths,
+    describe: `${path} (zip archive)`,
+    has: (name) => entries.has(name),
+    // deno-lint-ignore require-await -- other sources do wait
+    async read(name) {
+      const entry = entries.get(name);
+      if (entry === undefined) throw new UserError(`The archive ${path} has no image ${name}: check the split file.`);
+      return readEntry(file, entry, { archive: path, name });
+    },
+    close: () => Promise.resolve(file.close()),
+  };
+}
+
+async function readDirectory(file: Deno.FsFile, path: string): Promise<Map<string, Entry>> {
+  const zip = await loadZip();
+  const size = file.statSync().size;
+  const entries = new Map<string, Entry>();
+  const reader = new zip.ZipReader(readerOf(file, size));
+  try {
+    // Names are checked below, where the message can say which one is wrong.
+    for await (const entry of reader.getEntriesGenerator({ filenameValidation: "tolerant" })) {
+      const name = entry.filename;
+      if (entry.directory) continue;
+      const problem = entry.symlink ? "is a symbolic link" : pathProblem(name) ?? sizeProblem(entry, size);
+      if (problem) throw hostile(path, name, problem);
+      if (!isImagePath(name)) continue;
+      const usable = !entry.encrypted && [0, 8].includes(entry.compressionMethod);
+      if (!usable) throw hostile(path, name, entry.encrypted ? "is encrypted" : "is compressed in an unusual way");
+      entries.set(name, {
+        offset: entry.offset,
+        compressedSize: entry.compressedSize,
+        size: entry.uncompressedSize,
+        crc: (entry.crc32 ?? 0) >>> 0,
+        deflated: entry.compressionMethod === 8,
+      });
+    }
+  } catch (error) {
+    if (error instanceof UserError) throw error;
+    throw damaged(path, error instanceof Error ? error.message : String(error));
+  }
+  return entries;
+}
+
+/** The library asks for an object of its class `Reader`, of which it uses these members alone. */
+function readerOf(file: Deno.FsFile, size: number): ConstructorParameters<ZipReaderClass>[0] {
+  const reader = {
+    size,
+    initialized: true,
+    init() {},
+    readUint8Array: (index: number, length: number) =>
+      Promise.resolve(readAt(file, index, Math.max(0, Math.min(length, size - index)))),
+  };
+  return reader as unknown as ConstructorParameters<ZipReaderClass>[0];
+}
+
+type ZipReaderClass = Awaited<ReturnType<typeof loadZip>>["ZipReader"];
+
+function sizeProblem(
+  entry: { offset: number; compressedSize: number; uncompressedSize: number },
+  archiveSize: number,
+): string | undefined {
+  if (entry.offset + LOCAL_HEADER + entry.compressedSize > archiveSize) return "lies beyond the end of the archive";
+  if (entry.uncompressedSize > MOST_GROWTH * entry.compressedSize + 64) {
+    return `says that it grows from ${entry.compressedSize} to ${entry.uncompressedSize} bytes`;
+  }
+  return undefined;
+}
+
+function readEntry(file: Deno.FsFile, entry: Entry, where: { archive: string; name: string }): Uint8Array {
+  const { archive, name } = where;
+  if (entry.size > MOST_BYTES) throw hostile(archive, name, `has ${entry.size} bytes, too many for an image`);
+  const header = readAt(file, entry.offset, LOCAL_HEADER);
+  const view = new DataView(header.buffer);
+  if (header.length < LOCAL_HEADER || view.getUint32(0, true) !== LOCAL_SIGNATURE) {
+    throw damaged(archive, `${name} is not where the directory says`);
+  }
+  const begin = entry.offset + LOCAL_HEADER + view.getUint16(26, true) + view.getUint16(28, true);
+  const stored = readAt(file, begin, entry.compressedSize);
+  const bytes = entry.deflated ? inflate(stored, entry.size, where) : stored;
+  if (bytes.length !== entry.size || crc32(bytes) !== entry.crc) throw damaged(archive, `${name} has a wrong checksum`);
+  return bytes;
+}
+
+function inflate(stored: Uint8Array, size: number, where: { archive: string; name: string }): Uint8Array {
+  try {
+    return inflateRawSync(stored, { maxOutputLength: Math.max(size, 1) });
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw damaged(where.archive, `${where.name} does not unpack, ${reason}`);
+  }
+}
+
+/** Seeking and reading in one go, so that reads under way at the same time cannot get into each other's way. */
+function readAt(file: Deno.FsFile, position: number, length: number): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(length);
+  file.seekSync(position, Deno.SeekMode.Start);
+  let filled = 0;
+  while (filled < length) {
+    const count = file.readSync(bytes.subarray(filled));
+    if (count === null) break;
+    filled += count;
+  }
+  return bytes.subarray(0, filled);
+}
+
+function hostile(archive: string, name: string, problem: string): UserError {
+  return new UserError(`The archive ${archive} is refused, its entry ${JSON.stringify(name)} ${problem}: get it anew.`);
+}
+
+function damaged(archive: string, reason: string): UserError {
+  return new UserError(`The archive ${archive} is damaged or cut off (${reason}): get it anew.`);
+}

@@ -1,0 +1,273 @@
+/**
+ * The report of one evaluation: what ran, on what, and what came out. Its JSON Schema is `data/report.schema.json`.
+ *
+ * Two equal runs give equal reports but for {@linkcode Report.timing}. All accuracies are percentages.
+ */
+import type { ClipConfig } from "../clip/config.ts";
+import type { ClassSubset } from "../data/few_shot.ts";
+import { sha256Hex } from "../files.ts";
+import { KIT_VERSION } from "../version.ts";
+import { evaluatePredictions, type Metrics } from "./metrics.ts";
+import type { NearestWords } from "./nearest_words.ts";
+
+/** The layout that this file writes; raised when readers must change. */
+export const REPORT_VERSION = 1;
+
+/** One evaluation, as `report-base.json` holds it. */
+export interface Report {
+  /** Layout of this file: {@linkcode REPORT_VERSION}. */
+  reportVersion: typeof REPORT_VERSION;
+  /** What ran. */
+  run: ReportedRun;
+  /** On what it ran. */
+  on: ReportedCircumstances;
+  /** What came out. */
+  results: ReportedResults;
+  /** All that depends on the clock. */
+  timing: ReportedTiming;
+}
+
+/** What ran. */
+export interface ReportedRun {
+  /** `zeroshot`, `coop`, `cocoop`, … */
+  method: string;
+  /** Published configuration that the run started from; null where there is none (zero-shot). */
+  preset: string | null;
+  /** All hyper-parameters after preset, file and flags; empty where nothing is learned. */
+  hyperparameters: Record<string, string | number | boolean>;
+  /** Hyper-parameters that differ from the preset's. */
+  changed: string[];
+  /** Seed of the few-shot sample and of all random streams; null where nothing is drawn. */
+  seed: number | null;
+  /** Training images a class; null where nothing is trained. */
+  shots: number | null;
+  /** Classes that the prompt was trained on; null where nothing is trained. */
+  trainedOn: ClassSubset | null;
+  /** Classes that it was evaluated on. */
+  evaluatedOn: ClassSubset;
+  /** Names of the evaluated classes, in label order. */
+  classNames: string[];
+  /** The prompts of each class as text; what is learned stands as `X`. */
+  prompts: string[][];
+  /** How many numbers were learned. */
+  learnedNumbers: number;
+  /** The exact command. */
+  command: string;
+}
+
+/** On what it ran. */
+export interface ReportedCircumstances {
+  model: {
+    /** As people call it: `sample`, `ViT-B/16`. */
+    name: string;
+    /** Of the weights' file. */
+    sha256: string;
+    config: ClipConfig;
+    /** True for the small model that ships with the kit, whose numbers say nothing about real ones. */
+    sample: boolean;
+  };
+  data: {
+    /** The data set's name, as in run folders. */
+    name: string;
+    /** Where the images or features came from. */
+    source: string;
+    /** Where the split came from. */
+    splitOrigin: string;
+    splitSha256: string;
+    /** Images of the data set. */
+    images: number;
+    /** Images of this run, of the evaluated classes. */
+    train: number;
+    val: number;
+    test: number;
+  };
+  engine: {
+    name: string;
+    /** What computes, in words, with versions. */
+    device: string;
+    threads: number;
+  };
+  versions: {
+    /** This kit's. */
+    kit: string;
+    deno: string;
+    /** Operating system and processor: `x86_64-unknown-linux-gnu`. */
+    target: string;
+  };
+}
+
+/** What came out. */
+export interface ReportedResults {
+  metrics: Metrics;
+  /** What the model says of each test image. */
+  predictions: {
+    /** sha256 of the test list: paths and labels, one `path TAB label` a line. Only equal lists can be paired. */
+    testListSha256: string;
+    /** True class of each image, in the order of the test list. */
+    labels: number[];
+    /** Predicted class of each image. */
+    predictions: number[];
+  };
+  /** The mistakes that the model is surest of, surest first. */
+  worst: Mistake[];
+  /** How training went; null where nothing is trained. */
+  training: ReportedTraining | null;
+  /** Words whose embeddings are nearest to the learned tokens; null where no token is learned. */
+  nearestWords: NearestWords[] | null;
+}
+
+/** How training went. */
+export interface ReportedTraining {
+  steps: number;
+  /** Mean loss of each epoch. */
+  loss: number[];
+  /** Learning rate of each epoch. */
+  lr: number[];
+  /** Accuracy of the last prompt on the images it was trained on, test transform; null when it was not measured. */
+  accuracy: number | null;
+  /** How many classes it was trained on; chance is 100 / classes. */
+  classes: number;
+}
+
+/** An image that was taken for another class. */
+export interface Mistake {
+  /** Index in the test list. */
+  index: number;
+  /** Path of the image below the image folder. */
+  path: string;
+  label: number;
+  prediction: number;
+  /** Probability that the model gives its prediction, 0 to 1. */
+  confidence: number;
+}
+
+/** All that depends on the clock. */
+export interface ReportedTiming {
+  /** When the report was made, ISO 8601. */
+  finishedAt: string;
+  /** Seconds of each stage, such as `features`, `training`, `evaluation`; what came from a cache took none. */
+  seconds: Record<string, number>;
+}
+
+/** What a model says of images. */
+export interface Outcome {
+  /** The class with the largest logit of each image. */
+  predictions: number[];
+  /** Its probability, 0 to 1. */
+  confidences: number[];
+}
+
+/** What {@linkcode buildReport} needs. */
+export interface ReportInput {
+  run: ReportedRun;
+  model: ReportedCircumstances["model"];
+  data: Omit<ReportedCircumstances["data"], "test">;
+  engine: ReportedCircumstances["engine"];
+  /** The evaluated images, labels within the evaluated classes. */
+  samples: readonly { path: string; label: number }[];
+  /** What the model says of them, in the same order; from {@linkcode outcomeOf}. */
+  outcome: Outcome;
+  training?: ReportedTraining;
+  nearestWords?: NearestWords[];
+  /** Seconds of each stage. */
+  seconds: Record<string, number>;
+}
+
+/** Mistakes that a report names. */
+const MOST_MISTAKES = 24;
+
+/** Losses and rates carry float32 values: more digits than this are noise. */
+const DIGITS = 8;
+
+/**
+ * Reads logits. Call it for each batch and put the pieces together with {@linkcode joinOutcomes}.
+ *
+ * @param logits_BC row-major, B images × C classes, scaled
+ */
+export function outcomeOf(logits_BC: { shape: readonly number[]; data: Float32Array }): Outcome {
+  const [B, C] = logits_BC.shape;
+  const predictions: number[] = [];
+  const confidences: number[] = [];
+  for (let b = 0; b < B; b++) {
+    const row = logits_BC.data.subarray(b * C, (b + 1) * C);
+    let best = 0;
+    for (let c = 1; c < C; c++) if (row[c] > row[best]) best = c;
+    let sum = 0;
+    for (let c = 0; c < C; c++) sum += Math.exp(row[c] - row[best]);
+    predictions.push(best);
+    confidences.push(1 / sum);
+  }
+  return { predictions, confidences };
+}
+
+/** Puts the outcomes of batches together, in order. */
+export function joinOutcomes(outcomes: readonly Outcome[]): Outcome {
+  return {
+    predictions: outcomes.flatMap((outcome) => outcome.predictions),
+    confidences: outcomes.flatMap((outcome) => outcome.confidences),
+  };
+}
+
+/**
+ * Makes the report of one evaluation.
+ *
+ * @param input what ran, on what, and what the model said
+ * @throws {Error} when predictions and images do not fit each other
+ */
+export async function buildReport(input: ReportInput): Promise<Report> {
+  const { run, samples, outcome } = input;
+  const labels = samples.map((sample) => sample.label);
+  return {
+    reportVersion: REPORT_VERSION,
+    run,
+    on: {
+      model: input.model,
+      data: { ...input.data, test: samples.length },
+      engine: input.engine,
+      versions: { kit: KIT_VERSION, deno: Deno.version.deno, target: Deno.build.target },
+    },
+    results: {
+      metrics: evaluatePredictions(outcome.predictions, { labels, classNames: run.classNames }),
+      predictions: {
+        testListSha256: await hashTestList(samples),
+        labels,
+        predictions: outcome.predictions,
+      },
+      worst: worstMistakes(samples, outcome),
+      training: input.training
+        ? { ...input.training, loss: input.training.loss.map(rounded), lr: input.training.lr.map(rounded) }
+        : null,
+      nearestWords: input.nearestWords ?? null,
+    },
+    timing: {
+      finishedAt: new Date().toISOString(),
+      seconds: Object.fromEntries(
+        Object.entries(input.seconds).map(([stage, seconds]) => [stage, Math.round(seconds * 1000) / 1000]),
+      ),
+    },
+  };
+}
+
+/** sha256 of a test list, `path TAB label` a line: equal lists can be compared image by image. */
+export function hashTestList(samples: readonly { path: string; label: number }[]): Promise<string> {
+  const text = samples.map(({ path, label }) => `${path}\t${label}\n`).join("");
+  return sha256Hex(new TextEncoder().encode(text));
+}
+
+function worstMistakes(samples: readonly { path: string; label: number }[], outcome: Outcome): Mistake[] {
+  return samples
+    .map(({ path, label }, index): Mistake => ({
+      index,
+      path,
+      label,
+      prediction: outcome.predictions[index],
+      confidence: Math.round(outcome.confidences[index] * 1e4) / 1e4,
+    }))
+    .filter((mistake) => mistake.prediction !== mistake.label)
+    .sort((a, b) => b.confidence - a.confidence || a.index - b.index)
+    .slice(0, MOST_MISTAKES);
+}
+
+function rounded(value: number): number {
+  return Number(value.toPrecision(DIGITS));
+}

@@ -1,0 +1,68 @@
+/** Reports as files. */
+import { UserError } from "../errors.ts";
+import { readJson, writeFileAtomic } from "../files.ts";
+import { type Report, REPORT_VERSION } from "./report.ts";
+
+/** Name of a report's file in its run folder: `report-base.json`. */
+export function reportName(report: Report): string {
+  return `report-${report.run.evaluatedOn}.json`;
+}
+
+/** A report as text: indented, with each list of numbers on one line. */
+export function formatReport(report: Report): string {
+  return `${formatJson(report, "")}\n`;
+}
+
+/**
+ * JSON for people and programs: objects indented, lists of plain values on one line.
+ *
+ * @param value anything that JSON holds
+ * @param indent of the line that it starts on
+ */
+export function formatJson(value: unknown, indent: string): string {
+  if (typeof value !== "object" || value === null) return JSON.stringify(value);
+  const inner = `${indent}  `;
+  const block = (open: string, items: string[], close: string) =>
+    items.length === 0 ? open + close : `${open}\n${inner}${items.join(`,\n${inner}`)}\n${indent}${close}`;
+  if (Array.isArray(value)) {
+    if (value.every((item) => typeof item !== "object" || item === null)) return JSON.stringify(value);
+    return block("[", value.map((item) => formatJson(item, inner)), "]");
+  }
+  const entries = Object.entries(value).filter(([, item]) => item !== undefined);
+  return block("{", entries.map(([key, item]) => `${JSON.stringify(key)}: ${formatJson(item, inner)}`), "}");
+}
+
+/**
+ * Writes a report into a run folder, whole or not at all.
+ *
+ * @returns the path of the file
+ * @throws {UserError} when the folder cannot be written
+ */
+export async function writeReport(folder: string, report: Report): Promise<string> {
+  const path = `${folder}/${reportName(report)}`;
+  await writeFileAtomic(path, formatReport(report));
+  return path;
+}
+
+/**
+ * Reads a report.
+ *
+ * @throws {UserError} when it is missing, not a report, or of another version of the layout
+ */
+export async function readReport(path: string): Promise<Report> {
+  const value = await readJson(path, "the report") as Partial<Report> | null;
+  const version = value?.reportVersion;
+  if (version !== REPORT_VERSION) {
+    throw new UserError(
+      version === undefined
+        ? `The file ${path} is not a report of this kit: evaluate again to make one.`
+        : `The report ${path} has layout version ${version}, and this kit reads ${REPORT_VERSION}: evaluate again.`,
+    );
+  }
+  const { run, on, results, timing } = value as Report;
+  const counts = [results?.predictions?.labels?.length, results?.predictions?.predictions?.length];
+  if (!run?.classNames || !on?.model || !timing || counts[0] === undefined || counts[0] !== counts[1]) {
+    throw new UserError(`The report ${path} is not whole: remove it and evaluate again.`);
+  }
+  return value as Report;
+}

@@ -30,3 +30,7 @@ export const loadSharp = async () => (await import("npm:sharp@0.35.5")).default;
 export const loadZip = () => import("npm:@zip.js/zip.js@2.24.0");
 /** Reads tar archives as they stream by. */
 export const loadTar = () => import("npm:modern-tar@0.8.6");
+/** Draws charts as SVG. */
+export const loadPlot = () => import("npm:@observablehq/plot@0.6.17");
+/** The small document that charts are drawn into. */
+export const loadDom = () => import("npm:linkedom@0.18.15");

@@ -1,0 +1,187 @@
+/**
+ * Gaussian discriminant analysis beside zero-shot CLIP, without training (Wang et al., A Hard-to-Beat Baseline for
+ * Training-Free CLIP-based Adaptation, ICLR 2024; main_base2new.py:38-115, main_few_shots.py).
+ *
+ * Classes are Gaussians of one covariance Σ. With means μ_c, W = Σ⁻¹μ and b = log(1/C) − ½μᵀΣ⁻¹μ:
+ * logits = scale·f·T + α·(f·W + b), and α is chosen on validation images.
+ */
+import { CholeskyDecomposition, EigenvalueDecomposition, Matrix } from "../deps.ts";
+import type { HostTensor } from "../engine/ops.ts";
+import { UserError } from "../errors.ts";
+import {
+  countCorrect,
+  type FeatureClassifier,
+  type FeatureTask,
+  repeatLabels,
+  toHost,
+  toUnitRows,
+} from "./feature_method.ts";
+
+/** The options of {@linkcode gda}. */
+export interface GdaOptions {
+  /**
+   * How Σ⁻¹ is estimated: `base-to-new` by the pseudo-inverse of the mean of the classes' covariances, `few-shot` by
+   * shrinkage of the covariance of all centred vectors.
+   */
+  variant: "base-to-new" | "few-shot";
+}
+
+/** The published grid of α. */
+export const GDA_ALPHAS = [1e-4, 1e-3, 1e-2, 1e-1, 1, 10, 100] as const;
+
+/** Training vectors that stand in for a class without images, and copies of its text feature among them. */
+const NEIGHBOURS = 64;
+const TEXT_COPIES = 16;
+
+/** A linear head: logits of features [N, E] are `F·weights + bias`. */
+interface Head {
+  weights_EC: Matrix;
+  bias_C: number[];
+}
+
+/**
+ * GDA. New classes are made of the training vectors nearest to their text features and of copies of these.
+ *
+ * @throws {UserError} When a class has a single feature vector, which has no covariance.
+ */
+export function gda(task: FeatureTask, options: GdaOptions): FeatureClassifier {
+  const vectors = toUnitRows(task.train.views_VNE);
+  const labels = repeatLabels(task.train.labels, task.train.views_VNE.shape[0]);
+  const counts = countPerClass(labels, task.classNames);
+  const { means_CE, centred } = classMeans(vectors, { labels, counts });
+  const precision = options.variant === "few-shot"
+    ? shrunkPrecision(centred, traceOf(centred) / (centred.rows - 1))
+    : pseudoInverse(pooledCovariance(centred, { labels, counts }));
+  const text_EC = toUnitRows(task.textFeatures_CE).transpose();
+  const head = gaussianHead(means_CE, precision);
+  const alpha = chooseAlpha(task, { head, text_EC });
+
+  const classifier = (at: { head: Head; text_EC: Matrix }): FeatureClassifier => ({
+    chosen: { alpha },
+    logits: (features_NE) => toHost(mixedLogits(toUnitRows(features_NE), { ...at, alpha, scale: task.logitScale })),
+    newClasses: options.variant === "few-shot"
+      ? { impossible: "the few-shot variant has no rule for classes without images; the base-to-new variant has" }
+      : (textFeatures_CE: HostTensor) => {
+        const text_CE = toUnitRows(textFeatures_CE);
+        return classifier({ head: synthesizedHead(vectors, text_CE), text_EC: text_CE.transpose() });
+      },
+  });
+  return classifier({ head, text_EC });
+}
+
+function mixedLogits(unit_NE: Matrix, at: { head: Head; text_EC: Matrix; alpha: number; scale: number }): Matrix {
+  const gaussian = unit_NE.mmul(at.head.weights_EC).addRowVector(at.head.bias_C);
+  return unit_NE.mmul(at.text_EC).mul(at.scale).add(gaussian.mul(at.alpha));
+}
+
+/** The first α of the grid that no other beats on the validation images. */
+function chooseAlpha(task: FeatureTask, at: { head: Head; text_EC: Matrix }): number {
+  const unit_NE = toUnitRows(task.val.features_NE);
+  let best = { alpha: 0.1, correct: 0 };
+  for (const alpha of GDA_ALPHAS) {
+    const correct = countCorrect(mixedLogits(unit_NE, { ...at, alpha, scale: task.logitScale }), task.val.labels);
+    if (correct > best.correct) best = { alpha, correct };
+  }
+  return best.alpha;
+}
+
+function gaussianHead(means_CE: Matrix, precision_EE: Matrix): Head {
+  const weights_EC = precision_EE.mmul(means_CE.transpose());
+  const C = means_CE.rows;
+  const bias_C = Array.from({ length: C }, (_, c) => {
+    let quadratic = 0;
+    for (let e = 0; e < means_CE.columns; e++) quadratic += means_CE.get(c, e) * weights_EC.get(e, c);
+    return -Math.log(C) - quadratic / 2;
+  });
+  return { weights_EC, bias_C };
+}
+
+function classMeans(
+  vectors: Matrix,
+  { labels, counts }: { labels: Int32Array; counts: readonly number[] },
+): { means_CE: Matrix; centred: Matrix } {
+  const means_CE = Matrix.zeros(counts.length, vectors.columns);
+  labels.forEach((label, n) => {
+    for (let e = 0; e < vectors.columns; e++) {
+      means_CE.set(label, e, means_CE.get(label, e) + vectors.get(n, e) / counts[label]);
+    }
+  });
+  const centred = vectors.clone();
+  labels.forEach((label, n) => {
+    for (let e = 0; e < vectors.columns; e++) centred.set(n, e, vectors.get(n, e) - means_CE.get(label, e));
+  });
+  return { means_CE, centred };
+}
+
+/** The mean of the classes' covariances, each divided by its count less one. */
+function pooledCovariance(
+  centred: Matrix,
+  { labels, counts }: { labels: Int32Array; counts: readonly number[] },
+): Matrix {
+  const weighted = centred.clone();
+  labels.forEach((label, n) => weighted.mulRow(n, 1 / ((counts[label] - 1) * counts.length)));
+  return centred.transpose().mmul(weighted);
+}
+
+/** The head of classes that have no images: their neighbours among the training vectors, and their text features. */
+function synthesizedHead(vectors: Matrix, text_CE: Matrix): Head {
+  const [C, E] = [text_CE.rows, text_CE.columns];
+  const k = Math.min(NEIGHBOURS, vectors.rows);
+  const similarities_CN = text_CE.mmul(vectors.transpose());
+  const means_CE = Matrix.zeros(C, E);
+  const precision_EE = Matrix.zeros(E, E);
+  for (let c = 0; c < C; c++) {
+    const text = text_CE.getRow(c);
+    const nearest = similarities_CN.getRow(c).map((value, n) => ({ value, n })).sort((a, b) => b.value - a.value);
+    const spread = vectors.subMatrixRow(nearest.slice(0, k).map(({ n }) => n)).subRowVector(text);
+    const mean = spread.sum("column").map((sum, e) => text[e] + sum / (k + TEXT_COPIES));
+    means_CE.setRow(c, mean);
+    precision_EE.add(shrunkPrecision(spread, traceOf(spread) / (k - 1)).mul(1 / C));
+  }
+  return gaussianHead(means_CE, precision_EE);
+}
+
+/** `E·(YᵀY + ridge·I)⁻¹`, through the smaller of YᵀY and YYᵀ (Woodbury). */
+function shrunkPrecision(rows_NE: Matrix, ridge: number): Matrix {
+  const [N, E] = [rows_NE.rows, rows_NE.columns];
+  const transposed = rows_NE.transpose();
+  const inverse = (gram: Matrix) =>
+    new CholeskyDecomposition(gram.add(Matrix.eye(gram.rows).mul(ridge))).solve(Matrix.eye(gram.rows));
+  if (N >= E) return inverse(transposed.mmul(rows_NE)).mul(E);
+  const inner = inverse(rows_NE.mmul(transposed));
+  return Matrix.eye(E).sub(transposed.mmul(inner.mmul(rows_NE))).mul(E / ridge);
+}
+
+/** The trace of YᵀY. */
+function traceOf(rows_NE: Matrix): number {
+  let sum = 0;
+  for (let n = 0; n < rows_NE.rows; n++) for (let e = 0; e < rows_NE.columns; e++) sum += rows_NE.get(n, e) ** 2;
+  return sum;
+}
+
+/**
+ * The pseudo-inverse of a covariance. Directions below the share `E·2⁻²³` of the largest eigenvalue count as absent:
+ * the rule of PyTorch for float32, which the published numbers were made with.
+ */
+function pseudoInverse(symmetric: Matrix): Matrix {
+  const { eigenvectorMatrix: vectors, realEigenvalues: values } = new EigenvalueDecomposition(symmetric, {
+    assumeSymmetric: true,
+  });
+  const least = symmetric.rows * 2 ** -23 * values.reduce((a, b) => Math.max(a, Math.abs(b)), 0);
+  const scaled = vectors.clone();
+  values.forEach((value, i) => scaled.mulColumn(i, Math.abs(value) > least ? 1 / value : 0));
+  return scaled.mmul(vectors.transpose());
+}
+
+function countPerClass(labels: Int32Array, classNames: readonly string[]): number[] {
+  const counts = classNames.map(() => 0);
+  labels.forEach((label) => counts[label]++);
+  const lonely = counts.findIndex((count) => count < 2);
+  if (lonely >= 0) {
+    throw new UserError(
+      `GDA needs at least 2 feature vectors of class "${classNames[lonely]}" for a covariance and has ` +
+        `${counts[lonely]}: use more shots, or several training views with --views 10.`,
+    );
+  }
+  return counts;
+}

@@ -1,0 +1,136 @@
+/**
+ * LP++: a linear probe that blends each class's visual weights with its text feature (Huang et al., CVPR 2024;
+ * FewShot-CLIP-Strong-Baseline methods/linear_probe_p2.py).
+ *
+ * logits_c = f·w_c + b_c + α_c·(f·t_c). Step sizes come from the data: 4N/λ_max(FᵀF) for w, N/(4·max_c Σ(f·t_c)²) for α,
+ * and no learning rate is tuned. The epoch is the last of those that do best on the validation images.
+ *
+ * The original never clears the gradient of α, so its steps add up all former gradients; here, as in its `alphaGradient`
+ * option's default, a step takes the present gradient.
+ */
+import { EigenvalueDecomposition, Matrix } from "../deps.ts";
+import { namedStream } from "../data/random.ts";
+import {
+  countCorrect,
+  crossEntropyGradient,
+  type FeatureClassifier,
+  type FeatureTask,
+  toHost,
+  toUnitRows,
+  viewOf,
+} from "./feature_method.ts";
+
+/** The options of {@linkcode lpPlusPlus}. */
+export interface LpPlusPlusOptions {
+  /** Full-batch steps. */
+  epochs?: number;
+  /** `present` takes the gradient of the step; `accumulated` sums those of all former steps, as the published code does. */
+  alphaGradient?: "present" | "accumulated";
+}
+
+/** What LP++ learns. */
+export interface LpHead {
+  weights_CE: Matrix;
+  bias_C: number[];
+  alpha_C: number[];
+}
+
+const MOMENTUM = 0.9;
+/** α moves once in so many epochs. */
+const ALPHA_EVERY = 10;
+/** α starts at this many times the mean cosine of images and texts. */
+const ALPHA_START = 250;
+
+/** LP++ on the first augmented view of each image. */
+export function lpPlusPlus(task: FeatureTask, options: LpPlusPlusOptions = {}): FeatureClassifier {
+  const random = namedStream(task.seed, "lp-plus-plus-bias");
+  const bound = 1 / Math.sqrt(task.textFeatures_CE.shape[1]);
+  const bias_C = task.classNames.map(() => random.uniform(-bound, bound));
+  const { head, epoch } = fitLpPlusPlus(task, { ...options, bias_C });
+  const text_CE = toUnitRows(task.textFeatures_CE);
+  return {
+    chosen: { epoch, alpha: head.alpha_C.reduce((sum, a) => sum + a, 0) / head.alpha_C.length },
+    logits: (features_NE) => toHost(lpLogits(head, toUnitRows(features_NE), text_CE)),
+    newClasses: { impossible: "its visual weights are learned from images of each class" },
+  };
+}
+
+/** LP++ from a given bias. */
+export function fitLpPlusPlus(
+  task: FeatureTask,
+  options: LpPlusPlusOptions & { bias_C: number[] },
+): { head: LpHead; epoch: number } {
+  const { epochs = 300, alphaGradient = "present" } = options;
+  const { labels } = task.train;
+  const unit_NE = toUnitRows(viewOf(task.train.views_VNE, 0));
+  const validation_NE = toUnitRows(task.val.features_NE);
+  const text_CE = toUnitRows(task.textFeatures_CE);
+  const cosines_NC = unit_NE.mmul(text_CE.transpose());
+  const [N, C] = [cosines_NC.rows, cosines_NC.columns];
+  const rates = stepSizes(unit_NE, cosines_NC);
+
+  let head: LpHead = {
+    weights_CE: classSums(unit_NE, labels, C),
+    bias_C: options.bias_C,
+    alpha_C: new Array<number>(C).fill(startAlpha(cosines_NC, labels)),
+  };
+  let weightVelocity = Matrix.zeros(C, text_CE.columns);
+  let biasVelocity = new Array<number>(C).fill(0);
+  let alphaSlope = new Array<number>(C).fill(0);
+  let best = { head, epoch: 0, correct: -1 };
+
+  for (let epoch = 1; epoch <= epochs; epoch++) {
+    const { gradient_NC } = crossEntropyGradient(lpLogits(head, unit_NE, text_CE), labels);
+    gradient_NC.mul(1 / N);
+    const present = Matrix.mul(gradient_NC, cosines_NC).sum("column");
+    alphaSlope = alphaGradient === "present" ? present : alphaSlope.map((sum, c) => sum + present[c]);
+    weightVelocity = weightVelocity.mul(MOMENTUM).add(gradient_NC.transpose().mmul(unit_NE));
+    const biasSlope = gradient_NC.sum("column");
+    biasVelocity = biasVelocity.map((v, c) => MOMENTUM * v + biasSlope[c]);
+    const moves = epoch % ALPHA_EVERY === 0;
+    head = {
+      weights_CE: Matrix.sub(head.weights_CE, Matrix.mul(weightVelocity, rates.weights)),
+      bias_C: head.bias_C.map((b, c) => b - rates.weights * biasVelocity[c]),
+      alpha_C: moves ? head.alpha_C.map((a, c) => a - rates.alpha * alphaSlope[c]) : head.alpha_C,
+    };
+    const correct = countCorrect(lpLogits(head, validation_NE, text_CE), task.val.labels);
+    if (correct >= best.correct) best = { head, epoch, correct };
+  }
+  return best;
+}
+
+/** Logits [N, C] of normalised features. */
+export function lpLogits(head: LpHead, unit_NE: Matrix, text_CE: Matrix): Matrix {
+  const texts = unit_NE.mmul(text_CE.transpose()).mulRowVector(head.alpha_C);
+  return unit_NE.mmul(head.weights_CE.transpose()).addRowVector(head.bias_C).add(texts);
+}
+
+function stepSizes(unit_NE: Matrix, cosines_NC: Matrix): { weights: number; alpha: number } {
+  const N = unit_NE.rows;
+  const transposed = unit_NE.transpose();
+  // FᵀF and FFᵀ share their largest eigenvalue; the smaller is the quicker.
+  const gram = N < unit_NE.columns ? unit_NE.mmul(transposed) : transposed.mmul(unit_NE);
+  const { realEigenvalues } = new EigenvalueDecomposition(gram, { assumeSymmetric: true });
+  const largest = realEigenvalues.reduce((a, b) => Math.max(a, b));
+  const squares = Matrix.mul(cosines_NC, cosines_NC).sum("column");
+  return { weights: 4 * N / largest, alpha: N / (4 * Math.max(...squares)) };
+}
+
+/** The sum of each class's features, with which its weights start. */
+function classSums(unit_NE: Matrix, labels: Int32Array, classes: number): Matrix {
+  const sums = Matrix.zeros(classes, unit_NE.columns);
+  labels.forEach((label, n) => {
+    for (let e = 0; e < unit_NE.columns; e++) sums.set(label, e, sums.get(label, e) + unit_NE.get(n, e));
+  });
+  return sums;
+}
+
+/** 250 times the mean over classes of the mean cosine of their images with their text. */
+function startAlpha(cosines_NC: Matrix, labels: Int32Array): number {
+  const C = cosines_NC.columns;
+  const counts = new Array<number>(C).fill(0);
+  labels.forEach((label) => counts[label]++);
+  let mean = 0;
+  labels.forEach((label, n) => mean += cosines_NC.get(n, label) / counts[label] / C);
+  return ALPHA_START * mean;
+}

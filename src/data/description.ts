@@ -1,0 +1,230 @@
+/**
+ * A data set described as data: where its images and its split are, how its classes are called, which template goes
+ * with it. The eleven of the CoOp benchmark are in `data/datasets/`; a user's own is a YAML file of a few lines:
+ *
+ * ```yaml
+ * name: My birds
+ * images: photos              # image folder in the data folder; the data folder itself when not given
+ * template: a photo of a {}, a type of bird.
+ * class_names:
+ *   strip_number_prefix: true # 083.airplane is airplane
+ *   rename: { CrestedTit: Crested Tit }
+ * ```
+ */
+import { parseYaml } from "../deps.ts";
+import { didYouMean } from "../did_you_mean.ts";
+import { UserError } from "../errors.ts";
+import { type ClassNameRules, PLAIN_NAMES } from "./class_names.ts";
+import { pathProblem } from "./paths.ts";
+
+/** How a data set is divided into training, validation and test. */
+export type SplitRule =
+  | {
+    kind: "file";
+    /** Name of the split file, beside the images; none for a data set without a published split. */
+    file?: string;
+    /** Without the file a split is made from the class folders, or that is refused. */
+    withoutFile: "make" | "stop";
+  }
+  | {
+    kind: "lists";
+    /** Text files beside the image folder with lines `image class name`. */
+    lists: { train: string; val: string; test: string };
+    /** Text file with the class names in the order of their labels. */
+    classes: string;
+    /** What the names of the images lack: `.jpg`. */
+    ending: string;
+  }
+  | {
+    kind: "folders";
+    /** Folders of class folders in the image folder. Without `val` the test images stand in. */
+    folders: { train: string; val?: string; test: string };
+    /** Text file with lines `folder class name`; without it the rules for class names apply. */
+    classes?: string;
+  };
+
+/** What a description file says. */
+export interface DatasetDescription {
+  /** Its name, for people and run folders. */
+  name: string;
+  /** Image folder in the data folder; empty when that is the data folder itself. */
+  images: string;
+  /** File names of published archives that hold the images. */
+  archives: string[];
+  split: SplitRule;
+  /** The zero-shot template, with `{}` for the class name. */
+  template: string;
+  /** Whether {@linkcode DatasetDescription.template} joins the seven templates of the ensemble. */
+  ensembleWithTemplate: boolean;
+  classNames: ClassNameRules;
+  source?: string;
+  licence?: string;
+  citation?: string;
+}
+
+type Table = Record<string, unknown>;
+
+const KEYS = [
+  "name",
+  "images",
+  "archives",
+  "split",
+  "template",
+  "ensemble_with_template",
+  "class_names",
+  "source",
+  "licence",
+  "citation",
+];
+const CLASS_NAME_FLAGS = {
+  strip_number_prefix: "stripNumberPrefix",
+  drop_first_part: "dropFirstPart",
+  reverse_parts: "reverseParts",
+  split_camel_case: "splitCamelCase",
+  last_word_first: "lastWordFirst",
+} as const;
+
+/** For a folder of class folders of which nothing else is known. */
+export function plainDescription(name: string): DatasetDescription {
+  return {
+    name,
+    images: "",
+    archives: [],
+    split: { kind: "file", withoutFile: "make" },
+    template: "a photo of a {}.",
+    ensembleWithTemplate: true,
+    classNames: PLAIN_NAMES,
+  };
+}
+
+/**
+ * Reads a description.
+ *
+ * @param text YAML.
+ * @param where Name of the file, for messages.
+ * @throws {UserError} When it is no YAML, or a key is unknown, missing or of the wrong kind.
+ */
+export function parseDescription(text: string, where: string): DatasetDescription {
+  const check = checker(where);
+  const table = check.table(parse(text, where), "it", KEYS);
+  const name = check.text(table.name, "name");
+  if (name === undefined) throw check.wrong("name is missing");
+  const template = check.text(table.template, "template") ?? "a photo of a {}.";
+  if (!template.includes("{}")) throw check.wrong(`template ${JSON.stringify(template)} has no {} for the class name`);
+  return {
+    ...plainDescription(name),
+    images: check.path(table.images, "images") ?? "",
+    archives: check.texts(table.archives, "archives"),
+    split: parseSplitRule(table.split, check),
+    template,
+    ensembleWithTemplate: check.flag(table.ensemble_with_template, "ensemble_with_template") ?? true,
+    classNames: parseClassNames(table.class_names, check),
+    source: check.text(table.source, "source"),
+    licence: check.text(table.licence, "licence"),
+    citation: check.text(table.citation, "citation"),
+  };
+}
+
+function parse(text: string, where: string): unknown {
+  try {
+    return parseYaml(text);
+  } catch (error) {
+    const reason = (error instanceof Error ? error.message : String(error)).split("\n")[0];
+    throw new UserError(`The data set description ${where} is not valid YAML (${reason}): mend it.`);
+  }
+}
+
+function parseSplitRule(value: unknown, check: Checker): SplitRule {
+  if (value === undefined) return { kind: "file", withoutFile: "make" };
+  const split = check.table(value, "split", ["file", "without_file", "lists", "folders", "classes", "ending"]);
+  const kinds = ["file", "lists", "folders"].filter((key) => split[key] !== undefined);
+  if (kinds.length !== 1) throw check.wrong("split needs one of file, lists and folders");
+  const classes = check.path(split.classes, "split.classes");
+  if (kinds[0] === "lists") {
+    const lists = parseFolders(split.lists, "split.lists", check);
+    if (lists.val === undefined || classes === undefined) throw check.wrong("split.lists needs val, and split.classes");
+    return {
+      kind: "lists",
+      lists: { ...lists, val: lists.val },
+      classes,
+      ending: check.text(split.ending, "split.ending") ?? "",
+    };
+  }
+  if (kinds[0] === "folders") {
+    return { kind: "folders", folders: parseFolders(split.folders, "split.folders", check), classes };
+  }
+  const withoutFile = check.text(split.without_file, "split.without_file") ?? "make";
+  if (withoutFile !== "make" && withoutFile !== "stop") throw check.wrong("split.without_file is not make or stop");
+  return { kind: "file", file: check.path(split.file, "split.file"), withoutFile };
+}
+
+function parseFolders(value: unknown, place: string, check: Checker): { train: string; val?: string; test: string } {
+  const table = check.table(value, place, ["train", "val", "test"]);
+  const [train, val, test] = ["train", "val", "test"].map((part) => check.path(table[part], `${place}.${part}`));
+  if (train === undefined || test === undefined) throw check.wrong(`${place} needs train and test`);
+  return { train, val, test };
+}
+
+function parseClassNames(value: unknown, check: Checker): ClassNameRules {
+  if (value === undefined) return PLAIN_NAMES;
+  const table = check.table(value, "class_names", ["rename", "drop", ...Object.keys(CLASS_NAME_FLAGS)]);
+  const rename = table.rename === undefined ? {} : check.table(table.rename, "class_names.rename");
+  const flags = Object.entries(CLASS_NAME_FLAGS).map(([key, property]) => [
+    property,
+    check.flag(table[key], `class_names.${key}`) ?? false,
+  ]);
+  return {
+    ...PLAIN_NAMES,
+    ...Object.fromEntries(flags),
+    rename: Object.fromEntries(
+      Object.keys(rename).map((
+        folder,
+      ) => [folder, check.text(rename[folder], `class_names.rename.${folder}`) ?? folder]),
+    ),
+    drop: check.texts(table.drop, "class_names.drop"),
+  };
+}
+
+type Checker = ReturnType<typeof checker>;
+
+function checker(where: string) {
+  const wrong = (what: string) =>
+    new UserError(`The data set description ${where} is not usable: ${what}${/[.?]$/.test(what) ? "" : "."}`);
+  const text = (value: unknown, place: string): string | undefined => {
+    if (value === undefined || (typeof value === "string" && value.trim() !== "")) return value;
+    throw wrong(`${place} is ${show(value)}, not a text; put it in quotes`);
+  };
+  return {
+    wrong,
+    text,
+    texts(value: unknown, place: string): string[] {
+      if (value === undefined) return [];
+      if (!Array.isArray(value)) throw wrong(`${place} is not a list`);
+      return value.map((item, index) => text(item ?? null, `${place}[${index}]`)!);
+    },
+    flag(value: unknown, place: string): boolean | undefined {
+      if (value === undefined || typeof value === "boolean") return value;
+      throw wrong(`${place} is ${show(value)}, not true or false`);
+    },
+    path(value: unknown, place: string): string | undefined {
+      const path = text(value, place)?.replace(/^(\.\/)+|^\.$|\/+$/g, "");
+      const problem = path && pathProblem(path);
+      if (problem) throw wrong(`${place} ${JSON.stringify(path)} ${problem}`);
+      return path;
+    },
+    table(value: unknown, place: string, keys?: readonly string[]): Table {
+      if (typeof value !== "object" || value === null || Array.isArray(value)) {
+        throw wrong(`${place} is not a table of keys`);
+      }
+      const unknown = keys && Object.keys(value).find((key) => !keys.includes(key));
+      if (unknown) throw wrong(`${place} has an unknown key "${unknown}".${didYouMean(unknown, keys!)}`);
+      return value as Table;
+    },
+  };
+}
+
+/** Never more than a line: a small YAML file can stand for an enormous table. */
+function show(value: unknown): string {
+  if (typeof value === "object" && value !== null) return Array.isArray(value) ? "a list" : "a table";
+  return JSON.stringify(value).slice(0, 80);
+}

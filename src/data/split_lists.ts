@@ -1,0 +1,88 @@
+/** Splits that are not one JSON file: text lists as FGVC Aircraft has them, and folders of class folders as ImageNet. */
+import { UserError } from "../errors.ts";
+import { readBytes } from "../files.ts";
+import { className, type ClassNameRules } from "./class_names.ts";
+import type { SplitRule } from "./description.ts";
+import { pathProblem } from "./paths.ts";
+import type { Sample, Split } from "./split.ts";
+
+/**
+ * Reads a split from text files with lines `image class name`.
+ *
+ * @param find Gives the path of a file beside the images.
+ * @throws {UserError} When a file is missing or a line names a class that is not in the list of classes.
+ */
+export async function splitFromLists(
+  rule: Extract<SplitRule, { kind: "lists" }>,
+  find: (name: string) => Promise<string>,
+): Promise<Split> {
+  const names = (await readLines(await find(rule.classes))).map(({ text }) => text);
+  const labels = new Map(names.map((name, label) => [name, label]));
+  const readPart = async (file: string): Promise<Sample[]> => {
+    const path = await find(file);
+    return (await readLines(path)).map(({ text, number }) => {
+      const [image, name] = splitAtSpace(text);
+      const label = labels.get(name);
+      const wrong = pathProblem(image) ??
+        (label === undefined ? `is of class "${name}", which ${rule.classes} lacks` : "");
+      if (wrong || label === undefined) throw new UserError(`${path}, line ${number}: the image "${image}" ${wrong}.`);
+      return { path: image + rule.ending, label, className: name };
+    });
+  };
+  const { train, val, test } = rule.lists;
+  return { train: await readPart(train), val: await readPart(val), test: await readPart(test) };
+}
+
+/**
+ * Makes a split of the folders for training, validation and test. Labels follow the sorted names of the class folders.
+ *
+ * @param paths Paths of all images below the image folder, sorted.
+ * @param options What the names of the classes follow from, and where the images are, for messages.
+ * @throws {UserError} When a folder has no images, or a class is unknown.
+ */
+export async function splitFromFolders(
+  rule: Extract<SplitRule, { kind: "folders" }>,
+  paths: readonly string[],
+  options: { find: (name: string) => Promise<string>; rules: ClassNameRules; where: string },
+): Promise<Split> {
+  const listed = rule.classes === undefined ? undefined : await readNames(await options.find(rule.classes));
+  const dropped = new Set(options.rules.drop);
+  const images = (part: string) => {
+    const found = paths.filter((path) => path.startsWith(`${part}/`)).flatMap((path) => {
+      const folder = path.slice(part.length + 1, path.lastIndexOf("/"));
+      return folder === "" || path.lastIndexOf("/") < part.length || dropped.has(folder) ? [] : [{ path, folder }];
+    });
+    if (found.length > 0) return found;
+    throw new UserError(`There are no class folders with images in ${part}/ of ${options.where}: check the path.`);
+  };
+  const train = images(rule.folders.train);
+  const folders = [...new Set(train.map(({ folder }) => folder))].sort();
+  const labels = new Map(folders.map((folder, label) => [folder, label]));
+  const samples = (part: { path: string; folder: string }[]) =>
+    part.map(({ path, folder }): Sample => {
+      const label = labels.get(folder);
+      const name = listed === undefined ? className(folder, options.rules) : listed.get(folder);
+      if (label === undefined) throw new UserError(`The class folder of ${path} is not among the training folders.`);
+      if (name === undefined) throw new UserError(`The class folder ${folder} has no name in ${rule.classes}.`);
+      return { path, label, className: name };
+    });
+  const test = samples(images(rule.folders.test));
+  const val = rule.folders.val === undefined ? test : samples(images(rule.folders.val));
+  return { train: samples(train), val, test };
+}
+
+async function readNames(path: string): Promise<Map<string, string>> {
+  return new Map((await readLines(path)).map(({ text }) => splitAtSpace(text)));
+}
+
+async function readLines(path: string): Promise<{ text: string; number: number }[]> {
+  const text = new TextDecoder().decode(await readBytes(path, "the list"));
+  return text.split("\n").map((line, index) => ({ text: line.trim(), number: index + 1 })).filter(({ text }) =>
+    text !== ""
+  );
+}
+
+function splitAtSpace(line: string): [string, string] {
+  const at = line.indexOf(" ");
+  return at < 0 ? [line, ""] : [line.slice(0, at), line.slice(at + 1).trim()];
+}

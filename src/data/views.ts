@@ -1,0 +1,126 @@
+/**
+ * Views of an image: what the model is shown. The test view is CLIP's own preprocessing; a training view is a random
+ * crop and flip by torchvision's law, from random numbers that belong to the seed, the view and the image alone, so
+ * that views can be computed in any order, on any machine, and again.
+ */
+import { decodeRgb } from "./image.ts";
+import { namedStream, type RandomStream } from "./random.ts";
+import { type Box, crop, flipHorizontally, resizeAndCenterCrop, resizeBicubic, type RgbImage } from "./resize.ts";
+import { roundHalfEven } from "./round.ts";
+
+/** Which view of an image. */
+export type ViewRecipe =
+  /** Smaller edge resized, centre cropped. */
+  | { kind: "test" }
+  /** A random resized crop and perhaps a flip; views of different numbers are independent. */
+  | { kind: "train"; view: number; seed: number };
+
+/** torchvision's `RandomResizedCrop` as the published configurations set it. */
+const SCALE = [0.08, 1] as const;
+const RATIO = [3 / 4, 4 / 3] as const;
+const TRIES = 10;
+const FLIP_PROBABILITY = 0.5;
+
+/** CLIP's channel means and deviations. */
+const MEAN = [0.48145466, 0.4578275, 0.40821073];
+const DEVIATION = [0.26862954, 0.26130258, 0.27577711];
+
+/** What to make of an image. */
+export interface ViewOptions {
+  /** Edge of the square that comes out, in pixels. */
+  size: number;
+  recipe: ViewRecipe;
+  /** Path of the image in its data set: names it in messages, and its random numbers. */
+  path: string;
+}
+
+/**
+ * Decodes an image and makes one view of it.
+ *
+ * @param bytes The image file.
+ * @returns `size · size · 3` bytes RGB, rows from the top.
+ * @throws {UserError} When the image does not decode.
+ */
+export async function imageView(bytes: Uint8Array, options: ViewOptions): Promise<Uint8Array> {
+  return viewOf(await decodeRgb(bytes, options.path), options);
+}
+
+/** One view of a decoded image, `size · size · 3` bytes RGB. */
+export function viewOf(image: RgbImage, options: ViewOptions): Uint8Array {
+  const { size, recipe, path } = options;
+  if (recipe.kind === "test") return resizeAndCenterCrop(image, size).data;
+  const stream = namedStream(recipe.seed, "augmentation", recipe.view, path);
+  const box = randomCrop(image, stream);
+  const resized = resizeBicubic(crop(image, box), { width: size, height: size });
+  return stream.random() < FLIP_PROBABILITY ? flipHorizontally(resized).data : resized.data;
+}
+
+/**
+ * The crop of torchvision's `RandomResizedCrop`: area and aspect ratio drawn up to ten times until they fit; failing
+ * that, the largest crop in the middle whose ratio is allowed.
+ */
+export function randomCrop(image: { width: number; height: number }, stream: RandomStream): Box {
+  const { width, height } = image;
+  for (let attempt = 0; attempt < TRIES; attempt++) {
+    const area = width * height * stream.uniform(...SCALE);
+    const ratio = Math.exp(stream.uniform(Math.log(RATIO[0]), Math.log(RATIO[1])));
+    const w = roundHalfEven(Math.sqrt(area * ratio));
+    const h = roundHalfEven(Math.sqrt(area / ratio));
+    if (w > 0 && w <= width && h > 0 && h <= height) {
+      const top = stream.below(height - h + 1);
+      return { left: stream.below(width - w + 1), top, width: w, height: h };
+    }
+  }
+  return middleCrop(width, height);
+}
+
+function middleCrop(width: number, height: number): Box {
+  const ratio = width / height;
+  const w = ratio > RATIO[1] ? roundHalfEven(height * RATIO[1]) : width;
+  const h = ratio < RATIO[0] ? roundHalfEven(width / RATIO[0]) : height;
+  return { left: Math.floor((width - w) / 2), top: Math.floor((height - h) / 2), width: w, height: h };
+}
+
+/** The normalised value of every byte in every channel, in float32 at each step as torchvision computes it. */
+const NORMALIZED = MEAN.map((mean, channel) => {
+  const deviation = Math.fround(DEVIATION[channel]);
+  return Float32Array.from({ length: 256 }, (_, byte) => {
+    return Math.fround(Math.fround(byte / 255) - Math.fround(mean)) / deviation;
+  });
+});
+
+/**
+ * Normalises with CLIP's means and deviations and cuts into patches, in the order in which `conv1.weight`
+ * [width, 3, patch, patch] reads them.
+ *
+ * @param rgb `size · size · 3` bytes.
+ * @param options Edge of the image and of a patch, in pixels.
+ * @param target Where to put the numbers; a new array when not given.
+ * @returns [grid², 3·patch²] with grid = size / patch, patches in rows from the top, each [channel, row, column].
+ */
+export function normalizeToPatches(
+  rgb: Uint8Array,
+  options: { size: number; patch: number; target?: Float32Array },
+): Float32Array {
+  const { size, patch } = options;
+  if (rgb.length !== size * size * 3 || size % patch !== 0) {
+    throw new RangeError(
+      `normalizeToPatches: ${rgb.length} bytes are not ${size}×${size} pixels in patches of ${patch}.`,
+    );
+  }
+  const target = options.target ?? new Float32Array(rgb.length);
+  const grid = size / patch;
+  let to = 0;
+  for (let gridRow = 0; gridRow < grid; gridRow++) {
+    for (let gridColumn = 0; gridColumn < grid; gridColumn++) {
+      for (let channel = 0; channel < 3; channel++) {
+        const normalized = NORMALIZED[channel];
+        for (let row = 0; row < patch; row++) {
+          let from = ((gridRow * patch + row) * size + gridColumn * patch) * 3 + channel;
+          for (let column = 0; column < patch; column++, from += 3) target[to++] = normalized[rgb[from]];
+        }
+      }
+    }
+  }
+  return target;
+}

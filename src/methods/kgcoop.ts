@@ -1,0 +1,44 @@
+/**
+ * KgCoOp: learned prompts that stay near the hand-written ones (Yao et al., CVPR 2023; KgCoOp trainers/kgcoop.py:238-310).
+ *
+ * loss = CE + λ·(1 − mean_c cos(t_c, h_c)) with the hand-written prompt's text feature h_c of each class. It is an addition
+ * to CoOp's loss and says nothing about where contexts come from, so it goes over CoCoOp's contexts as well: the mean is
+ * then over images too.
+ */
+import type { HostTensor } from "../engine/ops.ts";
+import { l2Normalize, type PromptMethod } from "./method.ts";
+
+/** The options of {@linkcode kgcoop}. */
+export interface KgcoopOptions {
+  /** Text features of the hand-written prompts of the trained classes, L2-normalised. */
+  handFeatures_CE: HostTensor;
+  /** λ; 8 in the published runs. */
+  weight?: number;
+}
+
+/** The published λ. */
+export const KGCOOP_WEIGHT = 8;
+
+/**
+ * Holds the text features of `base` to those of hand-written prompts.
+ *
+ * @param base CoOp or CoCoOp; its loss is the first that it has
+ * @returns `kgcoop`, or `kgcoop-NAME` over another method than CoOp
+ */
+export function kgcoop(base: PromptMethod, options: KgcoopOptions): PromptMethod {
+  const { handFeatures_CE, weight = KGCOOP_WEIGHT } = options;
+  return {
+    ...base,
+    name: base.name === "coop" ? "kgcoop" : `kgcoop-${base.name}`,
+    frozen: { ...base.frozen, hand_features: handFeatures_CE },
+    losses(ops, inputs) {
+      const [loss] = base.losses(ops, inputs);
+      const cosines_GC1 = ops.sum(
+        ops.mul(l2Normalize(ops, inputs.textFeatures_GCE), inputs.frozen.hand_features),
+        -1,
+      );
+      const mean = ops.reshape(ops.mean(ops.mean(cosines_GC1, 1), 0), ops.shape(loss));
+      return [ops.add(loss, ops.scale(ops.shift(ops.scale(mean, -1), 1), weight))];
+    },
+  };
+}

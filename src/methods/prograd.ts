@@ -1,0 +1,72 @@
+/**
+ * ProGrad: no step against what zero-shot CLIP knows (Zhu et al., ICCV 2023; ProGrad trainers/prograd.py, Dassl.ProGrad
+ * dassl/engine/trainer.py:311-349).
+ *
+ * Two gradients for each learned tensor: g of the cross-entropy, k of the divergence from zero-shot predictions. Where
+ * g·k < 0 the part of g along k is taken out, `g ← g − λ·(g·k̂)·k̂`; elsewhere g stays.
+ */
+import type { HostTensor, Ops } from "../engine/ops.ts";
+import { cosineLogits, type LossInputs, type PromptMethod } from "./method.ts";
+
+/** The options of {@linkcode prograd}. */
+export interface ProgradOptions {
+  /** Text features of the hand-written prompts of the trained classes, L2-normalised. */
+  handFeatures_CE: HostTensor;
+  /** λ; 1 in the published runs. */
+  weight?: number;
+  /** Softens both predictions; 1 in the published runs. */
+  temperature?: number;
+}
+
+/**
+ * Projects the gradients of `base`.
+ *
+ * @param base CoOp or CoCoOp; its loss is the first that it has
+ * @returns `prograd`, or `prograd-NAME` over another method than CoOp
+ */
+export function prograd(base: PromptMethod, options: ProgradOptions): PromptMethod {
+  const { handFeatures_CE, weight = 1, temperature = 1 } = options;
+  return {
+    ...base,
+    name: base.name === "coop" ? "prograd" : `prograd-${base.name}`,
+    frozen: { ...base.frozen, hand_features: handFeatures_CE },
+    losses(ops, inputs) {
+      const [loss] = base.losses(ops, inputs);
+      return [loss, ops.reshape(distillation(ops, inputs, temperature), ops.shape(loss))];
+    },
+    combine: ([own, general]) =>
+      Object.fromEntries(
+        Object.keys(own).map((name) => [name, projected(own[name], general[name], weight)]),
+      ),
+  };
+}
+
+/** `−T²·mean Σ_c p_c·log q_c` of zero-shot p and learned q at temperature T: the divergence but for a constant. */
+function distillation<T>(ops: Ops<T>, inputs: LossInputs<T>, temperature: number): T {
+  const zeroShot_BC = ops.scale(
+    ops.matMul(inputs.imageFeatures_BE, inputs.frozen.hand_features, { transposeB: true }),
+    inputs.logitScale / temperature,
+  );
+  const learned_BC = ops.scale(cosineLogits(ops, inputs), 1 / temperature);
+  const perImage = ops.sum(ops.mul(ops.softmax(zeroShot_BC), ops.logSoftmax(learned_BC)), 1);
+  return ops.scale(ops.mean(perImage, 0), -temperature * temperature);
+}
+
+/**
+ * The gradient to descend, of one learned tensor.
+ *
+ * @param own of the cross-entropy
+ * @param general of the divergence from zero-shot predictions
+ * @param weight λ, the share of the conflicting part that is taken out
+ */
+export function projected(own: Float32Array, general: Float32Array, weight = 1): Float32Array {
+  let along = 0;
+  let squares = 0;
+  for (let i = 0; i < own.length; i++) {
+    along += own[i] * general[i];
+    squares += general[i] * general[i];
+  }
+  if (along >= 0) return own;
+  const factor = weight * along / squares;
+  return own.map((value, i) => value - factor * general[i]);
+}

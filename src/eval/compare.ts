@@ -1,0 +1,197 @@
+/**
+ * Which method is better, and can it be believed: the table of the papers from reports, with the spread over seeds and the
+ * noise of differences.
+ *
+ * Means and standard deviations are over seeds; the deviation is the population's (divides by n), as the published
+ * `parse_test_res.py` prints it. H is given both ways: of the mean accuracies (as in papers), and as the mean of each seed's H.
+ */
+import type { ClassSubset } from "../data/few_shot.ts";
+import { UserError } from "../errors.ts";
+import { bySeed } from "./by_seed.ts";
+import { nearChance, unlikeSeeds, type Warning } from "./collapse.ts";
+import {
+  type Comparison,
+  COMPARISON_VERSION,
+  type CurvePoint,
+  type MethodSummary,
+  PLACES,
+  type Spread,
+  SUBSETS,
+} from "./comparison.ts";
+import { differences } from "./differences.ts";
+import { methodLabel } from "./method_names.ts";
+import { harmonicMean, mean, populationStd } from "./metrics.ts";
+import type { Report } from "./report.ts";
+
+/** How to compare. */
+export interface CompareOptions {
+  /** Order of the rows; the first is what others are compared with. Others come behind as they appear. */
+  methods?: readonly string[];
+  /** Shots of the table; the most that there are when left out. */
+  shots?: number;
+  /** Resamples of the bootstrap; 2,000 when left out. */
+  resamples?: number;
+  /** Share of resamples inside an interval; 0.95 when left out. */
+  confidence?: number;
+  /** The exact command, for the record. */
+  command?: string;
+}
+
+/**
+ * Compares methods from their reports.
+ *
+ * @param reports of any methods, seeds, shots and classes, on one model and one data set
+ * @returns the comparison: a pure function of the reports and options
+ * @throws {UserError} when there is no report, or reports are not of the same model, split or test images
+ */
+export function compareReports(reports: readonly Report[], options: CompareOptions = {}): Comparison {
+  const { resamples = 2000, confidence = 0.95 } = options;
+  if (reports.length === 0) throw new UserError("There is no report to compare: run the methods first.");
+  requireOneTest(reports);
+  const found = [...new Set(reports.map(({ run }) => run.method))];
+  const methods = [...(options.methods ?? []).filter((method) => found.includes(method)), ...found]
+    .filter((method, i, all) => all.indexOf(method) === i);
+  const allShots = [...new Set(reports.flatMap(({ run }) => run.shots ?? []))].sort((a, b) => a - b);
+  const shots = options.shots ?? allShots.at(-1) ?? null;
+  const rows = reports.filter(({ run }) => run.shots === null || run.shots === shots);
+  const subsets = SUBSETS.filter((subset) => rows.some(({ run }) => run.evaluatedOn === subset));
+  const [{ on }] = reports;
+
+  return {
+    comparisonVersion: COMPARISON_VERSION,
+    command: options.command ?? "",
+    on: {
+      model: { name: on.model.name, sha256: on.model.sha256, sample: on.model.sample },
+      dataset: on.data.name,
+      splitSha256: on.data.splitSha256,
+      images: Object.fromEntries(subsets.map((subset) => [
+        subset,
+        rows.find(({ run }) => run.evaluatedOn === subset)!.results.metrics.total,
+      ])),
+    },
+    shots,
+    seeds: [...new Set(rows.flatMap(({ run }) => run.seed ?? []))].sort((a, b) => a - b),
+    subsets,
+    methods: methods.flatMap((method) => {
+      const own = rows.filter(({ run }) => run.method === method);
+      if (own.length === 0) return [];
+      const [{ run: { preset, changed } }] = own;
+      return [{ method, label: methodLabel(method), preset, changed, ...summarize(own) }];
+    }),
+    differences: methods.slice(1).flatMap((method) =>
+      differences(rows, { reference: methods[0], method, resamples, confidence })
+    ),
+    bootstrap: { resamples, confidence, over: "test images and seeds, paired" },
+    curve: allShots.length < 2 ? [] : curve(reports, { methods, allShots }),
+    warnings: warnings(rows, methods),
+    runs: reports.map(({ run, results }) => ({
+      method: run.method,
+      preset: run.preset,
+      shots: run.shots,
+      seed: run.seed,
+      evaluatedOn: run.evaluatedOn,
+      accuracy: results.metrics.accuracy,
+      trainingAccuracy: results.training?.accuracy ?? null,
+      loss: results.training?.loss ?? [],
+    })),
+  };
+}
+
+function requireOneTest(reports: readonly Report[]): void {
+  const [{ on: first }] = reports;
+  const lists = new Map<string, string>();
+  const cells = new Set<string>();
+  for (const { run, on, results } of reports) {
+    const what = `${run.method}${run.seed === null ? "" : ` (seed ${run.seed})`} on ${run.evaluatedOn}`;
+    if (on.model.sha256 !== first.model.sha256) {
+      throw new UserError(
+        `The reports are of two models, ${first.model.name} and ${on.model.name} (${what}): compare one.`,
+      );
+    }
+    const list = results.predictions.testListSha256;
+    if ((lists.get(run.evaluatedOn) ?? list) !== list || on.data.splitSha256 !== first.data.splitSha256) {
+      throw new UserError(`The report of ${what} has other test images than the others: evaluate all with one split.`);
+    }
+    lists.set(run.evaluatedOn, list);
+    const cell = [run.method, run.shots, run.seed, run.evaluatedOn].join();
+    if (cells.has(cell)) {
+      throw new UserError(
+        `There are two reports of ${what}, of ${run.shots} shots: compare one preset of a method at a time.`,
+      );
+    }
+    cells.add(cell);
+  }
+}
+
+/** Accuracies and H of one method's reports. */
+function summarize(reports: readonly Report[]): Pick<MethodSummary, "accuracy" | "h"> {
+  const accuracy: MethodSummary["accuracy"] = {};
+  for (const subset of SUBSETS) {
+    const own = bySeed(reports, subset);
+    if (own.length > 0) {
+      accuracy[subset] = spread(own.map(({ seed, report }) => ({ seed, value: report.results.metrics.accuracy })));
+    }
+  }
+  const { base, new: fresh } = accuracy;
+  if (base === undefined || fresh === undefined) return { accuracy, h: null };
+  const perSeed = base.perSeed.flatMap(({ seed, value }) => {
+    const other = fresh.perSeed.find((one) => one.seed === seed);
+    return other ? [{ seed, value: harmonicMean(value, other.value) }] : [];
+  });
+  if (perSeed.length === 0) return { accuracy, h: null };
+  return { accuracy, h: { ofMeans: harmonicMean(base.mean, fresh.mean), meanOfH: spread(perSeed) } };
+}
+
+function spread(perSeed: Spread["perSeed"]): Spread {
+  const values = perSeed.map(({ value }) => value);
+  return { mean: mean(values), std: values.length > 1 ? populationStd(values) : null, perSeed };
+}
+
+function curve(
+  reports: readonly Report[],
+  options: { methods: readonly string[]; allShots: readonly number[] },
+): CurvePoint[] {
+  return options.methods.flatMap((method) =>
+    [null, ...options.allShots].flatMap((shots) => {
+      const own = reports.filter(({ run }) => run.method === method && run.shots === shots);
+      return own.length > 0 ? [{ method, shots, ...summarize(own) }] : [];
+    })
+  );
+}
+
+function warnings(rows: readonly Report[], methods: readonly string[]): Warning[] {
+  return methods.flatMap((method): Warning[] => {
+    const own = rows.filter(({ run }) => run.method === method);
+    const found = new Map<number | null, Warning>();
+    for (const { run: { seed }, results: { training } } of own) {
+      if (training === null || training.accuracy === null || !nearChance(training.accuracy, training.classes)) continue;
+      const text =
+        `${methodLabel(method)}, seed ${seed}, collapsed: it gets ${
+          training.accuracy.toFixed(1)
+        } % of its own training ` +
+        `images right, and chance is ${(100 / training.classes).toFixed(1)} %.`;
+      found.set(seed, { kind: "collapse", method, seed, text });
+    }
+    return [...found.values(), ...SUBSETS.flatMap((subset) => seedWarning(own, { method, subset }))];
+  });
+}
+
+function seedWarning(
+  reports: readonly Report[],
+  { method, subset }: { method: string; subset: ClassSubset },
+): Warning[] {
+  const values = bySeed(reports, subset).map(({ seed, report }) => ({ seed, value: report.results.metrics.accuracy }));
+  const unlike = unlikeSeeds(values);
+  if (unlike === undefined) return [];
+  const place = PLACES[subset];
+  if ("outlier" in unlike) {
+    const { value } = values.find(({ seed }) => seed === unlike.outlier)!;
+    const text =
+      `${methodLabel(method)}, seed ${unlike.outlier}, is far from the other seeds ${place}: ${value.toFixed(1)} %, ` +
+      `and the nearest other is ${unlike.nearest.toFixed(1)} %.`;
+    return [{ kind: "outlier", method, seed: unlike.outlier, text }];
+  }
+  const text = `The seeds of ${methodLabel(method)} are ${unlike.range.toFixed(1)} points apart ${place}: ` +
+    "no single one of them stands for the method.";
+  return [{ kind: "spread", method, seed: null, text }];
+}

@@ -1,0 +1,99 @@
+/** Colours and layout of the pages. Charts name colours by variable, so that one chart serves light and dark. */
+
+/** Colours by variable, light and dark. Hues stay apart for the common kinds of colour blindness (after Okabe and Ito). */
+const COLOURS = {
+  page: ["#f6f7f9", "#14171c"],
+  card: ["#ffffff", "#1d2128"],
+  ink: ["#1c2128", "#e6e9ee"],
+  muted: ["#5b6470", "#9aa4b2"],
+  line: ["#d9dee5", "#343b46"],
+  accent: ["#0b66a8", "#62b4ee"],
+  warn: ["#8a4b00", "#f0b35b"],
+  warnback: ["#fff4e0", "#33281a"],
+  c1: ["#0072b2", "#56b4e9"],
+  c2: ["#d55e00", "#f0894a"],
+  c3: ["#00866a", "#3fc7a4"],
+  c4: ["#a8478a", "#dd8fc2"],
+  c5: ["#8a6d00", "#e0c04a"],
+  c6: ["#5a5fc7", "#a5a9f5"],
+  c7: ["#6b7280", "#b4bcc8"],
+} as const;
+
+const LIGHT = 0;
+const DARK = 1;
+
+/** The colour of the n-th method or series, from 0; colours come again after the seventh. */
+export function seriesColour(index: number): string {
+  return `var(--c${index % 7 + 1})`;
+}
+
+/** A chart with the light colours written in, for a file of its own that any program shows. */
+export function withPlainColours(svg: string): string {
+  return svg.replaceAll(/var\(--(\w+)\)/g, (whole, name) => COLOURS[name as keyof typeof COLOURS]?.[LIGHT] ?? whole)
+    .replaceAll("currentColor", COLOURS.ink[LIGHT]);
+}
+
+function variables(theme: typeof LIGHT | typeof DARK): string {
+  return Object.entries(COLOURS).map(([name, pair]) => `--${name}:${pair[theme]}`).join(";");
+}
+
+/** The style sheet of every page. */
+export const STYLE = `
+:root{color-scheme:light dark;${variables(LIGHT)}}
+@media (prefers-color-scheme:dark){:root{${variables(DARK)}}}
+*{box-sizing:border-box}
+body{margin:0;background:var(--page);color:var(--ink);font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif;
+  -webkit-text-size-adjust:100%}
+main{max-width:1240px;margin:0 auto;padding:20px 16px 48px}
+h1{font-size:1.55rem;line-height:1.25;margin:0 0 2px}
+h2{font-size:1.1rem;margin:32px 0 10px}
+h3{font-size:.95rem;margin:0 0 6px}
+p{margin:0 0 10px;max-width:75ch}
+a{color:var(--accent)}
+.sub,.note,figcaption{color:var(--muted)}
+.note,figcaption{font-size:.85rem}
+.warn{background:var(--warnback);color:var(--warn);border-left:3px solid currentColor;padding:8px 12px;border-radius:4px;
+  margin:8px 0;max-width:none}
+.tiles{display:grid;grid-template-columns:1fr 1fr;gap:12px;margin:18px 0}
+.tile:nth-child(3):last-child{grid-column:1/-1}
+.tile,.card{background:var(--card);border:1px solid var(--line);border-radius:10px}
+.tile{padding:12px 14px}
+.tile .name{color:var(--muted);font-size:.85rem}
+.tile .value{font-size:1.9rem;line-height:1.2;font-weight:650;font-variant-numeric:tabular-nums}
+.tile .more{font-size:.82rem;color:var(--muted)}
+.cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,340px),1fr));gap:14px;align-items:start}
+.card figcaption{margin-top:8px}
+.column{display:grid;gap:14px;min-width:0;align-content:start}
+.card{padding:12px;margin:0;min-width:0}
+.card svg{display:block;width:100%;height:auto;max-width:460px;margin:0 auto;overflow:visible}
+.scroll{overflow-x:auto}
+table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.9rem}
+th,td{padding:5px 12px 5px 0;text-align:left;vertical-align:top;border-bottom:1px solid var(--line)}
+tr:last-child>*{border-bottom:0}
+th{font-weight:600}
+thead th{color:var(--muted);font-weight:500;white-space:nowrap}
+.num{text-align:right;white-space:nowrap}
+td.text,dd{overflow-wrap:anywhere}
+td.text{min-width:7em}td.short{min-width:0}
+dl{display:grid;grid-template-columns:minmax(90px,max-content) 1fr;gap:3px 14px;margin:0;font-size:.9rem}
+dt{color:var(--muted)}dd{margin:0;min-width:0}
+pre{white-space:pre-wrap;overflow-wrap:anywhere;margin:0;font:13px/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}
+code{font:.9em ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;overflow-wrap:anywhere}
+.mistakes{display:grid;grid-template-columns:repeat(auto-fill,minmax(96px,1fr));gap:14px 12px}
+.mistakes figure{margin:0;min-width:0}
+.mistakes img{display:block;width:100%;aspect-ratio:1;object-fit:cover;border-radius:6px;background:var(--line)}
+.mistakes figcaption{line-height:1.35;margin-top:4px;overflow-wrap:anywhere}
+.mistakes b{color:var(--ink)}
+summary{cursor:pointer;color:var(--accent);font-size:.9rem;margin-top:10px}
+footer{margin-top:36px;color:var(--muted);font-size:.85rem}
+@media (min-width:700px){
+  .tiles{grid-template-columns:repeat(auto-fit,minmax(150px,1fr))}.tile:nth-child(3):last-child{grid-column:auto}
+  .tile .value{font-size:2.3rem}.mistakes{grid-template-columns:repeat(auto-fill,minmax(124px,1fr))}
+}
+@media print{
+  :root{color-scheme:light;${variables(LIGHT)}}
+  body{background:none;font-size:11px}main{max-width:none;padding:0}
+  .cards{grid-template-columns:1fr 1fr}.card,.tile,figure,tr{break-inside:avoid}h2,h3{break-after:avoid}
+  .tile .value{font-size:1.5rem}.scroll{overflow:visible}
+}
+`.trim();

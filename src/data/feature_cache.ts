@@ -1,0 +1,228 @@
+/**
+ * Image features, computed once: a store addressed by content. A chunk of features is named by the sha256 of all that
+ * it depends on: the model, the preprocessing, the bytes of its images, and the view. So a file that is there is the
+ * right one, a run that was killed goes on where it was, and runs at the same time can share a folder.
+ *
+ * `V` views, `N` images, `B` images encoded at once, `E` embedding.
+ */
+import { join } from "node:path";
+import type { HostTensor } from "../engine/ops.ts";
+import { UserError } from "../errors.ts";
+import { sha256Hex, writeFileAtomic } from "../files.ts";
+import { readChunk, writeChunk } from "./feature_chunk.ts";
+import { decodeRgb } from "./image.ts";
+import { prefetch } from "./prefetch.ts";
+import type { RgbImage } from "./resize.ts";
+import type { ImageSource } from "./source.ts";
+import { normalizeToPatches, viewOf, type ViewRecipe } from "./views.ts";
+
+/** Encodes patches [B, grid², 3·patch²] to features [B, E], not normalised. */
+export type EncodeImages = (patches_BNK: HostTensor) => Promise<HostTensor>;
+
+/** How far {@linkcode getFeatures} is. */
+export interface FeatureProgress {
+  /** Features that are there, of `total`. */
+  done: number;
+  total: number;
+  /** Of these, how many were in the store. */
+  fromCache: number;
+}
+
+/** What features to get. */
+export interface FeatureOptions {
+  /** Folder of the store. */
+  folder: string;
+  /** What made the features: the sha256 of the weights, and whatever else changes their bits. */
+  modelId: string;
+  /** Edge of the model's images and of its patches, in pixels. */
+  imageSize: number;
+  patch: number;
+  /** The images, by path. */
+  samples: readonly { path: string }[];
+  images: Pick<ImageSource, "read">;
+  /** One or more views of each image. */
+  views: readonly ViewRecipe[];
+  encode: EncodeImages;
+  /** Images encoded at once; 32 when not given. */
+  batch?: number;
+  onProgress?: (progress: FeatureProgress) => void;
+}
+
+/** Features and where they came from. */
+export interface Features {
+  /** [V, N, E], not normalised. */
+  features_VNE: HostTensor;
+  /** Features that were in the store. */
+  fromCache: number;
+  /** Features that were computed now. */
+  computed: number;
+  /** Files of the store that were damaged and have been made anew. */
+  damaged: number;
+}
+
+/** Raise it when preprocessing changes in any pixel: features made before are then not found any more. */
+const PREPROCESSING = "pillow-bicubic, clip-normalisation, 1";
+/** Images in a file: what a kill can cost. */
+const CHUNK = 128;
+/** Decoded images up to this many pixels are kept while their views are made. */
+const KEEP_PIXELS = 1 << 20;
+
+/** Images of a chunk and one view of which the features are not there yet. */
+interface Job {
+  key: string;
+  view: number;
+  /** Number of the first image among all. */
+  first: number;
+  count: number;
+}
+
+/** A part of a job, ready for the encoder. */
+interface Batch {
+  job: Job;
+  /** Number of the first image within the job. */
+  begin: number;
+  patches_BNK: HostTensor;
+}
+
+/**
+ * Gets features of images from the store, or computes and stores them. The next images are decoded while the encoder
+ * works.
+ *
+ * @throws {UserError} When an image is missing or does not decode, its features are not finite numbers, or the store
+ * cannot be written.
+ */
+export async function getFeatures(options: FeatureOptions): Promise<Features> {
+  const { samples, views, encode, onProgress } = options;
+  const counts = { fromCache: 0, computed: 0, damaged: 0 };
+  const total = views.length * samples.length;
+  const table = featureTable(views.length, samples.length);
+  const report = () => onProgress?.({ done: counts.fromCache + counts.computed, total, fromCache: counts.fromCache });
+
+  const onCached = (job: Job, features: Float32Array) => {
+    table.put(job.view, job.first, features, features.length / job.count);
+    counts.fromCache += job.count;
+    report();
+  };
+  const batches = missingBatches(options, { onCached, onDamaged: () => void counts.damaged++ });
+  for await (const { job, begin, patches_BNK } of prefetch(batches)) {
+    const features_BE = await encode(patches_BNK);
+    checkFinite(features_BE, { ...options, job, begin });
+    const [B, E] = features_BE.shape;
+    table.put(job.view, job.first + begin, features_BE.data, E);
+    if (begin + B === job.count) {
+      const chunk = { shape: [job.count, E], data: table.rows(job.view, job.first, job.count) };
+      await writeFileAtomic(chunkPath(options, job.key), await writeChunk(job.key, chunk));
+    }
+    counts.computed += B;
+    report();
+  }
+  return { features_VNE: table.tensor(), ...counts };
+}
+
+/** Looks every chunk up; of those that are not there, gives the views batch by batch. */
+async function* missingBatches(
+  options: FeatureOptions,
+  events: { onCached: (job: Job, features: Float32Array) => void; onDamaged: () => void },
+): AsyncGenerator<Batch> {
+  const { samples, images, views } = options;
+  for (let first = 0; first < samples.length; first += CHUNK) {
+    const chunk = samples.slice(first, first + CHUNK);
+    const files = await Promise.all(chunk.map(({ path }) => images.read(path)));
+    const hashes = await Promise.all(files.map((bytes) => sha256Hex(bytes)));
+    const missing: Job[] = [];
+    for (let view = 0; view < views.length; view++) {
+      const key = await chunkKey(options, { view: views[view], hashes, paths: chunk.map(({ path }) => path) });
+      const job = { key, view, first, count: chunk.length };
+      const found = await readChunk(chunkPath(options, key), { key, rows: chunk.length });
+      if (found.features) events.onCached(job, found.features);
+      else missing.push(job);
+      if (found.damaged) events.onDamaged();
+    }
+    if (missing.length > 0) yield* prepareBatches(options, missing, decoder(chunk, files));
+  }
+}
+
+async function* prepareBatches(
+  options: FeatureOptions,
+  jobs: readonly Job[],
+  decode: (index: number) => Promise<RgbImage>,
+): AsyncGenerator<Batch> {
+  const { imageSize: size, patch, samples, views, batch = 32 } = options;
+  const length = 3 * size * size;
+  for (const job of jobs) {
+    for (let begin = 0; begin < job.count; begin += batch) {
+      const B = Math.min(batch, job.count - begin);
+      const data = new Float32Array(B * length);
+      await Promise.all(Array.from({ length: B }, async (_, i) => {
+        const { path } = samples[job.first + begin + i];
+        const view = viewOf(await decode(begin + i), { size, recipe: views[job.view], path });
+        normalizeToPatches(view, { size, patch, target: data.subarray(i * length, (i + 1) * length) });
+      }));
+      yield { job, begin, patches_BNK: { shape: [B, (size / patch) ** 2, 3 * patch * patch], data } };
+    }
+  }
+}
+
+/** Decodes the images of a chunk, small ones once for all their views. */
+function decoder(
+  chunk: readonly { path: string }[],
+  files: readonly Uint8Array[],
+): (index: number) => Promise<RgbImage> {
+  const kept = new Map<number, RgbImage>();
+  return async (index) => {
+    const known = kept.get(index);
+    if (known) return known;
+    const image = await decodeRgb(files[index], chunk[index].path);
+    if (image.width * image.height <= KEEP_PIXELS) kept.set(index, image);
+    return image;
+  };
+}
+
+function chunkKey(
+  options: FeatureOptions,
+  chunk: { view: ViewRecipe; hashes: readonly string[]; paths: readonly string[] },
+): Promise<string> {
+  const { modelId, imageSize } = options;
+  const { view, hashes, paths } = chunk;
+  // Random crops follow from the path too.
+  const recipe = view.kind === "test" ? ["test"] : ["train", view.seed, view.view, paths];
+  const parts = [PREPROCESSING, modelId, imageSize, recipe, hashes];
+  return sha256Hex(new TextEncoder().encode(JSON.stringify(parts)));
+}
+
+function chunkPath({ folder, modelId }: FeatureOptions, key: string): string {
+  return join(folder, modelId.replaceAll(/[^A-Za-z0-9]/g, "").slice(0, 12) || "model", `${key}.safetensors`);
+}
+
+function checkFinite(
+  features_BE: HostTensor,
+  where: { samples: FeatureOptions["samples"]; job: Job; begin: number },
+): void {
+  const at = features_BE.data.findIndex((value) => !Number.isFinite(value));
+  if (at < 0) return;
+  const { path } = where.samples[where.job.first + where.begin + Math.floor(at / features_BE.shape[1])];
+  throw new UserError(
+    `The features of the image ${path} are not finite numbers (${
+      features_BE.data[at]
+    }): check the weights, or try another engine with --engine.`,
+  );
+}
+
+/** Features [V, N, E] that are filled in piece by piece; E is known from the first piece. */
+function featureTable(V: number, N: number) {
+  let E = 0;
+  let data = new Float32Array(0);
+  const offset = (view: number, row: number) => (view * N + row) * E;
+  return {
+    put(view: number, row: number, features: Float32Array, width: number): void {
+      if (data.length === 0) {
+        E = width;
+        data = new Float32Array(V * N * E);
+      }
+      if (width !== E) throw new Error(`Features of ${width} numbers beside features of ${E}`);
+      data.set(features, offset(view, row));
+    },
+    rows: (view: number, row: number, count: number) => data.subarray(offset(view, row), offset(view, row + count)),
+    tensor: (): HostTensor => ({ shape: [V, N, E], data }),
+  };
+}

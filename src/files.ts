@@ -59,6 +59,27 @@ async function flushFolder(folder: string): Promise<void> {
   }
 }
 
+/** A file that is being written is younger than this. */
+const STALE_AFTER_MS = 3_600_000;
+
+/**
+ * Removes what killed runs left of files that they were writing: `.NAME.PID.N.partial` of over an hour ago.
+ *
+ * @param folder Looked through, without the folders in it; it may be missing.
+ */
+export async function removeStalePartials(folder: string): Promise<void> {
+  try {
+    for await (const { name, isFile } of Deno.readDir(folder)) {
+      if (!isFile || !/^\..+\.\d+\.\d+\.partial$/.test(name)) continue;
+      const path = join(folder, name);
+      const written = (await Deno.stat(path)).mtime?.getTime() ?? Date.now();
+      if (Date.now() - written > STALE_AFTER_MS) await Deno.remove(path);
+    }
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw fileError(error, folder, "write", "in the folder");
+  }
+}
+
 /**
  * Reads a file whole.
  *

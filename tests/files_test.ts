@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "jsr:@std/assert@1.0.19";
 import { join } from "node:path";
 import { UserError } from "../src/errors.ts";
-import { readJson, sha256Hex, writeFileAtomic } from "../src/files.ts";
+import { readJson, removeStalePartials, sha256Hex, writeFileAtomic } from "../src/files.ts";
 
 Deno.test("writeFileAtomic makes missing folders, replaces whole files and leaves nothing beside", async () => {
   const folder = await Deno.makeTempDir();
@@ -94,5 +94,22 @@ Deno.test("sha256Hex agrees between bytes and file, over several blocks", async 
     assertEquals(await sha256Hex(path), await sha256Hex(bytes));
   } finally {
     await Deno.remove(path);
+  }
+});
+
+Deno.test("removeStalePartials removes what killed runs left, and nothing else", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const old = new Date(Date.now() - 2 * 3_600_000);
+    const names = [".a.json.123.0.partial", ".b.json.123.7.partial", "a.json", ".partial", "c.1.2.partial"];
+    for (const name of names) {
+      await Deno.writeTextFile(join(folder, name), "");
+      if (!name.startsWith(".b")) await Deno.utime(join(folder, name), old, old);
+    }
+    await removeStalePartials(folder);
+    assertEquals([...Deno.readDirSync(folder)].map(({ name }) => name).sort(), names.slice(1).sort());
+    await removeStalePartials(join(folder, "none"));
+  } finally {
+    await Deno.remove(folder, { recursive: true });
   }
 });

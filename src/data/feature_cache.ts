@@ -5,10 +5,10 @@
  *
  * `V` views, `N` images, `B` images encoded at once, `E` embedding.
  */
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { HostTensor } from "../engine/ops.ts";
 import { UserError } from "../errors.ts";
-import { sha256Hex, writeFileAtomic } from "../files.ts";
+import { removeStalePartials, sha256Hex, writeFileAtomic } from "../files.ts";
 import { readChunk, writeChunk } from "./feature_chunk.ts";
 import { decodeRgb } from "./image.ts";
 import { prefetch } from "./prefetch.ts";
@@ -98,6 +98,7 @@ export async function getFeatures(options: FeatureOptions): Promise<Features> {
   const table = featureTable(views.length, samples.length);
   const report = () => onProgress?.({ done: counts.fromCache + counts.computed, total, fromCache: counts.fromCache });
 
+  await removeStalePartials(dirname(chunkPath(options, "")));
   const onCached = (job: Job, features: Float32Array) => {
     table.put(job.view, job.first, features, features.length / job.count);
     counts.fromCache += job.count;

@@ -1,7 +1,6 @@
 /** How people write the methods' names. */
 const NAMES: Readonly<Record<string, string>> = {
   "zeroshot": "Zero-shot",
-  "zeroshot-ensemble": "Zero-shot (ensemble)",
   "coop": "CoOp",
   "cocoop": "CoCoOp",
   "kgcoop": "KgCoOp",
@@ -11,9 +10,10 @@ const NAMES: Readonly<Record<string, string>> = {
   "prometar": "ProMetaR",
   "tip-adapter": "Tip-Adapter",
   "tip-adapter-f": "Tip-Adapter-F",
+  "clip-adapter": "CLIP-Adapter",
   "gda": "GDA",
-  "wise": "WiSE-FT",
-  "lpclip": "Linear probe",
+  "lp++": "LP++",
+  "linear-probe": "Linear probe",
 };
 
 /** `cocoop` → `CoCoOp`; names that nobody wrote down stay as they are. */

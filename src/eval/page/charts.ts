@@ -14,10 +14,8 @@ export type Mark = NonNullable<PlotOptions["marks"]>[number];
 /** Width of all charts, in SVG units. */
 export const CHART_WIDTH = 340;
 
-/** Classes that a chart has room for. */
+/** Bars that a chart has room for. */
 const MOST_BARS = 15;
-const MOST_NUMBERED_CELLS = 12;
-const MOST_CELLS = 60;
 
 /** A curve. */
 export interface Series {
@@ -148,64 +146,10 @@ export async function classChart(metrics: Metrics): Promise<string> {
   }));
 }
 
-/** True classes down, predicted classes across; nothing when there are too many to show. */
-export async function confusionChart(metrics: Metrics): Promise<string | undefined> {
-  const C = metrics.perClass.length;
-  if (C > MOST_CELLS) return undefined;
-  const numbered = C <= MOST_NUMBERED_CELLS;
-  const cells = metrics.confusion.flatMap((row, label) =>
-    row.map((count, prediction) => ({
-      label,
-      prediction,
-      count,
-      share: count / Math.max(1, metrics.perClass[label].total),
-    }))
-  );
-  const left = numbered ? 128 : 24;
-  const size = (CHART_WIDTH - left - 6) / C;
-  const name = (label: number) =>
-    numbered ? `${label + 1} ${axisName(metrics.perClass[label].name)}` : String(label + 1);
-  const sparse = Array.from({ length: C }, (_, i) => i).filter((i) => numbered || i === 0 || (i + 1) % 10 === 0);
-  return await drawChart("Confusion matrix: true classes down, predicted classes across", (plot) => ({
-    height: Math.max(size, numbered ? 30 : 0) * C + 40,
-    marginLeft: left,
-    marginRight: 6,
-    marginTop: 36,
-    marginBottom: 4,
-    x: { domain: cells.slice(0, C).map((cell) => cell.prediction), label: null, padding: 0.04 },
-    y: { domain: Array.from({ length: C }, (_, i) => i), label: null, padding: 0.04 },
-    marks: [
-      plot.axisX(sparse, { anchor: "top", tickSize: 0, label: null, tickFormat: (i: number) => String(i + 1) }),
-      plot.axisY(sparse, { tickSize: 0, label: null, lineWidth: 10.5, tickFormat: name }),
-      plot.text(["predicted"], { frameAnchor: "top", dy: -32, fill: "var(--muted)" }),
-      plot.cell(cells, {
-        x: "prediction",
-        y: "label",
-        fill: (cell: { label: number; prediction: number }) =>
-          cell.label === cell.prediction ? seriesColour(0) : seriesColour(1),
-        fillOpacity: (cell: { share: number }) => cell.share === 0 ? 0 : 0.12 + 0.88 * cell.share,
-        title: (cell: { label: number; prediction: number; count: number }) =>
-          `${metrics.perClass[cell.label].name} taken for ${metrics.perClass[cell.prediction].name}: ${cell.count}`,
-      }),
-      plot.cell(cells, { x: "prediction", y: "label", stroke: "var(--line)", strokeWidth: 0.5, fill: "none" }),
-      numbered
-        ? plot.text(cells.filter((cell) => cell.count > 0), {
-          x: "prediction",
-          y: "label",
-          text: (cell: { count: number }) => String(cell.count),
-          fill: (cell: { share: number }) => cell.share > 0.55 ? "var(--card)" : "var(--ink)",
-        })
-        : null,
-    ],
-    color: { type: "identity" },
-    opacity: { type: "identity" },
-  }));
-}
-
 /** A name for two lines beside an axis. */
-export function axisName(name: string): string {
+export function axisName(name: string, longestWord = 15): string {
   const cut = (text: string, most: number) => text.length > most ? `${text.slice(0, most - 1)}…` : text;
-  return cut(name.split(/\s+/).map((word) => cut(word, 15)).join(" "), 32);
+  return cut(name.split(/\s+/).map((word) => cut(word, longestWord)).join(" "), 2 * longestWord + 2);
 }
 
 /** Room above a chart for the names of its series. */

@@ -2,7 +2,8 @@
 import { harmonicMean } from "../metrics.ts";
 import { methodLabel } from "../method_names.ts";
 import type { Report } from "../report.ts";
-import { classChart, confusionChart, lossChart, rateChart } from "./charts.ts";
+import { classChart, lossChart, rateChart } from "./charts.ts";
+import { confusionChart } from "./confusion_chart.ts";
 import { type Content, html, type Markup } from "./html.ts";
 import { chartCard, count, definitions, document, imageAddress, percent, table, tile } from "./parts.ts";
 
@@ -92,7 +93,7 @@ async function trainingCharts({ results: { training } }: Report, charts: Map<str
     ? ""
     : ` The last prompt gets ${percent(training.accuracy)} of its training images right.`;
   return html`
-    <div class="cards">${chartCard(
+    <div class="column">${chartCard(
       "Loss",
       loss,
       `Mean cross-entropy of each epoch; the last is ${last.toFixed(3)}.${fit}`,
@@ -114,9 +115,9 @@ async function classCharts(reports: readonly Report[], charts: Map<string, strin
     const cards = [chartCard(`${name}: accuracy, %`, bars, `The dashed line is the accuracy over all images.${most}`)];
     const confusion = await confusionChart(metrics);
     if (confusion !== undefined) {
-      charts.set(`confusion-${run.evaluatedOn}`, confusion);
-      const note = "True classes down, predicted classes across; images counted.";
-      cards.push(chartCard(`${name}: confusion matrix`, confusion, note));
+      charts.set(`confusion-${run.evaluatedOn}`, confusion.svg);
+      const note = `True classes down, predicted classes across, in ${confusion.unit}.`;
+      cards.push(chartCard(`${name}: confusion matrix`, confusion.svg, note));
     }
     columns.push(html`<div class="column">${cards}</div>`);
   }

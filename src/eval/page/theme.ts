@@ -70,11 +70,12 @@ a{color:var(--accent)}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.9rem}
 th,td{padding:5px 12px 5px 0;text-align:left;vertical-align:top;border-bottom:1px solid var(--line)}
 tr:last-child>*{border-bottom:0}
-th{font-weight:600}
+th{font-weight:600}td b{white-space:nowrap}
 thead th{color:var(--muted);font-weight:500;white-space:nowrap}
 .num{text-align:right;white-space:nowrap}
 td.text,dd{overflow-wrap:anywhere}
-td.text{min-width:7em}td.short{min-width:0}
+@media (max-width:500px){table{font-size:.8rem}th,td{padding-right:8px}}
+td.text{min-width:6em}
 dl{display:grid;grid-template-columns:minmax(90px,max-content) 1fr;gap:3px 14px;margin:0;font-size:.9rem}
 dt{color:var(--muted)}dd{margin:0;min-width:0}
 pre{white-space:pre-wrap;overflow-wrap:anywhere;margin:0;font:13px/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}
@@ -94,6 +95,6 @@ footer{margin-top:36px;color:var(--muted);font-size:.85rem}
   :root{color-scheme:light;${variables(LIGHT)}}
   body{background:none;font-size:11px}main{max-width:none;padding:0}
   .cards{grid-template-columns:1fr 1fr}.card,.tile,figure,tr{break-inside:avoid}h2,h3{break-after:avoid}
-  .tile .value{font-size:1.5rem}.scroll{overflow:visible}
+  .tile .value{font-size:1.5rem}.scroll{overflow:visible}.mistakes{grid-template-columns:repeat(8,1fr)}
 }
 `.trim();

@@ -1,0 +1,94 @@
+/** A comparison as text for a terminal: the table of the papers, seeds, differences in sentences, warnings. */
+import type { Comparison, Spread } from "./comparison.ts";
+
+/** The options of {@linkcode comparisonText}. */
+export interface TextOptions {
+  /** Width of the terminal; tables that do not fit are told line by line. */
+  columns: number;
+  /** Emphasis by escape codes. */
+  colour: boolean;
+}
+
+/**
+ * Tells a comparison.
+ *
+ * @returns lines without line ends, none wider than the terminal
+ */
+export function comparisonText(comparison: Comparison, options: TextOptions): string[] {
+  const { methods, subsets, shots, seeds, on, differences, warnings } = comparison;
+  const bold = (line: string) => options.colour ? `\x1b[1m${line}\x1b[0m` : line;
+  const withH = methods.some(({ h }) => h !== null);
+  const heading = [
+    `${on.dataset}, ${on.model.name}`,
+    shots !== null && `${shots} shots`,
+    seeds.length > 0 && `${seeds.length === 1 ? "seed" : "seeds"} ${seeds.join(", ")}`,
+  ].filter((part) => part !== false).join(", ");
+  const table = [
+    ["Method", ...subsets, ...(withH ? ["H of means", "mean of H's"] : [])],
+    ...methods.map(({ label, accuracy, h }) => [
+      label,
+      ...subsets.map((subset) => spreadCell(accuracy[subset])),
+      ...(withH ? [h?.ofMeans.toFixed(1) ?? "-", spreadCell(h?.meanOfH)] : []),
+    ]),
+  ];
+  const perSeed = methods.flatMap(({ label, accuracy, h }) => {
+    const all = subsets.flatMap((subset) => accuracy[subset]?.perSeed.map(({ seed }) => seed) ?? []);
+    return [...new Set(all)].flatMap((seed) => {
+      if (seed === null) return [];
+      const value = (spread: Spread | undefined) =>
+        spread?.perSeed.find((one) => one.seed === seed)?.value.toFixed(1) ?? "-";
+      return [[
+        label,
+        String(seed),
+        ...subsets.map((subset) => value(accuracy[subset])),
+        ...(withH ? [value(h?.meanOfH)] : []),
+      ]];
+    });
+  });
+  const spread = seeds.length > 1 ? "mean ± population standard deviation over seeds" : "accuracy in percent";
+  return [
+    ...wrap(`${heading} (${spread})`, options.columns).map(bold),
+    ...aligned(table, options),
+    ...(perSeed.length > 0
+      ? ["", ...aligned([["Each seed", "seed", ...subsets, ...(withH ? ["H"] : [])], ...perSeed], options)]
+      : []),
+    ...(differences.length > 0 ? [""] : []),
+    ...differences.flatMap(({ sentence }) => wrap(sentence, options.columns)),
+    ...(warnings.length > 0 ? [""] : []),
+    ...warnings.flatMap(({ text }) => wrap(`warning: ${text}`, options.columns)),
+  ];
+}
+
+/** `94.4 ± 0.2`, padded so that columns of them line up. */
+function spreadCell(spread: Spread | undefined): string {
+  if (spread === undefined) return "-";
+  return spread.mean.toFixed(1).padStart(4) + (spread.std === null ? "" : ` ± ${spread.std.toFixed(1).padStart(4)}`);
+}
+
+/** Columns of text, the first to the left; a block a row where the terminal is too narrow. */
+export function aligned(rows: readonly (readonly string[])[], { columns, colour }: TextOptions): string[] {
+  const widths = rows[0].map((_, i) => Math.max(...rows.map((row) => row[i].length)));
+  const total = widths.reduce((sum, width) => sum + width + 2, -2);
+  const head = (line: string) => colour ? `\x1b[2m${line}\x1b[0m` : line;
+  if (total <= columns) {
+    // Numbers with and without a deviation must line up, so cells start at the left.
+    const lines = rows.map((row) => row.map((cell, i) => cell.padEnd(widths[i])).join("  ").trimEnd());
+    return [head(lines[0]), ...lines.slice(1)];
+  }
+  const name = Math.max(...rows[0].slice(1).map((title) => title.length));
+  return rows.slice(1).flatMap((row) => [
+    row[0],
+    ...row.slice(1).map((cell, i) => `  ${rows[0][i + 1].padEnd(name)}  ${cell}`),
+  ]);
+}
+
+/** Breaks a line at spaces. */
+export function wrap(text: string, columns: number): string[] {
+  const lines = [""];
+  for (const word of text.split(" ")) {
+    const last = lines.length - 1;
+    if (lines[last] !== "" && lines[last].length + 1 + word.length > columns) lines.push(word);
+    else lines[last] += (lines[last] === "" ? "" : " ") + word;
+  }
+  return lines;
+}

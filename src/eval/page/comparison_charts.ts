@@ -1,0 +1,262 @@
+/** Charts of a comparison, as SVG text. */
+import { type Comparison, type CurvePoint, type Difference, type MethodSummary, SUBSETS } from "../comparison.ts";
+import { methodLabel } from "../method_names.ts";
+import { axisName, drawChart, legendHeight, legendMarks, type Series } from "./charts.ts";
+import { seriesColour } from "./theme.ts";
+
+/** What a bar, interval or curve is of. */
+export type Measure = Difference["of"];
+
+/** Measures in words, for axes and titles. */
+export const MEASURES: Readonly<Record<Measure, string>> = { base: "base", new: "new", all: "all", h: "H" };
+
+/** H is made of the others and stands back a little. */
+const OPACITY: Readonly<Record<Measure, number>> = { base: 1, new: 1, all: 1, h: 0.6 };
+
+interface Bar {
+  method: string;
+  measure: string;
+  value: number;
+  low: number;
+  high: number;
+  colour: string;
+  opacity: number;
+}
+
+/** The measures that a comparison has, in order; H last. */
+export function measuresOf(comparison: Pick<Comparison, "subsets" | "methods">): Measure[] {
+  const h = comparison.methods.some((method) => method.h !== null);
+  return [...SUBSETS.filter((subset) => comparison.subsets.includes(subset)), ...(h ? ["h" as const] : [])];
+}
+
+/** A method's mean, deviation and seeds in one measure; H is that of the means, its deviation that of the seeds' H. */
+export function measured(
+  row: Pick<MethodSummary, "accuracy" | "h">,
+  measure: Measure,
+): { mean: number; std: number | null; perSeed: { seed: number | null; value: number }[] } | undefined {
+  if (measure !== "h") return row.accuracy[measure];
+  return row.h === null ? undefined : { ...row.h.meanOfH, mean: row.h.ofMeans };
+}
+
+/** A bar for each method and measure, with the deviation over seeds as a line and each seed as a dot. */
+export async function accuracyChart(comparison: Comparison): Promise<string> {
+  const measures = measuresOf(comparison);
+  const labels = comparison.methods.map(({ label }) => label);
+  const bars = comparison.methods.flatMap((row, i) =>
+    measures.flatMap((measure): Bar[] => {
+      const found = measured(row, measure);
+      if (found === undefined) return [];
+      const { mean, std } = found;
+      const look = { colour: seriesColour(i), opacity: OPACITY[measure] };
+      const ends = { low: mean - (std ?? 0), high: Math.min(100, mean + (std ?? 0)) };
+      return [{ method: row.label, measure: MEASURES[measure], value: mean, ...ends, ...look }];
+    })
+  );
+  const dots = comparison.methods.flatMap((row) =>
+    measures.flatMap((measure) =>
+      (measured(row, measure)?.perSeed ?? []).flatMap(({ seed, value }) =>
+        seed === null ? [] : [{ method: row.label, measure: MEASURES[measure], value, seed }]
+      )
+    )
+  );
+  return await drawChart("Accuracy of each method, with seeds", (plot) => ({
+    height: labels.length * (measures.length * 20 + 14) + 48,
+    marginLeft: 36,
+    marginRight: 40,
+    marginTop: 18,
+    marginBottom: 34,
+    x: {
+      domain: [0, 100],
+      label: "accuracy, %",
+      labelAnchor: "center",
+      labelArrow: "none",
+      ticks: [0, 25, 50, 75, 100],
+      grid: true,
+    },
+    y: { domain: measures.map((measure) => MEASURES[measure]), label: null, tickSize: 0, padding: 0.22 },
+    fy: { domain: labels, label: null, axis: null, padding: 0.2 },
+    opacity: { type: "identity" },
+    color: { type: "identity" },
+    marks: [
+      plot.text(labels, {
+        fy: (label: string) => label,
+        text: (label: string) => label,
+        frameAnchor: "top-left",
+        dy: -12,
+        dx: -30,
+        fontWeight: 600,
+      }),
+      plot.barX(bars, { fy: "method", x: "value", y: "measure", fill: "colour", fillOpacity: "opacity", rx: 2 }),
+      plot.ruleY(bars.filter(({ low, high }) => high > low), {
+        fy: "method",
+        x1: "low",
+        x2: "high",
+        y: "measure",
+        stroke: "var(--ink)",
+        strokeWidth: 1.5,
+      }),
+      plot.dot(dots, {
+        fy: "method",
+        x: "value",
+        y: "measure",
+        r: 2.6,
+        fill: "var(--card)",
+        stroke: "var(--ink)",
+        title: ({ seed, value }: { seed: number; value: number }) => `seed ${seed}: ${value.toFixed(1)} %`,
+      }),
+      plot.text(bars, {
+        fy: "method",
+        x: 100,
+        y: "measure",
+        text: ({ value }: Bar) => value.toFixed(1),
+        textAnchor: "start",
+        dx: 8,
+      }),
+    ],
+  }));
+}
+
+/** Differences from the first method with their intervals; hollow where they are noise. */
+export async function differenceChart({ differences, methods }: Comparison): Promise<string> {
+  const colourOf = (name: string) => seriesColour(methods.findIndex(({ method }) => method === name));
+  const rows = differences.map((one) => ({
+    ...one,
+    method: methodLabel(one.method),
+    measure: MEASURES[one.of],
+    colour: colourOf(one.method),
+    fill: one.withinNoise ? "var(--card)" : colourOf(one.method),
+  }));
+  const labels = [...new Set(rows.map(({ method }) => method))];
+  const measures = [...new Set(rows.map(({ measure }) => measure))];
+  const reach = Math.max(5, ...rows.flatMap(({ low, high }) => [Math.abs(low), Math.abs(high)]));
+  return await drawChart("Differences from the first method", (plot) => ({
+    height: labels.length * (measures.length * 20 + 14) + 48,
+    marginLeft: 36,
+    marginRight: 48,
+    marginTop: 18,
+    marginBottom: 34,
+    x: {
+      domain: [-reach, reach],
+      nice: true,
+      label: "points",
+      labelAnchor: "center",
+      labelArrow: "none",
+      ticks: 5,
+      grid: true,
+      tickFormat: (points: number) => points === 0 ? "0" : `${points < 0 ? "−" : "+"}${Math.abs(points)}`,
+    },
+    y: { type: "band", domain: measures, label: null, tickSize: 0, padding: 0.22 },
+    fy: { domain: labels, label: null, axis: null, padding: 0.2 },
+    color: { type: "identity" },
+    opacity: { type: "identity" },
+    marks: [
+      plot.text(labels, {
+        fy: (label: string) => label,
+        text: (label: string) => label,
+        frameAnchor: "top-left",
+        dy: -12,
+        dx: -30,
+        fontWeight: 600,
+      }),
+      plot.ruleX([0], { stroke: "var(--muted)" }),
+      plot.ruleY(rows, {
+        fy: "method",
+        x1: "low",
+        x2: "high",
+        y: "measure",
+        stroke: "colour",
+        strokeWidth: 3,
+        strokeLinecap: "round",
+      }),
+      plot.dot(rows, {
+        fy: "method",
+        x: "difference",
+        y: "measure",
+        r: 4.5,
+        fill: "fill",
+        stroke: "colour",
+        strokeWidth: 2,
+      }),
+      plot.text(rows, {
+        fy: "method",
+        y: "measure",
+        frameAnchor: "right",
+        textAnchor: "start",
+        dx: 8,
+        text: ({ difference }: Difference) => `${difference < 0 ? "−" : "+"}${Math.abs(difference).toFixed(1)}`,
+      }),
+    ],
+  }));
+}
+
+/** Accuracy over shots in one measure; methods that learn nothing are dashed lines. */
+export async function shotsChart(curve: readonly CurvePoint[], measure: Measure): Promise<string> {
+  const methods = [...new Set(curve.map(({ method }) => method))];
+  const series = methods.map((method, i) => ({ name: methodLabel(method), colour: i }));
+  const points = curve.flatMap((point) => {
+    const found = measured(point, measure);
+    if (found === undefined || point.shots === null) return [];
+    const colour = seriesColour(methods.indexOf(point.method));
+    return [{
+      ...point,
+      shots: String(point.shots),
+      ...found,
+      low: found.mean - (found.std ?? 0),
+      high: found.mean + (found.std ?? 0),
+      colour,
+    }];
+  });
+  const levels = curve.flatMap((point) => {
+    const found = measured(point, measure);
+    return found && point.shots === null
+      ? [{ level: found.mean, colour: seriesColour(methods.indexOf(point.method)) }]
+      : [];
+  });
+  const values = [
+    ...points.flatMap(({ perSeed }) => perSeed.map(({ value }) => value)),
+    ...levels.map(({ level }) => level),
+  ];
+  const shots = [...new Set(curve.flatMap((point) => point.shots ?? []))].sort((a, b) => a - b).map(String);
+  return await drawChart(`Accuracy over shots, ${MEASURES[measure]}`, (plot) => ({
+    height: 230 + legendHeight(series),
+    marginTop: 14 + legendHeight(series),
+    marginLeft: 36,
+    marginBottom: 36,
+    x: {
+      type: "point",
+      domain: shots,
+      label: "images a class",
+      labelAnchor: "center",
+      labelArrow: "none",
+      padding: 0.3,
+    },
+    y: { label: null, grid: true, ticks: 5, nice: true, domain: [Math.min(...values), Math.max(...values)] },
+    color: { type: "identity" },
+    marks: [
+      plot.ruleY(levels, { y: "level", stroke: "colour", strokeDasharray: "5 4", strokeWidth: 1.6 }),
+      plot.ruleX(points, { x: "shots", y1: "low", y2: "high", stroke: "colour", strokeOpacity: 0.6 }),
+      plot.line(points, { x: "shots", y: "mean", z: "method", stroke: "colour", strokeWidth: 1.8 }),
+      plot.dot(points, { x: "shots", y: "mean", r: 3, fill: "colour" }),
+      plot.dot(points.flatMap(({ shots, perSeed, colour }) => perSeed.map(({ value }) => ({ shots, value, colour }))), {
+        x: "shots",
+        y: "value",
+        r: 1.6,
+        stroke: "colour",
+        strokeOpacity: 0.6,
+      }),
+      ...legendMarks(plot, series),
+    ],
+  }));
+}
+
+/** Loss over epochs of all trained runs of the table, a colour a method. */
+export function lossSeries(comparison: Comparison): Series[] {
+  const methods = comparison.methods.map(({ method }) => method);
+  const seen = new Set<string>();
+  return comparison.runs.flatMap(({ method, shots, seed, loss }) => {
+    const key = `${method} ${seed}`;
+    if (loss.length === 0 || shots !== comparison.shots || seen.has(key)) return [];
+    seen.add(key);
+    return [{ name: axisName(methodLabel(method)), values: loss, colour: methods.indexOf(method) }];
+  });
+}

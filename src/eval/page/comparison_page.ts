@@ -1,0 +1,210 @@
+/** The page of a comparison: the table of the papers, and whether to believe it. */
+import type { Comparison, Difference, Spread } from "../comparison.ts";
+import { methodLabel } from "../method_names.ts";
+import { lossChart } from "./charts.ts";
+import {
+  accuracyChart,
+  differenceChart,
+  lossSeries,
+  type Measure,
+  measured,
+  MEASURES,
+  measuresOf,
+  shotsChart,
+} from "./comparison_charts.ts";
+import { type Content, html, type Markup } from "./html.ts";
+import { chartCard, count, definitions, document, percent, table, tile } from "./parts.ts";
+import { type Page, sampleNote } from "./run_page.ts";
+
+const TITLES: Readonly<Record<Measure, string>> = {
+  base: "Base classes",
+  new: "New classes",
+  all: "All classes",
+  h: "H of the means",
+};
+
+/**
+ * Makes the page of a comparison.
+ *
+ * @param comparison from `compareReports`
+ */
+export async function comparisonPage(comparison: Comparison): Promise<Page> {
+  const { on, methods, shots, seeds, warnings } = comparison;
+  const charts = new Map<string, string>();
+  const facts = [
+    on.model.name,
+    shots !== null && `${shots} shots`,
+    seeds.length > 0 && `${seeds.length === 1 ? "seed" : "seeds"} ${seeds.join(", ")}`,
+  ].filter((fact) => fact !== false);
+  const title = `${methods.map(({ label }) => label).join(", ")} on ${on.dataset}`;
+  const page = document(title, [
+    html`<h1>${title}</h1><p class="sub">${facts.join(" · ")}</p>${on.model.sample && sampleNote()}`,
+    warnings.map(({ text }) => html`<p class="warn">${text}</p>`),
+    tiles(comparison),
+    resultTable(comparison),
+    await chartCards(comparison, charts),
+    sentences(comparison),
+    seedTable(comparison),
+    configuration(comparison),
+  ]);
+  return { html: page, charts };
+}
+
+/** The best method of each measure, and whether it differs from the first. */
+function tiles(comparison: Comparison): Markup {
+  const { methods, differences } = comparison;
+  return html`<div class="tiles">${
+    measuresOf(comparison).map((measure) => {
+      const rows = methods.flatMap((row) => {
+        const found = measured(row, measure);
+        return found ? [{ ...row, mean: found.mean }] : [];
+      }).sort((a, b) => b.mean - a.mean);
+      const [best] = rows;
+      const difference = differences.find(({ method, of }) => method === best.method && of === measure);
+      return tile(
+        `${TITLES[measure]}: best is ${best.label}`,
+        percent(best.mean),
+        verdict(difference, methods[0].label),
+      );
+    })
+  }</div>`;
+}
+
+function verdict(difference: Difference | undefined, reference: string): string {
+  if (difference === undefined) return "no other method is above it";
+  const points = `${Math.abs(difference.difference).toFixed(1)} points above ${reference}`;
+  return difference.withinNoise ? `${points}: within noise` : points;
+}
+
+function resultTable(comparison: Comparison): Markup {
+  const measures = measuresOf(comparison);
+  const withH = measures.includes("h");
+  const columns = [
+    { title: "Method" },
+    ...measures.map((measure) => ({ title: measure === "h" ? "H of means" : MEASURES[measure], numeric: true })),
+    ...(withH ? [{ title: "mean of H's", numeric: true }] : []),
+  ];
+  const rows = comparison.methods.map((row) => [
+    html`<b>${row.label}</b>`,
+    ...measures.map((measure) =>
+      measure === "h" ? row.h?.ofMeans.toFixed(1) ?? "–" : spreadText(row.accuracy[measure])
+    ),
+    ...(withH ? [spreadText(row.h?.meanOfH)] : []),
+  ]);
+  const note = comparison.seeds.length > 1
+    ? "Accuracy in percent; mean ± population standard deviation over seeds. H is 2·base·new / (base + new)."
+    : "Accuracy in percent, of one seed. H is 2·base·new / (base + new).";
+  return html`<h2>Results</h2>${table(columns, rows)}<p class="note">${note}</p>`;
+}
+
+/** `94.4 ± 0.2`. */
+export function spreadText(spread: Spread | undefined): string {
+  if (spread === undefined) return "–";
+  return spread.mean.toFixed(1) + (spread.std === null ? "" : ` ± ${spread.std.toFixed(1)}`);
+}
+
+async function chartCards(comparison: Comparison, charts: Map<string, string>): Promise<Markup> {
+  const { methods, differences, curve, bootstrap } = comparison;
+  const cards: Markup[] = [];
+  const add = (name: string, card: { title: string; svg: string; note: string }) => {
+    charts.set(name, card.svg);
+    cards.push(chartCard(card.title, card.svg, card.note));
+  };
+  add("accuracy", {
+    title: "Accuracy by method, %",
+    svg: await accuracyChart(comparison),
+    note: "Bars are means over seeds (H: of the means), dots are seeds, lines are one standard deviation to each side.",
+  });
+  if (differences.length > 0) {
+    add("differences", {
+      title: `Difference from ${methods[0].label}, points`,
+      svg: await differenceChart(comparison),
+      note: `Lines are ${Math.round(bootstrap.confidence * 100)} % intervals; a hollow dot is within noise.`,
+    });
+  }
+  for (const measure of curve.length > 0 ? measuresOf(comparison) : []) {
+    add(`shots-${measure}`, {
+      title: `${TITLES[measure]} over shots, %`,
+      svg: await shotsChart(curve, measure),
+      note: "Means over seeds, small dots are seeds. Dashed: methods that learn nothing.",
+    });
+  }
+  const losses = lossSeries(comparison);
+  if (losses.length > 0) {
+    add("loss", { title: "Loss", svg: await lossChart(losses), note: "Mean loss of each epoch, a line a seed." });
+  }
+  return html`
+    <h2>Charts</h2>
+    <div class="cards">${cards}</div>
+  `;
+}
+
+function sentences({ differences, bootstrap }: Comparison): Content {
+  if (differences.length === 0) return null;
+  return html`
+    <h2>Can it be believed?</h2>
+    <ul>${differences.map(({ sentence }) => html`<li>${sentence}</li>`)}</ul>
+    <p
+      class="note">Intervals are of a paired bootstrap over ${bootstrap.over.replace(", paired", "")} (${count(
+        bootstrap.resamples,
+      )} resamples). Three seeds tell little of all seeds: take a narrow interval as a hint, and more seeds where it matters.</p>
+  `;
+}
+
+function seedTable(comparison: Comparison): Content {
+  const measures = measuresOf(comparison);
+  const rows = comparison.methods.flatMap((row) => {
+    const seeds = [
+      ...new Set(measures.flatMap((measure) => measured(row, measure)?.perSeed.map(({ seed }) => seed) ?? [])),
+    ];
+    return seeds.map((seed) => [
+      row.label,
+      seed === null ? "–" : String(seed),
+      ...measures.map((measure) =>
+        measured(row, measure)?.perSeed.find((one) => one.seed === seed)?.value.toFixed(1) ?? "–"
+      ),
+      trainingAccuracy(comparison, row.method, seed),
+    ]);
+  });
+  const columns = [
+    { title: "Method" },
+    { title: "Seed", numeric: true },
+    ...measures.map((measure) => ({ title: measure === "h" ? "H" : MEASURES[measure], numeric: true })),
+    { title: "train", numeric: true },
+  ];
+  return html`<h2>Seed by seed</h2>${
+    table(columns, rows)
+  }<p class="note">Accuracy in percent; train is that on the training images.</p>`;
+}
+
+function trainingAccuracy({ runs, shots }: Comparison, method: string, seed: number | null): string {
+  const run = runs.find((one) => one.method === method && one.seed === seed && one.shots === shots);
+  return run?.trainingAccuracy?.toFixed(1) ?? "–";
+}
+
+function configuration({ on, methods, command, seeds, shots }: Comparison): Markup {
+  return html`${
+    command !== "" && html`
+      <h2>Exact command</h2>
+      <div class="card">
+        <pre>${command}</pre>
+      </div>
+    `
+  }
+<h2>Configuration</h2><div class="card">${
+    definitions([
+      ["model", `${on.model.name}, sha256 ${on.model.sha256}`],
+      ["data set", on.dataset],
+      ["split", `sha256 ${on.splitSha256}`],
+      ["test images", Object.entries(on.images).map(([subset, images]) => `${count(images)} ${subset}`).join(", ")],
+      ["shots", shots === null ? "none" : String(shots)],
+      ["seeds", seeds.join(", ") || "none"],
+      ...methods.map(({ method, preset, changed }) =>
+        [
+          methodLabel(method),
+          (preset ?? "no preset") + (changed.length > 0 ? `, changed: ${changed.join(", ")}` : ""),
+        ] as const
+      ),
+    ])
+  }</div>`;
+}

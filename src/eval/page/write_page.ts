@@ -1,0 +1,56 @@
+/** Pages as files: `report.html` and, in `plots/`, each chart as an SVG file. */
+import { writeFileAtomic } from "../../files.ts";
+import type { Report } from "../report.ts";
+import { readReport } from "../report_file.ts";
+import { type Page, runPage } from "./run_page.ts";
+import { withPlainColours } from "./theme.ts";
+import { type ImageReader, readThumbnails } from "./thumbnails.ts";
+
+/** The file name of a page. */
+export const PAGE_NAME = "report.html";
+
+/**
+ * Writes a page and its charts into a folder, each file whole or not at all.
+ *
+ * @returns the path of the page
+ * @throws {UserError} when the folder cannot be written
+ */
+export async function writePage(folder: string, page: Page): Promise<string> {
+  for (const [name, svg] of page.charts) await writeFileAtomic(`${folder}/plots/${name}.svg`, withPlainColours(svg));
+  const path = `${folder}/${PAGE_NAME}`;
+  await writeFileAtomic(path, page.html);
+  return path;
+}
+
+/**
+ * Makes the page of a run folder from the reports that are in it.
+ *
+ * @param folder where `report-base.json`, `report-new.json` or `report-all.json` are
+ * @param options `images` gives the pictures of the worst mistakes; without it their paths are listed
+ * @returns the path of the page, or undefined when there is no report
+ * @throws {UserError} when a report cannot be used, or the folder cannot be written
+ */
+export async function writeRunPage(
+  folder: string,
+  options: { images?: ImageReader } = {},
+): Promise<string | undefined> {
+  const reports = await readFolder(folder);
+  if (reports.length === 0) return undefined;
+  const paths = reports.flatMap(({ results }) => results.worst.map(({ path }) => path));
+  const images = options.images && await readThumbnails(paths, options.images);
+  return await writePage(folder, await runPage(reports, { images }));
+}
+
+/** The reports of a run folder. */
+export async function readFolder(folder: string): Promise<Report[]> {
+  const reports: Report[] = [];
+  for (const subset of ["base", "new", "all"]) {
+    const path = `${folder}/report-${subset}.json`;
+    const there = await Deno.stat(path).then(() => true, (error) => {
+      if (error instanceof Deno.errors.NotFound) return false;
+      throw error;
+    });
+    if (there) reports.push(await readReport(path));
+  }
+  return reports;
+}

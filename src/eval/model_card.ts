@@ -1,0 +1,139 @@
+/** `MODEL_CARD.md` for a prompt that leaves the house: what it is, what it was measured to do, and what nobody should expect of it. */
+import { harmonicMean } from "./metrics.ts";
+import { methodLabel } from "./method_names.ts";
+import type { Report } from "./report.ts";
+
+/** The options of {@linkcode modelCard}. */
+export interface ModelCardOptions {
+  /** Name of the prompt's file. */
+  file: string;
+  /** sha256 of the prompt's file. */
+  sha256: string;
+  /** Licence of the prompt, as the user gives it; "not stated" when left out. */
+  licence?: string;
+}
+
+/** Tokens whose nearest words a card shows. */
+const MOST_TOKENS = 16;
+
+/**
+ * Writes the card of a trained prompt.
+ *
+ * @param reports the evaluations of the run that trained it; at least one
+ * @returns Markdown
+ */
+export function modelCard(reports: readonly Report[], options: ModelCardOptions): string {
+  const [{ run, on, results }] = reports;
+  const lines = [
+    "---",
+    "library_name: clip-prompts",
+    "pipeline_tag: zero-shot-image-classification",
+    `tags: [prompt-learning, clip, ${JSON.stringify(run.method)}]`,
+    "---",
+    "",
+    `# ${methodLabel(run.method)} prompt for ${text(on.data.name)}`,
+    "",
+    `A learned prompt for a frozen CLIP: ${
+      count(run.learnedNumbers)
+    } numbers in \`${options.file}\` (sha256 \`${options.sha256}\`).`,
+    `It works with one model only: ${text(on.model.name)}, weights with sha256 \`${on.model.sha256}\`.`,
+    "",
+    ...(on.model.sample
+      ? ["**This model is the kit's small sample. The prompt is for trying the kit, not for work.**", ""]
+      : []),
+    "## What it was measured to do",
+    "",
+    "| classes | test images | accuracy, % | macro-F1, % |",
+    "|---|---:|---:|---:|",
+    ...reports.map(({ run, results: { metrics } }) =>
+      `| ${run.evaluatedOn} | ${count(metrics.total)} | ${metrics.accuracy.toFixed(1)} | ${
+        metrics.macroF1.toFixed(1)
+      } |`
+    ),
+    "",
+    ...harmonic(reports),
+    ...weakest(reports),
+    `One seed (${run.seed}). On classes it was not trained on, prompts of other seeds can be tens of points better or worse.`,
+    "",
+    "## How it was trained",
+    "",
+    `- Method: ${methodLabel(run.method)}, preset ${run.preset ?? "none"}${
+      run.changed.length > 0 ? `, changed: ${run.changed.join(", ")}` : ""
+    }`,
+    `- Data: ${text(on.data.name)}, ${run.trainedOn} classes, ${run.shots} images a class (${
+      count(on.data.train)
+    } in all), few-shot sample of seed ${run.seed}`,
+    `- Split: ${text(on.data.splitOrigin)}, sha256 \`${on.data.splitSha256}\``,
+    ...Object.entries(run.hyperparameters).map(([name, value]) =>
+      `- ${name}: ${text(String(value) === "" ? "(empty)" : String(value))}`
+    ),
+    `- Command: ${code(run.command)}`,
+    `- Made with: kit ${on.versions.kit}, Deno ${on.versions.deno}, ${text(on.engine.device)}`,
+    "",
+    "## Classes",
+    "",
+    ...reports.flatMap(({ run }) => [`${run.evaluatedOn}: ${run.classNames.map(text).join(", ")}`, ""]),
+    ...words(results.nearestWords),
+    "## Limits",
+    "",
+    "- It inherits what the CLIP model knows and does not know, its biases included.",
+    "- It tells apart the classes that it is given, and always names one of them: an image of anything else gets a wrong name.",
+    "- Few images were used. Accuracy on images from elsewhere (other sensors, places, cameras) is unknown.",
+    "- Not for decisions about people.",
+    "",
+    "## Licence",
+    "",
+    `Prompt: ${text(options.licence ?? "not stated")}. The model and the data have licences of their own.`,
+    "",
+  ];
+  return lines.join("\n");
+}
+
+function harmonic(reports: readonly Report[]): string[] {
+  const of = (subset: string) => reports.find(({ run }) => run.evaluatedOn === subset)?.results.metrics.accuracy;
+  const [base, fresh] = [of("base"), of("new")];
+  if (base === undefined || fresh === undefined) return [];
+  return [`H (harmonic mean of base and new): ${harmonicMean(base, fresh).toFixed(1)} %.`, ""];
+}
+
+/** The class that a user should watch most. */
+function weakest(reports: readonly Report[]): string[] {
+  const all = reports.flatMap(({ results }) => results.metrics.perClass).flatMap(({ name, accuracy }) =>
+    accuracy === null ? [] : [{ name, accuracy }]
+  );
+  const [worst] = all.toSorted((a, b) => a.accuracy - b.accuracy);
+  return worst ? [`Weakest class: ${text(worst.name)}, ${worst.accuracy.toFixed(1)} % right.`, ""] : [];
+}
+
+function words(found: Report["results"]["nearestWords"]): string[] {
+  if (found === null || found.length === 0) return [];
+  return [
+    "## What the learned tokens resemble",
+    "",
+    "Nearest words by Euclidean distance: a hint, no translation.",
+    "",
+    ...found.slice(0, MOST_TOKENS).map(({ token, className, words }) =>
+      `- ${className === null ? "" : `${text(className)}, `}token ${token}: ${
+        words.map(({ word, distance }) => `${text(word)} (${distance.toFixed(3)})`).join(", ")
+      }`
+    ),
+    ...(found.length > MOST_TOKENS ? [`- and ${found.length - MOST_TOKENS} more`] : []),
+    "",
+  ];
+}
+
+/** Text that Markdown takes for text. */
+function text(value: string): string {
+  return value.replaceAll(/\s+/g, " ").replaceAll(/[\\`*_{}[\]<>|#~]/g, (character) => `\\${character}`);
+}
+
+/** Code with as many quotes as its own need. */
+function code(value: string): string {
+  const longest = Math.max(0, ...(value.match(/`+/g) ?? []).map((run) => run.length));
+  const quote = "`".repeat(longest + 1);
+  return longest === 0 ? `${quote}${value}${quote}` : `${quote} ${value} ${quote}`;
+}
+
+function count(value: number): string {
+  return value.toLocaleString("en-US");
+}

@@ -1,0 +1,158 @@
+/** Runs of recipes as processes of their own: here, several at a time, or as lines for a cluster. */
+import { UserError } from "../../src/errors.ts";
+
+/** One run of one recipe. */
+export interface Job {
+  /** For people: `CoOp, 16 shots, seed 2`. */
+  title: string;
+  /** All words behind `deno`: `run`, permissions, the script, its flags. */
+  words: string[];
+}
+
+/** How a job ended. */
+export interface JobEnd {
+  job: Job;
+  code: number;
+  seconds: number;
+  /** The last thing that it said on standard error. */
+  message: string;
+}
+
+/** A started process, as far as jobs need it. */
+export interface StartedJob {
+  /** Exit code and standard error. */
+  ended: Promise<{ code: number; stderr: string }>;
+  stop(): void;
+}
+
+/** The options of {@linkcode runJobs}. */
+export interface RunJobsOptions {
+  /** How many at a time. */
+  parallel: number;
+  /** Hears of each start and end. */
+  onChange?: (change: { running: readonly Job[]; ended: readonly JobEnd[]; last?: JobEnd }) => void;
+  /** Starts a process; Deno's own program when left out. */
+  start?: (job: Job) => StartedJob;
+}
+
+/**
+ * Runs all jobs, some at a time. One that fails does not stop the others.
+ *
+ * @returns how each ended, in the order of the jobs
+ */
+export async function runJobs(jobs: readonly Job[], options: RunJobsOptions): Promise<JobEnd[]> {
+  const { parallel, onChange, start = startDeno } = options;
+  const running = new Map<Job, StartedJob>();
+  const ended: JobEnd[] = [];
+  const waiting = [...jobs];
+  const tell = (last?: JobEnd) => onChange?.({ running: [...running.keys()], ended, last });
+  const stopAll = () => {
+    for (const process of running.values()) process.stop();
+    Deno.exit(130);
+  };
+  const release = onTermination(stopAll);
+  const worker = async () => {
+    for (let job = waiting.shift(); job !== undefined; job = waiting.shift()) {
+      const began = performance.now();
+      const process = start(job);
+      running.set(job, process);
+      tell();
+      const { code, stderr } = await process.ended;
+      running.delete(job);
+      const end = { job, code, seconds: (performance.now() - began) / 1000, message: lastWords(stderr) };
+      ended.push(end);
+      tell(end);
+    }
+  };
+  try {
+    await Promise.all(Array.from({ length: Math.min(parallel, jobs.length) }, worker));
+  } finally {
+    release();
+  }
+  return jobs.map((job) => ended.find((end) => end.job === job)!);
+}
+
+function startDeno(job: Job): StartedJob {
+  const child = new Deno.Command(Deno.execPath(), {
+    args: job.words,
+    stdin: "null",
+    stdout: "null",
+    stderr: "piped",
+    env: { NO_COLOR: "1" },
+  }).spawn();
+  const text = new Response(child.stderr).text();
+  return {
+    ended: child.status.then(async ({ code }) => ({ code, stderr: await text })),
+    stop: () => {
+      try {
+        child.kill("SIGTERM");
+      } catch {
+        // It has ended in the meantime.
+      }
+    },
+  };
+}
+
+/** Children of a killed process would go on training for nobody. */
+function onTermination(stop: () => void): () => void {
+  const signals: Deno.Signal[] = Deno.build.os === "windows" ? ["SIGINT"] : ["SIGINT", "SIGTERM"];
+  for (const signal of signals) Deno.addSignalListener(signal, stop);
+  return () => signals.forEach((signal) => Deno.removeSignalListener(signal, stop));
+}
+
+function lastWords(stderr: string): string {
+  const lines = stderr.split("\n").map((line) => line.trim()).filter((line) => line !== "");
+  return lines.findLast((line) => line.startsWith("error:")) ?? lines.at(-1) ?? "";
+}
+
+/**
+ * Complains of jobs that failed, all in one message.
+ *
+ * @throws {UserError} when a job ended with another code than 0
+ */
+export function requireSuccess(ends: readonly JobEnd[]): void {
+  const failed = ends.filter(({ code }) => code !== 0);
+  if (failed.length === 0) return;
+  const reasons = failed.map(({ job, code, message }) => `\n  ${job.title}: ${message || `exit code ${code}`}`).join(
+    "",
+  );
+  throw new UserError(
+    `${failed.length} of ${ends.length} runs failed; what is done is kept, and the same command goes on from there:${reasons}`,
+  );
+}
+
+/** A command line that a shell takes as it stands. */
+export function shellLine(words: readonly string[]): string {
+  return words.map((word) => /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`).join(" ");
+}
+
+/** A list of commands, one run a line; each can be repeated, and goes on where it was cut off. */
+export function commandList(jobs: readonly Job[]): string {
+  return jobs.map(({ words }) => `${shellLine(["deno", ...words])}\n`).join("");
+}
+
+/**
+ * A Slurm array job, one run a task.
+ *
+ * @param options the folder to run in, and the command that gathers the results afterwards
+ */
+export function slurmScript(jobs: readonly Job[], options: { folder: string; collect: string; cores: number }): string {
+  const { folder, collect, cores } = options;
+  return `#!/bin/bash
+#SBATCH --job-name=clip-prompts
+#SBATCH --array=0-${jobs.length - 1}
+#SBATCH --cpus-per-task=${cores}
+#SBATCH --mem=8G
+#SBATCH --time=04:00:00
+#SBATCH --output=slurm-%A_%a.log
+# One run a task. A task can be started again (sbatch --array=3): it goes on from its last checkpoint, or ends at once when done.
+# When all have ended: ${collect}
+set -euo pipefail
+cd ${shellLine([folder])}
+command=$(sed -n "$((SLURM_ARRAY_TASK_ID + 1))p" <<'RUNS'
+${commandList(jobs)}RUNS
+)
+echo "$command"
+eval "exec $command"
+`;
+}

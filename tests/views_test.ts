@@ -54,6 +54,21 @@ for (const [width, height, expected] of laws) {
   });
 }
 
+Deno.test("crops of the feature methods keep half of the image, and are views of their own", async () => {
+  const smallest = (leastArea?: number) =>
+    Array.from({ length: 300 }, (_, view) => {
+      const box = randomCrop({ width: 200, height: 200 }, namedStream(1, "augmentation", view, "a.jpg"), { leastArea });
+      return box.width * box.height / 200 ** 2;
+    }).reduce((a, b) => Math.min(a, b));
+  // Rounding of the edges takes off at most a part in 200 of each.
+  assert(smallest(0.5) > 0.49 && smallest(0.5) < 0.52);
+  assert(smallest() < 0.1);
+  const view = (leastArea?: number) =>
+    imageView(photo, { size: 32, recipe: { kind: "train", view: 0, seed: 1, leastArea }, path: "a.jpg" });
+  assertEquals(await view(), await view(0.08));
+  assertNotEquals(await view(), await view(0.5));
+});
+
 Deno.test("half of the training views are flipped, the others are the plain crop", () => {
   const image = noise(16, 16);
   const flips = Array.from({ length: 1000 }, (_, view) => {

@@ -14,7 +14,7 @@ import { decodeRgb } from "./image.ts";
 import { prefetch } from "./prefetch.ts";
 import type { RgbImage } from "./resize.ts";
 import type { ImageSource } from "./source.ts";
-import { normalizeToPatches, viewOf, type ViewRecipe } from "./views.ts";
+import { LEAST_AREA, normalizeToPatches, viewOf, type ViewRecipe } from "./views.ts";
 
 /** Encodes patches [B, grid², 3·patch²] to features [B, E], not normalised. */
 export type EncodeImages = (patches_BNK: HostTensor) => Promise<HostTensor>;
@@ -186,7 +186,7 @@ function chunkKey(
   const { modelId, imageSize } = options;
   const { view, hashes, paths } = chunk;
   // Random crops follow from the path too.
-  const recipe = view.kind === "test" ? ["test"] : ["train", view.seed, view.view, paths];
+  const recipe = view.kind === "test" ? ["test"] : ["train", view.seed, view.view, paths, view.leastArea ?? LEAST_AREA];
   const parts = [PREPROCESSING, modelId, imageSize, recipe, hashes];
   return sha256Hex(new TextEncoder().encode(JSON.stringify(parts)));
 }

@@ -13,10 +13,18 @@ export type ViewRecipe =
   /** Smaller edge resized, centre cropped. */
   | { kind: "test" }
   /** A random resized crop and perhaps a flip; views of different numbers are independent. */
-  | { kind: "train"; view: number; seed: number };
+  | {
+    kind: "train";
+    view: number;
+    seed: number;
+    /** The least share of the image that a crop keeps; {@linkcode LEAST_AREA} when left out. */
+    leastArea?: number;
+  };
 
-/** torchvision's `RandomResizedCrop` as the published configurations set it. */
-const SCALE = [0.08, 1] as const;
+/** torchvision's `RandomResizedCrop` as the published configurations of prompt learning set it. */
+export const LEAST_AREA = 0.08;
+/** The same for Tip-Adapter, GDA and LP++, whose training crops keep at least half of the image. */
+export const LEAST_AREA_OF_FEATURE_METHODS = 0.5;
 const RATIO = [3 / 4, 4 / 3] as const;
 const TRIES = 10;
 const FLIP_PROBABILITY = 0.5;
@@ -50,7 +58,7 @@ export function viewOf(image: RgbImage, options: ViewOptions): Uint8Array {
   const { size, recipe, path } = options;
   if (recipe.kind === "test") return resizeAndCenterCrop(image, size).data;
   const stream = namedStream(recipe.seed, "augmentation", recipe.view, path);
-  const box = randomCrop(image, stream);
+  const box = randomCrop(image, stream, { leastArea: recipe.leastArea });
   const resized = resizeBicubic(crop(image, box), { width: size, height: size });
   return stream.random() < FLIP_PROBABILITY ? flipHorizontally(resized).data : resized.data;
 }
@@ -59,10 +67,15 @@ export function viewOf(image: RgbImage, options: ViewOptions): Uint8Array {
  * The crop of torchvision's `RandomResizedCrop`: area and aspect ratio drawn up to ten times until they fit; failing
  * that, the largest crop in the middle whose ratio is allowed.
  */
-export function randomCrop(image: { width: number; height: number }, stream: RandomStream): Box {
+export function randomCrop(
+  image: { width: number; height: number },
+  stream: RandomStream,
+  options: { leastArea?: number } = {},
+): Box {
   const { width, height } = image;
+  const { leastArea = LEAST_AREA } = options;
   for (let attempt = 0; attempt < TRIES; attempt++) {
-    const area = width * height * stream.uniform(...SCALE);
+    const area = width * height * stream.uniform(leastArea, 1);
     const ratio = Math.exp(stream.uniform(Math.log(RATIO[0]), Math.log(RATIO[1])));
     const w = roundHalfEven(Math.sqrt(area * ratio));
     const h = roundHalfEven(Math.sqrt(area / ratio));

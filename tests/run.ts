@@ -32,7 +32,7 @@ async function passOn(stream: ReadableStream<Uint8Array>, to: { writeSync(bytes:
 }
 
 async function main(): Promise<void> {
-  const own = ["test", "--allow-all", "--doc", "mod.ts", "src", "tests"];
+  const own = ["test", "--allow-all", "--doc", "mod.ts", "README.md", "src", "tests"];
   const child = new Deno.Command(Deno.execPath(), {
     args: [...own, ...Deno.args],
     stdin: "null",

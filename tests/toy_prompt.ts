@@ -24,8 +24,10 @@ export function toyPrompt(
       let loss = 0;
       labels.forEach((label, b) => {
         const x = imageFeatures_BE.data.subarray(b * E, (b + 1) * E);
-        const scores = Array.from({ length: C }, (_, c) =>
-          x.reduce((sum, value, e) => sum + value * params.weight.data[c * E + e], params.bias.data[c]));
+        const scores = Array.from(
+          { length: C },
+          (_, c) => x.reduce((sum, value, e) => sum + value * params.weight.data[c * E + e], params.bias.data[c]),
+        );
         const total = scores.reduce((sum, score) => sum + Math.exp(score), 0);
         loss -= Math.log(Math.exp(scores[label]) / total) / labels.length;
         scores.forEach((score, c) => {

@@ -35,8 +35,8 @@ export const loadPlot = () => import("npm:@observablehq/plot@0.6.17");
 /** The small document that charts are drawn into. */
 export const loadDom = () => import("npm:linkedom@0.18.15");
 /**
- * tfjs's bindings to TensorFlow, by processor and by CUDA. Deno downloads what it finds in one piece in an `import`, used or
- * not; these are 600 MB and want to be built, so their names are put together when they are chosen.
+ * tfjs's bindings to TensorFlow, which have to be built. Deno downloads whatever an `import` names in one piece, used or not;
+ * so these names are put together only when they are chosen.
  */
 export const loadTfjsNode = (): Promise<typeof import("npm:@tensorflow/tfjs-core@4.22.0")> =>
   import(`npm:@tensorflow/tfjs-node@${TFJS_VERSION}`);

@@ -118,8 +118,7 @@ export function block<T>(ops: Ops<T>, x_NLD: T, weights: FrozenBlock, options: B
   const [N, L, D] = ops.shape(x_NLD);
   const H = weights.heads;
   const linear = (x: T, { weight, bias }: FrozenLinear) => ops.linear(x, weight, bias);
-  const toHeads = (x: T, rows: number) =>
-    ops.transpose(ops.reshape(x, [N, rows, H, HEAD_WIDTH]), [0, 2, 1, 3]);
+  const toHeads = (x: T, rows: number) => ops.transpose(ops.reshape(x, [N, rows, H, HEAD_WIDTH]), [0, 2, 1, 3]);
   const fromHeads = (x: T, rows: number) => ops.reshape(ops.transpose(x, [0, 2, 1, 3]), [N, rows, D]);
   const last = (x: T, from: number, size: number) => {
     const shape = ops.shape(x);
@@ -142,8 +141,7 @@ export function block<T>(ops: Ops<T>, x_NLD: T, weights: FrozenBlock, options: B
   const keys = toHeads(last(keyValue, 0, D), L);
   const values = toHeads(last(keyValue, D, D), L);
   const X = shared === undefined ? 0 : ops.shape(shared.keys)[2];
-  const joined = (own: T, others: T) =>
-    ops.concat([ops.broadcastTo(others, [N, H, X, HEAD_WIDTH]), own], 2);
+  const joined = (own: T, others: T) => ops.concat([ops.broadcastTo(others, [N, H, X, HEAD_WIDTH]), own], 2);
   const k_NHKd = shared === undefined ? keys : joined(keys, shared.keys);
   const v_NHKd = shared === undefined ? values : joined(values, shared.values);
   const scores_NHQK = ops.matMul(q_NHQd, k_NHKd, { transposeB: true });

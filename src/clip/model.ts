@@ -3,9 +3,9 @@
  */
 import type { Engine, HostTensor } from "../engine/ops.ts";
 import type { ClipConfig } from "./config.ts";
-import { type FrozenImageTower, freezeImageTower, imageTower } from "./image_tower.ts";
+import { freezeImageTower, type FrozenImageTower, imageTower } from "./image_tower.ts";
 import { type ClassPrompt, layOut, type LayoutOptions, type PromptLayout } from "./prompt_layout.ts";
-import { type FrozenTextTower, freezeTextTower, textTower } from "./text_tower.ts";
+import { freezeTextTower, type FrozenTextTower, textTower } from "./text_tower.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 import type { ClipWeights } from "./weights/load.ts";
 import { UserError } from "../errors.ts";
@@ -33,8 +33,13 @@ export interface ClipModel {
   encodeTexts(texts: readonly string[]): Promise<HostTensor>;
   /** The token's embedding, [D]; a view, not a copy. */
   tokenEmbedding(id: number): Float32Array;
+  /** Position embeddings of the text tower, [77, D]. */
+  readonly positions: Float32Array;
   /** Packs prompts for this model's text tower. */
-  layOut(prompts: readonly ClassPrompt[], options: Pick<LayoutOptions, "contextTokens" | "classSpecific">): PromptLayout;
+  layOut(
+    prompts: readonly ClassPrompt[],
+    options: Pick<LayoutOptions, "contextTokens" | "classSpecific">,
+  ): PromptLayout;
   dispose(): Promise<void>;
 }
 
@@ -86,7 +91,9 @@ export function loadModel(weights: ClipWeights, options: { engine: Engine; token
         const ids = tokenizer.encode(line);
         if (ids.length + 2 > config.text.context) {
           throw new UserError(
-            `The text "${line}" has ${ids.length + 2} tokens, more than the ${config.text.context} that this model reads: shorten it.`,
+            `The text "${line}" has ${
+              ids.length + 2
+            } tokens, more than the ${config.text.context} that this model reads: shorten it.`,
           );
         }
         return { tokens: [...ids, tokenizer.endToken].map((id) => ({ id })), shared: 0 };
@@ -95,6 +102,7 @@ export function loadModel(weights: ClipWeights, options: { engine: Engine; token
       return await encodePacks(layout, (inputs) => texts.run(inputs), config.embedding);
     },
     tokenEmbedding,
+    positions,
     layOut: packed,
     async dispose() {
       await images.dispose();
@@ -113,7 +121,9 @@ async function encodePacks(
   const features = new Float32Array(P * Q * E);
   const step = Math.max(1, Math.floor(ROWS_PER_RUN / L));
   for (let p = 0; p < P; p += step) {
-    const [out] = await run([layout.fixed, layout.mask, layout.pick].map((t) => packRange(t, p, Math.min(P, p + step))));
+    const [out] = await run(
+      [layout.fixed, layout.mask, layout.pick].map((t) => packRange(t, p, Math.min(P, p + step))),
+    );
     features.set(out.data, p * Q * E);
   }
   return { shape: [layout.classes, E], data: features.slice(0, layout.classes * E) };

@@ -52,7 +52,9 @@ export async function freezeTextTower(
   );
   const projection_DE = tensor("text_projection");
   const turned = new Float32Array(projection_DE.data.length);
-  for (let d = 0; d < text.width; d++) for (let e = 0; e < E; e++) turned[e * text.width + d] = projection_DE.data[d * E + e];
+  for (let d = 0; d < text.width; d++) {
+    for (let e = 0; e < E; e++) turned[e * text.width + d] = projection_DE.data[d * E + e];
+  }
   const folded = foldLayerNorm({ weight: { shape: [E, text.width], data: turned } }, {
     scale: tensor("ln_final.weight").data,
     shift: tensor("ln_final.bias").data,

@@ -37,7 +37,9 @@ const ONNX_DEVICES: readonly OnnxDevice[] = ["cpu", "webgpu", "cuda"];
 export function engineName(name: string): EngineName {
   const found = ENGINE_NAMES.find((known) => known === name);
   if (found === undefined) {
-    throw new UserError(`There is no engine "${name}"${didYouMean(name, ENGINE_NAMES)}: use one of ${ENGINE_NAMES.join(", ")}.`);
+    throw new UserError(
+      `There is no engine "${name}"${didYouMean(name, ENGINE_NAMES)}: use one of ${ENGINE_NAMES.join(", ")}.`,
+    );
   }
   return found;
 }
@@ -52,7 +54,9 @@ export async function openEngine(name: string, options: EngineOptions = {}): Pro
   const { log = () => {} } = options;
   const chosen = engineName(name);
   if (options.device !== undefined && chosen !== "onnx") {
-    throw new UserError(`--device ${options.device} goes with --engine onnx, not with --engine ${chosen}: leave it out.`);
+    throw new UserError(
+      `--device ${options.device} goes with --engine onnx, not with --engine ${chosen}: leave it out.`,
+    );
   }
   switch (chosen) {
     case "auto": {

@@ -30,7 +30,8 @@ export function broadcastShape(a: readonly number[], b: readonly number[]): numb
 }
 
 const count = (shape: readonly number[]) => shape.reduce((product, size) => product * size, 1);
-const same = (a: readonly number[], b: readonly number[]) => a.length === b.length && a.every((size, i) => size === b[i]);
+const same = (a: readonly number[], b: readonly number[]) =>
+  a.length === b.length && a.every((size, i) => size === b[i]);
 
 /** Starts a graph. `hostOf` gives the numbers of a frozen tensor. */
 export function writeGraph(hostOf: (value: Frozen) => HostTensor): GraphWriter {

@@ -150,10 +150,8 @@ export function tape<T>(ops: Ops<T>): TapeOps<T> {
     shape: (x) => ops.shape(x.value),
     constant: (value: HostTensor) => fixed(ops.constant(value)),
     frozen: (value: Frozen) => fixed(ops.frozen(value)),
-    linear: (x, weight, bias) =>
-      unary(x, ops.linear(x.value, weight, bias), (dy) => ops.linearPullback(dy, weight)),
-    linearPullback: (dy, weight) =>
-      unary(dy, ops.linearPullback(dy.value, weight), (d) => ops.linear(d, weight)),
+    linear: (x, weight, bias) => unary(x, ops.linear(x.value, weight, bias), (dy) => ops.linearPullback(dy, weight)),
+    linearPullback: (dy, weight) => unary(dy, ops.linearPullback(dy.value, weight), (d) => ops.linear(d, weight)),
     matMul,
     add: (a, b) =>
       record([a, b], ops.add(a.value, b.value), (dy) => [unbroadcast(dy, a.value), unbroadcast(dy, b.value)]),
@@ -193,8 +191,7 @@ export function tape<T>(ops: Ops<T>): TapeOps<T> {
       const y = ops.logSoftmax(x.value);
       return unary(x, y, (dy) => ops.sub(dy, ops.mul(ops.exp(y), ops.sum(dy, -1))));
     },
-    sum: (x, axis) =>
-      unary(x, ops.sum(x.value, axis), (dy) => ops.broadcastTo(dy, ops.shape(x.value))),
+    sum: (x, axis) => unary(x, ops.sum(x.value, axis), (dy) => ops.broadcastTo(dy, ops.shape(x.value))),
     mean(x, axis) {
       const shape = ops.shape(x.value);
       const size = shape[axis < 0 ? axis + shape.length : axis];

@@ -6,7 +6,7 @@
  */
 import type { ClassTokenPosition } from "../clip/prompt_layout.ts";
 import type { HostTensor } from "../engine/ops.ts";
-import { type PromptMethod, promptLoss } from "./method.ts";
+import { promptLoss, type PromptMethod } from "./method.ts";
 import { UserError } from "../errors.ts";
 
 /** The standard deviation of random context tokens, as published. */
@@ -45,7 +45,9 @@ export function initialContext(init: ContextInit, copies?: number): HostTensor {
   if (init.initWords !== undefined && init.initWords !== "") {
     const ids = init.model.tokenizer.encode(init.initWords.replaceAll("_", " "));
     if (ids.length === 0) {
-      throw new UserError(`The initial words "${init.initWords}" hold no token: give words, or leave --init-words out.`);
+      throw new UserError(
+        `The initial words "${init.initWords}" hold no token: give words, or leave --init-words out.`,
+      );
     }
     const data = new Float32Array(count * ids.length * D);
     for (let c = 0; c < count; c++) {

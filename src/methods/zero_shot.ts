@@ -21,7 +21,9 @@ export function normalizeRows(x: HostTensor): HostTensor {
 /** A template with the class name in it: `{}` stands for the name, underscores in names are spaces. */
 export function fillTemplate(template: string, className: string): string {
   if (!template.includes("{}")) {
-    throw new UserError(`The template "${template}" has no {} for the class name: write one such as "a photo of a {}."`);
+    throw new UserError(
+      `The template "${template}" has no {} for the class name: write one such as "a photo of a {}."`,
+    );
   }
   return template.replaceAll("{}", className.replaceAll("_", " "));
 }

@@ -7,44 +7,32 @@
 import type { ClipModel } from "../clip/model.ts";
 import { freezeImageTower, imageTower } from "../clip/image_tower.ts";
 import { fromPatches, toPatches } from "../clip/patches.ts";
-import { FORBIDDEN } from "../clip/prompt_layout.ts";
-import { causalMask, textTower } from "../clip/text_tower.ts";
+import { plainText } from "../clip/plain_text.ts";
 import type { ClipWeights } from "../clip/weights/load.ts";
 import type { HostTensor } from "../engine/ops.ts";
 import type { Fixtures } from "./fixtures.ts";
 import { type ParityRow, parityRow, relativeL2 } from "./row.ts";
 
-/** Embeds token ids [n, T] and runs all positions through the tower: features [n, E] and, from a cotangent, gradients [n, T, D]. */
-export async function plainText(
+/** The published pass over token ids [n, T], and its pull-back. */
+async function plainTokens(
   model: ClipModel,
-  weights: Pick<ClipWeights, "tensor">,
   inputs: { tokens: { shape: readonly number[]; data: readonly number[] }; cotangent: HostTensor },
 ): Promise<{ features: HostTensor; gradient: HostTensor }> {
   const [n, T] = inputs.tokens.shape;
   const D = model.config.text.width;
-  const E = model.config.embedding;
   const embedded = new Float32Array(n * T * D);
-  const pick = new Float32Array(n * T);
+  const ends: number[] = [];
   for (let i = 0; i < n; i++) {
     const ids = inputs.tokens.data.slice(i * T, (i + 1) * T);
     ids.forEach((id, t) => embedded.set(model.tokenEmbedding(id), (i * T + t) * D));
-    pick[i * T + ids.indexOf(Math.max(...ids))] = 1;
+    ends.push(ids.indexOf(Math.max(...ids)));
   }
-  const positions = weights.tensor("positional_embedding").data.slice(0, T * D);
-  const tower = await model.text();
-  const program = model.engine.program("plain_text", (ops, [contexts, fixed, mask, pick, cotangent]) => {
-    const { features, pullback } = textTower(ops, tower, { contexts, fixed, mask, pick, plain: true });
-    return [features, pullback(cotangent)];
+  const { features, gradient } = await plainText(model, {
+    embedded_NTD: { shape: [n, T, D], data: embedded },
+    ends,
+    cotangent: inputs.cotangent,
   });
-  const [features, gradient] = await program.run([
-    { shape: [n, T, D], data: embedded },
-    { shape: [1, T, D], data: positions },
-    causalMask(T, FORBIDDEN),
-    { shape: [n, 1, T], data: pick },
-    { shape: [n, 1, E], data: inputs.cotangent.data },
-  ]);
-  await program.dispose();
-  return { features: { shape: [n, E], data: features.data }, gradient };
+  return { features, gradient: gradient! };
 }
 
 /** The rows of one model: `NAME_towers.*`. */
@@ -75,7 +63,7 @@ export async function towerRows(
 
   const patches = toPatches(given.float("images"), config.image.patch);
   const wantedText = given.float("text_features");
-  const plain = await plainText(model, weights, {
+  const plain = await plainTokens(model, {
     tokens: given.integers("tokens"),
     cotangent: given.float("text_cotangent"),
   });

@@ -79,8 +79,10 @@ const epochsByShots = (shots: number) => shots >= 8 ? 200 : shots >= 2 ? 100 : 5
 export const PRESETS: Readonly<Record<string, Preset>> = {
   "seed-notebook": {
     title: "CoOp and CoCoOp side by side on EuroSAT, 100 epochs of batch 4",
-    source: "a public notebook that runs the published CoOp and CoCoOp code on EuroSAT, one T4 in half precision, seed 1",
-    expected: "ViT-B/16, 16 shots, seed 1: CoOp 91.4 base / 51.5 new, CoCoOp 90.8 base / 43.3 new; new classes move by " +
+    source:
+      "a public notebook that runs the published CoOp and CoCoOp code on EuroSAT, one T4 in half precision, seed 1",
+    expected:
+      "ViT-B/16, 16 shots, seed 1: CoOp 91.4 base / 51.5 new, CoCoOp 90.8 base / 43.3 new; new classes move by " +
       "tens of points from seed to seed",
     time: "6 min 15 s on a T4 in PyTorch; with the sample model under 3 minutes on 2 cores",
     command: "deno task cocoop --train base --eval base,new --model ViT-B/16 --data data/eurosat --seeds 1,2,3",
@@ -104,7 +106,8 @@ export const PRESETS: Readonly<Record<string, Preset>> = {
   },
   "coop-ijcv22": {
     title: "CoOp as published, few-shot on all classes, batch 32",
-    source: "Zhou et al., Learning to Prompt for Vision-Language Models, IJCV 2022; CoOp configs/trainers/CoOp/*.yaml, COOP.md",
+    source:
+      "Zhou et al., Learning to Prompt for Vision-Language Models, IJCV 2022; CoOp configs/trainers/CoOp/*.yaml, COOP.md",
     expected: "all ten EuroSAT classes; the paper's figure 3 has the curves, the tables of its repository the numbers",
     time: "1,000 steps of 32 images on EuroSAT at 16 shots",
     command: "deno task coop --preset coop-ijcv22 --model ViT-B/16 --data data/eurosat --seeds 1,2,3",

@@ -7,7 +7,7 @@
  * Shapes: see `src/methods/method.ts`; `P` packs, `Q` classes a pack.
  */
 import { type ClipModel, ROWS_PER_RUN } from "../clip/model.ts";
-import { classPrompt, type ClassPrompt, type PromptLayout } from "../clip/prompt_layout.ts";
+import { type ClassPrompt, classPrompt, type PromptLayout } from "../clip/prompt_layout.ts";
 import { type FrozenTextTower, textTower } from "../clip/text_tower.ts";
 import type { Frozen, HostTensor, Ops, Program } from "../engine/ops.ts";
 import { tape, type TapeOps, type Var } from "../engine/tape.ts";
@@ -47,6 +47,8 @@ export interface PromptSession {
   step(batch: Batch): Promise<StepResult>;
   /** Logits [B, C] at the present parameters. */
   logits(imageFeatures_BE: HostTensor): Promise<HostTensor>;
+  /** Contexts [G, M, D], or [C, M, D] when class-specific, at the present parameters. */
+  contexts(imageFeatures_BE: HostTensor): Promise<HostTensor>;
   /** Text features [G, C, E] at the present parameters, not normalised; one group unless contexts depend on images. */
   textFeatures(imageFeatures_BE: HostTensor): Promise<HostTensor>;
   dispose(): Promise<void>;
@@ -87,7 +89,9 @@ function groupedText<T>(
   // With several groups and several packs, each pairing is a sequence of its own.
   const pair = G > 1 && P > 1;
   const crossed = (x: T, shape: readonly number[]) =>
-    pair ? plain.reshape(plain.broadcastTo(plain.reshape(x, [1, ...shape]), [G, ...shape]), [G * P, ...shape.slice(1)]) : x;
+    pair
+      ? plain.reshape(plain.broadcastTo(plain.reshape(x, [1, ...shape]), [G, ...shape]), [G * P, ...shape.slice(1)])
+      : x;
   const [place, fixed, mask, pick] = at.packs.map((x) => crossed(x, plain.shape(x)));
   let contexts = led;
   if (pair) {
@@ -219,7 +223,7 @@ export async function openPrompt(
   }
 
   async function stepInPieces(batch: Batch, labels_BC: HostTensor): Promise<StepResult> {
-    const [contexts] = await contextsOnly.run([...parameters(), batch.imageFeatures_BE]);
+    const contexts = await contextsNow(batch.imageFeatures_BE);
     const textFeatures = await runs.encode(contexts);
     const outputs = await lossOnly.run([...parameters(), textFeatures, batch.imageFeatures_BE, labels_BC, ...own]);
     const lossCount = outputs.length / (2 + head);
@@ -233,9 +237,12 @@ export async function openPrompt(
     return { loss: outputs[0].data[0], gradients: combined(sets) };
   }
 
+  async function contextsNow(imageFeatures_BE: HostTensor): Promise<HostTensor> {
+    return (await contextsOnly.run([...parameters(), imageFeatures_BE]))[0];
+  }
+
   async function textFeatures(imageFeatures_BE: HostTensor): Promise<HostTensor> {
-    const [contexts] = await contextsOnly.run([...parameters(), imageFeatures_BE]);
-    return await runs.encode(contexts);
+    return await runs.encode(await contextsNow(imageFeatures_BE));
   }
 
   return {
@@ -250,13 +257,16 @@ export async function openPrompt(
       if (G * P * L > ROWS_PER_STEP) return await stepInPieces(batch, labels_BC);
       const outputs = await whole.run([...parameters(), batch.imageFeatures_BE, labels_BC, ...own, ...packs]);
       const lossCount = outputs.length / (1 + head);
-      const sets = Array.from({ length: lossCount }, (_, l) =>
-        named(names, outputs.slice(lossCount + l * head, lossCount + (l + 1) * head).map(({ data }) => data)));
+      const sets = Array.from(
+        { length: lossCount },
+        (_, l) => named(names, outputs.slice(lossCount + l * head, lossCount + (l + 1) * head).map(({ data }) => data)),
+      );
       return { loss: outputs[0].data[0], gradients: combined(sets) };
     },
     async logits(imageFeatures_BE) {
       return (await logitsOnly.run([await textFeatures(imageFeatures_BE), imageFeatures_BE]))[0];
     },
+    contexts: contextsNow,
     textFeatures,
     async dispose() {
       await runs.dispose();

@@ -1,0 +1,164 @@
+/**
+ * What a run is told to do: a preset, a YAML file over it, flags over both.
+ */
+import type { ClassSubset } from "../../src/data/few_shot.ts";
+import { parseYaml, stringifyYaml } from "../../src/deps.ts";
+import { didYouMean } from "../../src/did_you_mean.ts";
+import { UserError } from "../../src/errors.ts";
+import { readBytes } from "../../src/files.ts";
+import { type Hyperparameters, PRESETS } from "../../src/train/presets.ts";
+import { readFlags, setSetting } from "./flags.ts";
+import { flagName, type GivenSettings, orList, type SettingName, settingsByFlag } from "./settings.ts";
+
+/** Everything that a prompt recipe needs to know; complete. */
+export interface PromptConfig extends Hyperparameters, CommonConfig {
+  /** Absent when only an earlier prompt is evaluated. */
+  train?: ClassSubset;
+  preset: string;
+  shots: number;
+  seeds: number[];
+  checkpointEvery?: number;
+  exactCheck: boolean;
+  fresh: boolean;
+  /** Hyper-parameters that differ from the preset's; they go into the name of the run folder. */
+  changed: (keyof Hyperparameters)[];
+}
+
+/** What every recipe has. */
+export interface CommonConfig {
+  eval: ClassSubset[];
+  model?: string;
+  data?: string;
+  dataset?: string;
+  split?: string;
+  engine: string;
+  device?: string;
+  threads?: number;
+  out: string;
+  dryRun: boolean;
+  json: boolean;
+  quiet: boolean;
+  debug: boolean;
+}
+
+/**
+ * The settings as given: the YAML file's, and over them the flags'.
+ *
+ * @param args as in `Deno.args`
+ * @param names the settings that this recipe has
+ * @throws {UserError} for anything unknown or wrong in either
+ */
+export async function readSettings(args: readonly string[], names: readonly SettingName[]): Promise<GivenSettings> {
+  const flags = readFlags(args, names);
+  if (flags.config === undefined || flags.help) return flags;
+  const text = new TextDecoder().decode(await readBytes(flags.config, "the configuration"));
+  return { ...settingsFromYaml(text, { where: flags.config, names }), ...flags };
+}
+
+/**
+ * Reads settings from YAML; the keys are the flags' names without dashes in front.
+ *
+ * @throws {UserError} for YAML that cannot be read, an unknown key or a wrong value; names the file
+ */
+export function settingsFromYaml(
+  text: string,
+  options: { where: string; names: readonly SettingName[] },
+): GivenSettings {
+  const { where, names } = options;
+  let document: unknown;
+  try {
+    const empty = text.replaceAll(/^\s*#.*$/gm, "").trim() === "";
+    document = empty ? {} : parseYaml(text, { filename: where });
+  } catch (error) {
+    const reason = error instanceof Error ? error.message.split("\n")[0] : String(error);
+    throw new UserError(`The configuration ${where} is not YAML (${reason}): one "key: value" a line.`);
+  }
+  if (typeof document !== "object" || document === null || Array.isArray(document)) {
+    throw new UserError(`The configuration ${where} is not a list of settings: one "key: value" a line.`);
+  }
+  const byFlag = settingsByFlag(names);
+  const given: GivenSettings = {};
+  for (const [key, value] of Object.entries(document)) {
+    const name = byFlag.get(key);
+    if (name === undefined || name === "config" || name === "help") {
+      const suggestion = didYouMean(key, [...byFlag.keys()]);
+      throw new UserError(`The configuration ${where} has an unknown key "${key}".${suggestion}`);
+    }
+    const items = Array.isArray(value) ? value : [value];
+    if (!items.every((item) => ["string", "number", "boolean"].includes(typeof item))) {
+      throw new UserError(`In the configuration ${where}, "${key}" is not a value or a list of values.`);
+    }
+    setSetting(given, name, { text: items.join(","), label: `"${key}" in ${where}` });
+  }
+  return given;
+}
+
+/**
+ * Completes given settings with the preset's and the defaults.
+ *
+ * @param given from {@linkcode readSettings}
+ * @param method the method's name in the presets
+ * @throws {UserError} for an unknown preset, or one of other methods
+ */
+export function resolveConfig(given: GivenSettings, method: string): PromptConfig {
+  const name = given.preset ?? Object.keys(PRESETS)[0];
+  const fitting = Object.keys(PRESETS).filter((key) => method in PRESETS[key].methods);
+  const preset = Object.hasOwn(PRESETS, name) ? PRESETS[name] : undefined;
+  if (preset === undefined) {
+    throw new UserError(`There is no preset "${name}": take ${orList(fitting)}.${didYouMean(name, fitting)}`);
+  }
+  if (!Object.hasOwn(preset.methods, method)) {
+    throw new UserError(`The preset "${name}" is not for ${method}: take ${orList(fitting)}.`);
+  }
+  const shots = given.shots ?? 16;
+  const published = preset.methods[method](shots);
+  const hyper: Hyperparameters = { ...published, ...pick(given, Object.keys(published) as (keyof Hyperparameters)[]) };
+  // The original lets the words win over the number in silence.
+  if (given.contextTokens !== undefined && given.initWords === undefined) hyper.initWords = "";
+  const neither = given.train === undefined && given.eval === undefined;
+  const train = neither ? preset.protocol.train : given.train;
+  return {
+    ...common(given),
+    ...hyper,
+    train,
+    eval: given.eval ?? (neither ? [...preset.protocol.eval] : train === undefined ? [] : [train]),
+    preset: name,
+    shots,
+    seeds: given.seeds ?? [1],
+    checkpointEvery: given.checkpointEvery,
+    exactCheck: given.exactCheck ?? false,
+    fresh: given.fresh ?? false,
+    changed: (Object.keys(published) as (keyof Hyperparameters)[]).filter((key) => hyper[key] !== published[key]),
+  };
+}
+
+/** The settings that every recipe has, completed. */
+export function common(given: GivenSettings): CommonConfig {
+  return {
+    ...pick(given, ["model", "data", "dataset", "split", "device", "threads"]),
+    eval: given.eval ?? ["base", "new"],
+    engine: given.engine ?? "auto",
+    out: given.out ?? "runs",
+    dryRun: given.dryRun ?? false,
+    json: given.json ?? false,
+    quiet: given.quiet ?? false,
+    debug: given.debug ?? false,
+  };
+}
+
+/** Settings of a run as YAML that `--config` takes: what decides its result, nothing about this terminal. */
+export function configYaml(config: PromptConfig, options: { header: readonly string[]; seed: number }): string {
+  const { changed: _changed, fresh: _fresh, dryRun: _dry, json: _json, quiet: _quiet, debug: _debug, ...rest } = config;
+  const settings = Object.entries({ ...rest, seeds: [options.seed] }).filter(([, value]) => value !== undefined);
+  const body = stringifyYaml(Object.fromEntries(settings.map(([name, value]) => [flagName(name), value])));
+  return [...options.header.map((line) => `# ${line}`), body].join("\n");
+}
+
+function pick<K extends SettingName>(given: GivenSettings, names: readonly K[]): Pick<GivenSettings, K> {
+  return Object.fromEntries(
+    names.filter((name) => given[name] !== undefined).map((name) => [name, given[name]]),
+  ) as Pick<
+    GivenSettings,
+    K
+  >;
+}

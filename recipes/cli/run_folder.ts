@@ -1,0 +1,135 @@
+/**
+ * The folder of one run: `OUT/DATASET/METHOD/PRESET/BACKBONE/shots16/seed1`.
+ *
+ * `config.yaml` (what was asked), `metrics.jsonl` (a line a step), `checkpoint.safetensors` (while training),
+ * `checkpoint-0100.safetensors` (after epoch 100, the last), `report-*.json`, `time.json`, and `done`, written last.
+ * Every file is written beside and renamed, but `metrics.jsonl`, which grows and is written anew from the checkpoint when a run goes on.
+ */
+import { fileError, writeFileAtomic } from "../../src/files.ts";
+import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from "../../src/train/checkpoint.ts";
+import type { StepRecord, TrainingState } from "../../src/train/loop.ts";
+import { lockFolder } from "./lock.ts";
+import { FINAL_CHECKPOINT } from "./run_path.ts";
+
+const LATEST = "checkpoint.safetensors";
+const LOCK = ".lock";
+
+/** Seconds between two notes of the time spent; more would cost more than they tell. */
+const TIME_NOTE_SECONDS = 5;
+
+/** The folder of a run, locked for this process. */
+export interface RunFolder {
+  readonly path: string;
+  /** A process that left its lock behind. */
+  readonly stale?: number;
+  /** The last checkpoint, when there is one, and whether it is the end of the training. */
+  checkpoint(): Promise<{ checkpoint: Checkpoint; final: boolean } | undefined>;
+  /** Writes a checkpoint; the final one takes the place of all others. */
+  saveCheckpoint(
+    state: TrainingState,
+    options: { metadata: Record<string, string>; finalEpoch?: number },
+  ): Promise<void>;
+  /** Replaces `metrics.jsonl`. */
+  writeMetrics(records: readonly StepRecord[]): Promise<void>;
+  /** Adds lines to `metrics.jsonl`. */
+  appendMetrics(records: readonly StepRecord[]): Promise<void>;
+  /** Seconds of training so far, over all processes. */
+  trainSeconds(): Promise<number>;
+  /** Notes the seconds of training so far; most calls do nothing. */
+  noteTrainSeconds(seconds: number, options: { last: boolean }): Promise<void>;
+  /** Writes a file of the run. */
+  write(name: string, content: string | Uint8Array): Promise<void>;
+  /** Reads a file of the run as text; nothing when there is none. */
+  read(name: string): Promise<string | undefined>;
+  /** Writes `done`, which names what is complete. */
+  finish(done: Record<string, unknown>): Promise<void>;
+  /** Removes all but the lock. */
+  clear(): Promise<void>;
+  /** Lets go of the folder. */
+  close(): void;
+}
+
+/**
+ * Opens and locks the folder of a run; makes it when it is missing.
+ *
+ * @throws {UserError} when another process works in it, or it cannot be written
+ */
+export async function openRunFolder(path: string): Promise<RunFolder> {
+  try {
+    await Deno.mkdir(path, { recursive: true });
+  } catch (error) {
+    throw fileError(error, path, "write", "the run folder");
+  }
+  const lock = await lockFolder(path);
+  const names = async () => (await Array.fromAsync(Deno.readDir(path))).map((entry) => entry.name);
+  const remove = (name: string) => Deno.remove(`${path}/${name}`, { recursive: true });
+  // Only this process writes here now: half-written files are of processes that were killed.
+  for (const name of await names()) if (name.startsWith(".") && name.endsWith(".partial")) await remove(name);
+  let noted = -Infinity;
+
+  const read = async (name: string): Promise<Uint8Array | undefined> => {
+    try {
+      return await Deno.readFile(`${path}/${name}`);
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return undefined;
+      throw fileError(error, `${path}/${name}`, "read");
+    }
+  };
+
+  return {
+    path,
+    stale: lock.stale,
+    async checkpoint() {
+      const final = (await names()).filter((name) => FINAL_CHECKPOINT.test(name)).sort().at(-1);
+      const name = final ?? LATEST;
+      const bytes = await read(name);
+      if (bytes === undefined) return undefined;
+      return { checkpoint: decodeCheckpoint(bytes, `${path}/${name}`), final: final !== undefined };
+    },
+    async saveCheckpoint(state, { metadata, finalEpoch }) {
+      const name = finalEpoch === undefined ? LATEST : `checkpoint-${String(finalEpoch).padStart(4, "0")}.safetensors`;
+      await writeFileAtomic(`${path}/${name}`, encodeCheckpoint(state, metadata));
+      if (finalEpoch !== undefined) await remove(LATEST).catch(() => {});
+    },
+    async writeMetrics(records) {
+      await writeFileAtomic(`${path}/metrics.jsonl`, records.map(jsonLine).join(""));
+    },
+    async appendMetrics(records) {
+      if (records.length === 0) return;
+      try {
+        await Deno.writeTextFile(`${path}/metrics.jsonl`, records.map(jsonLine).join(""), { append: true });
+      } catch (error) {
+        throw fileError(error, `${path}/metrics.jsonl`, "write");
+      }
+    },
+    async trainSeconds() {
+      const bytes = await read("time.json");
+      if (bytes === undefined) return 0;
+      try {
+        const seconds: unknown = JSON.parse(new TextDecoder().decode(bytes)).trainSeconds;
+        return typeof seconds === "number" && seconds >= 0 ? seconds : 0;
+      } catch {
+        return 0;
+      }
+    },
+    async noteTrainSeconds(seconds, { last }) {
+      if (!last && performance.now() - noted < TIME_NOTE_SECONDS * 1000) return;
+      noted = performance.now();
+      await writeFileAtomic(`${path}/time.json`, `${JSON.stringify({ trainSeconds: seconds })}\n`);
+    },
+    write: (name, content) => writeFileAtomic(`${path}/${name}`, content),
+    async read(name) {
+      const bytes = await read(name);
+      return bytes && new TextDecoder().decode(bytes);
+    },
+    finish: (done) => writeFileAtomic(`${path}/done`, `${JSON.stringify(done, null, 2)}\n`),
+    async clear() {
+      for (const name of await names()) if (name !== LOCK) await remove(name);
+    },
+    close: () => lock.release(),
+  };
+}
+
+function jsonLine(record: StepRecord): string {
+  return `${JSON.stringify(record)}\n`;
+}

@@ -1,0 +1,160 @@
+/**
+ * The stored features of the sample: EuroSAT under the sample model, so that a fresh clone trains and evaluates without
+ * images. `recipes/features.ts` makes the file; half precision, not normalised.
+ *
+ * `N` test images, `K` few-shot training images of all classes, `V` views, `E` embedding.
+ *
+ * | tensor | shape | what |
+ * |---|---|---|
+ * | `test/features` | [N, E] | test transform |
+ * | `seed1/train/views` | [V, K, E] | training crops |
+ * | `seed1/train/features` | [K, E] | test transform |
+ * | `seed1/val/features` | [·, E] | test transform |
+ * | `test/labels`, `seed1/train/labels`, … | [·] | class numbers |
+ * | `test/paths`, `seed1/train/paths`, … | [bytes] | image paths, one a line |
+ */
+import { readSafetensors, type SafetensorEntry, toFloat32, writeSafetensors } from "../clip/weights/safetensors.ts";
+import type { HostTensor } from "../engine/ops.ts";
+import { UserError } from "../errors.ts";
+import type { Sample, Split } from "./split.ts";
+
+/** What the stored features were made from. */
+export interface SampleSource {
+  /** The data set's name, as in run folders. */
+  dataset: string;
+  /** Names of all classes by label. */
+  classNames: string[];
+  /** The data set's own zero-shot template. */
+  template: string;
+  /** Of the model's weights. */
+  modelSha256: string;
+  /** Of the split. */
+  splitSha256: string;
+  /** Images of the data set. */
+  images: number;
+  shots: number;
+  seeds: number[];
+  /** Training views of each image. */
+  views: number;
+}
+
+/** Features of one list of images. */
+export interface StoredList {
+  samples: Sample[];
+  /** Under the test transform, [·, E]. */
+  features: HostTensor;
+}
+
+/** Features of one seed's few-shot images. */
+export interface StoredSeed {
+  train: StoredList & { /** [V, K, E] */ views: HostTensor };
+  val: StoredList;
+}
+
+/** The stored features, decoded on demand. */
+export interface SampleFeatures {
+  readonly source: SampleSource;
+  /** The few-shot images of a seed and all test images, labels over all classes. */
+  split(seed: number): Split;
+  /** Features [n, E] of these images under the test transform. */
+  plain(samples: readonly Sample[], seed: number): HostTensor;
+  /** Features [n, E] of these training images in one view. */
+  view(samples: readonly Sample[], options: { seed: number; view: number }): HostTensor;
+}
+
+const SOURCE_KEY = "source";
+
+/** Puts features into the bytes of the sample file. */
+export function writeSampleFeatures(
+  source: SampleSource,
+  lists: { test: StoredList; seeds: ReadonlyMap<number, StoredSeed> },
+): Uint8Array {
+  const half = ({ shape, data }: HostTensor) => ({ dtype: "F16" as const, shape, data });
+  const entries: Parameters<typeof writeSafetensors>[0] extends Iterable<infer T> ? T[] : never = [];
+  const add = (name: string, list: StoredList) => {
+    const paths = new TextEncoder().encode(list.samples.map((sample) => sample.path).join("\n"));
+    const labels = Uint8Array.from(list.samples, (sample) => sample.label);
+    entries.push(
+      [`${name}/features`, half(list.features)],
+      [`${name}/labels`, { dtype: "U8", shape: [labels.length], data: labels }],
+      [`${name}/paths`, { dtype: "U8", shape: [paths.length], data: paths }],
+    );
+  };
+  add("test", lists.test);
+  for (const [seed, { train, val }] of lists.seeds) {
+    add(`seed${seed}/train`, train);
+    entries.push([`seed${seed}/train/views`, half(train.views)]);
+    add(`seed${seed}/val`, val);
+  }
+  return writeSafetensors(entries, { [SOURCE_KEY]: JSON.stringify(source) });
+}
+
+/**
+ * Reads the sample file.
+ *
+ * @throws {UserError} when it is not whole, or asked for a seed that it does not hold
+ */
+export function readSampleFeatures(bytes: Uint8Array, where: string): SampleFeatures {
+  const { entries, metadata } = readSafetensors(bytes, where);
+  const entry = (name: string): SafetensorEntry => {
+    const found = entries.get(name);
+    if (found === undefined) throw new UserError(`${where} has no "${name}": restore it, or run deno task features.`);
+    return found;
+  };
+  if (metadata[SOURCE_KEY] === undefined) throw new UserError(`${where} does not say what it is: restore it.`);
+  const source: SampleSource = JSON.parse(metadata[SOURCE_KEY]);
+
+  const lists = new Map<string, Sample[]>();
+  const samplesOf = (name: string): Sample[] => {
+    const known = lists.get(name);
+    if (known) return known;
+    const labels = entry(`${name}/labels`).bytes;
+    const paths = new TextDecoder().decode(entry(`${name}/paths`).bytes).split("\n");
+    const samples = paths.map((path, i) => ({ path, label: labels[i], className: source.classNames[labels[i]] }));
+    lists.set(name, samples);
+    return samples;
+  };
+  const rowsOf = (name: string) => new Map(samplesOf(name).map((sample, row) => [sample.path, row]));
+  const seedName = (seed: number) => {
+    if (source.seeds.includes(seed)) return `seed${seed}`;
+    throw new UserError(
+      `The sample holds features for seeds ${source.seeds.join(", ")} and not ${seed}: ` +
+        "take one of these, or give the images with --data EuroSAT.zip.",
+    );
+  };
+
+  return {
+    source,
+    split: (seed) => ({
+      train: samplesOf(`${seedName(seed)}/train`),
+      val: samplesOf(`${seedName(seed)}/val`),
+      test: samplesOf("test"),
+    }),
+    plain(samples, seed) {
+      const tables = ["test", ...["train", "val"].map((list) => `${seedName(seed)}/${list}`)].map((name) => ({
+        rows: rowsOf(name),
+        features: entry(`${name}/features`),
+      }));
+      const table = tables.find(({ rows }) => samples.every((sample) => rows.has(sample.path)));
+      if (table === undefined) throw new Error("These images are not one of the sample's lists");
+      return takeRows(table.features, samples.map((sample) => table.rows.get(sample.path)!));
+    },
+    view(samples, { seed, view }) {
+      const name = `${seedName(seed)}/train`;
+      const { dtype, shape: [V, K, E], bytes } = entry(`${name}/views`);
+      if (!(view < V)) throw new Error(`The sample holds ${V} views and not view ${view}`);
+      const rows = rowsOf(name);
+      const stride = bytes.length / V;
+      const one = { dtype, shape: [K, E], bytes: bytes.subarray(view * stride, (view + 1) * stride) };
+      return takeRows(one, samples.map((sample) => rows.get(sample.path)!));
+    },
+  };
+}
+
+function takeRows(entry: SafetensorEntry, rows: readonly number[]): HostTensor {
+  const E = entry.shape[1];
+  const all = toFloat32(entry);
+  const data = new Float32Array(rows.length * E);
+  rows.forEach((row, i) => data.set(all.subarray(row * E, (row + 1) * E), i * E));
+  return { shape: [rows.length, E], data };
+}

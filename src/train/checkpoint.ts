@@ -1,0 +1,84 @@
+/**
+ * Checkpoints: a training state as one safetensors file. Learned tensors have their own names, so that a checkpoint is also
+ * a prompt that any safetensors reader opens; `optimizer/…`, `history/losses` and `stream/batch-order` are what resuming needs besides.
+ * Nothing in the file depends on the clock: an interrupted and an uninterrupted run write the same bytes.
+ */
+import { readSafetensors, toFloat32, writeSafetensors } from "../clip/weights/safetensors.ts";
+import { UserError } from "../errors.ts";
+import type { TrainingState } from "./loop.ts";
+import type { Parameter, Velocity } from "./sgd.ts";
+
+/** The layout that this file writes; another number is refused. */
+export const CHECKPOINT_VERSION = "1";
+
+const MOMENTUM = "optimizer/momentum/";
+const LOSSES = "history/losses";
+const ORDER = "stream/batch-order";
+
+/** A checkpoint that was read. */
+export interface Checkpoint {
+  state: TrainingState;
+  /** What the writer said of the run: method, model, classes, … */
+  metadata: Record<string, string>;
+}
+
+/**
+ * Puts a training state into bytes.
+ *
+ * @param state as {@linkcode train} hands it to `save`
+ * @param metadata what a reader must know of the run; the values are kept as they are
+ */
+export function encodeCheckpoint(state: TrainingState, metadata: Record<string, string>): Uint8Array {
+  const bytesOf = (values: readonly number[]) => new Uint8Array(Float64Array.from(values).buffer);
+  return writeSafetensors([
+    ...Object.entries(state.params).map(([name, { shape, data }]) =>
+      [name, { dtype: "F32" as const, shape, data }] as const
+    ),
+    ...Object.entries(state.velocity).map(([name, data]) =>
+      [MOMENTUM + name, { dtype: "F32" as const, shape: state.params[name].shape, data }] as const
+    ),
+    [LOSSES, { dtype: "F64" as const, shape: [state.losses.length], data: bytesOf(state.losses) }] as const,
+    [ORDER, { dtype: "F64" as const, shape: [state.order.length], data: bytesOf(state.order) }] as const,
+  ], { ...metadata, "checkpoint-version": CHECKPOINT_VERSION, step: String(state.step) });
+}
+
+/**
+ * Reads a checkpoint.
+ *
+ * @param where the file, for messages
+ * @throws {UserError} when the bytes are not a whole checkpoint of this version
+ */
+export function decodeCheckpoint(bytes: Uint8Array, where: string): Checkpoint {
+  const { entries, metadata } = readSafetensors(bytes, where);
+  const broken = (why: string) =>
+    new UserError(`${where} is not a usable checkpoint (${why}): remove it and run the same command again.`);
+  if (metadata["checkpoint-version"] !== CHECKPOINT_VERSION) {
+    throw broken(`layout version ${metadata["checkpoint-version"] ?? "missing"}, not ${CHECKPOINT_VERSION}`);
+  }
+  const numbers = (name: string) => {
+    const entry = entries.get(name);
+    if (entry?.dtype !== "F64" || entry.shape.length !== 1) throw broken(`"${name}" is missing or not a list`);
+    return [...new Float64Array(entry.bytes.slice().buffer)];
+  };
+  const losses = numbers(LOSSES);
+  const order = numbers(ORDER);
+  const step = Number(metadata.step);
+  if (!Number.isSafeInteger(step) || step !== losses.length) {
+    throw broken(`it says step ${metadata.step} and has ${losses.length} losses`);
+  }
+  const params: Record<string, Parameter> = {};
+  const velocity: Velocity = {};
+  for (const [name, entry] of entries) {
+    if (name === LOSSES || name === ORDER) continue;
+    if (entry.dtype !== "F32") throw broken(`"${name}" is ${entry.dtype}, not F32`);
+    const data = toFloat32(entry);
+    if (!data.every(Number.isFinite)) throw broken(`"${name}" holds numbers that are not finite`);
+    if (name.startsWith(MOMENTUM)) velocity[name.slice(MOMENTUM.length)] = data;
+    else params[name] = { shape: entry.shape, data };
+  }
+  for (const name of step > 0 ? Object.keys(params) : []) {
+    if (velocity[name]?.length !== params[name].data.length) throw broken(`the momentum of "${name}" is missing`);
+  }
+  if (Object.keys(params).length === 0) throw broken("no learned tensor in it");
+  return { state: { step, losses, params, velocity, order }, metadata };
+}

@@ -1,0 +1,71 @@
+/** The catalogue of what can be downloaded: CLIP weights and data sets, where they are and how they are recognised. */
+import { didYouMean } from "../did_you_mean.ts";
+import { UserError } from "../errors.ts";
+import catalogue from "../../data/catalogue.json" with { type: "json" };
+
+/** A file of the catalogue. */
+export interface CatalogueFile {
+  /** Where it goes, below `data/`. */
+  path: string;
+  /** Length, where it is published. */
+  bytes?: number;
+  /** In lower-case hexadecimal, where it is published. */
+  sha256?: string;
+  /** In lower-case hexadecimal, where nothing better is published. */
+  md5?: string;
+  /** Addresses, the official one first. */
+  sources: readonly string[];
+}
+
+/** Something that `deno task download` knows by name. */
+export interface CatalogueItem {
+  /** As users write it: `ViT-B/16`, `eurosat`. */
+  name: string;
+  kind: "model" | "dataset";
+  title: string;
+  /** The page of those who made it. */
+  home: string;
+  licence: string;
+  citation: string;
+  files: readonly CatalogueFile[];
+  /** What has to be fetched by hand, in a sentence; for data sets that ask for a registration. */
+  byHand?: string;
+}
+
+/** The whole catalogue. */
+export interface Catalogue {
+  /** Hosts that sources lead to besides their own. */
+  hosts: readonly string[];
+  items: readonly CatalogueItem[];
+}
+
+/** What `data/catalogue.json` holds. */
+export const CATALOGUE: Catalogue = catalogue as Catalogue;
+
+/** Hosts that a download may reach, sorted: those of all sources and those that they lead to. */
+export function catalogueHosts(catalogue: Catalogue = CATALOGUE): string[] {
+  const sources = catalogue.items.flatMap(({ files }) => files.flatMap(({ sources }) => sources));
+  return [...new Set([...sources.map((url) => new URL(url).host), ...catalogue.hosts])].sort();
+}
+
+/**
+ * The item of a name; case and punctuation do not matter.
+ *
+ * @returns Nothing when there is none of this name.
+ */
+export function findItem(name: string, catalogue: Catalogue = CATALOGUE): CatalogueItem | undefined {
+  const plain = (text: string) => text.toLowerCase().replaceAll(/[^a-z0-9]/g, "");
+  return catalogue.items.find((item) => plain(item.name) === plain(name));
+}
+
+/**
+ * As {@linkcode findItem}.
+ *
+ * @throws {UserError} When there is none of this name.
+ */
+export function requireItem(name: string, catalogue: Catalogue = CATALOGUE): CatalogueItem {
+  const item = findItem(name, catalogue);
+  if (item) return item;
+  const names = catalogue.items.map(({ name }) => name);
+  throw new UserError(`There is no ${name} to download.${didYouMean(name, names)} Known are ${names.join(", ")}.`);
+}

@@ -1,0 +1,241 @@
+/**
+ * The safetensors format: eight bytes with the header's length, a JSON header, the numbers. Reading believes nothing:
+ * what a header says is held against the file before any memory is taken for it.
+ */
+import { UserError } from "../../errors.ts";
+import { type Dtype, DTYPE_BYTES, floatsFrom, floatsTo, isFloat } from "./dtype.ts";
+
+/** A tensor in a file that was read whole. */
+export interface SafetensorEntry {
+  dtype: Dtype;
+  /** Sizes of the axes; `[]` for a scalar. */
+  shape: readonly number[];
+  /** The numbers, little-endian; a view of the file's bytes. */
+  bytes: Uint8Array;
+}
+
+/** Where a tensor lies in a file. */
+export interface SafetensorPlace {
+  dtype: Dtype;
+  shape: readonly number[];
+  /** Of the first byte, counted from the beginning of the file. */
+  offset: number;
+  /** Bytes. */
+  length: number;
+}
+
+/** What a header says. */
+export interface SafetensorsHeader {
+  places: Map<string, SafetensorPlace>;
+  metadata: Record<string, string>;
+}
+
+/** A tensor to be written: numbers as bytes of the file, or float32 to be rounded to `dtype`. */
+export interface WritableTensor {
+  dtype: Dtype;
+  shape: readonly number[];
+  data: Uint8Array | Float32Array;
+}
+
+/** Bytes before the header. */
+export const LENGTH_BYTES = 8;
+
+/** The format's own limit. */
+const MOST_HEADER_BYTES = 100_000_000;
+
+const METADATA = "__metadata__";
+
+/**
+ * Reads a file of tensors.
+ *
+ * @param bytes the whole file; entries are views of it
+ * @param where the file, for messages
+ * @throws {UserError} when the bytes are cut off, do not add up, or were never safetensors
+ */
+export function readSafetensors(
+  bytes: Uint8Array,
+  where: string,
+): { entries: Map<string, SafetensorEntry>; metadata: Record<string, string> } {
+  const length = headerLength(bytes, { fileSize: bytes.length, where });
+  const header = bytes.subarray(LENGTH_BYTES, LENGTH_BYTES + length);
+  const { places, metadata } = parseHeader(header, { fileSize: bytes.length, where });
+  const entries = new Map<string, SafetensorEntry>();
+  for (const [name, { dtype, shape, offset, length }] of places) {
+    entries.set(name, { dtype, shape, bytes: bytes.subarray(offset, offset + length) });
+  }
+  return { entries, metadata };
+}
+
+/**
+ * A tensor's numbers as float32, exact but for F64.
+ *
+ * @returns a view of the entry for F32 that lies at a multiple of four bytes, otherwise a copy
+ * @throws {UserError} when the tensor does not hold floating-point numbers
+ */
+export function toFloat32(entry: Pick<SafetensorEntry, "dtype" | "bytes">): Float32Array {
+  if (isFloat(entry.dtype)) return floatsFrom(entry.bytes, entry.dtype);
+  throw new UserError(`A tensor of ${entry.dtype} stands where one of F16, BF16, F32 or F64 belongs: check the file.`);
+}
+
+/**
+ * Bytes of the header of a safetensors file.
+ *
+ * @param start the file's first eight bytes or more
+ * @throws {UserError} when the file has no room for such a header
+ */
+export function headerLength(start: Uint8Array, { fileSize, where }: { fileSize: number; where: string }): number {
+  if (start.length < LENGTH_BYTES) throw broken(where, `it has ${fileSize} bytes, fewer than any safetensors file`);
+  const length = new DataView(start.buffer, start.byteOffset).getBigUint64(0, true);
+  if (length > BigInt(Math.min(MOST_HEADER_BYTES, fileSize - LENGTH_BYTES))) {
+    throw broken(where, `its header would have ${length} bytes, and the file has ${fileSize}`);
+  }
+  return Number(length);
+}
+
+/**
+ * Reads a header and holds it against the size of the file: tensors must follow one another without gap or overlap to its end.
+ *
+ * @throws {UserError} when it is not such a header
+ */
+export function parseHeader(
+  header: Uint8Array,
+  { fileSize, where }: { fileSize: number; where: string },
+): SafetensorsHeader {
+  const parsed = parseObject(header, where);
+  const places = new Map<string, SafetensorPlace>();
+  let metadata: Record<string, string> = {};
+  const begin = LENGTH_BYTES + header.length;
+  for (const [name, value] of Object.entries(parsed)) {
+    if (name === METADATA) metadata = readMetadata(value, where);
+    else places.set(name, readPlace(value, { begin, end: fileSize, where, name }));
+  }
+  let next = begin;
+  for (
+    const [name, { offset, length }] of [...places].sort((a, b) =>
+      a[1].offset - b[1].offset || a[1].length - b[1].length
+    )
+  ) {
+    if (offset !== next) {
+      throw broken(where, `tensor ${quote(name)} begins at byte ${offset} and the one before it ends at ${next}`);
+    }
+    next += length;
+  }
+  if (next !== fileSize) throw broken(where, `its tensors end at byte ${next} and the file at ${fileSize}`);
+  return { places, metadata };
+}
+
+function parseObject(header: Uint8Array, where: string): Record<string, unknown> {
+  let text: string;
+  let parsed: unknown;
+  try {
+    text = new TextDecoder("utf-8", { fatal: true }).decode(header);
+    parsed = JSON.parse(text);
+  } catch (error) {
+    throw broken(where, `its header is not JSON, ${error instanceof Error ? error.message : error}`);
+  }
+  if (!isObject(parsed)) throw broken(where, "its header is not a JSON object");
+  // JSON.parse keeps the last of two equal keys; then there are more colons than keys.
+  const keys = Object.values(parsed).reduce<number>(
+    (sum, value) => sum + (isObject(value) ? Object.keys(value).length : 0),
+    Object.keys(parsed).length,
+  );
+  const colons = text.replaceAll(/"(?:[^"\\]|\\.)*"/g, "").split(":").length - 1;
+  if (colons !== keys) throw broken(where, "its header names something twice");
+  return parsed;
+}
+
+function readMetadata(value: unknown, where: string): Record<string, string> {
+  if (!isObject(value)) throw broken(where, `"${METADATA}" is not an object`);
+  for (const [key, text] of Object.entries(value)) {
+    if (typeof text !== "string") throw broken(where, `${quote(key)} of "${METADATA}" is not text`);
+  }
+  return value as Record<string, string>;
+}
+
+function readPlace(
+  value: unknown,
+  { begin, end, where, name }: { begin: number; end: number; where: string; name: string },
+): SafetensorPlace {
+  const wrong = (why: string) => broken(where, `tensor ${quote(name)} ${why}`);
+  if (!isObject(value)) throw wrong("is not described by an object");
+  const { dtype, shape, data_offsets: offsets, ...others } = value;
+  if (Object.keys(others).length > 0) throw wrong(`has an unknown ${quote(Object.keys(others)[0])}`);
+  if (typeof dtype !== "string" || !Object.hasOwn(DTYPE_BYTES, dtype)) {
+    throw wrong(`is of the unknown number format ${quote(dtype)}`);
+  }
+  if (!isCounts(shape) || shape.length > 32) throw wrong(`has the impossible shape ${quote(shape)}`);
+  if (!isCounts(offsets) || offsets.length !== 2) throw wrong(`has the impossible offsets ${quote(offsets)}`);
+  const [from, to] = offsets;
+  if (from > to || begin + to > end) {
+    throw wrong(`lies at bytes ${begin + from} to ${begin + to}, and the file has ${end}`);
+  }
+  const length = to - from;
+  const wanted = shape.reduce((product, size) => product * size, DTYPE_BYTES[dtype as Dtype]);
+  if (wanted !== length) {
+    throw wrong(`has ${length} bytes where ${dtype} of shape [${shape.join(", ")}] takes ${wanted}`);
+  }
+  return { dtype: dtype as Dtype, shape, offset: begin + from, length };
+}
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+const isCounts = (value: unknown): value is number[] =>
+  Array.isArray(value) && value.every((count) => Number.isSafeInteger(count) && count >= 0);
+
+/** A value of a hostile file in a message: short, and without control characters. */
+function quote(value: unknown): string {
+  const text = JSON.stringify(value) ?? "undefined";
+  return text.length <= 100 ? text : `${text.slice(0, 97)}…`;
+}
+
+const broken = (where: string, why: string) =>
+  new UserError(`${where} is not a whole safetensors file, ${why}: get or make it anew.`);
+
+/**
+ * Puts tensors into the bytes of a file, the same bytes for the same input. Wider numbers come first, otherwise the order
+ * is kept, so that every tensor lies at a multiple of its number's size.
+ *
+ * @param tensors names and tensors
+ * @param metadata texts for the header
+ * @throws when a tensor's numbers are not as many as its shape says, or a name comes twice
+ */
+export function writeSafetensors(
+  tensors: Iterable<readonly [name: string, tensor: WritableTensor]>,
+  metadata: Readonly<Record<string, string>> = {},
+): Uint8Array<ArrayBuffer> {
+  const parts = [...tensors].map(([name, tensor]) => ({ name, ...tensor, bytes: bytesOf(name, tensor) }));
+  parts.sort((a, b) => DTYPE_BYTES[b.dtype] - DTYPE_BYTES[a.dtype]);
+  const fields: string[] = [];
+  if (Object.keys(metadata).length > 0) fields.push(`${JSON.stringify(METADATA)}:${JSON.stringify(metadata)}`);
+  const seen = new Set([METADATA]);
+  let end = 0;
+  for (const { name, dtype, shape, bytes } of parts) {
+    if (seen.has(name)) throw new Error(`Two tensors are called "${name}"`);
+    seen.add(name);
+    const begin = end;
+    end += bytes.length;
+    fields.push(`${JSON.stringify(name)}:${JSON.stringify({ dtype, shape, data_offsets: [begin, end] })}`);
+  }
+  const text = new TextEncoder().encode(`{${fields.join(",")}}`);
+  const padded = Math.ceil(text.length / LENGTH_BYTES) * LENGTH_BYTES;
+  const file = new Uint8Array(LENGTH_BYTES + padded + end);
+  new DataView(file.buffer).setBigUint64(0, BigInt(padded), true);
+  file.set(text, LENGTH_BYTES);
+  file.fill(0x20, LENGTH_BYTES + text.length, LENGTH_BYTES + padded);
+  let offset = LENGTH_BYTES + padded;
+  for (const { bytes } of parts) {
+    file.set(bytes, offset);
+    offset += bytes.length;
+  }
+  return file;
+}
+
+function bytesOf(name: string, { dtype, shape, data }: WritableTensor): Uint8Array {
+  const count = shape.reduce((product, size) => product * size, 1);
+  const given = data instanceof Float32Array ? data.length : data.length / DTYPE_BYTES[dtype];
+  if (given !== count) throw new Error(`Tensor "${name}" has ${given} numbers and its shape asks for ${count}`);
+  if (!(data instanceof Float32Array)) return data;
+  if (!isFloat(dtype)) throw new Error(`Tensor "${name}" is given as float32 and cannot become ${dtype}`);
+  return floatsTo(data, dtype);
+}

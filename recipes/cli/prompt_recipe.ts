@@ -3,21 +3,24 @@
  * evaluation, reports.
  */
 import type { ClipModel } from "../../src/clip/model.ts";
-import type { ClassSubset, FewShot } from "../../src/data/few_shot.ts";
-import { namedStream } from "../../src/data/random.ts";
 import { UserError } from "../../src/errors.ts";
+import type { Report } from "../../src/eval/report.ts";
+import { formatJson } from "../../src/eval/report_file.ts";
 import type { PromptMethod } from "../../src/methods/method.ts";
-import { stepsPerEpoch } from "../../src/train/batch_order.ts";
-import { learningRate } from "../../src/train/schedule.ts";
-import { copyParameters, epochMeans, type StepRecord, train, type TrainingState } from "../../src/train/loop.ts";
+import { copyParameters } from "../../src/train/loop.ts";
 import type { Hyperparameters } from "../../src/train/presets.ts";
 import { openPrompt, type PromptSession } from "../../src/train/step.ts";
-import { configYaml, type PromptConfig, readSettings, resolveConfig } from "./config.ts";
+import { type PromptConfig, readSettings, resolveConfig } from "./config.ts";
+import { dryRun } from "./dry_run.ts";
 import { type Inputs, openInputs } from "./inputs.ts";
+import { commandWith } from "./permissions.ts";
 import { openProgress, type Progress } from "./progress.ts";
+import { evaluatePrompt } from "./prompt_report.ts";
+import { requireSameRun, runIdentity, trainPrompt } from "./prompt_training.ts";
 import type { RecipeInfo } from "./recipe.ts";
 import { openRunFolder, type RunFolder } from "./run_folder.ts";
-import { findTrained, runPath } from "./run_path.ts";
+import { findTrained, pathPart, runPath } from "./run_path.ts";
+import { tellResults } from "./tell.ts";
 
 /** A recipe of a method that learns prompts. */
 export interface PromptRecipe extends RecipeInfo {
@@ -31,4 +34,95 @@ export interface MethodOptions {
   hyper: Hyperparameters;
   classNames: string[];
   seed: number;
+  /** The data set's hand-written template, for methods that stay near it. */
+  template: string;
+}
+
+/** One seed of a run: what its steps share. */
+export interface SeedRun {
+  recipe: PromptRecipe;
+  config: PromptConfig;
+  inputs: Inputs;
+  progress: Progress;
+  seed: number;
+  folder: RunFolder;
+}
+
+/** Runs a recipe of a method that learns prompts, as `--help` describes it. */
+export async function runPromptRecipe(recipe: PromptRecipe, args: readonly string[]): Promise<void> {
+  const config = resolveConfig(await readSettings(args, recipe.settings), recipe.method);
+  const progress = openProgress({ quiet: config.quiet });
+  const inputs = await openInputs(config, progress);
+  try {
+    if (config.dryRun) return await dryRun({ recipe, config, inputs });
+    const reports: Report[] = [];
+    for (const seed of config.seeds) reports.push(...await runSeed({ recipe, config, inputs, progress, seed }));
+    if (config.json) console.log(formatJson(reports.length === 1 ? reports[0] : reports, ""));
+    else tellResults(reports, { model: inputs.on.model, task: recipe.method });
+  } finally {
+    await inputs.close();
+  }
+}
+
+async function runSeed(run: Omit<SeedRun, "folder">): Promise<Report[]> {
+  const { recipe, config, inputs, progress, seed } = run;
+  const planned = runPath(config, {
+    method: recipe.method,
+    dataset: pathPart(inputs.on.data.name.toLowerCase()),
+    backbone: pathPart(inputs.on.model.name),
+    seed,
+  });
+  // Learned earlier: looked for before anything is made, so that a wrong command leaves no folder behind.
+  const path = config.train === undefined
+    ? await findTrained(planned, { config, trainCommand: commandWith(recipe, ["--train", "base"]) })
+    : planned;
+  const folder = await openRunFolder(path);
+  try {
+    if (folder.stale !== undefined) {
+      progress.say(`Process ${folder.stale} was killed in ${path}; its work is taken up.`);
+    }
+    if (config.fresh && config.train !== undefined) await folder.clear();
+    const session = await learnedPrompt({ ...run, folder });
+    try {
+      const reports: Report[] = [];
+      for (const subset of config.eval) reports.push(await evaluatePrompt({ ...run, folder }, { session, subset }));
+      return reports;
+    } finally {
+      await session.dispose();
+    }
+  } finally {
+    folder.close();
+  }
+}
+
+/** The prompt of this run on the classes that it was trained on: from its last checkpoint, or trained now. */
+async function learnedPrompt(run: SeedRun): Promise<PromptSession> {
+  const { config, inputs, progress, seed, folder } = run;
+  const stored = await folder.checkpoint();
+  const train = config.train ?? "base";
+  const { classNames } = inputs.fewShot({ shots: config.shots, seed, classes: train });
+  const session = await openPrompt(inputs.model, { method: await methodOf(run, classNames), classNames });
+  try {
+    const identity = runIdentity(run, train);
+    if (stored !== undefined) requireSameRun(stored, { identity, path: folder.path });
+    if (stored?.final) {
+      copyParameters(stored.checkpoint.state.params, session.params);
+      progress.say(`The prompt of seed ${seed} is trained: ${folder.path}.`);
+    } else {
+      if (config.train === undefined) throw new UserError(`The prompt in ${folder.path} is not whole: train it again.`);
+      await trainPrompt(run, { session, identity, resume: stored?.checkpoint.state });
+    }
+    return session;
+  } catch (error) {
+    await session.dispose();
+    throw error;
+  }
+}
+
+/** The method of a run for some classes, its numbers at the start. */
+export async function methodOf(
+  { recipe, config, inputs, seed }: Pick<SeedRun, "recipe" | "config" | "inputs" | "seed">,
+  classNames: string[],
+): Promise<PromptMethod> {
+  return await recipe.makeMethod({ model: inputs.model, hyper: config, classNames, seed, template: inputs.template });
 }

@@ -233,3 +233,8 @@ export function settingsByFlag(names: readonly SettingName[]): Map<string, Setti
 export function isSwitch(name: SettingName): boolean {
   return !("placeholder" in SETTINGS[name]);
 }
+
+/** All settings but some, in the order of `--help`. */
+export function settingNames({ without }: { without: readonly SettingName[] }): SettingName[] {
+  return (Object.keys(SETTINGS) as SettingName[]).filter((name) => !without.includes(name));
+}

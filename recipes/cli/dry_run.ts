@@ -1,0 +1,91 @@
+/** `--dry-run`: what a run would do, and nothing done. */
+import { stepsPerEpoch } from "../../src/train/batch_order.ts";
+import { openPrompt } from "../../src/train/step.ts";
+import { configYaml, type PromptConfig } from "./config.ts";
+import { countLine, TEST_BATCH } from "./evaluate.ts";
+import type { Inputs } from "./inputs.ts";
+import { duration } from "./progress.ts";
+import { needsOf, permissionFlags } from "./permissions.ts";
+import { methodOf, type PromptRecipe } from "./prompt_recipe.ts";
+import { pathPart, runPath } from "./run_path.ts";
+
+/** Prompts that are shown with their token ids. */
+const SHOWN = 3;
+
+/** Prints the resolved configuration, classes, first prompts, learned numbers, permissions and estimates. */
+export async function dryRun(
+  { recipe, config, inputs }: { recipe: PromptRecipe; config: PromptConfig; inputs: Inputs },
+): Promise<void> {
+  const [seed] = config.seeds;
+  const { model } = inputs;
+  const sample = inputs.fewShot({ shots: config.shots, seed, classes: config.train ?? "base" });
+  const session = await openPrompt(model, {
+    method: await methodOf({ recipe, config, inputs, seed }, sample.classNames),
+    classNames: sample.classNames,
+  });
+  const say = (line = "") => console.log(line);
+
+  say(configYaml(config, { header: ["The resolved configuration."], seed }).trimEnd());
+  say();
+  for (const one of config.seeds) {
+    const backbone = pathPart(inputs.on.model.name);
+    const dataset = pathPart(inputs.on.data.name.toLowerCase());
+    say(`Run folder: ${runPath(config, { method: recipe.method, dataset, backbone, seed: one })}`);
+  }
+  if (config.train !== undefined) say(countLine(config.train, sample));
+  let tests = 0;
+  for (const subset of config.eval) {
+    const evaluated = inputs.fewShot({ shots: config.shots, seed, classes: subset });
+    tests += evaluated.test.length;
+    say(`Evaluated on ${countLine(subset, evaluated)}`);
+  }
+  say(`Classes: ${sample.classNames.join(", ")}`);
+  for (const [c, { tokens }] of session.prompts.slice(0, SHOWN).entries()) {
+    const ids = [
+      model.tokenizer.startToken,
+      ...tokens.map((token) => "id" in token ? token.id : `X${token.learned + 1}`),
+    ];
+    say(`Prompt of ${sample.classNames[c]}: ${ids.join(" ")}`);
+  }
+  const learned = Object.entries(session.params).map(([name, { shape }]) => `${name} [${shape.join(", ")}]`);
+  const count = Object.values(session.params).reduce((sum, { data }) => sum + data.length, 0);
+  say(`Learned numbers: ${count.toLocaleString("en-US")}: ${learned.join(", ")}`);
+  say(`Permissions: ${permissionFlags(needsOf(Deno.args)).join(" ")}`);
+
+  const { steps, stepSeconds, batchSeconds } = await timeOf(inputs, { config, session, samples: sample.train.length });
+  const seconds = config.train === undefined ? 0 : steps * stepSeconds;
+  const evaluation = tests / TEST_BATCH * batchSeconds;
+  const total = config.seeds.length * (seconds + evaluation);
+  // Parameters, momentum, and as much again for the file beside.
+  const disk = config.seeds.length * (count * 16 + steps * 100 + tests * 40 + 2e6);
+  say(
+    `Estimate: ${steps.toLocaleString("en-US")} steps of ${(stepSeconds * 1000).toFixed(0)} ms and ${
+      tests.toLocaleString("en-US")
+    } test images for each of ${config.seeds.length} seeds, ${duration(total)} in all besides image features; ` +
+      `${(disk / 2 ** 20).toFixed(0)} MiB of disk.`,
+  );
+  await session.dispose();
+}
+
+/** Measures one step and one batch of evaluation on numbers of the right size, after a first one that prepares them. */
+async function timeOf(
+  { model }: Inputs,
+  options: { config: PromptConfig; session: Awaited<ReturnType<typeof openPrompt>>; samples: number },
+): Promise<{ steps: number; stepSeconds: number; batchSeconds: number }> {
+  const { config, session, samples } = options;
+  const E = model.config.embedding;
+  const features = (B: number) => ({ shape: [B, E], data: new Float32Array(B * E).fill(1 / Math.sqrt(E)) });
+  const second = async (work: () => Promise<unknown>) => {
+    await work();
+    const began = performance.now();
+    await work();
+    return (performance.now() - began) / 1000;
+  };
+  const B = Math.min(config.batchSize, samples);
+  const labels = new Int32Array(B);
+  return {
+    steps: config.epochs * stepsPerEpoch(samples, config.batchSize),
+    stepSeconds: await second(() => session.step({ imageFeatures_BE: features(B), labels })),
+    batchSeconds: await second(() => session.logits(features(TEST_BATCH))),
+  };
+}

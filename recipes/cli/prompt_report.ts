@@ -1,0 +1,134 @@
+/** Evaluation of a learned prompt on a set of classes, and the files that come of it. */
+import type { ClassSubset } from "../../src/data/few_shot.ts";
+import { modelCard } from "../../src/eval/model_card.ts";
+import { nearestWords } from "../../src/eval/nearest_words.ts";
+import { readFolder, writeRunPage } from "../../src/eval/page/write_page.ts";
+import { buildReport, type Report, type ReportedTraining } from "../../src/eval/report.ts";
+import { writeReport } from "../../src/eval/report_file.ts";
+import { sha256Hex } from "../../src/files.ts";
+import { stepsPerEpoch } from "../../src/train/batch_order.ts";
+import { copyParameters, epochMeans } from "../../src/train/loop.ts";
+import { learningRate } from "../../src/train/schedule.ts";
+import { openPrompt, type PromptSession } from "../../src/train/step.ts";
+import { accuracyOf, classifyAll, countLine, promptClassifier, resultLine, typedCommand } from "./evaluate.ts";
+import { methodOf, type SeedRun } from "./prompt_recipe.ts";
+import { HYPERPARAMETERS, scheduleOf } from "./prompt_training.ts";
+
+/**
+ * Evaluates a learned prompt on base, new or all classes, and writes report, page, card and `done`.
+ *
+ * @param options the prompt, opened on the classes that it was trained on
+ */
+export async function evaluatePrompt(
+  run: SeedRun,
+  options: { session: PromptSession; subset: ClassSubset },
+): Promise<Report> {
+  const { recipe, config, inputs, progress, seed, folder } = run;
+  const { session: trained, subset } = options;
+  const { model, on } = inputs;
+  const trainedOn = config.train ?? "base";
+  const sample = inputs.fewShot({ shots: config.shots, seed, classes: subset });
+  progress.say(countLine(subset, sample));
+  const featuresBefore = inputs.featureSeconds();
+  const features = await inputs.plain(sample.test, { what: `${subset} test images`, seed });
+
+  const began = performance.now();
+  const same = trained.classNames.join("\n") === sample.classNames.join("\n");
+  const session = same
+    ? trained
+    : await openPrompt(model, { method: await methodOf(run, sample.classNames), classNames: sample.classNames });
+  try {
+    if (!same) copyParameters(trained.params, session.params);
+    const outcome = await classifyAll(features, {
+      classify: await promptClassifier(model, session),
+      samples: sample.test,
+      what: `evaluating on ${subset} classes, seed ${seed}`,
+      progress,
+    });
+    const evaluation = (performance.now() - began) / 1000;
+    const training = await describeTraining(run, trained);
+    const report = await buildReport({
+      run: {
+        method: recipe.method,
+        preset: config.preset,
+        hyperparameters: Object.fromEntries(HYPERPARAMETERS.map((name) => [name, config[name]])),
+        changed: [...config.changed],
+        seed,
+        shots: config.shots,
+        trainedOn,
+        evaluatedOn: subset,
+        classNames: sample.classNames,
+        prompts: session.prompts.map(({ tokens }) => [promptText(tokens, model.tokenizer)]),
+        learnedNumbers: Object.values(trained.params).reduce((sum, { data }) => sum + data.length, 0),
+        command: typedCommand(recipe.method),
+      },
+      model: on.model,
+      data: { ...on.data, train: sample.train.length, val: sample.val.length },
+      engine: on.engine,
+      samples: sample.test,
+      outcome,
+      training,
+      nearestWords: nearestWords(trained.params.ctx, {
+        embedding: model.tokenEmbedding,
+        tokenizer: model.tokenizer,
+        classNames: trained.classNames,
+      }),
+      seconds: {
+        features: inputs.featureSeconds() - featuresBefore,
+        training: await folder.trainSeconds(),
+        evaluation,
+      },
+    });
+    await writeReport(folder.path, report);
+    progress.finish(`${resultLine(report)} (${evaluation.toFixed(1)} s)`);
+    await finishFolder(run);
+    return report;
+  } finally {
+    if (!same) await session.dispose();
+  }
+}
+
+/** How training went, from the final checkpoint alone: the same whether it was trained now or a month ago. */
+async function describeTraining(
+  { config, inputs, progress, seed, folder }: SeedRun,
+  session: PromptSession,
+): Promise<ReportedTraining> {
+  const { state } = (await folder.checkpoint())!.checkpoint;
+  const { train, classNames } = inputs.fewShot({ shots: config.shots, seed, classes: config.train ?? "base" });
+  const perEpoch = stepsPerEpoch(train.length, config.batchSize);
+  const outcome = await classifyAll(await inputs.plain(train, { what: "training images", seed }), {
+    classify: await promptClassifier(inputs.model, session),
+    samples: train,
+    what: "evaluating on training images",
+    progress: { ...progress, update() {} },
+  });
+  const schedule = scheduleOf(config);
+  return {
+    steps: state.step,
+    loss: epochMeans(state.losses, perEpoch),
+    lr: Array.from({ length: config.epochs }, (_, epoch) => learningRate(epoch + 1, schedule)),
+    accuracy: accuracyOf(outcome, train),
+    classes: classNames.length,
+  };
+}
+
+/** A prompt as text, with `X` for each learned token. */
+function promptText(
+  tokens: PromptSession["prompts"][number]["tokens"],
+  tokenizer: { word(id: number): string; endToken: number },
+): string {
+  return tokens
+    .filter((token) => !("id" in token) || token.id !== tokenizer.endToken)
+    .map((token) => "id" in token ? tokenizer.word(token.id).replace("</w>", " ") : "X ")
+    .join("").trim().replaceAll(/ (?=[.,])/g, "");
+}
+
+/** Page, card and `done`, from all reports that are in the folder. */
+async function finishFolder({ inputs, config, folder }: SeedRun): Promise<void> {
+  await writeRunPage(folder.path, { images: inputs.images });
+  const name = `checkpoint-${String(config.epochs).padStart(4, "0")}.safetensors`;
+  const reports = await readFolder(folder.path);
+  const sha256 = await sha256Hex(`${folder.path}/${name}`);
+  await folder.write("MODEL_CARD.md", modelCard(reports, { file: name, sha256 }));
+  await folder.finish({ prompt: name, sha256, evaluatedOn: reports.map(({ run }) => run.evaluatedOn) });
+}

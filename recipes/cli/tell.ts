@@ -1,0 +1,45 @@
+/** The last lines of a run: what came out, where it lies, and what it is worth. */
+import { harmonicMean } from "../../src/eval/metrics.ts";
+import type { Report } from "../../src/eval/report.ts";
+import { resultLine } from "./evaluate.ts";
+
+/** What the last lines must know besides the reports. */
+export interface TellOptions {
+  model: { name: string; sample: boolean };
+  /** The task that was run, for the command on real weights. */
+  task: string;
+}
+
+/** Prints the results of a run on standard output. */
+export function tellResults(reports: readonly Report[], options: TellOptions): void {
+  for (const line of resultLines(reports, options)) console.log(line);
+}
+
+/** The lines of {@linkcode tellResults}. */
+export function resultLines(reports: readonly Report[], { model, task }: TellOptions): string[] {
+  const lines: string[] = [];
+  const bySeed = Map.groupBy(reports, ({ run }) => run.seed);
+  for (const [seed, own] of bySeed) {
+    const who = seed === null ? own[0].run.method : `${own[0].run.method}, seed ${seed}`;
+    for (const report of own) lines.push(`${who}, ${resultLine(report)}`);
+    const of = (subset: string) => own.find(({ run }) => run.evaluatedOn === subset)?.results.metrics.accuracy;
+    const [base, fresh] = [of("base"), of("new")];
+    if (base !== undefined && fresh !== undefined) {
+      lines.push(`${who}, H (harmonic mean of base and new): ${harmonicMean(base, fresh).toFixed(2)} %`);
+    }
+  }
+  if (bySeed.size === 1 && reports[0].run.seed !== null && reports.some(({ run }) => run.evaluatedOn === "new")) {
+    lines.push("One seed says little about new classes: --seeds 1,2,3 shows the spread.");
+  }
+  if (model.sample) {
+    lines.push(
+      "",
+      "This was the small sample model: its numbers show the papers' pattern and say nothing about OpenAI's CLIP. For ViT-B/16:",
+      "  deno task download eurosat ViT-B/16",
+      `  deno task ${task} --model ViT-B/16 --data data/eurosat${
+        task === "zeroshot" ? "" : " --train base --seeds 1,2,3"
+      } --eval base,new`,
+    );
+  }
+  return lines;
+}

@@ -1,17 +1,31 @@
 /**
  * CLIP's weights from a file. Tensors have OpenAI's names whatever the file calls them, and are read and converted when
  * they are asked for, so that memory never holds the file.
+ *
+ * | file | layout |
+ * |---|---|
+ * | safetensors with OpenAI's names (open_clip writes these as well) | `openai-safetensors` |
+ * | Hugging Face's `model.safetensors` | `hugging-face-safetensors` |
+ * | `torch.save` of a state dictionary with OpenAI's names | `openai-state-dict` |
+ * | Hugging Face's `pytorch_model.bin` | `hugging-face-state-dict` |
+ * | OpenAI's `ViT-B-16.pt` (a TorchScript archive) | `openai-torchscript` |
+ *
+ * Weights do not say which GELU they were trained with. This kit computes OpenAI's QuickGELU: right for OpenAI's weights
+ * in any layout and for open_clip's models called `…-quickgelu`, wrong for open_clip's others.
  */
 import type { HostTensor } from "../../engine/ops.ts";
 import { UserError } from "../../errors.ts";
 import { sha256Hex } from "../../files.ts";
 import { type ClipConfig, inferConfig, tensorShapes } from "../config.ts";
-import { DTYPE_BYTES, floatsFrom, isFloat } from "./dtype.ts";
+import { type Naming, openaiTensors } from "./names.ts";
+import { readTensor } from "./read_tensor.ts";
 import { headerLength, LENGTH_BYTES, parseHeader } from "./safetensors.ts";
+import { isZip } from "./stored_zip.ts";
 import { openRandomAccess, type RandomAccessFile, type StoredTensor } from "./tensor_file.ts";
+import { modelTensors, readTorchArchive } from "./torch_archive.ts";
 
 /** How a file holds the weights. */
-export type WeightsLayout = "openai-safetensors";
+export type WeightsLayout = `${Naming}-${"safetensors" | "state-dict" | "torchscript"}`;
 
 /** The weights of a CLIP. */
 export interface ClipWeights {
@@ -28,44 +42,50 @@ export interface ClipWeights {
 }
 
 /**
- * Opens the weights of a CLIP.
+ * Opens the weights of a CLIP in any of the layouts above.
  *
  * @param path a file
  * @throws {UserError} when it is missing, damaged, or does not hold a CLIP that this kit runs
  */
 export async function loadWeights(path: string): Promise<ClipWeights> {
   const file = openRandomAccess(path);
-  const stored = safetensorsDirectory(file);
-  const config = inferConfig(new Map([...stored].map(([name, { shape }]) => [name, shape])), path);
+  const { container, stored } = readDirectory(file);
+  const { naming, tensors } = openaiTensors(stored, path);
+  const config = inferConfig(new Map([...tensors].map(([name, { shape }]) => [name, shape])), path);
   const names = [...tensorShapes(config).keys()];
   const sha256 = await sha256Hex(path);
   return {
     config,
     sha256,
     path,
-    layout: "openai-safetensors",
+    layout: `${naming}-${container}`,
     names: () => [...names],
     tensor(name) {
-      const tensor = stored.get(name);
-      if (tensor === undefined) throw new Error(`No tensor ${name}`);
-      return readTensor(file, { name, tensor });
+      const recipe = tensors.get(name);
+      if (recipe === undefined) throw new Error(`No tensor ${name}`);
+      return readTensor(file, { recipe, name });
     },
   };
 }
 
-function safetensorsDirectory(file: RandomAccessFile): Map<string, StoredTensor> {
-  const where = { fileSize: file.size, where: file.path };
-  const length = headerLength(file.read(0, Math.min(LENGTH_BYTES, file.size)), where);
-  return parseHeader(file.read(LENGTH_BYTES, length), where).places;
-}
+/** Pickles of PyTorch before 1.6 begin so, without a zip around them: protocol 2, a long of ten bytes. */
+const BEFORE_ZIP = [0x80, 0x02, 0x8a, 0x0a];
 
-function readTensor(file: RandomAccessFile, { name, tensor }: { name: string; tensor: StoredTensor }): HostTensor {
-  const { dtype, shape, offset } = tensor;
-  if (!isFloat(dtype)) {
+function readDirectory(
+  file: RandomAccessFile,
+): { container: "safetensors" | "state-dict" | "torchscript"; stored: Map<string, StoredTensor> } {
+  const start = file.read(0, Math.min(LENGTH_BYTES, file.size));
+  if (isZip(start)) {
+    const archive = readTorchArchive(file);
+    return { container: archive.script ? "torchscript" : "state-dict", stored: modelTensors(archive, file.path) };
+  }
+  if (BEFORE_ZIP.every((byte, i) => start[i] === byte)) {
     throw new UserError(
-      `The tensor "${name}" of ${file.path} is ${dtype}, not F16, BF16, F32 or F64: get the file anew.`,
+      `${file.path} is in the format of PyTorch before 1.6, which this kit does not read: ` +
+        "load and save it once with a newer PyTorch, or take safetensors.",
     );
   }
-  const count = shape.reduce((product, size) => product * size, 1);
-  return { shape, data: floatsFrom(file.read(offset, count * DTYPE_BYTES[dtype]), dtype) };
+  const where = { fileSize: file.size, where: file.path };
+  const length = headerLength(start, where);
+  return { container: "safetensors", stored: parseHeader(file.read(LENGTH_BYTES, length), where).places };
 }

@@ -1,0 +1,129 @@
+/**
+ * Where each of OpenAI's tensors is found in files that name them otherwise.
+ */
+import { UserError } from "../../errors.ts";
+import type { StoredTensor } from "./tensor_file.ts";
+
+/** How a file names the tensors. */
+export type Naming = "openai" | "hugging-face";
+
+/** A tensor as it is put together: parts one below the other, or one part with its two axes exchanged. */
+export interface TensorRecipe {
+  readonly parts: readonly StoredTensor[];
+  readonly turned: boolean;
+  /** Of the result. */
+  readonly shape: readonly number[];
+}
+
+/** One name, several to be put one below the other, or one to be turned. */
+type Source = string | readonly string[] | { readonly turned: string };
+
+/** Hugging Face's names outside the blocks (`CLIPModel` of transformers). */
+const OUTER: Record<string, Source> = {
+  "logit_scale": "logit_scale",
+  "token_embedding.weight": "text_model.embeddings.token_embedding.weight",
+  "positional_embedding": "text_model.embeddings.position_embedding.weight",
+  "ln_final.weight": "text_model.final_layer_norm.weight",
+  "ln_final.bias": "text_model.final_layer_norm.bias",
+  "text_projection": { turned: "text_projection.weight" },
+  "visual.class_embedding": "vision_model.embeddings.class_embedding",
+  "visual.positional_embedding": "vision_model.embeddings.position_embedding.weight",
+  "visual.conv1.weight": "vision_model.embeddings.patch_embedding.weight",
+  // Misspelt there.
+  "visual.ln_pre.weight": "vision_model.pre_layrnorm.weight",
+  "visual.ln_pre.bias": "vision_model.pre_layrnorm.bias",
+  "visual.ln_post.weight": "vision_model.post_layernorm.weight",
+  "visual.ln_post.bias": "vision_model.post_layernorm.bias",
+  "visual.proj": { turned: "visual_projection.weight" },
+};
+
+/** Prefixes of the blocks. */
+const BLOCKS: Record<string, string> = {
+  "transformer.resblocks": "text_model.encoder.layers",
+  "visual.transformer.resblocks": "vision_model.encoder.layers",
+};
+
+/** Names in a block, behind its prefix and number. */
+const BLOCK: Record<string, Source> = {
+  "ln_1.weight": "layer_norm1.weight",
+  "ln_1.bias": "layer_norm1.bias",
+  "attn.in_proj_weight": ["self_attn.q_proj.weight", "self_attn.k_proj.weight", "self_attn.v_proj.weight"],
+  "attn.in_proj_bias": ["self_attn.q_proj.bias", "self_attn.k_proj.bias", "self_attn.v_proj.bias"],
+  "attn.out_proj.weight": "self_attn.out_proj.weight",
+  "attn.out_proj.bias": "self_attn.out_proj.bias",
+  "ln_2.weight": "layer_norm2.weight",
+  "ln_2.bias": "layer_norm2.bias",
+  "mlp.c_fc.weight": "mlp.fc1.weight",
+  "mlp.c_fc.bias": "mlp.fc1.bias",
+  "mlp.c_proj.weight": "mlp.fc2.weight",
+  "mlp.c_proj.bias": "mlp.fc2.bias",
+};
+
+/** Counted from 0, not learned. */
+const WITHOUT_MEANING = ["text_model.embeddings.position_ids", "vision_model.embeddings.position_ids"];
+
+/** What models wrapped for several GPUs put before every name. */
+const WRAPPER = "module.";
+
+/**
+ * Finds OpenAI's tensors among those of a file. Tensors of no known name keep their own, so that the shapes' check can
+ * name them.
+ *
+ * @throws {UserError} when tensors that are parts of one do not fit together
+ */
+export function openaiTensors(
+  given: ReadonlyMap<string, StoredTensor>,
+  where: string,
+): { naming: Naming; tensors: Map<string, TensorRecipe> } {
+  const stored = unwrap(given);
+  const whole = (tensor: StoredTensor): TensorRecipe => ({ parts: [tensor], turned: false, shape: tensor.shape });
+  if (![...stored.keys()].some((name) => /^(text_model|vision_model)\./.test(name))) {
+    return { naming: "openai", tensors: new Map([...stored].map(([name, tensor]) => [name, whole(tensor)])) };
+  }
+  const left = new Map(stored);
+  WITHOUT_MEANING.forEach((name) => left.delete(name));
+  const tensors = new Map<string, TensorRecipe>();
+  const put = (name: string, source: Source, prefix = "") => {
+    const turned = typeof source === "object" && "turned" in source;
+    const names = [typeof source === "string" ? source : turned ? source.turned : source].flat().map((n) => prefix + n);
+    const parts = names.flatMap((n) => left.get(n) ?? []);
+    if (parts.length === 0) return;
+    if (parts.length < names.length) {
+      const absent = names.find((n) => !left.has(n));
+      throw new UserError(`${where} is not a whole CLIP, its tensor "${absent}" is missing: get the file anew.`);
+    }
+    names.forEach((n) => left.delete(n));
+    tensors.set(name, { parts, turned, shape: joinedShape(parts, { turned, where, name: names[0] }) });
+  };
+  for (const [name, source] of Object.entries(OUTER)) put(name, source);
+  for (const [ours, theirs] of Object.entries(BLOCKS)) {
+    for (let i = 0; stored.has(`${theirs}.${i}.layer_norm1.weight`); i++) {
+      for (const [name, source] of Object.entries(BLOCK)) put(`${ours}.${i}.${name}`, source, `${theirs}.${i}.`);
+    }
+  }
+  for (const [name, tensor] of left) tensors.set(name, whole(tensor));
+  return { naming: "hugging-face", tensors };
+}
+
+function joinedShape(
+  parts: readonly StoredTensor[],
+  { turned, where, name }: { turned: boolean; where: string; name: string },
+): readonly number[] {
+  const { shape } = parts[0];
+  const alike = parts.every((part) => part.shape.length === shape.length && part.shape.every((n, i) => n === shape[i]));
+  if (!alike || (turned && shape.length !== 2) || (parts.length > 1 && shape.length === 0)) {
+    throw new UserError(
+      `${where} is not a CLIP that this kit can run, "${name}" is [${
+        shape.join(", ")
+      }] and does not fit what it is a ` +
+        "part of: give the weights of a published ViT model.",
+    );
+  }
+  if (turned) return [...shape].reverse();
+  return parts.length === 1 ? shape : [shape[0] * parts.length, ...shape.slice(1)];
+}
+
+function unwrap(stored: ReadonlyMap<string, StoredTensor>): ReadonlyMap<string, StoredTensor> {
+  if (stored.size === 0 || ![...stored.keys()].every((name) => name.startsWith(WRAPPER))) return stored;
+  return new Map([...stored].map(([name, tensor]) => [name.slice(WRAPPER.length), tensor]));
+}

@@ -1,0 +1,238 @@
+/**
+ * PyTorch's archives, as `torch.save` and `torch.jit.save` write them: a zip with a pickle, whose tensors name entries of
+ * the zip. Only the pickle is read; tensors come out as places in the file.
+ *
+ * A pickle may name what tensors, ordered dictionaries and, in TorchScript archives, modules are made of; anything else is
+ * refused by its name. Nothing that a pickle names is ever run.
+ */
+import { UserError } from "../../errors.ts";
+import { type Dtype, DTYPE_BYTES } from "./dtype.ts";
+import { isOpaque, isShell, type PickleGlobal, type PickleOpaque, type PickleValue, readPickle } from "./pickle.ts";
+import { entryOffset, readZipDirectory, type ZipEntry } from "./stored_zip.ts";
+import type { RandomAccessFile, StoredTensor } from "./tensor_file.ts";
+
+/** What an archive holds. */
+export interface TorchArchive {
+  /** The pickled value: dictionaries are maps, tensors are recognised by {@linkcode asTensor}. */
+  readonly value: PickleValue;
+  /** Whether `torch.jit.save` wrote it. */
+  readonly script: boolean;
+}
+
+/** What else a pickle may name. */
+export interface TorchOptions {
+  /**
+   * Names, or beginnings of names that end in a dot, of classes whose objects are kept as their attributes without ever
+   * being run: `torch.optim.` for checkpoints with a scheduler.
+   */
+  shells?: readonly string[];
+}
+
+/** A row of numbers in the archive, which tensors are views of. */
+interface Storage {
+  dtype: Dtype;
+  /** Of the first byte in the file. */
+  offset: number;
+  /** Numbers. */
+  count: number;
+}
+
+const STORAGE_DTYPES: Record<string, Dtype> = {
+  DoubleStorage: "F64",
+  FloatStorage: "F32",
+  HalfStorage: "F16",
+  BFloat16Storage: "BF16",
+  LongStorage: "I64",
+  IntStorage: "I32",
+  ShortStorage: "I16",
+  CharStorage: "I8",
+  ByteStorage: "U8",
+  BoolStorage: "BOOL",
+};
+
+/** Of a pickle: that of ViT-L/14 has a hundred kilobytes. */
+const MOST_PICKLE_BYTES = 64 << 20;
+
+/** Modules of a TorchScript archive are of classes that the archive itself describes. */
+const SCRIPT_CLASSES = "__torch__.";
+
+/** The tensor, if a value is one. */
+export function asTensor(value: PickleValue | undefined): StoredTensor | undefined {
+  if (value === undefined || !isOpaque(value)) return undefined;
+  const { tensor } = value.value as { tensor?: StoredTensor };
+  return tensor;
+}
+
+/**
+ * Reads the pickle of an archive.
+ *
+ * @throws {UserError} when the archive is damaged, or its pickle names something that is not allowed
+ */
+export function readTorchArchive(file: RandomAccessFile, options: TorchOptions = {}): TorchArchive {
+  const entries = readZipDirectory(file);
+  const pickles = [...entries.keys()].filter((name) => /^[^/]+\/data\.pkl$/.test(name));
+  if (pickles.length !== 1) {
+    const has = pickles.length === 0 ? "no" : "more than one";
+    throw new UserError(
+      `${file.path} has ${has} data.pkl, so it is no archive of PyTorch's: give one, or safetensors.`,
+    );
+  }
+  const folder = pickles[0].slice(0, -"data.pkl".length);
+  if (readEntry(file, entries.get(`${folder}byteorder`)) === "big") {
+    throw new UserError(`${file.path} holds big-endian numbers, which this kit does not read: save it anew on a PC.`);
+  }
+  const pickle = entries.get(pickles[0])!;
+  if (pickle.size > MOST_PICKLE_BYTES) throw wrong(file.path, `its pickle has ${pickle.size} bytes`);
+  const script = entries.has(`${folder}constants.pkl`);
+  const find = globals({ where: file.path, script, shells: options.shells ?? [] });
+  const value = readPickle(file.read(entryOffset(file, pickle), pickle.size), {
+    where: `The pickle ${pickles[0]} of ${file.path}`,
+    find,
+    persistent: (id) => ({ kind: "opaque", value: { storage: readStorage(file, { id, folder, entries }) } }),
+  });
+  return { value, script };
+}
+
+function readEntry(file: RandomAccessFile, entry: ZipEntry | undefined): string | undefined {
+  if (entry === undefined) return undefined;
+  return new TextDecoder().decode(file.read(entryOffset(file, entry), Math.min(entry.size, 16)));
+}
+
+/** `("storage", torch.HalfStorage, "17", "cpu", 2048)` as the place of those numbers. */
+function readStorage(
+  file: RandomAccessFile,
+  { id, folder, entries }: { id: PickleValue; folder: string; entries: Map<string, ZipEntry> },
+): Storage {
+  const [tag, type, key, , count] = Array.isArray(id) ? id : [];
+  const dtype = isStorageType(type) ? STORAGE_DTYPES[type.name.slice("torch.".length)] : undefined;
+  if (tag !== "storage" || dtype === undefined || typeof key !== "string" || !isCount(count)) {
+    throw wrong(file.path, "a row of numbers is not described as PyTorch does");
+  }
+  const entry = entries.get(`${folder}data/${key}`);
+  if (entry === undefined) throw wrong(file.path, `its entry ${JSON.stringify(`${folder}data/${key}`)} is missing`);
+  if (entry.size !== count * DTYPE_BYTES[dtype]) {
+    throw wrong(file.path, `${JSON.stringify(entry.name)} has ${entry.size} bytes, not ${count} numbers of ${dtype}`);
+  }
+  return { dtype, offset: entryOffset(file, entry), count };
+}
+
+const isStorageType = (value: PickleValue | undefined): value is PickleGlobal =>
+  typeof value === "object" && value !== null && "kind" in value && value.kind === "global" &&
+  Object.hasOwn(STORAGE_DTYPES, value.name.slice("torch.".length));
+
+const isCount = (value: PickleValue | undefined): value is number =>
+  typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
+
+const isCounts = (value: PickleValue | undefined): value is number[] => Array.isArray(value) && value.every(isCount);
+
+/** Everything that a pickle may name, with what it makes. */
+function globals(
+  { where, script, shells }: { where: string; script: boolean; shells: readonly string[] },
+): (name: string) => PickleGlobal | undefined {
+  const known = new Map<string, PickleGlobal["make"]>([
+    ["collections.OrderedDict", ([pairs]) => orderedDict(pairs, where)],
+    ["torch._utils._rebuild_tensor", (args) => rebuildTensor(args, where)],
+    ["torch._utils._rebuild_tensor_v2", (args) => rebuildTensor(args, where)],
+    ["torch._utils._rebuild_parameter", ([tensor]) => tensor ?? null],
+    ["torch.Size", ([sizes]) => sizes ?? []],
+  ]);
+  for (const name of Object.keys(STORAGE_DTYPES)) known.set(`torch.${name}`, undefined);
+  if (script) {
+    for (
+      const name of ["build_intlist", "build_doublelist", "build_boollist", "build_tensorlist", "restore_type_tag"]
+    ) {
+      known.set(`torch.jit._pickle.${name}`, ([value]) => value ?? null);
+    }
+  }
+  const isShellName = (name: string) =>
+    (script && name.startsWith(SCRIPT_CLASSES)) ||
+    shells.some((shell) => shell.endsWith(".") ? name.startsWith(shell) : name === shell);
+  return (name) => {
+    if (known.has(name)) return { kind: "global", name, make: known.get(name) };
+    if (isShellName(name)) {
+      return { kind: "global", name, make: () => ({ kind: "shell", name, attributes: new Map() }) };
+    }
+    return undefined;
+  };
+}
+
+function orderedDict(pairs: PickleValue | undefined, where: string): Map<PickleValue, PickleValue> {
+  const map = new Map<PickleValue, PickleValue>();
+  if (pairs === undefined) return map;
+  if (!Array.isArray(pairs)) throw wrong(where, "an ordered dictionary is not made of pairs");
+  for (const pair of pairs) {
+    if (!Array.isArray(pair) || pair.length !== 2) throw wrong(where, "an ordered dictionary is not made of pairs");
+    map.set(pair[0], pair[1]);
+  }
+  return map;
+}
+
+/** A view of a storage, held against the storage's size. */
+function rebuildTensor(args: readonly PickleValue[], where: string): PickleOpaque {
+  const [source, start, shape, strides] = args;
+  const { storage } = source !== undefined && isOpaque(source) ? source.value as { storage?: Storage } : {};
+  const right = storage !== undefined && isCount(start) && isCounts(shape) && isCounts(strides) &&
+    shape.length === strides.length && shape.length <= 32;
+  if (!right) throw wrong(where, "a tensor is not described as PyTorch does");
+  const count = shape.reduce((product, size) => product * size, 1);
+  const reach = count === 0 ? 0 : shape.reduce((sum, size, axis) => sum + (size - 1) * strides[axis], 1);
+  // The count as well: with steps of zero a few numbers would become any number of them.
+  if (start + reach > storage.count || count > storage.count) {
+    throw wrong(where, `a tensor of shape [${shape.join(", ")}] reaches beyond its ${storage.count} numbers`);
+  }
+  const tensor: StoredTensor = {
+    dtype: storage.dtype,
+    shape,
+    offset: storage.offset + start * DTYPE_BYTES[storage.dtype],
+    strides: isRowMajor(shape, strides) ? undefined : strides,
+  };
+  return { kind: "opaque", value: { tensor } };
+}
+
+function isRowMajor(shape: readonly number[], strides: readonly number[]): boolean {
+  let step = 1;
+  for (let axis = shape.length - 1; axis >= 0; axis--) {
+    if (shape[axis] !== 1 && strides[axis] !== step) return false;
+    step *= shape[axis];
+  }
+  return true;
+}
+
+/** Modules in modules, deeper than any model. */
+const DEEPEST = 32;
+/** More than the largest model has, and few enough that a module in itself ends soon. */
+const MOST_NAMES = 100_000;
+
+/**
+ * The tensors of a model: a state dictionary, alone or under `state_dict`, or the modules of a TorchScript archive, under
+ * the names that PyTorch gives them.
+ *
+ * @throws {UserError} when there is no model in the archive
+ */
+export function modelTensors({ value, script }: TorchArchive, where: string): Map<string, StoredTensor> {
+  const tensors = new Map<string, StoredTensor>();
+  if (script && isShell(value)) {
+    let visits = 0;
+    const visit = (attributes: Map<PickleValue, PickleValue>, { prefix, depth }: { prefix: string; depth: number }) => {
+      if (depth > DEEPEST || (visits += attributes.size) > MOST_NAMES) throw wrong(where, "its modules have no end");
+      for (const [name, attribute] of attributes) {
+        const tensor = asTensor(attribute);
+        if (tensor !== undefined) tensors.set(`${prefix}${name}`, tensor);
+        else if (isShell(attribute)) visit(attribute.attributes, { prefix: `${prefix}${name}.`, depth: depth + 1 });
+      }
+    };
+    visit(value.attributes, { prefix: "", depth: 0 });
+    return tensors;
+  }
+  const inner = value instanceof Map ? value.get("state_dict") ?? value : value;
+  if (!(inner instanceof Map)) throw wrong(where, "it holds no state dictionary");
+  for (const [name, item] of inner) {
+    const tensor = asTensor(item);
+    if (typeof name === "string" && tensor !== undefined) tensors.set(name, tensor);
+  }
+  if (tensors.size === 0) throw wrong(where, "its state dictionary holds no tensor");
+  return tensors;
+}
+
+const wrong = (where: string, why: string) =>
+  new UserError(`${where} is not an archive of PyTorch's that can be read, ${why}: get the file anew.`);

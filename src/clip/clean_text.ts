@@ -1,6 +1,7 @@
 /**
  * The cleaning that stands before CLIP's tokenizer: repaired characters, HTML references, white space, lower case.
  */
+import { fixText } from "./ftfy/fix_text.ts";
 import { unescapeHtml } from "./html.ts";
 
 /** What Python's `str.split` and `str.strip` take for white space. */
@@ -13,6 +14,6 @@ const SPACES = /[\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u20
  * @returns the text that the byte pairs are made of
  */
 export function cleanText(text: string): string {
-  const plain = unescapeHtml(unescapeHtml(text));
+  const plain = unescapeHtml(unescapeHtml(fixText(text)));
   return plain.split(SPACES).filter((word) => word !== "").join(" ").toLowerCase();
 }

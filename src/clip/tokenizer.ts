@@ -2,7 +2,7 @@
  * Text to token ids, as openai/CLIP's `simple_tokenizer.py` does it: cleaning, words, bytes, byte pairs.
  */
 import { cleanText } from "./clean_text.ts";
-import { BYTE_SYMBOLS, loadVocabulary, SYMBOL_BYTES } from "./vocabulary.ts";
+import { BYTE_TOKENS, bytesOf, FIRST_MERGE, loadVocabulary, SPECIAL_TOKENS, WORD_END } from "./vocabulary.ts";
 
 /** Turns text into CLIP's token ids. */
 export interface Tokenizer {
@@ -18,11 +18,16 @@ export interface Tokenizer {
   word(id: number): string;
 }
 
-/** Contractions, letters, single digits, other runs. Space is Python's, which has U+0085 and not U+FEFF. */
+/** White space as the published expression sees it: Unicode's, which has U+0085 and not U+FEFF. */
 const SPACE = "\\t-\\r\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000";
+
+/**
+ * Contractions, letters, single digits, other runs. The published expression ignores case; in text that is lower case
+ * already this leaves the long s, and U+0345: a mark that folds to a letter, so that neither part matches it.
+ */
 const WORDS = new RegExp(
-  `<\\|startoftext\\|>|<\\|endoftext\\|>|'s|'t|'re|'ve|'m|'ll|'d|\\p{L}+|\\p{N}|[^${SPACE}\\p{L}\\p{N}]+`,
-  "giu",
+  `<\\|[sſ]tartoftext\\|>|<\\|endoftext\\|>|'[sſ]|'t|'re|'ve|'m|'ll|'d|\\p{L}+|\\p{N}|[^\\u0345${SPACE}\\p{L}\\p{N}]+`,
+  "gu",
 );
 
 /** Words that are kept with their ids; class names repeat the same ones. */
@@ -43,65 +48,69 @@ const CACHED_WORDS = 10_000;
  * ```
  */
 export async function loadTokenizer(): Promise<Tokenizer> {
-  const { words, ids, ranks } = await loadVocabulary();
-  const startToken = words.length - 2;
-  const endToken = words.length - 1;
-  const cache = new Map<string, readonly number[]>();
+  const { size, symbols, ranks } = await loadVocabulary();
+  const startToken = size - 2;
+  const endToken = size - 1;
+  const cache = new Map<string, readonly number[]>(SPECIAL_TOKENS.map((word, i) => [word, [startToken + i]]));
   const utf8 = new TextEncoder();
 
   function encodeWord(word: string): readonly number[] {
-    const symbols = Array.from(utf8.encode(word), (byte) => BYTE_SYMBOLS[byte]);
-    symbols[symbols.length - 1] += "</w>";
-    return mergePairs(symbols, ranks).map((symbol) => ids.get(symbol)!);
+    const tokens = Array.from(utf8.encode(word), (byte) => BYTE_TOKENS[byte]);
+    const last = tokens[tokens.length - 1];
+    tokens[tokens.length - 1] = { id: last.id + WORD_END.id, symbol: last.symbol + WORD_END.symbol };
+    return mergePairs(tokens, ranks).map(({ id }) => id);
   }
 
   return {
     startToken,
     endToken,
-    size: words.length,
+    size,
     encode(text) {
       const out: number[] = [];
       for (const [word] of cleanText(text).matchAll(WORDS)) {
-        let found = cache.get(word);
-        if (found === undefined) {
-          found = word === words[startToken] || word === words[endToken] ? [ids.get(word)!] : encodeWord(word);
-          if (cache.size >= CACHED_WORDS) cache.clear();
-          cache.set(word, found);
+        let ids = cache.get(word);
+        if (ids === undefined) {
+          ids = encodeWord(word);
+          if (cache.size < CACHED_WORDS) cache.set(word, ids);
         }
-        for (const id of found) out.push(id);
+        for (const id of ids) out.push(id);
       }
       return out;
     },
     word(id) {
-      if (id >= startToken) return words[id];
-      const end = words[id].endsWith("</w>") ? "</w>" : "";
-      const symbols = words[id].slice(0, words[id].length - end.length);
-      const text = new TextDecoder().decode(Uint8Array.from(symbols, (symbol) => SYMBOL_BYTES.get(symbol)!));
-      return (text.includes("\ufffd") ? symbols : text) + end;
+      const word = symbols(id);
+      if (id >= startToken) return word;
+      const end = word.endsWith(WORD_END.symbol) ? WORD_END.symbol : "";
+      const whole = word.slice(0, word.length - end.length);
+      const text = new TextDecoder().decode(bytesOf(whole));
+      return (text.includes("\ufffd") ? whole : text) + end;
     },
   };
 }
 
+interface Token {
+  id: number;
+  symbol: string;
+}
+
 /** Merges the neighbours that come first in the vocabulary, everywhere at once, until none is left that merges. */
-function mergePairs(symbols: readonly string[], ranks: ReadonlyMap<string, number>): readonly string[] {
-  let now = symbols;
+function mergePairs(tokens: readonly Token[], ranks: ReadonlyMap<string, number>): readonly Token[] {
+  let now = tokens;
   while (now.length > 1) {
     let best = Infinity;
     let at = -1;
     for (let i = 0; i + 1 < now.length; i++) {
-      const rank = ranks.get(`${now[i]} ${now[i + 1]}`);
+      const rank = ranks.get(`${now[i].symbol} ${now[i + 1].symbol}`);
       if (rank !== undefined && rank < best) [best, at] = [rank, i];
     }
     if (at < 0) break;
-    const [left, right] = [now[at], now[at + 1]];
-    const merged: string[] = [];
+    const [left, right] = [now[at].id, now[at + 1].id];
+    const pair = { id: FIRST_MERGE + best, symbol: now[at].symbol + now[at + 1].symbol };
+    const merged: Token[] = [];
     for (let i = 0; i < now.length; i++) {
-      if (now[i] === left && now[i + 1] === right) {
-        merged.push(left + right);
-        i++;
-      } else {
-        merged.push(now[i]);
-      }
+      const together = now[i].id === left && now[i + 1]?.id === right;
+      merged.push(together ? pair : now[i]);
+      if (together) i++;
     }
     now = merged;
   }

@@ -9,13 +9,19 @@ const FILE = new URL("../../data/clip/bpe_simple_vocab_16e6.txt.gz", import.meta
 /** Merges that CLIP uses; the file holds more. */
 const MERGES = 49152 - 256 - 2;
 
+/** The last two tokens. */
+export const SPECIAL_TOKENS = ["<|startoftext|>", "<|endoftext|>"] as const;
+
+/** Ids below this are single bytes, within a word and at its end; merges follow in their order. */
+export const FIRST_MERGE = 512;
+
 /** The vocabulary, ready for look-ups. */
 export interface Vocabulary {
-  /** Text of each token in byte symbols; `</w>` where a word ends. */
-  readonly words: readonly string[];
-  /** The id of a text in byte symbols. */
-  readonly ids: ReadonlyMap<string, number>;
-  /** Of two neighbouring symbols, as `left right`: when they merge. Lower merges first. */
+  /** How many tokens there are. */
+  readonly size: number;
+  /** Text of a token in byte symbols; `</w>` where a word ends. */
+  symbols(id: number): string;
+  /** Of two neighbouring symbols, as `left right`: when they merge, lower first. Their token is `FIRST_MERGE` + rank. */
   readonly ranks: ReadonlyMap<string, number>;
 }
 
@@ -30,11 +36,21 @@ const BYTES_IN_ORDER: readonly { byte: number; symbol: string }[] = (() => {
   ];
 })();
 
-/** The symbol of each byte, by its value. */
-export const BYTE_SYMBOLS: readonly string[] = BYTES_IN_ORDER.toSorted((a, b) => a.byte - b.byte).map((b) => b.symbol);
+/** The token and the symbol of each byte, by its value. */
+export const BYTE_TOKENS: readonly { id: number; symbol: string }[] = Array.from({ length: 256 }, (_, byte) => {
+  const id = BYTES_IN_ORDER.findIndex((other) => other.byte === byte);
+  return { id, symbol: BYTES_IN_ORDER[id].symbol };
+});
 
-/** The byte that each symbol stands for. */
-export const SYMBOL_BYTES: ReadonlyMap<string, number> = new Map(BYTE_SYMBOLS.map((symbol, byte) => [symbol, byte]));
+/** What stands behind the last symbol of a word, and is added to its token's id for that. */
+export const WORD_END = { symbol: "</w>", id: 256 };
+
+const SYMBOL_BYTES: ReadonlyMap<string, number> = new Map(BYTES_IN_ORDER.map(({ byte, symbol }) => [symbol, byte]));
+
+/** The bytes that symbols stand for, without a word's end. */
+export function bytesOf(symbols: string): Uint8Array {
+  return Uint8Array.from(symbols, (symbol) => SYMBOL_BYTES.get(symbol)!);
+}
 
 /** Reads the file that ships with the kit; by `fetch` when the kit itself was imported from a URL. */
 async function readFile(): Promise<Uint8Array> {
@@ -42,6 +58,16 @@ async function readFile(): Promise<Uint8Array> {
   const response = await fetch(FILE);
   if (!response.ok) throw new Error(`${response.status} ${response.statusText}`);
   return await response.bytes();
+}
+
+/** The file holds five times more than is used; the rest is not worth its time. */
+function firstLines(bytes: Uint8Array, count: number): Uint8Array {
+  let end = -1;
+  for (let line = 0; line < count; line++) {
+    end = bytes.indexOf(0x0a, end + 1);
+    if (end < 0) return bytes;
+  }
+  return bytes.subarray(0, end);
 }
 
 /**
@@ -52,27 +78,25 @@ async function readFile(): Promise<Uint8Array> {
 export async function loadVocabulary(): Promise<Vocabulary> {
   let text: string;
   try {
-    text = new TextDecoder().decode(gunzipSync(await readFile()));
+    text = new TextDecoder().decode(firstLines(gunzipSync(await readFile()), MERGES + 1));
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new UserError(`Cannot read CLIP's vocabulary ${FILE.href}: ${reason}. Restore the file.`, { cause: error });
   }
   // The first line is a version.
-  const lines = text.split("\n", MERGES + 1).slice(1);
+  const lines = text.split("\n").slice(1);
   if (lines.length !== MERGES) {
     throw new UserError(`CLIP's vocabulary ${FILE.href} has ${lines.length} merges instead of ${MERGES}: restore it.`);
   }
-  const symbols = BYTES_IN_ORDER.map(({ symbol }) => symbol);
-  const words = [
-    ...symbols,
-    ...symbols.map((symbol) => `${symbol}</w>`),
-    ...lines.map((line) => line.replace(" ", "")),
-    "<|startoftext|>",
-    "<|endoftext|>",
-  ];
+  const ranks = new Map<string, number>();
+  for (let rank = 0; rank < lines.length; rank++) ranks.set(lines[rank], rank);
   return {
-    words,
-    ids: new Map(words.map((word, id) => [word, id])),
-    ranks: new Map(lines.map((line, rank) => [line, rank])),
+    size: FIRST_MERGE + MERGES + SPECIAL_TOKENS.length,
+    symbols(id) {
+      if (id < WORD_END.id) return BYTES_IN_ORDER[id].symbol;
+      if (id < FIRST_MERGE) return BYTES_IN_ORDER[id - WORD_END.id].symbol + WORD_END.symbol;
+      return lines[id - FIRST_MERGE]?.replace(" ", "") ?? SPECIAL_TOKENS[id - FIRST_MERGE - MERGES];
+    },
+    ranks,
   };
 }

@@ -33,7 +33,9 @@ for (const [name, config] of Object.entries(SIZES)) {
 
 Deno.test("What OpenAI's archives hold beside the weights is passed over", () => {
   const shapes = tensorShapes(SIZES["ViT-B/16"]);
-  for (const name of ["input_resolution", "context_length", "vocab_size"]) shapes.set(name, []);
+  for (const name of ["input_resolution", "visual.input_resolution", "context_length", "vocab_size"]) {
+    shapes.set(name, []);
+  }
   assertEquals(inferConfig(shapes, "model.pt"), SIZES["ViT-B/16"]);
 });
 
@@ -71,4 +73,10 @@ Deno.test("Shapes that do not fit one another are refused, naming file and tenso
     const error = assertThrows(() => inferConfig(shapes, "some/model.pt"), UserError, says);
     assertEquals(error.message.includes("some/model.pt"), true);
   }
+});
+
+Deno.test("Towers whose heads are wider than 64 are refused: their shapes do not tell", () => {
+  const config = SIZES["ViT-L/14"];
+  const shapes = tensorShapes({ ...config, image: { ...config.image, width: 1280, heads: 20 } });
+  assertThrows(() => inferConfig(shapes, "ViT-H-14.safetensors"), UserError, "1280 wide");
 });

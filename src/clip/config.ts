@@ -38,8 +38,11 @@ export type Shapes = ReadonlyMap<string, readonly number[]>;
 /** Every head of every CLIP is this wide. */
 const HEAD_WIDTH = 64;
 
-/** Numbers that OpenAI's archives hold beside the weights; the shapes say the same. */
+/** Numbers that OpenAI's archives hold beside the weights, at the top or in a module; the shapes say the same. */
 const BESIDE_THE_WEIGHTS = ["input_resolution", "context_length", "vocab_size", "attn_mask"];
+
+/** Published image towers whose heads are wider than others' (open_clip's ViT-H, ViT-g, ViT-bigG); no shape tells. */
+const WIDER_HEADS = [1280, 1408, 1664];
 
 /** The tensors of one block of width `D`, behind its prefix. */
 const blockShapes = (D: number): Record<string, number[]> => ({
@@ -110,6 +113,9 @@ export function inferConfig(shapes: Shapes, where: string): ClipConfig {
     if (width % HEAD_WIDTH === 0) return width / HEAD_WIDTH;
     throw unfit(where, `"${name}" is ${width} wide, not a multiple of the ${HEAD_WIDTH} of a head`);
   };
+  if (WIDER_HEADS.includes(imageWidth)) {
+    throw unfit(where, `its image tower is ${imageWidth} wide, that of a ViT-H or larger, whose heads are not 64 wide`);
+  }
   const config: ClipConfig = {
     embedding,
     image: {
@@ -142,7 +148,7 @@ function checkShapes(shapes: Shapes, { config, where }: { config: ClipConfig; wh
     }
   }
   for (const name of shapes.keys()) {
-    if (expected.has(name) || BESIDE_THE_WEIGHTS.includes(name)) continue;
+    if (expected.has(name) || BESIDE_THE_WEIGHTS.includes(name.slice(name.lastIndexOf(".") + 1))) continue;
     throw unfit(where, `its tensor ${JSON.stringify(name)} belongs to no CLIP with a vision transformer`);
   }
 }

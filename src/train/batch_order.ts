@@ -6,7 +6,19 @@ export interface ShuffleStream {
   shuffle(items: number[]): void;
 }
 
-/** Steps in an epoch: the last, smaller batch is left out when there is at least one full one (Dassl's `drop_last`). */
+/**
+ * Steps in an epoch: the last, smaller batch is left out when there is at least one full one (Dassl's `drop_last`).
+ *
+ * @param count number of training images
+ * @param batchSize images a step
+ *
+ * @example
+ * ```ts
+ * import { stepsPerEpoch } from "@prompt-kit/clip-prompts";
+ *
+ * if (stepsPerEpoch(80, 32) !== 2 || stepsPerEpoch(5, 32) !== 1) throw new Error("unexpected");
+ * ```
+ */
 export function stepsPerEpoch(count: number, batchSize: number): number {
   return Math.max(1, Math.floor(count / batchSize));
 }

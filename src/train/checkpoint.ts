@@ -15,8 +15,9 @@ const MOMENTUM = "optimizer/momentum/";
 const LOSSES = "history/losses";
 const ORDER = "stream/batch-order";
 
-/** A checkpoint that was read. */
+/** A checkpoint that was read; see {@linkcode encodeCheckpoint}. */
 export interface Checkpoint {
+  /** What {@linkcode train} resumes from; `state.params` is the prompt. */
   state: TrainingState;
   /** What the writer said of the run: method, model, classes, … */
   metadata: Record<string, string>;
@@ -27,6 +28,17 @@ export interface Checkpoint {
  *
  * @param state as {@linkcode train} hands it to `save`
  * @param metadata what a reader must know of the run; the values are kept as they are
+ * @returns the bytes of a safetensors file; equal states give equal bytes
+ *
+ * @example
+ * ```ts
+ * import { decodeCheckpoint, encodeCheckpoint } from "@prompt-kit/clip-prompts";
+ *
+ * const params = { ctx: { shape: [1, 2], data: Float32Array.of(1, 2) } };
+ * const state = { step: 1, losses: [0.5], params, velocity: { ctx: new Float32Array(2) }, order: [7] };
+ * const { state: again, metadata } = decodeCheckpoint(encodeCheckpoint(state, { method: "coop" }), "prompt.safetensors");
+ * if (again.params.ctx.data[1] !== 2 || metadata.method !== "coop") throw new Error("unexpected");
+ * ```
  */
 export function encodeCheckpoint(state: TrainingState, metadata: Record<string, string>): Uint8Array {
   const bytesOf = (values: readonly number[]) => new Uint8Array(Float64Array.from(values).buffer);
@@ -45,8 +57,22 @@ export function encodeCheckpoint(state: TrainingState, metadata: Record<string, 
 /**
  * Reads a checkpoint.
  *
+ * @param bytes of a safetensors file
  * @param where the file, for messages
+ * @returns the state, and what the writer said of the run
  * @throws {UserError} when the bytes are not a whole checkpoint of this version
+ *
+ * @example Damaged bytes are refused in a sentence
+ * ```ts
+ * import { decodeCheckpoint, UserError } from "@prompt-kit/clip-prompts";
+ *
+ * try {
+ *   decodeCheckpoint(new Uint8Array(20), "prompt.safetensors");
+ *   throw new Error("unexpected");
+ * } catch (error) {
+ *   if (!(error instanceof UserError)) throw error;
+ * }
+ * ```
  */
 export function decodeCheckpoint(bytes: Uint8Array, where: string): Checkpoint {
   const { entries, metadata } = readSafetensors(bytes, where);

@@ -9,7 +9,9 @@ import type { PromptSession } from "./step.ts";
 
 /** How far apart the two passes are. */
 export interface ExactCheck {
+  /** Images that were compared. */
   images: number;
+  /** Classes of the prompt. */
   classes: number;
   /** The largest difference of two logits. */
   largestDifference: number;
@@ -19,10 +21,34 @@ export interface ExactCheck {
   relative: number;
 }
 
-/** What `relative` must stay below. */
+/** What {@linkcode ExactCheck.relative} must stay below. */
 export const EXACT_TOLERANCE = 1e-4;
 
-/** Compares the logits of the given images [B, E] at the session's present parameters. */
+/**
+ * Compares the logits of images at the session's present parameters: by packed prompts, and by 77-token passes as the
+ * published code makes them (CoOp trainers/coop.py:37-58).
+ *
+ * @param model that the session is bound to
+ * @param at the session, and image features [B, E], L2-normalised
+ * @returns how far apart they are; `relative` below {@linkcode EXACT_TOLERANCE} is float32's rounding
+ *
+ * @example
+ * ```ts
+ * import { coop, EXACT_TOLERANCE, exactCheck, loadModel, loadTokenizer, loadWeights } from "@prompt-kit/clip-prompts";
+ * import { namedStream, openEngine, openPrompt } from "@prompt-kit/clip-prompts";
+ *
+ * const engine = await openEngine("cpu");
+ * const weights = await loadWeights("data/sample/model.safetensors");
+ * const model = loadModel(weights, { engine, tokenizer: await loadTokenizer() });
+ * const random = namedStream(1, "context-init");
+ * const method = coop({ model, contextTokens: 2, classes: 1, classSpecific: false, classTokenPosition: "end", random });
+ * const session = await openPrompt(model, { method, classNames: ["River"] });
+ * const E = model.config.embedding;
+ * const imageFeatures_BE = { shape: [1, E], data: new Float32Array(E).fill(1 / Math.sqrt(E)) };
+ * const { relative } = await exactCheck(model, { session, imageFeatures_BE });
+ * if (relative > EXACT_TOLERANCE) throw new Error("unexpected");
+ * ```
+ */
 export async function exactCheck(
   model: ClipModel,
   { session, imageFeatures_BE }: { session: PromptSession; imageFeatures_BE: HostTensor },

@@ -5,19 +5,39 @@
  */
 import type { HostTensor } from "../engine/ops.ts";
 import { UserError } from "../errors.ts";
-import { epochBatches, type ShuffleStream, stepsPerEpoch } from "./batch_order.ts";
+import { epochBatches, stepsPerEpoch } from "./batch_order.ts";
 import { learningRate, type Schedule } from "./schedule.ts";
 import { type Parameter, sgdStep, type Velocity } from "./sgd.ts";
 
-/** A random stream that can be continued later. */
-export interface OrderStream extends ShuffleStream {
+/** What draws the batches, and can be continued later; a `namedStream` is one. */
+export interface OrderStream {
+  /** Shuffles in place, all orders equally likely. */
+  shuffle(items: number[]): void;
   /** Everything that decides what comes next. */
   state(): number[];
   /** Continues from a {@linkcode OrderStream.state}. */
   restore(state: readonly number[]): void;
 }
 
-/** What the loop trains; `openPrompt` makes one. */
+/**
+ * What the loop trains: numbers, and their gradients. `openPrompt` makes one.
+ *
+ * @example Anything with parameters and a step can be trained: here ½(x − 3)²
+ * ```ts
+ * import { namedStream, train, type Trainable } from "@prompt-kit/clip-prompts";
+ *
+ * const x = { shape: [1], data: Float32Array.of(0) };
+ * const parabola: Trainable = {
+ *   params: { x },
+ *   step: () => Promise.resolve({ loss: (x.data[0] - 3) ** 2 / 2, gradients: { x: Float32Array.of(x.data[0] - 3) } }),
+ * };
+ * const images = { labels: Int32Array.of(0), views: 1, view: () => Promise.resolve({ shape: [1, 1], data: Float32Array.of(1) }) };
+ * const schedule = { rate: 0.5, epochs: 40, warmupEpochs: 0, warmupRate: 0 };
+ * const order = namedStream(1, "batch-order");
+ * await train(parabola, { images, batchSize: 1, schedule, momentum: 0, weightDecay: 0, order });
+ * if (Math.abs(x.data[0] - 3) > 1e-3) throw new Error("unexpected");
+ * ```
+ */
 export interface Trainable {
   /** The learned tensors, updated in place. */
   readonly params: Record<string, Parameter>;
@@ -65,10 +85,15 @@ export interface TrainingState {
 
 /** How to train. */
 export interface TrainOptions {
+  /** The few-shot images, as features. */
   images: TrainingImages;
+  /** Images a step. With fewer images in all there is one smaller step an epoch; an incomplete last batch is left out. */
   batchSize: number;
+  /** The learning rate of each epoch, and how many there are. */
   schedule: Schedule;
+  /** SGD's momentum. */
   momentum: number;
+  /** SGD's L2 penalty, on all learned numbers. */
   weightDecay: number;
   /** Decides the batches. */
   order: OrderStream;
@@ -82,7 +107,11 @@ export interface TrainOptions {
   onStep?: (record: StepRecord) => void;
 }
 
-/** Steps of a whole run. */
+/**
+ * Steps of a whole run: epochs × full batches of an epoch.
+ *
+ * @param options as for {@linkcode train}
+ */
 export function totalSteps(options: Pick<TrainOptions, "images" | "batchSize" | "schedule">): number {
   return options.schedule.epochs * stepsPerEpoch(options.images.labels.length, options.batchSize);
 }
@@ -90,10 +119,39 @@ export function totalSteps(options: Pick<TrainOptions, "images" | "batchSize" | 
 /**
  * Trains a prompt. The parameters of the prompt are those of the last step afterwards.
  *
+ * Stochastic gradient descent as in the published runs (Dassl's `TrainerX`): batches drawn without replacement, an
+ * incomplete last batch left out, one learning rate an epoch.
  * Resuming from any saved state gives the bits of the uninterrupted run: the state holds all that the steps read.
  *
+ * @param prompt what is trained, changed in place
+ * @param options images as normalised features [N, E], the schedule, what draws the order, and who hears of steps
  * @returns the state after the last step
- * @throws {UserError} when a loss or gradient is not finite; names the step and the tensor, and nothing is saved any more
+ * @throws {UserError} when a loss or gradient is not finite; names the step and the tensor, and nothing is saved any
+ * more. Also when the state to resume from holds other tensors than the prompt.
+ *
+ * @example Interrupted and continued is the same as uninterrupted
+ * ```ts
+ * import { namedStream, train, type TrainOptions } from "@prompt-kit/clip-prompts";
+ *
+ * const start = () => ({ shape: [1], data: Float32Array.of(0) });
+ * const parabola = (x = start()) => ({
+ *   params: { x },
+ *   step: () => Promise.resolve({ loss: x.data[0] ** 2, gradients: { x: Float32Array.of(2 * x.data[0] - 1) } }),
+ * });
+ * const images = { labels: Int32Array.of(0), views: 1, view: () => Promise.resolve({ shape: [1, 1], data: Float32Array.of(1) }) };
+ * const run = (epochs: number): TrainOptions => ({
+ *   images,
+ *   batchSize: 1,
+ *   schedule: { rate: 0.1, epochs, warmupEpochs: 9, warmupRate: 0.1 },
+ *   momentum: 0.9,
+ *   weightDecay: 0,
+ *   order: namedStream(1, "batch-order"),
+ * });
+ * const whole = await train(parabola(), run(4));
+ * const half = await train(parabola(), run(2));
+ * const resumed = await train(parabola(), { ...run(4), resume: half });
+ * if (resumed.params.x.data[0] !== whole.params.x.data[0]) throw new Error("unexpected");
+ * ```
  */
 export async function train(prompt: Trainable, options: TrainOptions): Promise<TrainingState> {
   const { images, batchSize, schedule, momentum, weightDecay, order } = options;
@@ -134,7 +192,20 @@ export async function train(prompt: Trainable, options: TrainOptions): Promise<T
   return state;
 }
 
-/** Mean loss of each epoch, from the losses of its steps. */
+/**
+ * Mean loss of each epoch, from the losses of its steps.
+ *
+ * @param losses of all steps, in order
+ * @param perEpoch steps of an epoch
+ * @returns one mean an epoch; the last may be of an unfinished one
+ *
+ * @example
+ * ```ts
+ * import { epochMeans } from "@prompt-kit/clip-prompts";
+ *
+ * if (epochMeans([3, 1, 2, 0], 2).join() !== "2,1") throw new Error("unexpected");
+ * ```
+ */
 export function epochMeans(losses: readonly number[], perEpoch: number): number[] {
   const means: number[] = [];
   for (let start = 0; start < losses.length; start += perEpoch) {
@@ -144,7 +215,23 @@ export function epochMeans(losses: readonly number[], perEpoch: number): number[
   return means;
 }
 
-/** Copies values, and refuses parameters of another method or size. */
+/**
+ * Copies values into parameters, in place, and refuses those of another method or size.
+ *
+ * @param from such as a checkpoint's
+ * @param to such as a session's
+ * @throws {UserError} when names or shapes differ
+ *
+ * @example
+ * ```ts
+ * import { copyParameters } from "@prompt-kit/clip-prompts";
+ *
+ * const stored = { ctx: { shape: [2], data: Float32Array.of(1, 2) } };
+ * const prompt = { ctx: { shape: [2], data: new Float32Array(2) } };
+ * copyParameters(stored, prompt);
+ * if (prompt.ctx.data[1] !== 2 || prompt.ctx.data === stored.ctx.data) throw new Error("unexpected");
+ * ```
+ */
 export function copyParameters(from: Record<string, Parameter>, to: Record<string, Parameter>): void {
   const describe = (params: Record<string, Parameter>) =>
     Object.keys(params).sort().map((name) => `${name} [${params[name].shape.join(", ")}]`).join(", ");

@@ -75,7 +75,17 @@ const photo = { initWords: "a photo of a", contextTokens: 4 } as const;
 /** 200 epochs with 8 or 16 shots, 100 with 2 or 4, 50 with one (CoOp scripts/coop/main.sh, COOP.md). */
 const epochsByShots = (shots: number) => shots >= 8 ? 200 : shots >= 2 ? 100 : 50;
 
-/** All presets by name; the first is the default. */
+/**
+ * All presets by name; the first is the default.
+ *
+ * @example
+ * ```ts
+ * import { PRESETS } from "@prompt-kit/clip-prompts";
+ *
+ * const { epochs, batchSize, lr } = PRESETS["cocoop-cvpr22"].methods.cocoop(16);
+ * if (epochs !== 10 || batchSize !== 1 || lr !== 0.002) throw new Error("unexpected");
+ * ```
+ */
 export const PRESETS: Readonly<Record<string, Preset>> = {
   "seed-notebook": {
     title: "CoOp and CoCoOp side by side on EuroSAT, 100 epochs of batch 4",

@@ -17,10 +17,13 @@ export interface Schedule {
  * over all epochs, so that the last epoch's rate is small and not zero (Dassl's `ConstantWarmupScheduler` with `WARMUP_RECOUNT`).
  *
  * @param epoch counted from 1
+ * @param schedule the law
+ * @returns the rate of all steps of this epoch
  *
  * @example
  * ```ts
- * import { learningRate } from "./schedule.ts";
+ * import { learningRate } from "@prompt-kit/clip-prompts";
+ *
  * const schedule = { rate: 0.0025, epochs: 100, warmupEpochs: 1, warmupRate: 1e-5 };
  * if (learningRate(1, schedule) !== 1e-5 || learningRate(2, schedule) !== 0.0025) throw new Error("unexpected");
  * ```

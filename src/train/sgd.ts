@@ -31,11 +31,13 @@ export interface SgdOptions {
  *
  * @param parameters learned tensors by name, updated in place
  * @param gradients the loss's gradient of each parameter, same names and sizes
+ * @param options the rates, and the momentum buffers, updated in place
  * @throws {RangeError} when a gradient is missing or has another size
  *
  * @example
  * ```ts
- * import { sgdStep } from "./sgd.ts";
+ * import { sgdStep } from "@prompt-kit/clip-prompts";
+ *
  * const parameters = { ctx: { shape: [2], data: Float32Array.of(1, -1) } };
  * const gradients = { ctx: Float32Array.of(0.5, 0.5) };
  * sgdStep(parameters, gradients, { learningRate: 0.5, momentum: 0.9, weightDecay: 0, velocity: {} });

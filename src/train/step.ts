@@ -12,18 +12,14 @@ import { type FrozenTextTower, textTower } from "../clip/text_tower.ts";
 import type { Frozen, HostTensor, Ops, Program } from "../engine/ops.ts";
 import { tape, type TapeOps, type Var } from "../engine/tape.ts";
 import { cosineLogits, type PromptMethod } from "../methods/method.ts";
+import type { Parameter } from "./sgd.ts";
 import { contextsByPack, textRuns } from "./text_runs.ts";
-
-/** A learned parameter in ordinary memory; updated in place by the optimiser. */
-export interface Parameter {
-  readonly shape: readonly number[];
-  readonly data: Float32Array;
-}
 
 /** Images of one step. */
 export interface Batch {
-  /** L2-normalised. */
+  /** Image features [B, E], L2-normalised. */
   imageFeatures_BE: HostTensor;
+  /** The class of each image, B numbers from 0 in the order of the class names. */
   labels: ArrayLike<number>;
 }
 
@@ -31,19 +27,23 @@ export interface Batch {
 export interface StepResult {
   /** The mean cross-entropy, or the method's first loss. */
   loss: number;
+  /** The gradient of each parameter by its name, row-major in the parameter's shape. */
   gradients: Record<string, Float32Array>;
 }
 
-/** A method, a model and class names. */
+/** A method bound to a model and class names, from {@linkcode openPrompt}. */
 export interface PromptSession {
+  /** What is learned. */
   readonly method: PromptMethod;
+  /** The learned numbers as they are now; an optimiser changes them in place. */
   readonly params: Record<string, Parameter>;
+  /** As given, in the order of the labels. */
   readonly classNames: readonly string[];
   /** The prompts of all classes; what is learned is marked. */
   readonly prompts: readonly ClassPrompt[];
   /** Token rows that one image's (or, for CoOp, one step's) prompts need. */
   readonly tokenRows: number;
-  /** Loss and gradients at the present parameters. */
+  /** Loss and gradients at the present parameters. Throws {@linkcode Error} for a label that is no class. */
   step(batch: Batch): Promise<StepResult>;
   /** Logits [B, C] at the present parameters. */
   logits(imageFeatures_BE: HostTensor): Promise<HostTensor>;
@@ -51,6 +51,7 @@ export interface PromptSession {
   contexts(imageFeatures_BE: HostTensor): Promise<HostTensor>;
   /** Text features [G, C, E] at the present parameters, not normalised; one group unless contexts depend on images. */
   textFeatures(imageFeatures_BE: HostTensor): Promise<HostTensor>;
+  /** Frees what the engine prepared for this prompt; the model stays. */
   dispose(): Promise<void>;
 }
 
@@ -107,7 +108,29 @@ function groupedText<T>(
   return P * Q === C ? all : ops.slice(all, [0, 0, 0], [G, C, E]);
 }
 
-/** Binds a method to a model and class names. The parameters start as copies of the method's. */
+/**
+ * Binds a method to a model and class names. The parameters start as copies of the method's.
+ *
+ * @param model from `loadModel`; it must outlive the session
+ * @param options the method, and the C class names in the order of the labels; underscores in names are spaces
+ * @returns the session; whoever opened it disposes it
+ * @throws {UserError} when the prompt of a class is longer than the model reads
+ *
+ * @example Logits of images under an untrained CoOp prompt
+ * ```ts
+ * import { coop, loadModel, loadTokenizer, loadWeights, namedStream, openEngine, openPrompt } from "@prompt-kit/clip-prompts";
+ *
+ * const engine = await openEngine("cpu");
+ * const weights = await loadWeights("data/sample/model.safetensors");
+ * const model = loadModel(weights, { engine, tokenizer: await loadTokenizer() });
+ * const random = namedStream(1, "context-init");
+ * const method = coop({ model, contextTokens: 2, classes: 2, classSpecific: false, classTokenPosition: "end", random });
+ * const prompt = await openPrompt(model, { method, classNames: ["River", "Forest"] });
+ * const E = model.config.embedding;
+ * const logits_BC = await prompt.logits({ shape: [1, E], data: new Float32Array(E).fill(1 / Math.sqrt(E)) });
+ * if (logits_BC.shape.join() !== "1,2") throw new Error("unexpected");
+ * ```
+ */
 export async function openPrompt(
   model: ClipModel,
   options: { method: PromptMethod; classNames: readonly string[] },

@@ -13,7 +13,10 @@ import { didYouMean } from "../did_you_mean.ts";
 import { UserError } from "../errors.ts";
 import { type OnnxDevice, onnxEngine } from "./onnx.ts";
 import type { Engine } from "./ops.ts";
+import { tested } from "./self_test.ts";
+import { openTensorflow, readFound } from "./tensorflow.ts";
 import { tfjsEngine } from "./tfjs.ts";
+import { openWebgpu } from "./webgpu.ts";
 
 /** The engines, as chosen with `--engine`. */
 export const ENGINE_NAMES = ["auto", "onnx", "wasm", "cpu", "webgpu", "tensorflow", "tensorflow-gpu"] as const;
@@ -25,7 +28,7 @@ export type EngineName = typeof ENGINE_NAMES[number];
 export interface EngineOptions {
   /** Threads of the onnx engine; the machine's logical processors when left out. */
   threads?: number;
-  /** Where the onnx engine runs its graphs: `cpu` (default), `webgpu` or `cuda`. */
+  /** Where the onnx engine runs its graphs: `cpu` (default), `webgpu` or `cuda`. For tensorflow-gpu `cpu` or `cuda`. */
   device?: string;
   /** Hears what was chosen and why. */
   log?: (line: string) => void;
@@ -53,24 +56,45 @@ export function engineName(name: string): EngineName {
 export async function openEngine(name: string, options: EngineOptions = {}): Promise<Engine> {
   const { log = () => {} } = options;
   const chosen = engineName(name);
-  if (options.device !== undefined && chosen !== "onnx") {
+  const isTensorflow = chosen === "tensorflow" || chosen === "tensorflow-gpu";
+  if (options.device !== undefined && chosen !== "onnx" && !isTensorflow) {
     throw new UserError(
       `--device ${options.device} goes with --engine onnx, not with --engine ${chosen}: leave it out.`,
     );
   }
   switch (chosen) {
-    case "auto": {
-      log("Engine: onnx on cpu, because no CUDA engine is installed (deno task engines lists all).");
-      return await openOnnx({ ...options, device: "cpu" });
-    }
+    case "auto":
+      return await openBest(options, log);
     case "onnx":
       return await openOnnx(options);
     case "wasm":
     case "cpu":
       return await openPortable(chosen);
-    default:
-      throw new UserError(`The engine ${chosen} is not ready on this machine: deno task engines says why.`);
+    case "webgpu":
+      return await openWebgpu();
+    case "tensorflow":
+    case "tensorflow-gpu":
+      return await openTensorflow(chosen, { device: options.device, log });
   }
+}
+
+/** CUDA where it was installed and its self-test passes here and now; ONNX Runtime on the processor elsewhere. */
+async function openBest(options: EngineOptions, log: (line: string) => void): Promise<Engine> {
+  const found = readFound("tensorflow-gpu");
+  let why = "no CUDA engine is installed";
+  if (found !== undefined && !found.cuda) why = "the installed tensorflow-gpu found no CUDA device";
+  if (found?.cuda) {
+    try {
+      const engine = await openTensorflow("tensorflow-gpu", { device: "cuda" });
+      log(`Engine: tensorflow-gpu on ${engine.device}, because CUDA is ready.`);
+      return engine;
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      why = `CUDA is not ready: ${error.message.replace(/\.$/, "")}`;
+    }
+  }
+  log(`Engine: onnx on cpu, because ${why} (deno task engines lists all).`);
+  return await openOnnx({ ...options, device: "cpu" });
 }
 
 async function openOnnx(options: EngineOptions): Promise<Engine> {
@@ -82,7 +106,32 @@ async function openOnnx(options: EngineOptions): Promise<Engine> {
   if (!Number.isInteger(threads) || threads < 1) {
     throw new UserError(`--threads is ${options.threads}: give a whole number from 1 up.`);
   }
-  return onnxEngine(await loadOnnxRuntime(), { device, threads, version: ONNX_RUNTIME_VERSION });
+  const engine = onnxEngine(await loadOnnxRuntime(), { device, threads, version: ONNX_RUNTIME_VERSION });
+  try {
+    return await tested(engine);
+  } catch (error) {
+    throw device === "cpu" ? error : deviceMissing(device, error);
+  }
+}
+
+/** ONNX Runtime takes a device only when the first graph is prepared, and says in its own words what it lacks. */
+function deviceMissing(device: OnnxDevice, error: unknown): unknown {
+  if (error instanceof UserError) return error;
+  const text = (error as Error).message;
+  if (device === "cuda") {
+    return new UserError(
+      /Failed to load (shared )?library|cannot open shared object/i.test(text)
+        ? "ONNX Runtime's CUDA libraries are not here: deno task gpu:install --onnx fetches them (CUDA 12 and cuDNN 9 have to be installed)."
+        : `ONNX Runtime cannot use CUDA (${text.split("\n")[0]}): use --device cpu.`,
+      { cause: error },
+    );
+  }
+  return new UserError(
+    /adapter/i.test(text)
+      ? "ONNX Runtime's WebGPU finds no device that suffices: install the card's Vulkan driver, or use --engine webgpu or --device cpu."
+      : `ONNX Runtime cannot use WebGPU (${text.split("\n")[0]}): use --device cpu.`,
+    { cause: error },
+  );
 }
 
 /** tfjs with its own kernels: WebAssembly with SIMD, or plain JavaScript. Both run on one thread. */

@@ -3,7 +3,7 @@
  * then runs as a whole on all cores.
  */
 import type { OnnxRuntime as ort } from "../deps.ts";
-import { UserError } from "../errors.ts";
+import { engineFailure } from "./failures.ts";
 import { writeGraph } from "./onnx_graph.ts";
 import { onnxModel } from "./onnx_model.ts";
 import type { Engine, Frozen, HostTensor, Program, ProgramFunction } from "./ops.ts";
@@ -91,13 +91,7 @@ export function onnxEngine(runtime: OnnxRuntime, options: OnnxEngineOptions): En
         try {
           results = await session.run(feeds);
         } catch (error) {
-          const text = (error as Error).message;
-          if (/alloc|out of memory/i.test(text)) {
-            throw new UserError(
-              `The onnx engine ran out of memory on ${options.device} in ${name}: use a smaller --batch-size, or another --engine.`,
-            );
-          }
-          throw new Error(`ONNX Runtime failed in ${name}: ${text}`, { cause: error });
+          throw engineFailure(error, { engine: `onnx on ${options.device}`, program: name });
         }
         return session.outputNames.map((output) => {
           const { dims, data } = results[output];

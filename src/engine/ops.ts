@@ -104,7 +104,7 @@ export interface Engine {
   program(name: string, fn: ProgramFunction): Program;
   /** Tensors alive in the engine: flat over a long run. */
   tensorCount(): number;
-  /** Operations run so far on eager engines (0 where a graph runs as one). */
+  /** Operations dispatched so far on eager engines, new shapes of the same numbers not counted; 0 where a graph runs as one. */
   kernelCount(): number;
   /** Frees everything. */
   dispose(): Promise<void>;

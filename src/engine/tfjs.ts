@@ -5,6 +5,8 @@
  * backend than one with a copy transposed in advance.
  */
 import type { Tfjs as tf } from "../deps.ts";
+import { engineFailure } from "./failures.ts";
+import { foldConstants, type Folded } from "./fold.ts";
 import type { Engine, Frozen, HostTensor, Ops, Program, ProgramFunction } from "./ops.ts";
 
 /** A tfjs namespace that has its backend chosen and ready. */
@@ -20,6 +22,19 @@ export interface TfjsEngineOptions {
   threads: number;
   /** Transpose in a step of its own, because the backend's products of transposed operands are slow (wasm). */
   transposeFirst: boolean;
+  /** Asked after every run: what went wrong on the device without an exception, if anything did. */
+  failure?: () => string | undefined;
+  /** Lets go of the device. */
+  close?: () => void;
+}
+
+/** These kernels give a tensor another shape or handle; nothing runs on the device. */
+const VIEWS = new Set(["Reshape", "Identity"]);
+
+/** What a program found constant for one set of shapes and frozen inputs, and the frozen numbers that it rests on. */
+interface Constants {
+  folded: Folded<tf.Tensor>;
+  frozen: Set<Frozen>;
 }
 
 class FrozenTensor implements Frozen {
@@ -111,49 +126,112 @@ export function tfjsOps(tf: Tfjs, transposeFirst: boolean): Ops<tf.Tensor> {
   };
 }
 
+const counters = new WeakMap<object, { count: number }>();
+
+/** Counts what is dispatched from now on. tfjs has no counter of its own outside of profiling. */
+function kernelCounter(tf: Tfjs): () => number {
+  // Every kernel passes through this method; it is replaced once for all engines on the same tfjs.
+  const runner = tf.engine() as unknown as { runKernel: (...args: unknown[]) => unknown };
+  let counter = counters.get(runner);
+  if (counter === undefined) {
+    const { runKernel } = runner;
+    const counted = counter = { count: 0 };
+    runner.runKernel = function (...args) {
+      if (!VIEWS.has(args[0] as string)) counted.count++;
+      return runKernel.apply(this, args);
+    };
+    counters.set(runner, counter);
+  }
+  const { count: before } = counter;
+  return () => counter.count - before;
+}
+
 /** An engine on a tfjs namespace whose backend is ready. */
 export function tfjsEngine(tf: Tfjs, options: TfjsEngineOptions): Engine {
+  const backend = tf.getBackend();
   const ops = tfjsOps(tf, options.transposeFirst);
   const frozen = new Set<FrozenTensor>();
-  let kernels = 0;
+  const remembered = new Set<Map<string, Constants>>();
+  const dispatched = kernelCounter(tf);
+  let serial = 0;
+  const serials = new WeakMap<Frozen, number>();
+
+  function forget({ folded }: Constants): void {
+    for (const value of folded.values()) {
+      for (const x of value instanceof tf.Tensor ? [value] : [value.normalized, value.rstd]) x.dispose();
+    }
+    folded.clear();
+  }
+
+  /** The algebra of one run. Constants are folded where some input is fresh: else nothing would be left to run. */
+  function opsOf(memory: Map<string, Constants>, inputs: readonly (HostTensor | Frozen)[]): Ops<tf.Tensor> {
+    const held = inputs.filter((input) => input instanceof FrozenTensor);
+    if (held.length === inputs.length) return ops;
+    const key = inputs.map((input) => input instanceof FrozenTensor ? `#${serials.get(input)}` : input.shape.join("x"))
+      .join(",");
+    let constants = memory.get(key);
+    if (constants === undefined) memory.set(key, constants = { folded: new Map(), frozen: new Set(held) });
+    const { folded, frozen } = constants;
+    return foldConstants<tf.Tensor>({
+      ...ops,
+      frozen(value) {
+        frozen.add(value);
+        return ops.frozen(value);
+      },
+    }, { folded, keep: (x) => void tf.keep(x) });
+  }
 
   function program(name: string, fn: ProgramFunction): Program {
+    const memory = new Map<string, Constants>();
+    remembered.add(memory);
+    const place = { engine: options.name, program: name };
     return {
       async run(inputs) {
-        const made: tf.Tensor[] = [];
-        let outputs: readonly tf.Tensor[] = [];
-        tf.engine().startScope(name);
-        try {
-          const tensors = inputs.map((input) => {
-            if (input instanceof FrozenTensor) return ops.frozen(input);
-            const { data, shape } = input as HostTensor;
-            return tf.tensor(data, [...shape], "float32");
-          });
-          outputs = fn(ops, tensors).map((output) => tf.clone(output));
-          outputs.forEach((output) => made.push(tf.keep(output)));
-        } finally {
-          tf.engine().endScope();
+        for (const { shape, data } of inputs as HostTensor[]) {
+          if (data !== undefined && data.length !== shape.reduce((product, size) => product * size, 1)) {
+            throw new Error(`An input of ${name} has ${data.length} numbers for the shape [${shape}]`);
+          }
         }
+        const made: tf.Tensor[] = [];
         try {
-          return await Promise.all(outputs.map(async (output) => ({
+          // tfjs has one backend at a time for all of a process.
+          if (tf.getBackend() !== backend) await tf.setBackend(backend);
+          let outputs: readonly tf.Tensor[] = [];
+          const now = opsOf(memory, inputs);
+          tf.engine().startScope(name);
+          try {
+            const tensors = inputs.map((input) => {
+              if (input instanceof FrozenTensor) return now.frozen(input);
+              const { data, shape } = input as HostTensor;
+              return tf.tensor(data, [...shape], "float32");
+            });
+            outputs = fn(now, tensors).map((output) => tf.clone(output));
+            outputs.forEach((output) => made.push(tf.keep(output)));
+          } finally {
+            tf.engine().endScope();
+          }
+          const results = await Promise.all(outputs.map(async (output) => ({
             shape: [...output.shape],
             data: Float32Array.from(await output.data<"float32">()),
           })));
+          const failure = options.failure?.();
+          if (failure !== undefined) throw new Error(failure);
+          return results;
+        } catch (error) {
+          const failure = options.failure?.();
+          throw engineFailure(failure === undefined ? error : new Error(failure, { cause: error }), place);
         } finally {
           made.forEach((output) => output.dispose());
         }
       },
-      dispose: () => Promise.resolve(),
+      dispose() {
+        memory.forEach(forget);
+        memory.clear();
+        remembered.delete(memory);
+        return Promise.resolve();
+      },
     };
   }
-
-  // tfjs has no counter of its own outside of profiling; every kernel passes through this method.
-  const runner = tf.engine() as unknown as { runKernel: (...args: unknown[]) => unknown };
-  const runKernel = runner.runKernel;
-  runner.runKernel = function (...args: unknown[]) {
-    kernels++;
-    return runKernel.apply(this, args);
-  };
 
   return {
     name: options.name,
@@ -161,20 +239,32 @@ export function tfjsEngine(tf: Tfjs, options: TfjsEngineOptions): Engine {
     threads: options.threads,
     freeze(name, value) {
       const tensor = new FrozenTensor(name, value, tf);
+      serials.set(tensor, serial++);
       frozen.add(tensor);
       return tensor;
     },
     release(value) {
+      for (const memory of remembered) {
+        for (const [key, constants] of memory) {
+          if (!constants.frozen.has(value)) continue;
+          forget(constants);
+          memory.delete(key);
+        }
+      }
       owned(value).release();
       frozen.delete(owned(value));
     },
     program,
     tensorCount: () => tf.memory().numTensors,
-    kernelCount: () => kernels,
+    kernelCount: dispatched,
     dispose() {
+      for (const memory of remembered) {
+        memory.forEach(forget);
+        memory.clear();
+      }
       frozen.forEach((value) => value.release());
       frozen.clear();
-      runner.runKernel = runKernel;
+      options.close?.();
       return Promise.resolve();
     },
   };

@@ -1,0 +1,49 @@
+/**
+ * What engines throw, as one clear sentence where the user can do something about it.
+ */
+import { UserError } from "../errors.ts";
+
+const OUT_OF_MEMORY =
+  /out of memory|OOM|RESOURCE_EXHAUSTED|bad_alloc|cannot enlarge memory|not enough memory|failed to allocate|allocation (failed|size)/i;
+const DEVICE_LOST =
+  /device (was |is |has been )?(lost|destroyed)|devicelost|invalid device|removed device|CUDA_ERROR|cudaError|CUBLAS_STATUS|CUDNN_STATUS|GPU is lost/i;
+
+/** Where a failure happened. */
+export interface FailurePlace {
+  /** The engine's name, with its device where it has several: `webgpu`, `onnx on cuda`. */
+  engine: string;
+  /** The program that ran. */
+  program: string;
+}
+
+/**
+ * The error to throw for what an engine threw: a {@linkcode UserError} when the device is gone or out of memory, else
+ * an error that names engine and program. Never a reason to go on with another engine.
+ */
+export function engineFailure(error: unknown, place: FailurePlace): Error {
+  if (error instanceof UserError) return error;
+  const text = error instanceof Error ? error.message : String(error);
+  if (OUT_OF_MEMORY.test(text)) return outOfMemory(place);
+  if (DEVICE_LOST.test(text)) return deviceLost(place, firstLine(text));
+  return new Error(`The engine ${place.engine} failed in ${place.program}: ${text}`, { cause: error });
+}
+
+/** The sentence for a device without room. */
+export function outOfMemory({ engine, program }: FailurePlace): UserError {
+  return new UserError(
+    `The engine ${engine} ran out of memory in ${program}: use a smaller --batch-size, or another --engine.`,
+  );
+}
+
+/** The sentence for a device that is gone. */
+export function deviceLost({ engine, program }: FailurePlace, reason: string): UserError {
+  return new UserError(
+    `The engine ${engine} lost its device in ${program} (${reason.replace(/\.$/, "")}): ` +
+      "run the same command again, it goes on where the run was, or use --engine onnx.",
+  );
+}
+
+function firstLine(text: string): string {
+  const line = text.split("\n")[0].trim();
+  return line.length > 160 ? `${line.slice(0, 157)}...` : line;
+}

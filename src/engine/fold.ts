@@ -1,0 +1,71 @@
+/**
+ * Constant folding for eager engines: what depends on frozen numbers alone is computed in the first run and kept.
+ *
+ * A program is the same sequence of operations for the same shapes and the same frozen inputs, so the place in that
+ * sequence names a value. Engines that compile a graph do this by themselves.
+ */
+import type { Ops } from "./ops.ts";
+
+/** What a program found to be constant: results by their place in the sequence. */
+export type Folded<T> = Map<number, T | { normalized: T; rstd: T }>;
+
+/**
+ * The algebra of one run of a program.
+ *
+ * @param ops Computes what is not yet known.
+ * @param options `folded` is what earlier runs found; `keep` makes a tensor outlive the run.
+ */
+export function foldConstants<T extends object>(
+  ops: Ops<T>,
+  options: { folded: Folded<T>; keep: (x: T) => void },
+): Ops<T> {
+  const { folded, keep } = options;
+  const constant = new Set<T>();
+  let place = 0;
+
+  function fold<R extends T | { normalized: T; rstd: T }>(operands: readonly T[], compute: () => R): R {
+    const at = place++;
+    if (!operands.every((x) => constant.has(x))) return compute();
+    let result = folded.get(at) as R | undefined;
+    const isNew = result === undefined;
+    if (result === undefined) folded.set(at, result = compute());
+    const tensors = "normalized" in result ? [result.normalized, result.rstd] : [result as T];
+    for (const x of tensors) {
+      if (isNew) keep(x);
+      constant.add(x);
+    }
+    return result;
+  }
+
+  const unary = (op: (x: T) => T) => (x: T) => fold([x], () => op(x));
+  const binary = (op: (a: T, b: T) => T) => (a: T, b: T) => fold([a, b], () => op(a, b));
+  return {
+    shape: (x) => ops.shape(x),
+    constant: (value) => fold([], () => ops.constant(value)),
+    frozen: (value) => fold([], () => ops.frozen(value)),
+    linear: (x, weight, bias) => fold([x], () => ops.linear(x, weight, bias)),
+    linearPullback: (dy, weight) => fold([dy], () => ops.linearPullback(dy, weight)),
+    matMul: (a, b, options) => fold([a, b], () => ops.matMul(a, b, options)),
+    add: binary(ops.add),
+    sub: binary(ops.sub),
+    mul: binary(ops.mul),
+    scale: (x, factor) => fold([x], () => ops.scale(x, factor)),
+    shift: (x, term) => fold([x], () => ops.shift(x, term)),
+    sigmoid: unary(ops.sigmoid),
+    relu: unary(ops.relu),
+    step: unary(ops.step),
+    exp: unary(ops.exp),
+    log: unary(ops.log),
+    rsqrt: unary(ops.rsqrt),
+    softmax: unary(ops.softmax),
+    logSoftmax: unary(ops.logSoftmax),
+    sum: (x, axis) => fold([x], () => ops.sum(x, axis)),
+    mean: (x, axis) => fold([x], () => ops.mean(x, axis)),
+    standardize: (x, epsilon) => fold([x], () => ops.standardize(x, epsilon)),
+    reshape: (x, shape) => fold([x], () => ops.reshape(x, shape)),
+    transpose: (x, permutation) => fold([x], () => ops.transpose(x, permutation)),
+    concat: (parts, axis) => fold(parts, () => ops.concat(parts, axis)),
+    slice: (x, begin, size) => fold([x], () => ops.slice(x, begin, size)),
+    broadcastTo: (x, shape) => fold([x], () => ops.broadcastTo(x, shape)),
+  };
+}

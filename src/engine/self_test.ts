@@ -1,0 +1,84 @@
+/**
+ * A small known product that every engine with native or device code has to get right before anything is trusted to it.
+ */
+import { UserError } from "../errors.ts";
+import type { Engine, HostTensor } from "./ops.ts";
+
+const ROWS = 5;
+const INNER = 67;
+const COLUMNS = 33;
+const TOLERANCE = 1e-4;
+
+/** Numbers of moderate size that repeat on every machine. */
+function pattern(shape: readonly number[], step: number): HostTensor {
+  const data = new Float32Array(shape.reduce((product, size) => product * size, 1));
+  for (let i = 0; i < data.length; i++) data[i] = ((i * step) % 17 - 8) / 8;
+  return { shape, data };
+}
+
+/** `x · Wᵀ + b`, its softmax, and the pull-back of the softmax through `W`, in double precision. */
+function expected(x: HostTensor, weight: HostTensor, bias: HostTensor): number[][] {
+  const y: number[] = [];
+  const p: number[] = [];
+  const back: number[] = [];
+  for (let r = 0; r < ROWS; r++) {
+    const row = Array.from({ length: COLUMNS }, (_, c) => {
+      let sum = bias.data[c];
+      for (let k = 0; k < INNER; k++) sum += x.data[r * INNER + k] * weight.data[c * INNER + k];
+      return sum;
+    });
+    const most = Math.max(...row);
+    const powers = row.map((value) => Math.exp(value - most));
+    const total = powers.reduce((sum, value) => sum + value, 0);
+    const soft = powers.map((value) => value / total);
+    y.push(...row);
+    p.push(...soft);
+    for (let k = 0; k < INNER; k++) {
+      back.push(soft.reduce((sum, value, c) => sum + value * weight.data[c * INNER + k], 0));
+    }
+  }
+  return [y, p, back];
+}
+
+/** The engine, after its self-test; closed again when it fails. */
+export async function tested(engine: Engine): Promise<Engine> {
+  try {
+    await selfTest(engine);
+  } catch (error) {
+    await engine.dispose();
+    throw error;
+  }
+  return engine;
+}
+
+/**
+ * Runs the known product.
+ *
+ * @throws {UserError} When a result is not finite or off by more than 1e-4.
+ */
+export async function selfTest(engine: Engine): Promise<void> {
+  const [x, weight, bias] = [pattern([ROWS, INNER], 7), pattern([COLUMNS, INNER], 5), pattern([COLUMNS], 3)];
+  const frozenWeight = engine.freeze("self_test.weight", weight);
+  const frozenBias = engine.freeze("self_test.bias", bias);
+  const program = engine.program("self_test", (ops, [x]) => {
+    const y = ops.linear(x, frozenWeight, frozenBias);
+    const p = ops.softmax(y);
+    return [y, p, ops.linearPullback(p, frozenWeight)];
+  });
+  try {
+    const found = await program.run([x]);
+    expected(x, weight, bias).forEach((wanted, i) => {
+      const off = wanted.findIndex((value, j) => !(Math.abs(found[i].data[j] - value) <= TOLERANCE));
+      if (off < 0) return;
+      throw new UserError(
+        `The engine ${engine.name} on ${engine.device} computes wrong numbers ` +
+          `(${found[i].data[off]} in its self-test instead of ${wanted[off].toFixed(4)}): ` +
+          "update its driver, or use another --engine.",
+      );
+    });
+  } finally {
+    await program.dispose();
+    engine.release(frozenWeight);
+    engine.release(frozenBias);
+  }
+}

@@ -1,0 +1,75 @@
+/**
+ * tfjs on Deno's own WebGPU: any card with a Vulkan, Metal or DirectX 12 driver, and Mesa's lavapipe without a card.
+ */
+import { loadTfjs, loadTfjsBackendWebgpu, TFJS_VERSION } from "../deps.ts";
+import { UserError } from "../errors.ts";
+import type { Engine } from "./ops.ts";
+import { tested } from "./self_test.ts";
+import { tfjsEngine } from "./tfjs.ts";
+
+/** What this kit reads of Deno's WebGPU objects. */
+interface Device extends EventTarget {
+  readonly lost: Promise<{ reason: string; message: string }>;
+  readonly adapterInfo?: { description: string; vendor: string };
+}
+
+/** A WebGPU device's name; nothing where there is none. */
+export async function webgpuDevice(): Promise<{ name: string; software: boolean } | undefined> {
+  const adapter = await navigator.gpu?.requestAdapter({ powerPreference: "high-performance" });
+  if (adapter === undefined || adapter === null) return undefined;
+  const { description, vendor, device } = adapter.info;
+  const name = description || `vendor ${vendor}, device ${device}`;
+  return { name, software: /llvmpipe|lavapipe|swiftshader|software|basic render/i.test(name) };
+}
+
+/**
+ * Opens WebGPU.
+ *
+ * @throws {UserError} When no driver offers a device, or it computes wrong numbers.
+ */
+export async function openWebgpu(): Promise<Engine> {
+  const found = await webgpuDevice();
+  if (found === undefined) {
+    throw new UserError(
+      "WebGPU finds no device: install a Vulkan driver (on Debian the card's own, or mesa-vulkan-drivers), or use --engine onnx.",
+    );
+  }
+  const tf = await loadTfjs();
+  await loadTfjsBackendWebgpu();
+  // A backend that was closed is gone with its device; the next one starts from the factory.
+  const factory = tf.findBackendFactory("webgpu") ?? closed;
+  if (tf.findBackendFactory("webgpu") === null) tf.registerBackend("webgpu", factory!, 3);
+  if (!await tf.setBackend("webgpu")) {
+    throw new UserError(`tfjs could not start its webgpu backend on ${found.name}: use --engine onnx.`);
+  }
+  await tf.ready();
+  closed = factory;
+  const { device } = tf.backend() as unknown as { device: Device };
+  let failure: string | undefined;
+  device.lost.then(({ reason, message }) => failure ??= `device lost: ${message || reason}`);
+  // Without an exception: a buffer that found no room, or a kernel that was refused.
+  device.addEventListener("uncapturederror", (event) => {
+    event.preventDefault();
+    const { error } = event as Event & { error: Error };
+    failure ??= `${error.constructor.name === "GPUOutOfMemoryError" ? "out of memory: " : ""}${error.message}`;
+  });
+  open++;
+  const engine = tfjsEngine(tf, {
+    name: "webgpu",
+    device: `${found.name}${
+      found.software ? ", software" : ""
+    } (WebGPU of Deno ${Deno.version.deno}, tfjs ${TFJS_VERSION})`,
+    threads: 1,
+    transposeFirst: false,
+    failure: () => failure,
+    close() {
+      if (--open === 0) tf.removeBackend("webgpu");
+    },
+  });
+  return await tested(engine);
+}
+
+/** Engines that share tfjs's one WebGPU backend; the last one to close takes the device along. */
+let open = 0;
+
+let closed: ReturnType<Awaited<ReturnType<typeof loadTfjs>>["findBackendFactory"]> | undefined;

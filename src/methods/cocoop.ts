@@ -58,6 +58,19 @@ export function conditionedContexts<T>(
  * @param options The context's start and the meta-net's.
  * @returns A method with the parameters `ctx` [M, D] and `meta_net.linear{1,2}.{weight,bias}`, [out, in] and [out].
  * @throws {UserError} When the initial words hold no token.
+ *
+ * @example
+ * ```ts
+ * import { cocoop, loadTokenizer, namedStream } from "@prompt-kit/clip-prompts";
+ *
+ * const tokenizer = await loadTokenizer();
+ * // A `ClipModel` fits here; this is all of it that is read.
+ * const model = { config: { text: { width: 8 } }, tokenizer, tokenEmbedding: (id: number) => new Float32Array(8).fill(id) };
+ * const random = namedStream(1, "context-init");
+ * const metaNetRandom = namedStream(1, "meta-net-init");
+ * const { params } = cocoop({ model, contextTokens: 4, random, embedding: 32, metaNetRandom });
+ * if (params["meta_net.linear1.weight"].shape.join() !== "2,32") throw new Error("unexpected");
+ * ```
  */
 export function cocoop(options: CocoopOptions): PromptMethod {
   const ctx = initialContext(options);

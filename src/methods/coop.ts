@@ -32,6 +32,7 @@ export interface ContextInit {
 export interface CoopOptions extends ContextInit {
   /** Each class learns tokens of its own ("CSC"). */
   classSpecific: boolean;
+  /** Where the class name stands among the learned tokens; `end` in every published table. */
   classTokenPosition: ClassTokenPosition;
   /** How many classes there are. */
   classes: number;
@@ -66,6 +67,18 @@ export function initialContext(init: ContextInit, copies?: number): HostTensor {
  * @param options The context's start, its place and whether classes share it.
  * @returns A method with one parameter `ctx`, [M, D] or [C, M, D].
  * @throws {UserError} When the initial words hold no token.
+ *
+ * @example Words set the length of the context
+ * ```ts
+ * import { coop, loadTokenizer, namedStream } from "@prompt-kit/clip-prompts";
+ *
+ * const tokenizer = await loadTokenizer();
+ * // A `ClipModel` fits here; this is all of it that is read.
+ * const model = { config: { text: { width: 8 } }, tokenizer, tokenEmbedding: (id: number) => new Float32Array(8).fill(id) };
+ * const start = { model, initWords: "a photo of a", contextTokens: 16, random: namedStream(1, "context-init") };
+ * const { params } = coop({ ...start, classes: 5, classSpecific: false, classTokenPosition: "end" });
+ * if (params.ctx.shape.join() !== "4,8" || params.ctx.data[0] !== 320) throw new Error("unexpected");
+ * ```
  */
 export function coop(options: CoopOptions): PromptMethod {
   const ctx = initialContext(options, options.classSpecific ? options.classes : undefined);

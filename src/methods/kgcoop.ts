@@ -10,7 +10,7 @@ import { l2Normalize, type PromptMethod } from "./method.ts";
 
 /** The options of {@linkcode kgcoop}. */
 export interface KgcoopOptions {
-  /** Text features of the hand-written prompts of the trained classes, L2-normalised. */
+  /** Text features [C, E] of the hand-written prompts of the trained classes, L2-normalised; from `zeroShotFeatures`. */
   handFeatures_CE: HostTensor;
   /** λ; 8 in the published runs. */
   weight?: number;
@@ -23,7 +23,21 @@ export const KGCOOP_WEIGHT = 8;
  * Holds the text features of `base` to those of hand-written prompts.
  *
  * @param base CoOp or CoCoOp; its loss is the first that it has
+ * @param options the hand-written prompts' features, and λ
  * @returns `kgcoop`, or `kgcoop-NAME` over another method than CoOp
+ *
+ * @example
+ * ```ts
+ * import { coop, kgcoop, namedStream } from "@prompt-kit/clip-prompts";
+ *
+ * const tokenizer = { encode: () => [1, 2] };
+ * const model = { config: { text: { width: 2 } }, tokenizer, tokenEmbedding: (id: number) => Float32Array.of(id, id) };
+ * const random = namedStream(1, "context-init");
+ * const base = coop({ model, contextTokens: 4, classes: 2, classSpecific: false, classTokenPosition: "end", random });
+ * const handFeatures_CE = { shape: [2, 2], data: Float32Array.of(1, 0, 0, 1) };
+ * const method = kgcoop(base, { handFeatures_CE });
+ * if (method.name !== "kgcoop" || method.params.ctx !== base.params.ctx) throw new Error("unexpected");
+ * ```
  */
 export function kgcoop(base: PromptMethod, options: KgcoopOptions): PromptMethod {
   const { handFeatures_CE, weight = KGCOOP_WEIGHT } = options;

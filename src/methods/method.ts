@@ -11,6 +11,7 @@ import type { ClassTokenPosition } from "../clip/prompt_layout.ts";
 export interface PromptShape {
   /** Learned tokens of one context. */
   contextTokens: number;
+  /** Where the class name stands among them. */
   classTokenPosition: ClassTokenPosition;
   /** Each class has learned tokens of its own. */
   classSpecific: boolean;
@@ -18,22 +19,51 @@ export interface PromptShape {
 
 /** What the loss of a method may use. */
 export interface LossInputs<T> {
+  /** The learned numbers by name. */
   params: Record<string, T>;
   /** The method's own frozen numbers. */
   frozen: Record<string, T>;
-  /** Not normalised. */
+  /** Text features [G, C, E], not normalised. */
   textFeatures_GCE: T;
-  /** L2-normalised. */
+  /** Image features [B, E], L2-normalised. */
   imageFeatures_BE: T;
-  /** One-hot. */
+  /** One-hot [B, C]. */
   labels_BC: T;
+  /** The factor of the cosines. */
   logitScale: number;
 }
 
-/** A method that learns prompts. */
+/**
+ * A method that learns prompts.
+ *
+ * @example A variation on CoOp: the context is held near its start
+ * ```ts
+ * import { coop, namedStream, type PromptMethod } from "@prompt-kit/clip-prompts";
+ *
+ * function anchored(base: PromptMethod, weight: number): PromptMethod {
+ *   return {
+ *     ...base,
+ *     name: `anchored-${base.name}`,
+ *     frozen: { ...base.frozen, start: base.params.ctx },
+ *     losses(ops, inputs) {
+ *       const [loss] = base.losses(ops, inputs);
+ *       const away = ops.sub(inputs.params.ctx, inputs.frozen.start);
+ *       const squares = ops.sum(ops.sum(ops.mul(away, away), 1), 0);
+ *       return [ops.add(loss, ops.reshape(ops.scale(squares, weight), ops.shape(loss)))];
+ *     },
+ *   };
+ * }
+ * const tokenizer = { encode: () => [] };
+ * const model = { config: { text: { width: 2 } }, tokenizer, tokenEmbedding: () => new Float32Array(2) };
+ * const random = namedStream(1, "context-init");
+ * const base = coop({ model, contextTokens: 4, classes: 2, classSpecific: false, classTokenPosition: "end", random });
+ * if (anchored(base, 0.1).name !== "anchored-coop") throw new Error("unexpected");
+ * ```
+ */
 export interface PromptMethod {
   /** As in file names and reports: `coop`, `cocoop`, … */
   readonly name: string;
+  /** How prompts are made of the learned tokens. */
   readonly shape: PromptShape;
   /** The learned numbers at the start. */
   readonly params: Record<string, HostTensor>;

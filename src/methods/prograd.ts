@@ -10,7 +10,7 @@ import { cosineLogits, type LossInputs, type PromptMethod } from "./method.ts";
 
 /** The options of {@linkcode prograd}. */
 export interface ProgradOptions {
-  /** Text features of the hand-written prompts of the trained classes, L2-normalised. */
+  /** Text features [C, E] of the hand-written prompts of the trained classes, L2-normalised; from `zeroShotFeatures`. */
   handFeatures_CE: HostTensor;
   /** λ; 1 in the published runs. */
   weight?: number;
@@ -22,7 +22,21 @@ export interface ProgradOptions {
  * Projects the gradients of `base`.
  *
  * @param base CoOp or CoCoOp; its loss is the first that it has
+ * @param options the hand-written prompts' features, λ and the temperature
  * @returns `prograd`, or `prograd-NAME` over another method than CoOp
+ *
+ * @example The part of a gradient that disagrees is taken out
+ * ```ts
+ * import { coop, namedStream, prograd } from "@prompt-kit/clip-prompts";
+ *
+ * const tokenizer = { encode: () => [1, 2] };
+ * const model = { config: { text: { width: 2 } }, tokenizer, tokenEmbedding: (id: number) => Float32Array.of(id, id) };
+ * const random = namedStream(1, "context-init");
+ * const base = coop({ model, contextTokens: 1, classes: 2, classSpecific: false, classTokenPosition: "end", random });
+ * const method = prograd(base, { handFeatures_CE: { shape: [2, 2], data: Float32Array.of(1, 0, 0, 1) } });
+ * const { ctx } = method.combine!([{ ctx: Float32Array.of(1, 1) }, { ctx: Float32Array.of(-2, 0) }]);
+ * if (ctx[0] !== 0 || ctx[1] !== 1) throw new Error("unexpected");
+ * ```
  */
 export function prograd(base: PromptMethod, options: ProgradOptions): PromptMethod {
   const { handFeatures_CE, weight = 1, temperature = 1 } = options;

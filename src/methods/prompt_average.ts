@@ -18,13 +18,17 @@ export interface GaussianOptions {
 }
 
 /**
- * The weight of each epoch: a Gaussian at 1 … epochs, made to sum to 1.
+ * The weight of each epoch: a Gaussian at 1 … epochs, made to sum to 1 (PromptSRC trainers/promptsrc.py).
  *
+ * @param epochs of the run
+ * @param options mean and deviation, in epochs
+ * @returns one weight an epoch
  * @throws {UserError} when the Gaussian is so far from all epochs, or so narrow, that no weight is left
  *
  * @example
  * ```ts
- * import { gaussianWeights } from "./prompt_average.ts";
+ * import { gaussianWeights } from "@prompt-kit/clip-prompts";
+ *
  * const weights = gaussianWeights(20, { mean: 15, deviation: 1 });
  * if (weights.indexOf(Math.max(...weights)) !== 14) throw new Error("unexpected");
  * ```
@@ -41,7 +45,23 @@ export function gaussianWeights(epochs: number, { mean, deviation }: GaussianOpt
   return raw.map((weight) => weight / sum);
 }
 
-/** Adds `weight` times the present values to a running average, which starts empty; in place. */
+/**
+ * Adds `weight` times the present values to a running average, in place.
+ *
+ * @param average sums in float64 by name; an empty record at the start
+ * @param values the present values
+ * @param weight of the present values, from {@linkcode gaussianWeights}
+ *
+ * @example
+ * ```ts
+ * import { addToAverage } from "@prompt-kit/clip-prompts";
+ *
+ * const average: Record<string, Float64Array> = {};
+ * addToAverage(average, { ctx: { data: Float32Array.of(4, 0) } }, 0.25);
+ * addToAverage(average, { ctx: { data: Float32Array.of(0, 4) } }, 0.75);
+ * if (average.ctx.join() !== "1,3") throw new Error("unexpected");
+ * ```
+ */
 export function addToAverage(average: Record<string, Float64Array>, values: PromptValues, weight: number): void {
   for (const [name, { data }] of Object.entries(values)) {
     const sum = average[name] ??= new Float64Array(data.length);
@@ -54,6 +74,15 @@ export function addToAverage(average: Record<string, Float64Array>, values: Prom
  *
  * @param start the values before training
  * @param learned the values after it, same names and sizes
+ * @param share of what was learned, 0 to 1
+ *
+ * @example
+ * ```ts
+ * import { interpolate } from "@prompt-kit/clip-prompts";
+ *
+ * const { ctx } = interpolate({ ctx: { data: Float32Array.of(0) } }, { ctx: { data: Float32Array.of(8) } }, 0.25);
+ * if (ctx[0] !== 2) throw new Error("unexpected");
+ * ```
  */
 export function interpolate(start: PromptValues, learned: PromptValues, share: number): Record<string, Float32Array> {
   return Object.fromEntries(

@@ -28,7 +28,7 @@ import {
 export interface TipAdapterOptions {
   /** β is searched from 0.1 up to below this, α likewise. */
   searchScale?: { beta: number; alpha: number };
-  /** How many values are tried. */
+  /** How many values of each are tried. */
   searchSteps?: { beta: number; alpha: number };
 }
 
@@ -36,7 +36,9 @@ export interface TipAdapterOptions {
 export interface TipAdapterFOptions extends TipAdapterOptions {
   /** Passes over the training images; published: 100 for EuroSAT, 20 for others. */
   epochs?: number;
+  /** Images a step; 256 when left out. */
   batchSize?: number;
+  /** Learning rate that the cosine starts from; 0.001 when left out. */
   lr?: number;
   /** The sharpness and weight that the keys are tuned with. */
   initial?: { beta: number; alpha: number };
@@ -58,13 +60,62 @@ interface Cache {
 /** Why there is no Tip-Adapter for classes without images. */
 const NO_KEYS = "the cache has no keys of classes without training images, so this would be zero-shot CLIP";
 
-/** Tip-Adapter without training. */
+/**
+ * Tip-Adapter without training.
+ *
+ * @param task the few-shot features; the mean of an image's views is its key
+ * @param options what the search for α and β tries
+ * @returns the classifier; `chosen` has α and β. There is none of classes without images.
+ *
+ * @example Two classes of two images each
+ * ```ts
+ * import { type FeatureTask, tipAdapter } from "@prompt-kit/clip-prompts";
+ *
+ * const features_NE = { shape: [4, 4], data: Float32Array.of(9, 1, 0, 1, 8, 2, 1, 0, 1, 9, 0, 1, 2, 8, 1, 0) };
+ * const labels = Int32Array.of(0, 0, 1, 1);
+ * const task: FeatureTask = {
+ *   classNames: ["River", "Forest"],
+ *   logitScale: 100,
+ *   textFeatures_CE: { shape: [2, 4], data: Float32Array.of(1, 0, 0, 0, 0, 1, 0, 0) },
+ *   train: { features_NE, labels, views_VNE: { shape: [1, 4, 4], data: features_NE.data } },
+ *   val: { features_NE, labels },
+ *   seed: 1,
+ * };
+ * const logits_NC = tipAdapter(task, { searchSteps: { beta: 5, alpha: 2 } }).logits(features_NE);
+ * if (!(logits_NC.data[0] > logits_NC.data[1] && logits_NC.data[6] < logits_NC.data[7])) throw new Error("unexpected");
+ * ```
+ */
 export function tipAdapter(task: FeatureTask, options: TipAdapterOptions = {}): FeatureClassifier {
   const cache = cacheOf(task);
   return classifier(cache, searchMix(cache, task, options));
 }
 
-/** Tip-Adapter-F: the keys are tuned by AdamW with a cosine over all steps, then α and β are searched again. */
+/**
+ * Tip-Adapter-F: the keys are tuned by AdamW with a cosine over all steps, then α and β are searched again.
+ *
+ * @param task the few-shot features; epoch e trains on view (e − 1) mod V
+ * @param options how the keys are tuned, and what the search tries
+ * @returns the classifier; `chosen` has α, β and the epoch. There is none of classes without images.
+ *
+ * @example Two classes of two images each
+ * ```ts
+ * import { type FeatureTask, tipAdapterF } from "@prompt-kit/clip-prompts";
+ *
+ * const features_NE = { shape: [4, 4], data: Float32Array.of(9, 1, 0, 1, 8, 2, 1, 0, 1, 9, 0, 1, 2, 8, 1, 0) };
+ * const labels = Int32Array.of(0, 0, 1, 1);
+ * const task: FeatureTask = {
+ *   classNames: ["River", "Forest"],
+ *   logitScale: 100,
+ *   textFeatures_CE: { shape: [2, 4], data: Float32Array.of(1, 0, 0, 0, 0, 1, 0, 0) },
+ *   train: { features_NE, labels, views_VNE: { shape: [1, 4, 4], data: features_NE.data } },
+ *   val: { features_NE, labels },
+ *   seed: 1,
+ * };
+ * const { chosen, logits } = tipAdapterF(task, { epochs: 3, searchSteps: { beta: 5, alpha: 2 } });
+ * const logits_NC = logits(features_NE);
+ * if (!(chosen.epoch <= 3 && logits_NC.data[0] > logits_NC.data[1])) throw new Error("unexpected");
+ * ```
+ */
 export function tipAdapterF(task: FeatureTask, options: TipAdapterFOptions = {}): FeatureClassifier {
   const cache = cacheOf(task);
   const { keys_KE, epoch } = tuneKeys(cache, task, options);

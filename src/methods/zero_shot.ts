@@ -5,7 +5,20 @@ import type { ClipModel } from "../clip/model.ts";
 import type { HostTensor } from "../engine/ops.ts";
 import { UserError } from "../errors.ts";
 
-/** `x / ‖x‖` of every row of the last axis; a new tensor. */
+/**
+ * `x / ‖x‖` of every row of the last axis, without an epsilon, as published (clip/model.py:362-363).
+ *
+ * @param x of any shape [..., E]; a row of zeros gives NaN
+ * @returns a new tensor of the same shape
+ *
+ * @example
+ * ```ts
+ * import { normalizeRows } from "@prompt-kit/clip-prompts";
+ *
+ * const { data } = normalizeRows({ shape: [1, 2], data: Float32Array.of(3, 4) });
+ * if (Math.abs(data[0] - 0.6) > 1e-6) throw new Error("unexpected");
+ * ```
+ */
 export function normalizeRows(x: HostTensor): HostTensor {
   const width = x.shape[x.shape.length - 1];
   const data = new Float32Array(x.data.length);
@@ -18,7 +31,20 @@ export function normalizeRows(x: HostTensor): HostTensor {
   return { shape: x.shape, data };
 }
 
-/** A template with the class name in it: `{}` stands for the name, underscores in names are spaces. */
+/**
+ * A template with the class name in it: `{}` stands for the name, underscores in names are spaces.
+ *
+ * @param template such as `a photo of a {}.`
+ * @param className such as `Annual Crop Land`
+ * @throws {UserError} When the template has no `{}`.
+ *
+ * @example
+ * ```ts
+ * import { fillTemplate } from "@prompt-kit/clip-prompts";
+ *
+ * if (fillTemplate("a photo of a {}.", "oak_tree") !== "a photo of a oak tree.") throw new Error("unexpected");
+ * ```
+ */
 export function fillTemplate(template: string, className: string): string {
   if (!template.includes("{}")) {
     throw new UserError(
@@ -32,7 +58,21 @@ export function fillTemplate(template: string, className: string): string {
  * Text features of the classes, [C, E], L2-normalised. With several templates the normalised features are averaged and
  * normalised again (ZeroshotCLIP2).
  *
+ * @param model what encodes texts
+ * @param options the C class names, and one template or several
  * @throws {UserError} When a template has no `{}` or a text is longer than the model reads.
+ *
+ * @example
+ * ```ts
+ * import { loadModel, loadTokenizer, loadWeights, openEngine, zeroShotFeatures } from "@prompt-kit/clip-prompts";
+ *
+ * const engine = await openEngine("cpu");
+ * const weights = await loadWeights("data/sample/model.safetensors");
+ * const model = loadModel(weights, { engine, tokenizer: await loadTokenizer() });
+ * const templates = ["a centered satellite photo of {}."];
+ * const { shape } = await zeroShotFeatures(model, { classNames: ["Forest", "River"], templates });
+ * if (shape.join() !== `2,${model.config.embedding}`) throw new Error("unexpected");
+ * ```
  */
 export async function zeroShotFeatures(
   model: Pick<ClipModel, "encodeTexts" | "config">,
@@ -50,7 +90,22 @@ export async function zeroShotFeatures(
   return normalizeRows({ shape: [classNames.length, model.config.embedding], data: mean });
 }
 
-/** Logits [B, C] = scale · I·Tᵀ of normalised image features [B, E] and normalised text features [C, E]. */
+/**
+ * Logits [B, C] = scale · I·Tᵀ.
+ *
+ * @param imageFeatures_BE L2-normalised
+ * @param textFeatures_CE L2-normalised
+ * @param options the factor of the cosines, about 100
+ *
+ * @example
+ * ```ts
+ * import { featureLogits } from "@prompt-kit/clip-prompts";
+ *
+ * const texts_CE = { shape: [2, 2], data: Float32Array.of(1, 0, 0, 1) };
+ * const { data } = featureLogits({ shape: [1, 2], data: Float32Array.of(0, 1) }, texts_CE, { logitScale: 100 });
+ * if (data.join() !== "0,100") throw new Error("unexpected");
+ * ```
+ */
 export function featureLogits(
   imageFeatures_BE: HostTensor,
   textFeatures_CE: HostTensor,

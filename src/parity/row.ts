@@ -16,6 +16,8 @@ export interface ParityRow {
   /** What the numbers are: `relative L2`, `relative`, `different`, `different pixels`. */
   unit: string;
   passed: boolean;
+  /** Why nothing was compared; such a row neither passes nor fails. */
+  skipped?: string;
   /** Which cases failed, for people. */
   failures: string[];
 }
@@ -46,6 +48,11 @@ export function parityRow(
   };
 }
 
+/** A row that says that a stage was not looked at, and why. */
+export function notCompared(stage: string, skipped: string): ParityRow {
+  return { stage, engine: "-", cases: 0, largest: 0, tolerance: 0, unit: "", passed: false, failures: [], skipped };
+}
+
 /** `‖a − b‖ / ‖b‖`; lengths must agree. */
 export function relativeL2(a: ArrayLike<number>, b: ArrayLike<number>): number {
   if (a.length !== b.length) throw new Error(`Cannot compare ${a.length} numbers with ${b.length}`);
@@ -59,7 +66,7 @@ export function relativeL2(a: ArrayLike<number>, b: ArrayLike<number>): number {
 }
 
 /** How many places differ; a difference in length counts as one more. */
-export function countDifferent(a: ArrayLike<number>, b: ArrayLike<number>): number {
+export function countDifferent<T>(a: ArrayLike<T>, b: ArrayLike<T>): number {
   let count = a.length === b.length ? 0 : 1;
   for (let i = 0; i < Math.min(a.length, b.length); i++) if (a[i] !== b[i]) count++;
   return count;

@@ -56,8 +56,8 @@ export interface BlockResult<T> {
   keys: T;
   values: T;
   /**
-   * The gradient at the block's input [N, L, D]; with `rows` [N or 1, R, L], a 0/1 matrix, only at those rows
-   * [N, R, D], for a first block most of whose input never changes.
+   * The gradient at the block's input [N, L, D]; with `rows` [N or 1, R, L], a 0/1 matrix with
+   * at most one 1 in a row, only at those rows [N, R, D], for a first block most of whose input never changes.
    */
   pullback(dy: T, rows?: T): T;
 }

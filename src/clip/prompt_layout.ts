@@ -28,6 +28,8 @@ export interface PromptLayout {
   classes: number;
   /** 0/1, [P, L, M]: which learned token stands in which row. Absent when nothing is learned. */
   place?: HostTensor;
+  /** Whether no learned token stands in two rows of a pack: not so where the class name comes before learned tokens. */
+  placedOnce: boolean;
   /** Position embeddings, and token embeddings of the frozen tokens, [P, L, D]. */
   fixed: HostTensor;
   /** 0 or a large negative number, [P, 1, L, 1 + L]; column 0 is the start token. */
@@ -150,6 +152,7 @@ export function layOut(prompts: readonly ClassPrompt[], options: LayoutOptions):
   return {
     classes: prompts.length,
     place: M === 0 ? undefined : { shape: [P, L, M], data: place },
+    placedOnce: classSpecific || contextTokens <= shared || Q === 1,
     fixed: { shape: [P, L, D], data: fixed },
     mask: { shape: [P, 1, L, 1 + L], data: mask },
     pick: { shape: [P, Q, L], data: pick },

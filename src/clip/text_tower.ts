@@ -23,6 +23,8 @@ export interface TextInputs<T> {
   contexts?: T;
   /** [N or 1, L, M] */
   place?: T;
+  /** No column of `place` has two ones, so that the pull-back may skip all other rows of the first block. */
+  placedOnce?: boolean;
   /** [N or 1, L, D] */
   fixed: T;
   /** [N or 1, 1, L, 1 + L], or [… L, L] when the start token is a row of its own. */
@@ -115,9 +117,11 @@ export function textTower<T>(
     if (contexts === undefined) throw new Error("These prompts have no learned tokens to pull back to");
     let dx = standardizePullback(ops, ops.linearPullback(dFeatures_NQE, tower.projection.weight), final);
     for (let i = pullbacks.length - 1; i > 0; i--) dx = pullbacks[i](dx);
-    // Of the first block's input only the learned rows can change.
     if (place === undefined) return pullbacks[0](dx);
-    return pullbacks[0](dx, ops.transpose(place, [0, 2, 1]));
+    const rows = ops.transpose(place, [0, 2, 1]);
+    // Of the first block's input only the learned rows can change. Where one token stands in several rows, each has a
+    // pull-back of its own, and only their sum is the token's.
+    return inputs.placedOnce ? pullbacks[0](dx, rows) : ops.matMul(rows, pullbacks[0](dx));
   }
 
   return { features, pullback };

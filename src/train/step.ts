@@ -101,7 +101,14 @@ function groupedText<T>(
   } else if (!at.classSpecific && P > 1) {
     contexts = ops.broadcastTo(led, [P, ...ops.shape(led).slice(1)]);
   }
-  const result = textTower(plain, at.tower, { contexts: contexts.value, place, fixed, mask, pick });
+  const result = textTower(plain, at.tower, {
+    contexts: contexts.value,
+    place,
+    placedOnce: at.layout.placedOnce,
+    fixed,
+    mask,
+    pick,
+  });
   const features = ops.custom([contexts], result.features, (dy) => [result.pullback(dy)]);
   const E = plain.shape(result.features)[2];
   const all = ops.reshape(features, [G, P * Q, E]);

@@ -75,7 +75,7 @@ export function textRuns(
     textTower(ops, tower, { contexts, place, fixed, mask, pick }).features,
   ]);
   const backward = engine.program("text_pullback", (ops, [contexts, place, fixed, mask, pick, dFeatures]) => [
-    textTower(ops, tower, { contexts, place, fixed, mask, pick }).pullback(dFeatures),
+    textTower(ops, tower, { contexts, place, placedOnce: layout.placedOnce, fixed, mask, pick }).pullback(dFeatures),
   ]);
 
   /** Contexts with a leading axis that counts groups, or packs when class-specific. */

@@ -4,6 +4,7 @@
 export interface Warning {
   /** `collapse`: training accuracy near chance; `outlier`: one seed far from the others; `spread`: seeds far apart; `missing`: no result. */
   kind: "collapse" | "outlier" | "spread" | "missing";
+  /** As in file names and reports. */
   method: string;
   /** Null where it concerns all seeds. */
   seed: number | null;

@@ -41,8 +41,25 @@ export interface CompareOptions {
  * Compares methods from their reports.
  *
  * @param reports of any methods, seeds, shots and classes, on one model and one data set
+ * @param options order of the methods, shots of the table, and the bootstrap
  * @returns the comparison: a pure function of the reports and options
  * @throws {UserError} when there is no report, or reports are not of the same model, split or test images
+ *
+ * @example
+ * ```ts
+ * import { compareReports, evaluatePredictions, type Report } from "@prompt-kit/clip-prompts";
+ *
+ * // Reports come from `readFolder`; here are the parts of them that are read.
+ * const method = (method: string, predictions: number[]): Report => {
+ *   const labels = [0, 0, 1, 1];
+ *   const metrics = evaluatePredictions(predictions, { labels, classNames: ["River", "Forest"] });
+ *   const run = { method, preset: null, changed: [], shots: null, seed: null, evaluatedOn: "base" };
+ *   const on = { model: { name: "sample", sha256: "" }, data: { name: "EuroSAT", splitSha256: "" } };
+ *   return { run, on, results: { metrics, predictions: { testListSha256: "", labels, predictions }, training: null } } as never;
+ * };
+ * const { differences: [difference] } = compareReports([method("zeroshot", [0, 1, 1, 0]), method("mine", [0, 0, 1, 0])]);
+ * if (difference.difference !== 25 || !difference.withinNoise) throw new Error("unexpected");
+ * ```
  */
 export function compareReports(reports: readonly Report[], options: CompareOptions = {}): Comparison {
   const { resamples = 2000, confidence = 0.95 } = options;

@@ -16,7 +16,18 @@ const NAMES: Readonly<Record<string, string>> = {
   "linear-probe": "Linear probe",
 };
 
-/** `cocoop` → `CoCoOp`; names that nobody wrote down stay as they are. */
+/**
+ * `cocoop` → `CoCoOp`; names that nobody wrote down stay as they are.
+ *
+ * @param method as in file names and reports
+ *
+ * @example
+ * ```ts
+ * import { methodLabel } from "@prompt-kit/clip-prompts";
+ *
+ * if (methodLabel("kgcoop") !== "KgCoOp" || methodLabel("mine") !== "mine") throw new Error("unexpected");
+ * ```
+ */
 export function methodLabel(method: string): string {
   return NAMES[method] ?? method;
 }

@@ -47,7 +47,8 @@ export interface ClassMetrics {
  *
  * @example
  * ```ts
- * import { evaluatePredictions } from "./metrics.ts";
+ * import { evaluatePredictions } from "@prompt-kit/clip-prompts";
+ *
  * const metrics = evaluatePredictions([0, 1, 1, 1], { labels: [0, 0, 1, 1], classNames: ["River", "Forest"] });
  * if (metrics.correct !== 3 || metrics.accuracy !== 75) throw new Error("unexpected");
  * ```
@@ -123,6 +124,14 @@ export function argmaxRows(logits_BC: { shape: readonly number[]; data: Float32A
  *
  * @param base accuracy on the base classes, in percent
  * @param fresh accuracy on the new classes, in percent
+ * @returns H in percent (Xian et al., CVPR 2017, as CoCoOp's tables have it)
+ *
+ * @example
+ * ```ts
+ * import { harmonicMean } from "@prompt-kit/clip-prompts";
+ *
+ * if (harmonicMean(90, 45) !== 60 || harmonicMean(0, 0) !== 0) throw new Error("unexpected");
+ * ```
  */
 export function harmonicMean(base: number, fresh: number): number {
   return base + fresh === 0 ? 0 : 2 * base * fresh / (base + fresh);

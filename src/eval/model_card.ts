@@ -20,7 +20,30 @@ const MOST_TOKENS = 16;
  * Writes the card of a trained prompt.
  *
  * @param reports the evaluations of the run that trained it; at least one
+ * @param options the prompt's file, and its licence
  * @returns Markdown
+ *
+ * @example
+ * ```ts
+ * import { buildReport, loadWeights, modelCard, outcomeOf } from "@prompt-kit/clip-prompts";
+ *
+ * const { config } = await loadWeights("data/sample/model.safetensors");
+ * const classNames = ["River", "Forest"];
+ * const report = await buildReport({
+ *   run: {
+ *     ...{ method: "zeroshot", preset: null, hyperparameters: {}, changed: [], seed: null, shots: null, trainedOn: null },
+ *     ...{ evaluatedOn: "base", classNames, prompts: [["a river"], ["a forest"]], learnedNumbers: 0, command: "" },
+ *   },
+ *   model: { name: "sample", sha256: "", sample: true, config },
+ *   data: { name: "EuroSAT", source: "", splitOrigin: "", splitSha256: "", images: 2, train: 0, val: 0 },
+ *   engine: { name: "cpu", device: "cpu", threads: 1 },
+ *   samples: [{ path: "a.jpg", label: 0 }, { path: "b.jpg", label: 1 }],
+ *   outcome: outcomeOf({ shape: [2, 2], data: Float32Array.of(9, 1, 5, 4) }),
+ *   seconds: { evaluation: 0.1 },
+ * });
+ * const card = modelCard([report], { file: "prompt.safetensors", sha256: "0".repeat(64) });
+ * if (!card.includes("| base | 2 | 50.0 |")) throw new Error(card);
+ * ```
  */
 export function modelCard(reports: readonly Report[], options: ModelCardOptions): string {
   const [{ run, on, results }] = reports;

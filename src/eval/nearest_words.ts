@@ -35,7 +35,19 @@ const MOST_TOKENS = 160;
  * Finds the words nearest to learned tokens, by Euclidean distance.
  *
  * @param ctx learned tokens, [M, D] or [C, M, D]; of many classes only the first ones are looked up
+ * @param options the vocabulary, and how many words
  * @returns the neighbours of each token in order. Words whose embedding is all zeros (the sample model never saw them) are left out.
+ *
+ * @example
+ * ```ts
+ * import { nearestWords } from "@prompt-kit/clip-prompts";
+ *
+ * const words = ["north</w>", "east</w>"];
+ * const embedding = (id: number) => id === 0 ? Float32Array.of(0, 1) : Float32Array.of(1, 0);
+ * const ctx = { shape: [1, 2], data: Float32Array.of(0.9, 0.1) };
+ * const [token] = nearestWords(ctx, { embedding, tokenizer: { size: 2, word: (id) => words[id] }, count: 1 });
+ * if (token.words[0].word !== "east") throw new Error("unexpected");
+ * ```
  */
 export function nearestWords(ctx: HostTensor, options: NearestWordsOptions): NearestWords[] {
   const { embedding, tokenizer, classNames, count = 5 } = options;

@@ -13,7 +13,7 @@ import type { NearestWords } from "./nearest_words.ts";
 /** The layout that this file writes; raised when readers must change. */
 export const REPORT_VERSION = 1;
 
-/** One evaluation, as `report-base.json` holds it. */
+/** One evaluation, as `report-base.json` holds it; {@linkcode buildReport} makes one, {@linkcode readReport} reads one. */
 export interface Report {
   /** Layout of this file: {@linkcode REPORT_VERSION}. */
   reportVersion: typeof REPORT_VERSION;
@@ -57,6 +57,7 @@ export interface ReportedRun {
 
 /** On what it ran. */
 export interface ReportedCircumstances {
+  /** CLIP's weights. */
   model: {
     /** As people call it: `sample`, `ViT-B/16`. */
     name: string;
@@ -66,6 +67,7 @@ export interface ReportedCircumstances {
     /** True for the small model that ships with the kit, whose numbers say nothing about real ones. */
     sample: boolean;
   };
+  /** The images. */
   data: {
     /** The data set's name, as in run folders. */
     name: string;
@@ -73,23 +75,31 @@ export interface ReportedCircumstances {
     source: string;
     /** Where the split came from. */
     splitOrigin: string;
+    /** Of the split file, or of the split as such a file would hold it. */
     splitSha256: string;
     /** Images of the data set. */
     images: number;
-    /** Images of this run, of the evaluated classes. */
+    /** Training images of this run, of the evaluated classes. */
     train: number;
+    /** Validation images of this run. */
     val: number;
+    /** Test images that were evaluated. */
     test: number;
   };
+  /** What computed. */
   engine: {
+    /** As chosen with `--engine`. */
     name: string;
     /** What computes, in words, with versions. */
     device: string;
+    /** Threads that it used. */
     threads: number;
   };
+  /** Of the programs that ran. */
   versions: {
     /** This kit's. */
     kit: string;
+    /** Deno's. */
     deno: string;
     /** Operating system and processor: `x86_64-unknown-linux-gnu`. */
     target: string;
@@ -98,6 +108,7 @@ export interface ReportedCircumstances {
 
 /** What came out. */
 export interface ReportedResults {
+  /** What the predictions are worth, in percent and in counts. */
   metrics: Metrics;
   /** What the model says of each test image. */
   predictions: {
@@ -118,6 +129,7 @@ export interface ReportedResults {
 
 /** How training went. */
 export interface ReportedTraining {
+  /** Steps of the optimiser. */
   steps: number;
   /** Mean loss of each epoch. */
   loss: number[];
@@ -135,7 +147,9 @@ export interface Mistake {
   index: number;
   /** Path of the image below the image folder. */
   path: string;
+  /** Its true class. */
   label: number;
+  /** The class that it was taken for. */
   prediction: number;
   /** Probability that the model gives its prediction, 0 to 1. */
   confidence: number;
@@ -159,15 +173,21 @@ export interface Outcome {
 
 /** What {@linkcode buildReport} needs. */
 export interface ReportInput {
+  /** What ran. */
   run: ReportedRun;
+  /** The model that it ran on. */
   model: ReportedCircumstances["model"];
+  /** The data that it ran on; test images are counted from {@linkcode ReportInput.samples}. */
   data: Omit<ReportedCircumstances["data"], "test">;
+  /** What computed. */
   engine: ReportedCircumstances["engine"];
   /** The evaluated images, labels within the evaluated classes. */
   samples: readonly { path: string; label: number }[];
   /** What the model says of them, in the same order; from {@linkcode outcomeOf}. */
   outcome: Outcome;
+  /** How training went; left out where nothing is trained. */
   training?: ReportedTraining;
+  /** From `nearestWords`; left out where no token is learned. */
   nearestWords?: NearestWords[];
   /** Seconds of each stage. */
   seconds: Record<string, number>;
@@ -183,6 +203,15 @@ const DIGITS = 8;
  * Reads logits. Call it for each batch and put the pieces together with {@linkcode joinOutcomes}.
  *
  * @param logits_BC row-major, B images × C classes, scaled
+ * @returns predictions (of equal logits the first, as in PyTorch) and their softmax probabilities
+ *
+ * @example
+ * ```ts
+ * import { outcomeOf } from "@prompt-kit/clip-prompts";
+ *
+ * const { predictions, confidences } = outcomeOf({ shape: [1, 2], data: Float32Array.of(0, Math.log(3)) });
+ * if (predictions[0] !== 1 || Math.abs(confidences[0] - 0.75) > 1e-6) throw new Error("unexpected");
+ * ```
  */
 export function outcomeOf(logits_BC: { shape: readonly number[]; data: Float32Array }): Outcome {
   const [B, C] = logits_BC.shape;
@@ -200,7 +229,19 @@ export function outcomeOf(logits_BC: { shape: readonly number[]; data: Float32Ar
   return { predictions, confidences };
 }
 
-/** Puts the outcomes of batches together, in order. */
+/**
+ * Puts the outcomes of batches together, in order.
+ *
+ * @param outcomes one a batch
+ *
+ * @example
+ * ```ts
+ * import { joinOutcomes } from "@prompt-kit/clip-prompts";
+ *
+ * const batch = { predictions: [1], confidences: [0.5] };
+ * if (joinOutcomes([batch, batch]).predictions.join() !== "1,1") throw new Error("unexpected");
+ * ```
+ */
 export function joinOutcomes(outcomes: readonly Outcome[]): Outcome {
   return {
     predictions: outcomes.flatMap((outcome) => outcome.predictions),
@@ -212,7 +253,29 @@ export function joinOutcomes(outcomes: readonly Outcome[]): Outcome {
  * Makes the report of one evaluation.
  *
  * @param input what ran, on what, and what the model said
+ * @returns the report; equal inputs give equal reports but for `timing`
  * @throws {Error} when predictions and images do not fit each other
+ *
+ * @example
+ * ```ts
+ * import { buildReport, loadWeights, outcomeOf } from "@prompt-kit/clip-prompts";
+ *
+ * const { config } = await loadWeights("data/sample/model.safetensors");
+ * const classNames = ["River", "Forest"];
+ * const report = await buildReport({
+ *   run: {
+ *     ...{ method: "zeroshot", preset: null, hyperparameters: {}, changed: [], seed: null, shots: null, trainedOn: null },
+ *     ...{ evaluatedOn: "base", classNames, prompts: [["a river"], ["a forest"]], learnedNumbers: 0, command: "" },
+ *   },
+ *   model: { name: "sample", sha256: "", sample: true, config },
+ *   data: { name: "EuroSAT", source: "", splitOrigin: "", splitSha256: "", images: 2, train: 0, val: 0 },
+ *   engine: { name: "cpu", device: "cpu", threads: 1 },
+ *   samples: [{ path: "a.jpg", label: 0 }, { path: "b.jpg", label: 1 }],
+ *   outcome: outcomeOf({ shape: [2, 2], data: Float32Array.of(9, 1, 5, 4) }),
+ *   seconds: { evaluation: 0.1 },
+ * });
+ * if (report.results.metrics.accuracy !== 50 || report.results.worst[0].path !== "b.jpg") throw new Error("unexpected");
+ * ```
  */
 export async function buildReport(input: ReportInput): Promise<Report> {
   const { run, samples, outcome } = input;

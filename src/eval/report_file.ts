@@ -18,6 +18,15 @@ export function formatReport(report: Report): string {
  *
  * @param value anything that JSON holds
  * @param indent of the line that it starts on
+ * @returns the text, without a line end behind it
+ *
+ * @example
+ * ```ts
+ * import { formatJson } from "@prompt-kit/clip-prompts";
+ *
+ * const text = formatJson({ seeds: [1, 2, 3] }, "");
+ * if (text !== '{\n  "seeds": [1,2,3]\n}') throw new Error(text);
+ * ```
  */
 export function formatJson(value: unknown, indent: string): string {
   if (typeof value !== "object" || value === null) return JSON.stringify(value);
@@ -35,8 +44,34 @@ export function formatJson(value: unknown, indent: string): string {
 /**
  * Writes a report into a run folder, whole or not at all.
  *
+ * @param folder made when missing
+ * @param report named by its classes: `report-base.json`
  * @returns the path of the file
  * @throws {UserError} when the folder cannot be written
+ *
+ * @example Written and read again
+ * ```ts
+ * import { buildReport, loadWeights, outcomeOf, readReport, writeReport } from "@prompt-kit/clip-prompts";
+ *
+ * const { config } = await loadWeights("data/sample/model.safetensors");
+ * const classNames = ["River", "Forest"];
+ * const report = await buildReport({
+ *   run: {
+ *     ...{ method: "zeroshot", preset: null, hyperparameters: {}, changed: [], seed: null, shots: null, trainedOn: null },
+ *     ...{ evaluatedOn: "base", classNames, prompts: [["a river"], ["a forest"]], learnedNumbers: 0, command: "" },
+ *   },
+ *   model: { name: "sample", sha256: "", sample: true, config },
+ *   data: { name: "EuroSAT", source: "", splitOrigin: "", splitSha256: "", images: 2, train: 0, val: 0 },
+ *   engine: { name: "cpu", device: "cpu", threads: 1 },
+ *   samples: [{ path: "a.jpg", label: 0 }, { path: "b.jpg", label: 1 }],
+ *   outcome: outcomeOf({ shape: [2, 2], data: Float32Array.of(9, 1, 5, 4) }),
+ *   seconds: { evaluation: 0.1 },
+ * });
+ * const folder = await Deno.makeTempDir();
+ * const again = await readReport(await writeReport(folder, report));
+ * await Deno.remove(folder, { recursive: true });
+ * if (again.results.metrics.correct !== 1) throw new Error("unexpected");
+ * ```
  */
 export async function writeReport(folder: string, report: Report): Promise<string> {
   const path = `${folder}/${reportName(report)}`;
@@ -47,7 +82,16 @@ export async function writeReport(folder: string, report: Report): Promise<strin
 /**
  * Reads a report.
  *
+ * @param path such as `runs/…/seed1/report-base.json`
  * @throws {UserError} when it is missing, not a report, or of another version of the layout
+ *
+ * @example What is no report is refused in a sentence
+ * ```ts
+ * import { readReport, UserError } from "@prompt-kit/clip-prompts";
+ *
+ * const error = await readReport("data/report.schema.json").catch((error) => error);
+ * if (!(error instanceof UserError)) throw error;
+ * ```
  */
 export async function readReport(path: string): Promise<Report> {
   const value = await readJson(path, "the report") as Partial<Report> | null;

@@ -7,8 +7,9 @@ import { confusionChart } from "./confusion_chart.ts";
 import { type Content, html, type Markup } from "./html.ts";
 import { chartCard, count, definitions, document, imageAddress, percent, table, tile } from "./parts.ts";
 
-/** A page and its charts. */
+/** A page and its charts; `writePage` writes them. */
 export interface Page {
+  /** The whole page, which needs nothing beside it: styles, charts and pictures are inside. */
   html: string;
   /** SVG text by file name without its ending, as on the page. */
   charts: Map<string, string>;
@@ -25,6 +26,28 @@ const SUBSETS = { base: "Base classes", new: "New classes", all: "All classes" }
  *
  * @param reports the evaluations of one run, such as base and new; at least one
  * @param options `images` has the bytes of the worst mistakes' images by path; without them their paths are listed
+ *
+ * @example
+ * ```ts
+ * import { buildReport, loadWeights, outcomeOf, runPage } from "@prompt-kit/clip-prompts";
+ *
+ * const { config } = await loadWeights("data/sample/model.safetensors");
+ * const classNames = ["River", "Forest"];
+ * const report = await buildReport({
+ *   run: {
+ *     ...{ method: "zeroshot", preset: null, hyperparameters: {}, changed: [], seed: null, shots: null, trainedOn: null },
+ *     ...{ evaluatedOn: "base", classNames, prompts: [["a river"], ["a forest"]], learnedNumbers: 0, command: "" },
+ *   },
+ *   model: { name: "sample", sha256: "", sample: true, config },
+ *   data: { name: "EuroSAT", source: "", splitOrigin: "", splitSha256: "", images: 2, train: 0, val: 0 },
+ *   engine: { name: "cpu", device: "cpu", threads: 1 },
+ *   samples: [{ path: "a.jpg", label: 0 }, { path: "b.jpg", label: 1 }],
+ *   outcome: outcomeOf({ shape: [2, 2], data: Float32Array.of(9, 1, 5, 4) }),
+ *   seconds: { evaluation: 0.1 },
+ * });
+ * const { html, charts } = await runPage([report]);
+ * if (!html.includes("Zero-shot on EuroSAT") || charts.size === 0) throw new Error("unexpected");
+ * ```
  */
 export async function runPage(
   reports: readonly Report[],

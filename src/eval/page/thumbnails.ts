@@ -4,7 +4,9 @@ import { imageAddress } from "./parts.ts";
 
 /** What pictures are read from; an `ImageSource` is one. */
 export interface ImageReader {
+  /** Whether there is an image of this path. */
   has(path: string): boolean;
+  /** The bytes of an image file. */
   read(path: string): Promise<Uint8Array>;
 }
 

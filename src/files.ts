@@ -17,6 +17,17 @@ let partialCount = 0;
  * @param path Where the file shall be; its folder is made when missing.
  * @param content Bytes, or text to be written as UTF-8.
  * @throws {UserError} When the disk is full, the folder read-only, or writing not allowed.
+ *
+ * @example
+ * ```ts
+ * import { writeFileAtomic } from "@prompt-kit/clip-prompts";
+ *
+ * const folder = await Deno.makeTempDir();
+ * await writeFileAtomic(`${folder}/new/note.txt`, "whole or not there");
+ * const names = Array.from(Deno.readDirSync(`${folder}/new`), ({ name }) => name);
+ * await Deno.remove(folder, { recursive: true });
+ * if (names.join() !== "note.txt") throw new Error("unexpected");
+ * ```
  */
 export async function writeFileAtomic(path: string, content: Uint8Array | string): Promise<void> {
   const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
@@ -126,6 +137,13 @@ export function parseJson(bytes: Uint8Array, options: { path: string; what: stri
  *
  * @param source Bytes, or the path of a file.
  * @throws {UserError} When the file is missing or cannot be read.
+ *
+ * @example
+ * ```ts
+ * import { SAMPLE_MODEL_SHA256, sha256Hex } from "@prompt-kit/clip-prompts";
+ *
+ * if (await sha256Hex("data/sample/model.safetensors") !== SAMPLE_MODEL_SHA256) throw new Error("unexpected");
+ * ```
  */
 export async function sha256Hex(source: Uint8Array | string): Promise<string> {
   const hash = createHash("sha256");

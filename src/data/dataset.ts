@@ -19,7 +19,7 @@ export { type ClassSubset, type FewShot, fewShot } from "./few_shot.ts";
 /** The seed of splits that are made here; always the same, so that a split belongs to the images and not to a run. */
 const SPLIT_SEED = 1;
 
-/** A data set, opened. */
+/** A data set, opened by {@linkcode openDataset}. */
 export interface Dataset {
   /** Its name: `EuroSAT`. */
   name: string;
@@ -27,6 +27,7 @@ export interface Dataset {
   template: string;
   /** The templates of the zero-shot ensemble. */
   ensemble: string[];
+  /** Which images are for training, validation and test, of all classes. */
   split: Split;
   /** Where the split comes from, in words. */
   splitOrigin: string;
@@ -49,10 +50,28 @@ export interface DatasetOptions {
 }
 
 /**
- * Opens a data set.
+ * Opens a data set. Without a split file it makes a split by the published rule (`read_and_split_data` of CoOp's
+ * `datasets/dtd.py`), always the same for the same images.
  *
+ * @param options where the images are, and what to take them for
+ * @returns the data set; whoever opened it closes its `images`
  * @throws {UserError} When the data is missing, empty or damaged, the split is not usable, or images of the split are
  * not in the data.
+ *
+ * @example A folder of class folders
+ * ```ts
+ * import { openDataset } from "@prompt-kit/clip-prompts";
+ *
+ * const data = await Deno.makeTempDir();
+ * for (const path of ["cat", "dog"].flatMap((name) => [..."abcde"].map((i) => `${data}/${name}/${i}.jpg`))) {
+ *   await Deno.mkdir(path.slice(0, path.lastIndexOf("/")), { recursive: true });
+ *   await Deno.writeTextFile(path, "opened when it is looked at");
+ * }
+ * const { split, images } = await openDataset({ data });
+ * await images.close();
+ * await Deno.remove(data, { recursive: true });
+ * if (images.count !== 10 || split.train.length !== 4 || split.train[0].className !== "cat") throw new Error("unexpected");
+ * ```
  */
 export async function openDataset(options: DatasetOptions): Promise<Dataset> {
   const chosen = options.dataset === undefined ? undefined : await describeDataset(options.dataset);

@@ -20,6 +20,7 @@ import { pathProblem } from "./paths.ts";
 /** How a data set is divided into training, validation and test. */
 export type SplitRule =
   | {
+    /** A split file as CoOp publishes them, `split_zhou_*.json`. */
     kind: "file";
     /** Name of the split file, beside the images; none for a data set without a published split. */
     file?: string;
@@ -27,6 +28,7 @@ export type SplitRule =
     withoutFile: "make" | "stop";
   }
   | {
+    /** Lists of images, as FGVC Aircraft has them. */
     kind: "lists";
     /** Text files beside the image folder with lines `image class name`. */
     lists: { train: string; val: string; test: string };
@@ -36,6 +38,7 @@ export type SplitRule =
     ending: string;
   }
   | {
+    /** Folders for each part, as ImageNet has them. */
     kind: "folders";
     /** Folders of class folders in the image folder. Without `val` the test images stand in. */
     folders: { train: string; val?: string; test: string };
@@ -43,7 +46,7 @@ export type SplitRule =
     classes?: string;
   };
 
-/** What a description file says. */
+/** What a description file says; `describeDataset` reads one. */
 export interface DatasetDescription {
   /** Its name, for people and run folders. */
   name: string;
@@ -51,14 +54,19 @@ export interface DatasetDescription {
   images: string;
   /** File names of published archives that hold the images. */
   archives: string[];
+  /** How it is divided. */
   split: SplitRule;
   /** The zero-shot template, with `{}` for the class name. */
   template: string;
   /** Whether {@linkcode DatasetDescription.template} joins the seven templates of the ensemble. */
   ensembleWithTemplate: boolean;
+  /** How class names follow from folders. */
   classNames: ClassNameRules;
+  /** Where it is published. */
   source?: string;
+  /** Under which terms. */
   licence?: string;
+  /** The paper to cite. */
   citation?: string;
 }
 

@@ -23,6 +23,7 @@ export type EncodeImages = (patches_BNK: HostTensor) => Promise<HostTensor>;
 export interface FeatureProgress {
   /** Features that are there, of `total`. */
   done: number;
+  /** Features in all: images times views. */
   total: number;
   /** Of these, how many were in the store. */
   fromCache: number;
@@ -34,21 +35,25 @@ export interface FeatureOptions {
   folder: string;
   /** What made the features: the sha256 of the weights, and whatever else changes their bits. */
   modelId: string;
-  /** Edge of the model's images and of its patches, in pixels. */
+  /** Edge of the model's images, in pixels. */
   imageSize: number;
+  /** Edge of its patches, in pixels. */
   patch: number;
   /** The images, by path. */
   samples: readonly { path: string }[];
+  /** Where the images are read from. */
   images: Pick<ImageSource, "read">;
   /** One or more views of each image. */
   views: readonly ViewRecipe[];
+  /** What makes the features; `encodeImages` of a `ClipModel`. */
   encode: EncodeImages;
   /** Images encoded at once; 32 when not given. */
   batch?: number;
+  /** Hears of each chunk that was found and each batch that was computed. */
   onProgress?: (progress: FeatureProgress) => void;
 }
 
-/** Features and where they came from. */
+/** Features and where they came from, from {@linkcode getFeatures}. */
 export interface Features {
   /** [V, N, E], not normalised. */
   features_VNE: HostTensor;
@@ -88,8 +93,28 @@ interface Batch {
  * Gets features of images from the store, or computes and stores them. The next images are decoded while the encoder
  * works.
  *
+ * @param options what to compute, with what, and the folder of the store
+ * @returns features [V, N, E], not normalised, in the order of the views and samples
  * @throws {UserError} When an image is missing or does not decode, its features are not finite numbers, or the store
  * cannot be written.
+ *
+ * @example The second time nothing is computed
+ * ```ts
+ * import { type FeatureOptions, getFeatures, type HostTensor } from "@prompt-kit/clip-prompts";
+ *
+ * const png = Uint8Array.fromBase64(
+ *   "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR42mOIWuAGAAKYAUEygXeeAAAAAElFTkSuQmCC",
+ * );
+ * const options: FeatureOptions = {
+ *   folder: await Deno.makeTempDir(),
+ *   ...{ modelId: "toy", imageSize: 4, patch: 2, samples: [{ path: "a.png" }], views: [{ kind: "test" }] },
+ *   images: { read: () => Promise.resolve(png) },
+ *   encode: ({ data }: HostTensor) => Promise.resolve({ shape: [1, 2], data: data.slice(0, 2) }),
+ * };
+ * const [first, second] = [await getFeatures(options), await getFeatures(options)];
+ * await Deno.remove(options.folder, { recursive: true });
+ * if (first.computed !== 1 || second.fromCache !== 1) throw new Error("unexpected");
+ * ```
  */
 export async function getFeatures(options: FeatureOptions): Promise<Features> {
   const { samples, views, encode, onProgress } = options;

@@ -40,11 +40,15 @@ export interface FewShotOptions {
  * Draws the published few-shot sample of all classes, then keeps the chosen ones and counts their labels from 0.
  * Drawing comes before choosing, so base and new classes of one seed come from the same draw.
  *
+ * @param split of all classes
+ * @param options shots a class, seed, and the classes that are kept
+ * @returns the images of the kept classes, and all their test images
  * @throws {UserError} When the number of shots is not a positive whole number, or no class is left.
  *
  * @example
  * ```ts
- * import { fewShot } from "./few_shot.ts";
+ * import { fewShot } from "@prompt-kit/clip-prompts";
+ *
  * const list = [0, 1].flatMap((label) => [..."abcd"].map((c) => ({ path: `${label}/${c}`, label, className: `c${label}` })));
  * const sample = fewShot({ train: list, val: list, test: list }, { shots: 2, seed: 1, classes: "new" });
  * if (sample.train.length !== 2 || sample.test.length !== 4 || sample.test[0].label !== 0) throw new Error("unexpected");
@@ -66,7 +70,18 @@ export function fewShot(split: Split, options: FewShotOptions): FewShot {
 /**
  * Keeps one half of the classes (or all) and counts their labels from 0. Of an odd number the base half has one more.
  *
+ * @param split of all classes
+ * @param classes the half that is kept: CoOp's `subsample_classes`
  * @throws {UserError} When no class is left.
+ *
+ * @example
+ * ```ts
+ * import { chooseClasses } from "@prompt-kit/clip-prompts";
+ *
+ * const images = [0, 1, 2].map((label) => ({ path: `${label}.jpg`, label, className: `c${label}` }));
+ * const { classNames, test } = chooseClasses({ train: images, val: images, test: images }, "new");
+ * if (classNames.join() !== "c2" || test[0].label !== 0) throw new Error("unexpected");
+ * ```
  */
 export function chooseClasses(split: Split, classes: ClassSubset): FewShot {
   const labels = [...new Set(split.train.map((sample) => sample.label))].sort((a, b) => a - b);

@@ -38,7 +38,8 @@ export interface RandomStream {
  *
  * @example
  * ```ts
- * import { pythonRandom } from "./random.ts";
+ * import { pythonRandom } from "@prompt-kit/clip-prompts";
+ *
  * const items = Array.from({ length: 1500 }, (_, i) => i);
  * const drawn = pythonRandom(1).sample(items, 16);
  * if (drawn[0] !== 275 || drawn[15] !== 886) throw new Error("not CPython's numbers");
@@ -54,6 +55,17 @@ export function pythonRandom(seed: number): RandomStream {
  * @param seed The seed of the run.
  * @param path What the stream is for: `"context-init"`, or `"augmentation", 3, "Forest/Forest_1.jpg"`.
  * @throws {UserError} When the seed is not a whole number below 2^53.
+ *
+ * @example
+ * ```ts
+ * import { namedStream } from "@prompt-kit/clip-prompts";
+ *
+ * const stream = namedStream(1, "context-init");
+ * const state = stream.state();
+ * const first = stream.normal();
+ * stream.restore(state);
+ * if (stream.normal() !== first || namedStream(1, "batch-order").normal() === first) throw new Error("unexpected");
+ * ```
  */
 export function namedStream(seed: number, ...path: (string | number)[]): RandomStream {
   const digest = createHash("sha256").update(JSON.stringify(path)).digest();

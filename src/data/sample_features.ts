@@ -18,7 +18,7 @@ import type { HostTensor } from "../engine/ops.ts";
 import { UserError } from "../errors.ts";
 import type { Sample, Split } from "./split.ts";
 
-/** Of the sample model's weights, `data/sample/model.safetensors`. */
+/** sha256 of the sample model's weights, `data/sample/model.safetensors`. */
 export const SAMPLE_MODEL_SHA256 = "45dd2b110a91d701d9da6eafafe08e41dd656686557d992a7a6a4a943f108d6e";
 
 /** What the stored features were made from. */
@@ -35,7 +35,9 @@ export interface SampleSource {
   splitSha256: string;
   /** Images of the data set. */
   images: number;
+  /** Training images a class. */
   shots: number;
+  /** Seeds whose few-shot images are there. */
   seeds: number[];
   /** Training views of each image. */
   views: number;
@@ -43,6 +45,7 @@ export interface SampleSource {
 
 /** Features of one list of images. */
 export interface StoredList {
+  /** The images, in the order of the rows. */
   samples: Sample[];
   /** Under the test transform, [·, E]. */
   features: HostTensor;
@@ -50,12 +53,15 @@ export interface StoredList {
 
 /** Features of one seed's few-shot images. */
 export interface StoredSeed {
+  /** Training images, with their training views [V, K, E]. */
   train: StoredList & { /** [V, K, E] */ views: HostTensor };
+  /** Validation images. */
   val: StoredList;
 }
 
-/** The stored features, decoded on demand. */
+/** The stored features, decoded on demand; from {@linkcode readSampleFeatures}. */
 export interface SampleFeatures {
+  /** What they were made from. */
   readonly source: SampleSource;
   /** The few-shot images of a seed and all test images, labels over all classes. */
   split(seed: number): Split;
@@ -67,7 +73,27 @@ export interface SampleFeatures {
 
 const SOURCE_KEY = "source";
 
-/** Puts features into the bytes of the sample file. */
+/**
+ * Puts features into the bytes of the sample file.
+ *
+ * @param source what they were made from
+ * @param lists the test images, and the few-shot images of each seed; labels below 256, over all classes
+ * @returns the bytes of a safetensors file; features lose what half precision has no place for
+ *
+ * @example Written and read again
+ * ```ts
+ * import { readSampleFeatures, writeSampleFeatures } from "@prompt-kit/clip-prompts";
+ *
+ * const source = {
+ *   ...{ dataset: "toy", classNames: ["cat"], template: "a {}", modelSha256: "", splitSha256: "" },
+ *   ...{ images: 1, shots: 1, seeds: [], views: 1 },
+ * };
+ * const samples = [{ path: "a.jpg", label: 0, className: "cat" }];
+ * const test = { samples, features: { shape: [1, 2], data: Float32Array.of(0.5, 2) } };
+ * const stored = readSampleFeatures(writeSampleFeatures(source, { test, seeds: new Map() }), "toy.safetensors");
+ * if (stored.source.classNames[0] !== "cat") throw new Error("unexpected");
+ * ```
+ */
 export function writeSampleFeatures(
   source: SampleSource,
   lists: { test: StoredList; seeds: ReadonlyMap<number, StoredSeed> },
@@ -95,7 +121,20 @@ export function writeSampleFeatures(
 /**
  * Reads the sample file.
  *
+ * @param bytes of `data/sample/features.safetensors`
+ * @param where the file, for messages
  * @throws {UserError} when it is not whole, or asked for a seed that it does not hold
+ *
+ * @example The training images of seed 1 in their first view
+ * ```ts
+ * import { readSampleFeatures } from "@prompt-kit/clip-prompts";
+ *
+ * const path = "data/sample/features.safetensors";
+ * const stored = readSampleFeatures(await Deno.readFile(path), path);
+ * const { train } = stored.split(1);
+ * const { shape } = stored.view(train, { seed: 1, view: 0 });
+ * if (shape[0] !== stored.source.shots * stored.source.classNames.length) throw new Error("unexpected");
+ * ```
  */
 export function readSampleFeatures(bytes: Uint8Array, where: string): SampleFeatures {
   const { entries, metadata } = readSafetensors(bytes, where);

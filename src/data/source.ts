@@ -8,7 +8,7 @@ import { openFolder } from "./source_folder.ts";
 import { openTar } from "./source_tar.ts";
 import { openZip } from "./source_zip.ts";
 
-/** Images by path. */
+/** Images by path; {@linkcode openImages} opens one. */
 export interface ImageSource {
   /** How many images there are. */
   readonly count: number;
@@ -30,7 +30,21 @@ const TAR_MAGIC_AT = 257;
  * Opens a folder or an archive of images.
  *
  * @param path A folder, or a zip, tar or tar.gz file.
+ * @returns the images; whoever opened them closes them
  * @throws {UserError} When it is missing, of another kind, damaged, or an archive with entries that lead out of it.
+ *
+ * @example
+ * ```ts
+ * import { openImages } from "@prompt-kit/clip-prompts";
+ *
+ * const folder = await Deno.makeTempDir();
+ * await Deno.writeTextFile(`${folder}/a.jpg`, "opened when it is looked at");
+ * const images = await openImages(folder);
+ * const has = images.has("a.jpg");
+ * await images.close();
+ * await Deno.remove(folder, { recursive: true });
+ * if (!has || images.paths.join() !== "a.jpg") throw new Error("unexpected");
+ * ```
  */
 export async function openImages(path: string): Promise<ImageSource> {
   try {

@@ -20,8 +20,11 @@ export interface Sample {
 
 /** All images of a data set by purpose. Where a data set has no validation images, `val` is the very array `test`. */
 export interface Split {
+  /** What few-shot samples are drawn from. */
   train: Sample[];
+  /** What few-shot validation images are drawn from. */
   val: Sample[];
+  /** What is evaluated. */
   test: Sample[];
 }
 
@@ -39,8 +42,21 @@ const VAL_SHARE = 0.2;
 /**
  * Reads a split file: `{"train": [[path, label, class name], …], "val": …, "test": …}`.
  *
+ * @param path such as `split_zhou_EuroSAT.json`
  * @returns The split and the sha256 of the file.
  * @throws {UserError} When the file is missing or not such a file; the message names the entry, such as `train[12]`.
+ *
+ * @example
+ * ```ts
+ * import { readSplit } from "@prompt-kit/clip-prompts";
+ *
+ * const file = await Deno.makeTempFile({ suffix: ".json" });
+ * const part = [["cat/a.jpg", 0, "cat"]];
+ * await Deno.writeTextFile(file, JSON.stringify({ train: part, val: part, test: part }));
+ * const { split } = await readSplit(file);
+ * await Deno.remove(file);
+ * if (split.test[0].className !== "cat") throw new Error("unexpected");
+ * ```
  */
 export async function readSplit(path: string): Promise<{ split: Split; sha256: string }> {
   const bytes = await readBytes(path, "the split file");

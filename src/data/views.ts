@@ -15,7 +15,9 @@ export type ViewRecipe =
   /** A random resized crop and perhaps a flip; views of different numbers are independent. */
   | {
     kind: "train";
+    /** Number of the view, from 0. */
     view: number;
+    /** Seed of the run. */
     seed: number;
     /** The least share of the image that a crop keeps; {@linkcode LEAST_AREA} when left out. */
     leastArea?: number;
@@ -37,6 +39,7 @@ const DEVIATION = [0.26862954, 0.26130258, 0.27577711];
 export interface ViewOptions {
   /** Edge of the square that comes out, in pixels. */
   size: number;
+  /** Which view. */
   recipe: ViewRecipe;
   /** Path of the image in its data set: names it in messages, and its random numbers. */
   path: string;
@@ -45,9 +48,21 @@ export interface ViewOptions {
 /**
  * Decodes an image and makes one view of it.
  *
- * @param bytes The image file.
+ * @param bytes The image file: JPEG, PNG, WebP or TIFF.
+ * @param options Size and recipe of the view, and the image's path.
  * @returns `size · size · 3` bytes RGB, rows from the top.
  * @throws {UserError} When the image does not decode.
+ *
+ * @example
+ * ```ts
+ * import { imageView } from "@prompt-kit/clip-prompts";
+ *
+ * const png = Uint8Array.fromBase64(
+ *   "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR42mOIWuAGAAKYAUEygXeeAAAAAElFTkSuQmCC",
+ * );
+ * const rgb = await imageView(png, { size: 4, recipe: { kind: "test" }, path: "one_pixel.png" });
+ * if (rgb.length !== 4 * 4 * 3) throw new Error("unexpected");
+ * ```
  */
 export async function imageView(bytes: Uint8Array, options: ViewOptions): Promise<Uint8Array> {
   return viewOf(await decodeRgb(bytes, options.path), options);
@@ -110,6 +125,15 @@ const NORMALIZED = MEAN.map((mean, channel) => {
  * @param options Edge of the image and of a patch, in pixels.
  * @param target Where to put the numbers; a new array when not given.
  * @returns [grid², 3·patch²] with grid = size / patch, patches in rows from the top, each [channel, row, column].
+ * @throws {RangeError} When the bytes are not such an image, or patches do not fill it.
+ *
+ * @example
+ * ```ts
+ * import { normalizeToPatches } from "@prompt-kit/clip-prompts";
+ *
+ * const patches = normalizeToPatches(new Uint8Array(4 * 4 * 3).fill(255), { size: 4, patch: 2 }); // [4, 12]
+ * if (patches.length !== 48 || Math.abs(patches[0] - (1 - 0.48145466) / 0.26862954) > 1e-6) throw new Error("unexpected");
+ * ```
  */
 export function normalizeToPatches(
   rgb: Uint8Array,

@@ -26,11 +26,17 @@ export interface FrozenLinear {
 
 /** The frozen maps of one block, LayerNorms folded in. */
 export interface FrozenBlock {
+  /** H, each 64 wide. */
   heads: number;
+  /** Rows to queries, divided by √64: [D, D]. */
   query: FrozenLinear;
+  /** Rows to keys and values: [2·D, D]. */
   keyValue: FrozenLinear;
+  /** Heads to the residual stream: [D, D]. */
   out: FrozenLinear;
+  /** Into the perceptron: [F, D]. */
   up: FrozenLinear;
+  /** Out of it: [D, F]. */
   down: FrozenLinear;
 }
 

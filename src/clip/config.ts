@@ -6,7 +6,7 @@ import { UserError } from "../errors.ts";
 
 /** The sizes of a CLIP with a vision transformer. */
 export interface ClipConfig {
-  /** Numbers of an image or text feature. */
+  /** Numbers of an image or text feature, `E`. */
   readonly embedding: number;
   /** The image tower. */
   readonly image: {
@@ -14,7 +14,9 @@ export interface ClipConfig {
     readonly size: number;
     /** Pixels of a patch's edge. */
     readonly patch: number;
+    /** Numbers of a row. */
     readonly width: number;
+    /** Residual attention blocks. */
     readonly layers: number;
     /** Attention heads, each 64 wide. */
     readonly heads: number;
@@ -25,7 +27,9 @@ export interface ClipConfig {
     readonly context: number;
     /** Tokens that there are. */
     readonly vocabulary: number;
+    /** Numbers of a token, `D`. */
     readonly width: number;
+    /** Residual attention blocks. */
     readonly layers: number;
     /** Attention heads, each 64 wide. */
     readonly heads: number;

@@ -16,20 +16,23 @@ export const ROWS_PER_RUN = 1024;
 /** Rows of a pack: long enough to share the prefix among many classes, short enough that attention stays small. */
 export const ROWS_PER_PACK = 160;
 
-/** CLIP, ready to run. */
+/** CLIP, ready to run; from {@linkcode loadModel}. */
 export interface ClipModel {
+  /** Its sizes. */
   readonly config: ClipConfig;
   /** Of the weights' file. */
   readonly sha256: string;
   /** The factor of the cosines: exp of the stored parameter, about 100. */
   readonly logitScale: number;
+  /** What turns texts into its tokens. */
   readonly tokenizer: Tokenizer;
+  /** What its towers run on. */
   readonly engine: Engine;
   /** The text tower, for programs that hold prompts. */
   text(): Promise<FrozenTextTower>;
   /** Image features [B, E], not normalised, from normalised patches [B, grid², 3·patch²]. */
   encodeImages(patches_BNK: HostTensor): Promise<HostTensor>;
-  /** Text features [n, E], not normalised. */
+  /** Text features [n, E], not normalised. Throws `UserError` for a text that is longer than the model reads. */
   encodeTexts(texts: readonly string[]): Promise<HostTensor>;
   /** The token's embedding, [D]; a view, not a copy. */
   tokenEmbedding(id: number): Float32Array;
@@ -40,12 +43,29 @@ export interface ClipModel {
     prompts: readonly ClassPrompt[],
     options: Pick<LayoutOptions, "contextTokens" | "classSpecific">,
   ): PromptLayout;
+  /** Frees the towers' programs; the engine, which keeps the weights, is disposed by whoever opened it. */
   dispose(): Promise<void>;
 }
 
 /**
  * Puts weights on an engine. Each tower is frozen when it is first used, so that a run on cached features never
  * holds the image tower.
+ *
+ * @param weights from `loadWeights`
+ * @param options the engine, which must outlive the model, and CLIP's tokenizer
+ *
+ * @example
+ * ```ts
+ * import { loadModel, loadTokenizer, loadWeights, openEngine } from "@prompt-kit/clip-prompts";
+ *
+ * const engine = await openEngine("cpu");
+ * const weights = await loadWeights("data/sample/model.safetensors");
+ * const model = loadModel(weights, { engine, tokenizer: await loadTokenizer() });
+ * const features = await model.encodeTexts(["a centered satellite photo of Forest."]);
+ * await model.dispose();
+ * await engine.dispose();
+ * if (features.shape.join() !== `1,${model.config.embedding}`) throw new Error("unexpected");
+ * ```
  */
 export function loadModel(weights: ClipWeights, options: { engine: Engine; tokenizer: Tokenizer }): ClipModel {
   const { engine, tokenizer } = options;

@@ -17,6 +17,7 @@ export type PromptToken = { learned: number } | { id: number };
 
 /** The prompt of one class, start token left out, end token last. */
 export interface ClassPrompt {
+  /** Learned and frozen tokens in their order. */
   tokens: PromptToken[];
   /** How many tokens at the front are the same, at the same place, in every class's prompt. */
   shared: number;

@@ -10,6 +10,7 @@ import type { ClipConfig } from "./config.ts";
 
 /** The frozen text tower. */
 export interface FrozenTextTower {
+  /** From the first to the last. */
   blocks: FrozenBlock[];
   /** ln_final and the projection in one: [E, D], [E]. */
   projection: FrozenLinear;

@@ -44,7 +44,8 @@ const CACHED_WORDS = 10_000;
  * import { loadTokenizer } from "@prompt-kit/clip-prompts";
  *
  * const tokenizer = await loadTokenizer();
- * tokenizer.encode("a photo of a"); // [320, 1125, 539, 320]
+ * const ids = tokenizer.encode("a photo of a");
+ * if (ids.join() !== "320,1125,539,320" || tokenizer.word(1125) !== "photo</w>") throw new Error("unexpected");
  * ```
  */
 export async function loadTokenizer(): Promise<Tokenizer> {

@@ -35,10 +35,20 @@ const TEXTS: Record<string, string> = {
 /** The seven templates that CoOp's ensemble takes for every data set, with `{}` for the class name. */
 export const ENSEMBLE_TEMPLATES: readonly string[] = (parseYaml(templates) as { ensemble: string[] }).ensemble;
 
-/** Names of the data sets that come with the kit. */
+/** Names of the data sets that come with the kit, as {@linkcode describeDataset} takes them. */
 export const DATASET_NAMES: readonly string[] = Object.keys(TEXTS);
 
-/** Descriptions of all data sets that come with the kit. */
+/**
+ * Descriptions of all data sets that come with the kit: the eleven of CoOp's benchmark.
+ *
+ * @example
+ * ```ts
+ * import { knownDatasets } from "@prompt-kit/clip-prompts";
+ *
+ * const eurosat = knownDatasets().find(({ name }) => name === "EuroSAT");
+ * if (eurosat?.template !== "a centered satellite photo of {}.") throw new Error("unexpected");
+ * ```
+ */
 export function knownDatasets(): DatasetDescription[] {
   return DATASET_NAMES.map((name) => parseDescription(TEXTS[name], `${name}.yaml`));
 }
@@ -49,6 +59,14 @@ export function knownDatasets(): DatasetDescription[] {
  * @param nameOrPath One of {@linkcode DATASET_NAMES} (any case, with or without `_`), the name that a description
  * gives, or the path of a YAML file.
  * @throws {UserError} When there is none of this name, or the file is missing or not usable.
+ *
+ * @example
+ * ```ts
+ * import { describeDataset } from "@prompt-kit/clip-prompts";
+ *
+ * const { name, split } = await describeDataset("eurosat");
+ * if (name !== "EuroSAT" || split.kind !== "file") throw new Error("unexpected");
+ * ```
  */
 export async function describeDataset(nameOrPath: string): Promise<DatasetDescription> {
   if (/\.ya?ml$/i.test(nameOrPath)) {
@@ -67,7 +85,20 @@ export async function describeDataset(nameOrPath: string): Promise<DatasetDescri
   );
 }
 
-/** The templates of the ensemble for a data set: the seven, and its own where the published code adds it. */
+/**
+ * The templates of the ensemble for a data set: the seven, and its own where the published code adds it
+ * (`ZeroshotCLIP2` of CoOp trainers/zsclip.py).
+ *
+ * @param description from {@linkcode describeDataset}
+ *
+ * @example
+ * ```ts
+ * import { describeDataset, ensembleTemplates } from "@prompt-kit/clip-prompts";
+ *
+ * const templates = ensembleTemplates(await describeDataset("eurosat"));
+ * if (!templates.every((template) => template.includes("{}"))) throw new Error("unexpected");
+ * ```
+ */
 export function ensembleTemplates(description: DatasetDescription): string[] {
   return description.ensembleWithTemplate ? [...ENSEMBLE_TEMPLATES, description.template] : [...ENSEMBLE_TEMPLATES];
 }

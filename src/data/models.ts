@@ -7,6 +7,7 @@ import { CATALOGUE, findItem } from "./downloads.ts";
 
 /** A file of weights. */
 export interface ModelFile {
+  /** Where it is. */
   path: string;
   /** For folders and reports: `ViT-B/16`, or what the file is called. */
   name: string;
@@ -21,6 +22,14 @@ const COMMON_NAMES = /^(model|pytorch_model|open_clip_model|open_clip_pytorch_mo
  * @param name A name of the catalogue (`ViT-B/16`, any case), or the path of a file.
  * @param options The folder that downloads go to.
  * @throws {UserError} When the file is missing (the sentence names the command that downloads it), or the name is unknown.
+ *
+ * @example
+ * ```ts
+ * import { findModel } from "@prompt-kit/clip-prompts";
+ *
+ * const { name } = await findModel("data/sample/model.safetensors");
+ * if (name !== "sample") throw new Error("unexpected");
+ * ```
  */
 export async function findModel(name: string, options: { folder?: string } = {}): Promise<ModelFile> {
   const item = findItem(name);

@@ -18,10 +18,19 @@ import { openTensorflow, readFound } from "./tensorflow.ts";
 import { tfjsEngine } from "./tfjs.ts";
 import { openWebgpu } from "./webgpu.ts";
 
-/** The engines, as chosen with `--engine`. */
+/**
+ * The engines, as chosen with `--engine`.
+ *
+ * @example
+ * ```ts
+ * import { ENGINE_NAMES } from "@prompt-kit/clip-prompts";
+ *
+ * if (ENGINE_NAMES[0] !== "auto" || !ENGINE_NAMES.includes("onnx")) throw new Error("unexpected");
+ * ```
+ */
 export const ENGINE_NAMES = ["auto", "onnx", "wasm", "cpu", "webgpu", "tensorflow", "tensorflow-gpu"] as const;
 
-/** An engine's name. */
+/** An engine's name: one of {@linkcode ENGINE_NAMES}. */
 export type EngineName = typeof ENGINE_NAMES[number];
 
 /** Options of {@linkcode openEngine}. */
@@ -51,7 +60,19 @@ export function engineName(name: string): EngineName {
  * Opens an engine. The caller disposes it.
  *
  * @param name One of {@linkcode ENGINE_NAMES}; `auto` takes CUDA where it is ready and ONNX Runtime elsewhere.
+ * @param options Threads, device, and who hears what was chosen.
  * @throws {UserError} When the engine is unknown or cannot run on this machine.
+ *
+ * @example A program runs on any of them
+ * ```ts
+ * import { openEngine } from "@prompt-kit/clip-prompts";
+ *
+ * const engine = await openEngine("cpu");
+ * const double = engine.program("double", (ops, [x]) => [ops.scale(x, 2)]);
+ * const [y] = await double.run([{ shape: [2], data: Float32Array.of(1, -3) }]);
+ * await engine.dispose();
+ * if (y.data.join() !== "2,-6") throw new Error("unexpected");
+ * ```
  */
 export async function openEngine(name: string, options: EngineOptions = {}): Promise<Engine> {
   const { log = () => {} } = options;

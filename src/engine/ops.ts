@@ -8,7 +8,18 @@
  * Everything is float32. Shapes are static: `ops.shape(x)` is known while the program is being traced.
  */
 
-/** A float32 tensor in ordinary memory, row-major. */
+/**
+ * A float32 tensor in ordinary memory, row-major. Whoever makes one owns it; nothing has to be freed.
+ *
+ * @example
+ * ```ts
+ * import type { HostTensor } from "@prompt-kit/clip-prompts";
+ *
+ * const x_BE: HostTensor = { shape: [2, 3], data: Float32Array.of(1, 2, 3, 4, 5, 6) };
+ * const [B, E] = x_BE.shape;
+ * if (x_BE.data[1 * E + 2] !== 6 || B !== 2) throw new Error("unexpected");
+ * ```
+ */
 export interface HostTensor {
   /** Sizes of the axes; `[]` for a scalar. */
   readonly shape: readonly number[];
@@ -32,8 +43,24 @@ export interface MatMulOptions {
   transposeB?: boolean;
 }
 
-/** The algebra. Binary operations broadcast as NumPy does; axes may be negative. */
+/**
+ * The algebra. Binary operations broadcast as NumPy does; axes may be negative.
+ *
+ * @example A function of tensors, written once for every engine
+ * ```ts
+ * import { openEngine, type Ops } from "@prompt-kit/clip-prompts";
+ *
+ * const cosines = <T>(ops: Ops<T>, a_NE: T, b_CE: T) => ops.matMul(a_NE, b_CE, { transposeB: true });
+ * const engine = await openEngine("cpu");
+ * const program = engine.program("cosines", (ops, [a, b]) => [cosines(ops, a, b)]);
+ * const unit = { shape: [2, 2], data: Float32Array.of(1, 0, 0, 1) };
+ * const [{ data }] = await program.run([unit, unit]);
+ * await engine.dispose();
+ * if (data.join() !== "1,0,0,1") throw new Error("unexpected");
+ * ```
+ */
 export interface Ops<T> {
+  /** Sizes of the axes, known while the program is being traced. */
   shape(x: T): readonly number[];
   /** Small numbers written into the program. */
   constant(value: HostTensor): T;
@@ -45,18 +72,25 @@ export interface Ops<T> {
   linearPullback(dy: T, weight: Frozen): T;
   /** Batched product of the last two axes; leading axes broadcast. */
   matMul(a: T, b: T, options?: MatMulOptions): T;
+  /** `a + b`. */
   add(a: T, b: T): T;
+  /** `a − b`. */
   sub(a: T, b: T): T;
+  /** `a · b`, number by number. */
   mul(a: T, b: T): T;
   /** `x · factor` for a plain number. */
   scale(x: T, factor: number): T;
   /** `x + term` for a plain number. */
   shift(x: T, term: number): T;
+  /** `1 / (1 + e⁻ˣ)`. */
   sigmoid(x: T): T;
+  /** `max(x, 0)`. */
   relu(x: T): T;
   /** 1 where `x > 0`, else 0. */
   step(x: T): T;
+  /** `eˣ`. */
   exp(x: T): T;
+  /** The natural logarithm. */
   log(x: T): T;
   /** `1 / √x`. */
   rsqrt(x: T): T;
@@ -70,10 +104,15 @@ export interface Ops<T> {
   mean(x: T, axis: number): T;
   /** `(x − mean) · rstd` over the last axis, with `rstd = 1 / √(variance + epsilon)` [..., 1]. */
   standardize(x: T, epsilon: number): { normalized: T; rstd: T };
+  /** The same numbers in axes of other sizes. */
   reshape(x: T, shape: readonly number[]): T;
+  /** Axes in another order: axis `i` of the result is axis `permutation[i]` of `x`. */
   transpose(x: T, permutation: readonly number[]): T;
+  /** Tensors one behind the other along an axis. */
   concat(parts: readonly T[], axis: number): T;
+  /** `size` numbers along each axis from `begin` on. */
   slice(x: T, begin: readonly number[], size: readonly number[]): T;
+  /** Copies along axes of size 1, and along new axes in front. */
   broadcastTo(x: T, shape: readonly number[]): T;
 }
 
@@ -88,7 +127,7 @@ export interface Program {
   dispose(): Promise<void>;
 }
 
-/** What runs programs. */
+/** What runs programs; `openEngine` opens one, and whoever opened it disposes it. */
 export interface Engine {
   /** As chosen with `--engine`: `onnx`, `wasm`, `cpu`, `webgpu`, `tensorflow`, `tensorflow-gpu`. */
   readonly name: string;

@@ -8,6 +8,7 @@ import type { Frozen, HostTensor, MatMulOptions, Ops } from "./ops.ts";
 
 /** A value on a tape. */
 export interface Var<T> {
+  /** The tensor. */
   readonly value: T;
   /** Index on the tape, or -1 where no gradient flows. */
   readonly node: number;
@@ -30,7 +31,27 @@ interface Entry<T> {
   pullback: (cotangent: T) => readonly (T | undefined)[];
 }
 
-/** Starts a tape over `ops`. */
+/**
+ * Starts a tape over `ops`.
+ *
+ * @param ops the algebra that values and gradients are calculated with
+ * @returns the same algebra on recorded values. `gradients` throws {@linkcode Error} for what is no scalar.
+ *
+ * @example The gradient of Σx² is 2x
+ * ```ts
+ * import { openEngine, tape } from "@prompt-kit/clip-prompts";
+ *
+ * const engine = await openEngine("cpu");
+ * const program = engine.program("slope", (ops, [input]) => {
+ *   const taped = tape(ops);
+ *   const x = taped.variable(input);
+ *   return taped.gradients(taped.sum(taped.mul(x, x), 0), [x]);
+ * });
+ * const [slope] = await program.run([{ shape: [2], data: Float32Array.of(3, -1) }]);
+ * await engine.dispose();
+ * if (slope.data.join() !== "6,-2") throw new Error("unexpected");
+ * ```
+ */
 export function tape<T>(ops: Ops<T>): TapeOps<T> {
   const entries: Entry<T>[] = [];
 

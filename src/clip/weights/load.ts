@@ -17,7 +17,7 @@ import type { HostTensor } from "../../engine/ops.ts";
 import { UserError } from "../../errors.ts";
 import { sha256Hex } from "../../files.ts";
 import { type ClipConfig, inferConfig, tensorShapes } from "../config.ts";
-import { type Naming, openaiTensors } from "./names.ts";
+import { openaiTensors } from "./names.ts";
 import { readTensor } from "./read_tensor.ts";
 import { headerLength, LENGTH_BYTES, parseHeader } from "./safetensors.ts";
 import { isZip } from "./stored_zip.ts";
@@ -25,19 +25,21 @@ import { openRandomAccess, type RandomAccessFile, type StoredTensor } from "./te
 import { modelTensors, readTorchArchive } from "./torch_archive.ts";
 
 /** How a file holds the weights. */
-export type WeightsLayout = `${Naming}-${"safetensors" | "state-dict" | "torchscript"}`;
+export type WeightsLayout = `${"openai" | "hugging-face"}-${"safetensors" | "state-dict" | "torchscript"}`;
 
-/** The weights of a CLIP. */
+/** The weights of a CLIP, from {@linkcode loadWeights}. */
 export interface ClipWeights {
   /** Sizes, read off the shapes. */
   readonly config: ClipConfig;
   /** Of the file, in lower-case hexadecimal. */
   readonly sha256: string;
+  /** The file, as it was given. */
   readonly path: string;
+  /** What the file was found to be. */
   readonly layout: WeightsLayout;
   /** OpenAI's names of all tensors. */
   names(): string[];
-  /** A tensor under OpenAI's name, float32; read anew each time. */
+  /** A tensor under OpenAI's name, float32; read anew each time. Throws {@linkcode Error} for a name that there is not. */
   tensor(name: string): HostTensor;
 }
 
@@ -45,7 +47,17 @@ export interface ClipWeights {
  * Opens the weights of a CLIP in any of the layouts above.
  *
  * @param path a file
+ * @returns the weights; nothing but the file's directory is in memory
  * @throws {UserError} when it is missing, damaged, or does not hold a CLIP that this kit runs
+ *
+ * @example
+ * ```ts
+ * import { loadWeights } from "@prompt-kit/clip-prompts";
+ *
+ * const { config, tensor } = await loadWeights("data/sample/model.safetensors");
+ * const { shape } = tensor("text_projection");
+ * if (shape.join() !== [config.text.width, config.embedding].join()) throw new Error("unexpected");
+ * ```
  */
 export async function loadWeights(path: string): Promise<ClipWeights> {
   const file = openRandomAccess(path);

@@ -1,0 +1,112 @@
+/**
+ * tfjs-node's native addon: compiled from the sources in its npm package against the libtensorflow at hand, or, without
+ * a compiler, fetched as published.
+ */
+import { loadTar, TFJS_VERSION } from "../../src/deps.ts";
+import { UserError } from "../../src/errors.ts";
+import type { TensorflowPlace } from "../../src/engine/tensorflow.ts";
+import { librariesOf } from "./library.ts";
+
+const COMPILERS = ["c++", "g++", "clang++"];
+const SOURCES = ["tfjs_backend.cc", "tfjs_binding.cc"];
+
+/** The first C++ compiler that starts: `CXX` where it is set, else the usual names. */
+export async function findCompiler(named: string | undefined): Promise<string | undefined> {
+  for (const compiler of named === undefined ? COMPILERS : [named]) {
+    try {
+      const { success } = await new Deno.Command(compiler, { args: ["--version"], stdout: "null", stderr: "null" })
+        .output();
+      if (success) return compiler;
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
+  }
+  if (named !== undefined) throw new UserError(`The compiler ${named} (from CXX) does not start: name another.`);
+  return undefined;
+}
+
+/**
+ * Compiles the addon.
+ *
+ * @param place where the package is; `headers` is the folder of `node_api.h`
+ * @throws {UserError} When the compiler refuses the sources, with its first complaint.
+ */
+export async function compileAddon(
+  place: TensorflowPlace,
+  options: { compiler: string; headers: string },
+): Promise<void> {
+  const deps = `${place.package}/deps`;
+  const libraries = await librariesOf(deps);
+  if (libraries === undefined) throw new Error(`No libtensorflow in ${deps}`);
+  const folder = place.addon.slice(0, place.addon.lastIndexOf("/"));
+  await Deno.mkdir(folder, { recursive: true });
+  const partial = `${place.addon}.partial`;
+  const { success, stderr } = await new Deno.Command(options.compiler, {
+    args: [
+      "-shared",
+      "-fPIC",
+      "-O2",
+      "-std=c++17",
+      "-DNAPI_VERSION=8",
+      `-I${deps}/include`,
+      `-I${options.headers}`,
+      ...SOURCES.map((name) => `${place.package}/binding/${name}`),
+      `-L${deps}/lib`,
+      ...libraries.map((name) => `-l:${name}`),
+      // Found beside the package, wherever that is.
+      "-Wl,-rpath,$ORIGIN/../../deps/lib",
+      "-o",
+      partial,
+    ],
+    stdin: "null",
+    stdout: "null",
+  }).output();
+  if (!success) {
+    const lines = new TextDecoder().decode(stderr).split("\n");
+    const complaint = lines.find((line) => /error|undefined reference|cannot find/.test(line)) ?? lines[0];
+    throw new UserError(
+      `${options.compiler} cannot compile tfjs-node's addon (${complaint.trim()}): give another compiler with CXX, or another --libtensorflow.`,
+    );
+  }
+  await Deno.rename(partial, place.addon);
+}
+
+/** The address of the published addon: `npm_config_tfjs_binding_binary_host_mirror` is node-pre-gyp's name for another host. */
+export function addonAddress(kind: "cpu" | "gpu", env: (name: string) => string | undefined): string {
+  const host = env("npm_config_tfjs_binding_binary_host_mirror") ??
+    "https://storage.googleapis.com/tf-builds/pre-built-binary";
+  return `${host.replace(/\/$/, "")}/napi-v8/${TFJS_VERSION}/${kind.toUpperCase()}-linux-${TFJS_VERSION}.tar.gz`;
+}
+
+/**
+ * Fetches the published addon, which fits the official libtensorflow alone.
+ *
+ * @throws {UserError} When it cannot be had.
+ */
+export async function fetchAddon(place: TensorflowPlace, address: string): Promise<void> {
+  const failed = (why: string) =>
+    new UserError(
+      `There is no C++ compiler, and tfjs-node's addon cannot be downloaded from ${address} (${why}): install g++ and try again.`,
+    );
+  let response: Response;
+  try {
+    response = await fetch(address);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotCapable) throw error;
+    throw failed((error as Error).message.split(": ").at(-1)!);
+  }
+  if (!response.ok || response.body === null) throw failed(`the server answers ${response.status}`);
+  const { createTarDecoder } = await loadTar();
+  const entries = response.body.pipeThrough(new DecompressionStream("gzip")).pipeThrough(createTarDecoder());
+  for await (const { header, body } of entries) {
+    if (!header.name.endsWith("tfjs_binding.node")) {
+      await body.cancel();
+      continue;
+    }
+    await Deno.mkdir(place.addon.slice(0, place.addon.lastIndexOf("/")), { recursive: true });
+    await body.pipeTo((await Deno.create(`${place.addon}.partial`)).writable);
+    await Deno.rename(`${place.addon}.partial`, place.addon);
+    return;
+  }
+  throw failed("the archive holds no tfjs_binding.node");
+}

@@ -1,0 +1,74 @@
+/**
+ * Whether an engine runs here, on what, and how fast.
+ */
+import type { Engine, HostTensor } from "./ops.ts";
+
+/** What an engine is and what it does. */
+export interface EngineProbe {
+  /** The device in words. */
+  device: string;
+  /** Versions of what computes. */
+  version: string;
+  threads: number;
+  /** Billions of floating-point operations a second in products of matrices. */
+  gflops: number;
+}
+
+/** Products in a chain, so that neither the copy out nor the start of a run counts. */
+const CHAIN = 8;
+const SIZES = [128, 256, 512, 1024, 2048];
+
+function matrix(size: number, seed: number): HostTensor {
+  const data = new Float32Array(size * size);
+  let state = seed;
+  for (let i = 0; i < data.length; i++) {
+    data[i] = (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) / 2 ** 31 - 1;
+  }
+  return { shape: [size, size], data };
+}
+
+async function timeProducts(engine: Engine, size: number, seconds: number): Promise<{ best: number; gflops: number }> {
+  const weight = engine.freeze("probe.weight", matrix(size, 1));
+  const input = engine.freeze("probe.input", matrix(size, 2));
+  const program = engine.program("probe", (ops, [x]) => {
+    let y = x;
+    for (let i = 0; i < CHAIN; i++) y = ops.scale(ops.linear(y, weight), 1 / Math.sqrt(size));
+    return [ops.sum(ops.sum(y, 0), 1)];
+  });
+  try {
+    let best = Infinity;
+    const end = performance.now() + seconds * 1000;
+    // The first run also compiles and copies; it counts only when there is no time for another.
+    for (let run = 0; run < 2 || performance.now() < end; run++) {
+      const start = performance.now();
+      await program.run([input]);
+      const took = performance.now() - start;
+      if (run > 0 || took > seconds * 1000) best = Math.min(best, took);
+      if (run === 0 && took > seconds * 1000) break;
+    }
+    return { best, gflops: CHAIN * 2 * size ** 3 / best / 1e6 };
+  } finally {
+    await program.dispose();
+    engine.release(weight);
+    engine.release(input);
+  }
+}
+
+/** Measures an engine for about `seconds`, at the largest matrices whose chain takes less than a quarter of that. */
+export async function probeEngine(engine: Engine, seconds = 2): Promise<EngineProbe> {
+  let size = SIZES[0];
+  for (const next of SIZES) {
+    size = next;
+    // The next size takes eight times as long.
+    if ((await timeProducts(engine, size, 0)).best * 8 > seconds * 250) break;
+  }
+  const { gflops } = await timeProducts(engine, size, seconds);
+  const [, device, version] = /^(.*?)(?: \((.*)\))?$/.exec(lastParenthesis(engine.device))!;
+  return { device, version: version ?? "", threads: engine.threads, gflops: Number(gflops.toPrecision(3)) };
+}
+
+/** Devices may have parentheses in their names; versions stand in the last ones. */
+function lastParenthesis(text: string): string {
+  const at = text.lastIndexOf(" (");
+  return at < 0 ? text : `${text.slice(0, at).replaceAll(" (", ", ").replaceAll(")", "")}${text.slice(at)}`;
+}

@@ -53,6 +53,7 @@ export { type ClipWeights, loadWeights, type WeightsLayout } from "./src/clip/we
 // What computes.
 export { ENGINE_NAMES, type EngineName, type EngineOptions, openEngine } from "./src/engine/choose.ts";
 export type { Engine, Frozen, HostTensor, MatMulOptions, Ops, Program, ProgramFunction } from "./src/engine/ops.ts";
+export { type EngineProbe, probeEngine } from "./src/engine/probe.ts";
 export { tape, type TapeOps, type Var } from "./src/engine/tape.ts";
 
 // Where samples come from.

@@ -122,8 +122,8 @@ const NORMALIZED = MEAN.map((mean, channel) => {
  * [width, 3, patch, patch] reads them.
  *
  * @param rgb `size · size · 3` bytes.
- * @param options Edge of the image and of a patch, in pixels.
- * @param target Where to put the numbers; a new array when not given.
+ * @param options Edge of the image and of a patch, in pixels, and `target`, where to put the numbers; a new array
+ * when not given.
  * @returns [grid², 3·patch²] with grid = size / patch, patches in rows from the top, each [channel, row, column].
  * @throws {RangeError} When the bytes are not such an image, or patches do not fill it.
  *

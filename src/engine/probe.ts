@@ -9,6 +9,7 @@ export interface EngineProbe {
   device: string;
   /** Versions of what computes. */
   version: string;
+  /** Threads that it uses. */
   threads: number;
   /** Billions of floating-point operations a second in products of matrices. */
   gflops: number;
@@ -54,7 +55,22 @@ async function timeProducts(engine: Engine, size: number, seconds: number): Prom
   }
 }
 
-/** Measures an engine for about `seconds`, at the largest matrices whose chain takes less than a quarter of that. */
+/**
+ * Measures an engine, at the largest matrices whose chain takes less than a quarter of the time.
+ *
+ * @param engine any that is open
+ * @param seconds about how long
+ *
+ * @example
+ * ```ts
+ * import { openEngine, probeEngine } from "@prompt-kit/clip-prompts";
+ *
+ * const engine = await openEngine("cpu");
+ * const { device, gflops } = await probeEngine(engine, 0.05);
+ * await engine.dispose();
+ * if (device !== "cpu" || !(gflops > 0)) throw new Error("unexpected");
+ * ```
+ */
 export async function probeEngine(engine: Engine, seconds = 2): Promise<EngineProbe> {
   let size = SIZES[0];
   for (const next of SIZES) {

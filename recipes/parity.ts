@@ -9,7 +9,7 @@ import { openEngine } from "../src/engine/choose.ts";
 import { UserError } from "../src/errors.ts";
 import { openFixtures } from "../src/parity/fixtures.ts";
 import type { ParityRow } from "../src/parity/row.ts";
-import { engineRows, modelNames, plainRows } from "../src/parity/run.ts";
+import { engineRows, eurosatBeside, modelNames, plainRows } from "../src/parity/run.ts";
 import { readFlags } from "./cli/flags.ts";
 import { type RecipeInfo, runRecipe } from "./cli/recipe.ts";
 
@@ -52,7 +52,8 @@ async function main(args: string[]): Promise<void> {
     if (!given.json) console.log(line(cells(row)));
   };
 
-  for await (const row of plainRows(fixtures)) tell(row);
+  const eurosat = [...new Set([eurosatBeside(folder), eurosatBeside(FOLDER)])];
+  for await (const row of plainRows(fixtures, { eurosat })) tell(row);
   for (const name of engines) {
     const engine = await openEngine(name, name === "onnx" ? { threads: given.threads, device: given.device } : {});
     try {

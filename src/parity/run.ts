@@ -19,20 +19,27 @@ import { towerRows } from "./towers.ts";
 /** Where the sample model is when it does not lie beside the fixtures. */
 const SAMPLE = new URL("../../data/sample/model.safetensors", import.meta.url);
 
-/** The stages that no engine takes part in. */
+/** Where EuroSAT lies beside a folder of fixtures. */
+export const eurosatBeside = (folder: string) => `${folder}/../datasets/eurosat`;
+
+/**
+ * The stages that no engine takes part in.
+ *
+ * @param options folders that may hold EuroSAT (images, split, few-shot lists): of each the first that has it counts, and
+ * what none has is not compared
+ */
 export async function* plainRows(
   fixtures: Fixtures,
-  options: { tokenizer?: Tokenizer } = {},
+  options: { eurosat?: readonly string[] } = {},
 ): AsyncGenerator<ParityRow> {
-  yield await tokenizerRow(options.tokenizer ?? await loadTokenizer(), fixtures);
-  const eurosat = `${fixtures.folder}/../datasets/eurosat`;
-  const archive = `${eurosat}/EuroSAT.zip`;
-  yield* await pixelRows(fixtures, isThere(archive) ? { archive } : {});
-  if (isThere(eurosat)) {
-    yield* await listRows(eurosat);
-  } else {
-    yield notCompared("few-shot lists", `there is no ../datasets/eurosat beside ${fixtures.folder}`);
-  }
+  yield await tokenizerRow(await loadTokenizer(), fixtures);
+  const { eurosat = [eurosatBeside(fixtures.folder)] } = options;
+  const archive = eurosat.map((folder) => `${folder}/EuroSAT.zip`).find(isThere);
+  if (archive === undefined) yield notCompared("image files decoded", `no EuroSAT.zip in ${eurosat.join(" or ")}`);
+  yield* await pixelRows(fixtures, { archive });
+  const lists = eurosat.find((folder) => isThere(`${folder}/few_shot.json`));
+  if (lists === undefined) yield notCompared("few-shot lists", `no few_shot.json in ${eurosat.join(" or ")}`);
+  else yield* await listRows(lists);
   yield rateRow();
 }
 

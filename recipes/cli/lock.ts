@@ -1,3 +1,4 @@
+/** Folders that one process has to itself. */
 import { UserError } from "../../src/errors.ts";
 import { fileError } from "../../src/files.ts";
 
@@ -18,31 +19,42 @@ export interface Lock {
  */
 export async function lockFolder(folder: string): Promise<Lock> {
   const path = `${folder}/.lock`;
-  let file: Deno.FsFile;
+  let file: Deno.FsFile | undefined;
   try {
     file = await Deno.open(path, { read: true, write: true, create: true });
+    if (!await file.tryLock(true)) throw await inUse(folder, file);
+    const stale = await readOwner(file);
+    await file.truncate(0);
+    await file.seek(0, Deno.SeekMode.Start);
+    await file.write(new TextEncoder().encode(`${Deno.pid}\n`));
+    return { stale, release: () => release(file!) };
   } catch (error) {
+    file?.close();
     throw fileError(error, path, "write", "the lock");
   }
-  const buffer = new Uint8Array(32);
-  const held = await file.tryLock(true);
-  const length = await file.read(buffer) ?? 0;
-  const owner = Number(new TextDecoder().decode(buffer.subarray(0, length))) || undefined;
-  if (!held) {
+}
+
+function release(file: Deno.FsFile): void {
+  try {
+    // The file stays: removing it would let two processes lock two files of one name.
+    file.truncateSync(0);
+  } finally {
     file.close();
-    const who = owner === undefined ? "another process" : `process ${owner}`;
-    throw new UserError(`${folder} is in use by ${who}: wait for it to end, or give another folder with --out.`);
   }
-  await file.truncate(0);
-  await file.seek(0, Deno.SeekMode.Start);
-  await file.write(new TextEncoder().encode(`${Deno.pid}\n`));
-  return {
-    stale: owner,
-    release() {
-      // The file stays: removing it would let two processes lock two files of one name.
-      file.truncateSync(0);
-      file.unlockSync();
-      file.close();
-    },
-  };
+}
+
+/** Long enough for the other process to write its id, once it has the lock. */
+const WRITES_ITS_ID_MS = 50;
+
+async function inUse(folder: string, file: Deno.FsFile): Promise<UserError> {
+  await new Promise((resolve) => setTimeout(resolve, WRITES_ITS_ID_MS));
+  const owner = await readOwner(file);
+  const who = owner === undefined ? "another process" : `process ${owner}`;
+  return new UserError(`${folder} is in use by ${who}: wait for it to end, or give another folder with --out.`);
+}
+
+async function readOwner(file: Deno.FsFile): Promise<number | undefined> {
+  const buffer = new Uint8Array(32);
+  const length = await file.read(buffer) ?? 0;
+  return Number(new TextDecoder().decode(buffer.subarray(0, length))) || undefined;
 }

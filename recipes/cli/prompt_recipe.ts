@@ -7,6 +7,7 @@ import { UserError } from "../../src/errors.ts";
 import type { Report } from "../../src/eval/report.ts";
 import { formatJson } from "../../src/eval/report_file.ts";
 import type { PromptMethod } from "../../src/methods/method.ts";
+import { stepsPerEpoch } from "../../src/train/batch_order.ts";
 import { copyParameters } from "../../src/train/loop.ts";
 import type { Hyperparameters } from "../../src/train/presets.ts";
 import { openPrompt, type PromptSession } from "../../src/train/step.ts";
@@ -16,7 +17,7 @@ import { type Inputs, openInputs } from "./inputs.ts";
 import { commandWith } from "./permissions.ts";
 import { openProgress, type Progress } from "./progress.ts";
 import { evaluatePrompt } from "./prompt_report.ts";
-import { requireSameRun, runIdentity, trainPrompt } from "./prompt_training.ts";
+import { requireSameRun, runIdentity, scheduleOf, stepRecords, trainPrompt } from "./prompt_training.ts";
 import type { RecipeInfo } from "./recipe.ts";
 import { openRunFolder, type RunFolder } from "./run_folder.ts";
 import { findTrained, pathPart, runPath } from "./run_path.ts";
@@ -100,13 +101,18 @@ async function learnedPrompt(run: SeedRun): Promise<PromptSession> {
   const { config, inputs, progress, seed, folder } = run;
   const stored = await folder.checkpoint();
   const train = config.train ?? "base";
-  const { classNames } = inputs.fewShot({ shots: config.shots, seed, classes: train });
+  const { classNames, train: samples } = inputs.fewShot({ shots: config.shots, seed, classes: train });
   const session = await openPrompt(inputs.model, { method: await methodOf(run, classNames), classNames });
   try {
     const identity = runIdentity(run, train);
     if (stored !== undefined) requireSameRun(stored, { identity, path: folder.path });
     if (stored?.final) {
-      copyParameters(stored.checkpoint.state.params, session.params);
+      const { params, losses } = stored.checkpoint.state;
+      copyParameters(params, session.params);
+      if (config.train !== undefined) {
+        const perEpoch = stepsPerEpoch(samples.length, config.batchSize);
+        await folder.writeMetrics(stepRecords(losses, { schedule: scheduleOf(config), perEpoch }));
+      }
       progress.say(`The prompt of seed ${seed} is trained: ${folder.path}.`);
     } else {
       if (config.train === undefined) throw new UserError(`The prompt in ${folder.path} is not whole: train it again.`);

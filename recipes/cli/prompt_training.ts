@@ -41,6 +41,17 @@ export function scheduleOf({ lr, epochs, warmupEpochs, warmupLr }: Hyperparamete
   return { rate: lr, epochs, warmupEpochs, warmupRate: warmupLr };
 }
 
+/** The lines of `metrics.jsonl`, from the losses that a checkpoint holds. */
+export function stepRecords(
+  losses: readonly number[],
+  { schedule, perEpoch }: { schedule: Schedule; perEpoch: number },
+): StepRecord[] {
+  return losses.map((loss, i) => {
+    const epoch = Math.floor(i / perEpoch) + 1;
+    return { step: i + 1, epoch, lr: learningRate(epoch, schedule), loss };
+  });
+}
+
 /** What decides this run's numbers. */
 export function runIdentity({ recipe, config, inputs, seed }: SeedRun, subset: ClassSubset): RunIdentity {
   const { on } = inputs;
@@ -99,16 +110,11 @@ export async function trainPrompt(
   const images = await trainingImages(inputs, { config, seed, samples: sample.train });
   const schedule = scheduleOf(config);
   const perEpoch = stepsPerEpoch(images.labels.length, config.batchSize);
-  const recordOf = (step: number, loss: number): StepRecord => {
-    const epoch = Math.floor((step - 1) / perEpoch) + 1;
-    return { step, epoch, lr: learningRate(epoch, schedule), loss };
-  };
-
   await folder.write(
     "config.yaml",
     configYaml(config, { header: [`deno task ${recipe.method} --config this-file`], seed }),
   );
-  await folder.writeMetrics((resume?.losses ?? []).map((loss, i) => recordOf(i + 1, loss)));
+  await folder.writeMetrics(stepRecords(resume?.losses ?? [], { schedule, perEpoch }));
   if (resume) progress.say(`Going on at step ${resume.step + 1} from the checkpoint in ${folder.path}.`);
   if (config.exactCheck) await tellExactCheck(run, session, await images.view(0));
 

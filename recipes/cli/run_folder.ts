@@ -12,7 +12,9 @@ import { lockFolder } from "./lock.ts";
 import { FINAL_CHECKPOINT } from "./run_path.ts";
 
 const LATEST = "checkpoint.safetensors";
+const METRICS = "metrics.jsonl";
 const LOCK = ".lock";
+const DONE = "done";
 
 /** Seconds between two notes of the time spent; more would cost more than they tell. */
 const TIME_NOTE_SECONDS = 5;
@@ -29,7 +31,7 @@ export interface RunFolder {
     state: TrainingState,
     options: { metadata: Record<string, string>; finalEpoch?: number },
   ): Promise<void>;
-  /** Replaces `metrics.jsonl`. */
+  /** Makes `metrics.jsonl` hold these lines and no others: what a killed process left of it may be cut or too long. */
   writeMetrics(records: readonly StepRecord[]): Promise<void>;
   /** Adds lines to `metrics.jsonl`. */
   appendMetrics(records: readonly StepRecord[]): Promise<void>;
@@ -60,11 +62,26 @@ export async function openRunFolder(path: string): Promise<RunFolder> {
   } catch (error) {
     throw fileError(error, path, "write", "the run folder");
   }
-  const lock = await lockFolder(path);
   const names = async () => (await Array.fromAsync(Deno.readDir(path))).map((entry) => entry.name);
-  const remove = (name: string) => Deno.remove(`${path}/${name}`, { recursive: true });
-  // Only this process writes here now: half-written files are of processes that were killed.
-  for (const name of await names()) if (name.startsWith(".") && name.endsWith(".partial")) await remove(name);
+  const remove = async (name: string) => {
+    try {
+      await Deno.remove(`${path}/${name}`, { recursive: true });
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw fileError(error, `${path}/${name}`, "write");
+    }
+  };
+  const lock = await lockFolder(path);
+  try {
+    // Only this process writes here now: what is half-written or overtaken is of processes that were killed.
+    const left = await names();
+    const isTrained = left.some((name) => FINAL_CHECKPOINT.test(name));
+    for (const name of left) {
+      if ((name.startsWith(".") && name.endsWith(".partial")) || (isTrained && name === LATEST)) await remove(name);
+    }
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
   let noted = -Infinity;
 
   const read = async (name: string): Promise<Uint8Array | undefined> => {
@@ -89,17 +106,20 @@ export async function openRunFolder(path: string): Promise<RunFolder> {
     async saveCheckpoint(state, { metadata, finalEpoch }) {
       const name = finalEpoch === undefined ? LATEST : `checkpoint-${String(finalEpoch).padStart(4, "0")}.safetensors`;
       await writeFileAtomic(`${path}/${name}`, encodeCheckpoint(state, metadata));
-      if (finalEpoch !== undefined) await remove(LATEST).catch(() => {});
+      if (finalEpoch !== undefined) await remove(LATEST);
     },
     async writeMetrics(records) {
-      await writeFileAtomic(`${path}/metrics.jsonl`, records.map(jsonLine).join(""));
+      const text = records.map(jsonLine).join("");
+      const found = await read(METRICS);
+      if (found && new TextDecoder().decode(found) === text) return;
+      await writeFileAtomic(`${path}/${METRICS}`, text);
     },
     async appendMetrics(records) {
       if (records.length === 0) return;
       try {
-        await Deno.writeTextFile(`${path}/metrics.jsonl`, records.map(jsonLine).join(""), { append: true });
+        await Deno.writeTextFile(`${path}/${METRICS}`, records.map(jsonLine).join(""), { append: true });
       } catch (error) {
-        throw fileError(error, `${path}/metrics.jsonl`, "write");
+        throw fileError(error, `${path}/${METRICS}`, "write");
       }
     },
     async trainSeconds() {
@@ -122,9 +142,12 @@ export async function openRunFolder(path: string): Promise<RunFolder> {
       const bytes = await read(name);
       return bytes && new TextDecoder().decode(bytes);
     },
-    finish: (done) => writeFileAtomic(`${path}/done`, `${JSON.stringify(done, null, 2)}\n`),
+    finish: (done) => writeFileAtomic(`${path}/${DONE}`, `${JSON.stringify(done, null, 2)}\n`),
     async clear() {
-      for (const name of await names()) if (name !== LOCK) await remove(name);
+      // What says that the run is done goes first: nobody shall take the rest for a whole run.
+      const last = await names();
+      const first = last.filter((name) => name === DONE || FINAL_CHECKPOINT.test(name)).sort().reverse();
+      for (const name of new Set([...first, ...last])) if (name !== LOCK) await remove(name);
     },
     close: () => lock.release(),
   };

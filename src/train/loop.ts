@@ -126,7 +126,7 @@ export function totalSteps(options: Pick<TrainOptions, "images" | "batchSize" | 
  * @param prompt what is trained, changed in place
  * @param options images as normalised features [N, E], the schedule, what draws the order, and who hears of steps
  * @returns the state after the last step
- * @throws {UserError} when a loss or gradient is not finite; names the step and the tensor, and nothing is saved any
+ * @throws {UserError} when a loss, gradient or learned number is not finite; names the step and the tensor, and nothing is saved any
  * more. Also when the state to resume from holds other tensors than the prompt.
  *
  * @example Interrupted and continued is the same as uninterrupted
@@ -182,6 +182,7 @@ export async function train(prompt: Trainable, options: TrainOptions): Promise<T
       const at = { step: state.step + 1, epoch, lr, loss };
       requireFinite(at, gradients);
       sgdStep(prompt.params, gradients, { learningRate: lr, momentum, weightDecay, velocity: state.velocity });
+      requireFiniteParameters(at, prompt.params);
       state.step = at.step;
       state.losses.push(loss);
       if (state.step % perEpoch === 0) state.order = order.state();
@@ -262,14 +263,22 @@ function takeBatch(
 }
 
 function requireFinite(at: StepRecord, gradients: Record<string, Float32Array>): void {
-  const stop = (what: string) => {
-    throw new UserError(
-      `Training stopped at step ${at.step} (epoch ${at.epoch}): ${what} is not finite. The last checkpoint is kept. ` +
-        "Lower the learning rate with --lr, or try another --engine.",
-    );
-  };
-  if (!Number.isFinite(at.loss)) stop(`the loss (${at.loss})`);
+  if (!Number.isFinite(at.loss)) throw notFinite(at, `the loss (${at.loss})`);
   for (const [name, gradient] of Object.entries(gradients)) {
-    if (!gradient.every(Number.isFinite)) stop(`the gradient of ${name}`);
+    if (!gradient.every(Number.isFinite)) throw notFinite(at, `the gradient of ${name}`);
   }
+}
+
+/** A finite gradient can still throw a parameter out of float32's range; such a state must not become a checkpoint. */
+function requireFiniteParameters(at: StepRecord, params: Record<string, Parameter>): void {
+  for (const [name, { data }] of Object.entries(params)) {
+    if (!data.every(Number.isFinite)) throw notFinite(at, `the learned ${name} after it`);
+  }
+}
+
+function notFinite(at: StepRecord, what: string): UserError {
+  return new UserError(
+    `Training stopped at step ${at.step} (epoch ${at.epoch}): ${what} is not finite. The last checkpoint is kept. ` +
+      "Lower the learning rate with --lr, or try another --engine.",
+  );
 }

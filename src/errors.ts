@@ -11,6 +11,29 @@
  * ```
  */
 export class UserError extends Error {
+  /**
+   * Makes an error of one sentence.
+   *
+   * @param message the sentence; what it quotes from damaged or hostile files is made fit for one line of a terminal
+   * @param options the error that led to this one, for `--debug`
+   */
+  constructor(message: string, options?: ErrorOptions) {
+    super(printable(message), options);
+  }
+
   /** Always `UserError`, also where the class comes from another copy of the kit. */
   override name = "UserError";
+}
+
+/** Longer sentences quote something that nobody wants to read whole. */
+const LONGEST = 1500;
+
+/** Text without line breaks and without what would steer a terminal, of a length that can be read. */
+function printable(text: string): string {
+  const line = text.replaceAll(/\s*[\r\n\t]\s*/g, " ").replaceAll(
+    // deno-lint-ignore no-control-regex -- these are what is looked for
+    /[\0-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+  return line.length <= LONGEST ? line : `${line.slice(0, LONGEST / 2)}…${line.slice(-LONGEST / 3)}`;
 }

@@ -16,6 +16,7 @@
 import { readSafetensors, type SafetensorEntry, toFloat32, writeSafetensors } from "../clip/weights/safetensors.ts";
 import type { HostTensor } from "../engine/ops.ts";
 import { UserError } from "../errors.ts";
+import { pathProblem } from "./paths.ts";
 import type { Sample, Split } from "./split.ts";
 
 /** sha256 of the sample model's weights, `data/sample/model.safetensors`. */
@@ -143,8 +144,9 @@ export function readSampleFeatures(bytes: Uint8Array, where: string): SampleFeat
     if (found === undefined) throw new UserError(`${where} has no "${name}": restore it, or run deno task features.`);
     return found;
   };
-  if (metadata[SOURCE_KEY] === undefined) throw new UserError(`${where} does not say what it is: restore it.`);
-  const source: SampleSource = JSON.parse(metadata[SOURCE_KEY]);
+  const broken = (why: string) =>
+    new UserError(`${where} is not usable (${why}): restore it, or run deno task features.`);
+  const source = parseSource(metadata[SOURCE_KEY], broken);
 
   const lists = new Map<string, Sample[]>();
   const samplesOf = (name: string): Sample[] => {
@@ -152,9 +154,21 @@ export function readSampleFeatures(bytes: Uint8Array, where: string): SampleFeat
     if (known) return known;
     const labels = entry(`${name}/labels`).bytes;
     const paths = new TextDecoder().decode(entry(`${name}/paths`).bytes).split("\n");
+    if (labels.length !== paths.length) throw broken(`"${name}" has ${paths.length} paths and ${labels.length} labels`);
     const samples = paths.map((path, i) => ({ path, label: labels[i], className: source.classNames[labels[i]] }));
+    const wrong = samples.find(({ path, className }) => className === undefined || pathProblem(path) !== undefined);
+    if (wrong) throw broken(`the image ${JSON.stringify(wrong.path)} of "${name}" has a wrong path or label`);
     lists.set(name, samples);
     return samples;
+  };
+  /** Features of a list: half or single precision, one row an image. */
+  const featuresOf = (name: string, { list, axes }: { list: string; axes: number }): SafetensorEntry => {
+    const found = entry(name);
+    const rows = found.shape[axes - 2];
+    if (!["F16", "F32"].includes(found.dtype) || found.shape.length !== axes || rows !== samplesOf(list).length) {
+      throw broken(`"${name}" is ${found.dtype} of shape [${found.shape.join(", ")}]`);
+    }
+    return found;
   };
   const rowsOf = (name: string) => new Map(samplesOf(name).map((sample, row) => [sample.path, row]));
   const seedName = (seed: number) => {
@@ -175,7 +189,7 @@ export function readSampleFeatures(bytes: Uint8Array, where: string): SampleFeat
     plain(samples, seed) {
       const tables = ["test", ...["train", "val"].map((list) => `${seedName(seed)}/${list}`)].map((name) => ({
         rows: rowsOf(name),
-        features: entry(`${name}/features`),
+        features: featuresOf(`${name}/features`, { list: name, axes: 2 }),
       }));
       const table = tables.find(({ rows }) => samples.every((sample) => rows.has(sample.path)));
       if (table === undefined) throw new Error("These images are not one of the sample's lists");
@@ -183,7 +197,7 @@ export function readSampleFeatures(bytes: Uint8Array, where: string): SampleFeat
     },
     view(samples, { seed, view }) {
       const name = `${seedName(seed)}/train`;
-      const { dtype, shape: [V, K, E], bytes } = entry(`${name}/views`);
+      const { dtype, shape: [V, K, E], bytes } = featuresOf(`${name}/views`, { list: name, axes: 3 });
       if (!(view < V)) throw new Error(`The sample holds ${V} views and not view ${view}`);
       const rows = rowsOf(name);
       const stride = bytes.length / V;
@@ -191,6 +205,26 @@ export function readSampleFeatures(bytes: Uint8Array, where: string): SampleFeat
       return takeRows(one, samples.map((sample) => rows.get(sample.path)!));
     },
   };
+}
+
+/** What the features were made from, held to its kinds. */
+function parseSource(text: string | undefined, broken: (why: string) => UserError): SampleSource {
+  if (text === undefined) throw broken("it does not say what it is");
+  let source: Partial<Record<keyof SampleSource, unknown>> | null;
+  try {
+    source = JSON.parse(text);
+  } catch {
+    throw broken(`its "${SOURCE_KEY}" is not JSON`);
+  }
+  const texts = ["dataset", "template", "modelSha256", "splitSha256"] as const;
+  const counts = ["images", "shots", "views"] as const;
+  const isCount = (value: unknown) => Number.isSafeInteger(value) && Number(value) >= 0;
+  const listOf = (value: unknown, right: (item: unknown) => boolean) => Array.isArray(value) && value.every(right);
+  const right = typeof source === "object" && source !== null &&
+    texts.every((key) => typeof source[key] === "string") && counts.every((key) => isCount(source[key])) &&
+    listOf(source.classNames, (name) => typeof name === "string") && listOf(source.seeds, isCount);
+  if (!right) throw broken(`its "${SOURCE_KEY}" lacks something`);
+  return source as SampleSource;
 }
 
 function takeRows(entry: SafetensorEntry, rows: readonly number[]): HostTensor {

@@ -2,6 +2,7 @@
 import { UserError } from "../errors.ts";
 import { readJson, writeFileAtomic } from "../files.ts";
 import { type Report, REPORT_VERSION } from "./report.ts";
+import { reportFault } from "./report_check.ts";
 
 /** Name of a report's file in its run folder: `report-base.json`. */
 export function reportName(report: Report): string {
@@ -83,7 +84,8 @@ export async function writeReport(folder: string, report: Report): Promise<strin
  * Reads a report.
  *
  * @param path such as `runs/…/seed1/report-base.json`
- * @throws {UserError} when it is missing, not a report, or of another version of the layout
+ * @throws {UserError} when it is missing, not a report, of another version of the layout, or its numbers contradict one
+ * another
  *
  * @example What is no report is refused in a sentence
  * ```ts
@@ -103,10 +105,9 @@ export async function readReport(path: string): Promise<Report> {
         : `The report ${path} has layout version ${version}, and this kit reads ${REPORT_VERSION}: evaluate again.`,
     );
   }
-  const { run, on, results, timing } = value as Report;
-  const counts = [results?.predictions?.labels?.length, results?.predictions?.predictions?.length];
-  if (!run?.classNames || !on?.model || !timing || counts[0] === undefined || counts[0] !== counts[1]) {
-    throw new UserError(`The report ${path} is not whole: remove it and evaluate again.`);
+  const fault = reportFault(value);
+  if (fault !== undefined) {
+    throw new UserError(`The report ${path} is not whole (${fault}): remove it and evaluate again.`);
   }
   return value as Report;
 }

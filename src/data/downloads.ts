@@ -11,10 +11,15 @@ export interface CatalogueFile {
   bytes?: number;
   /** In lower-case hexadecimal, where it is published. */
   sha256?: string;
-  /** In lower-case hexadecimal, where nothing better is published. */
-  md5?: string;
   /** Addresses, the official one first. */
   sources: readonly string[];
+  /**
+   * For tar archives: they are unpacked when they are there, since they can be read from beginning to end only. What
+   * stands here is left out of the names, and what does not begin with it is left out altogether.
+   */
+  unpack?: string;
+  /** The same images in another archive, for when no source works. */
+  instead?: CatalogueFile;
 }
 
 /** Something that `deno task download` knows by name. */
@@ -28,7 +33,7 @@ export interface CatalogueItem {
   licence: string;
   citation: string;
   files: readonly CatalogueFile[];
-  /** What has to be fetched by hand, in a sentence; for data sets that ask for a registration. */
+  /** What has to be fetched by hand, in a sentence; for data sets that need an account. */
   byHand?: string;
 }
 
@@ -44,7 +49,9 @@ export const CATALOGUE: Catalogue = catalogue as Catalogue;
 
 /** Hosts that a download may reach, sorted: those of all sources and those that they lead to. */
 export function catalogueHosts(catalogue: Catalogue = CATALOGUE): string[] {
-  const sources = catalogue.items.flatMap(({ files }) => files.flatMap(({ sources }) => sources));
+  const sources = catalogue.items.flatMap(({ files }) =>
+    files.flatMap(({ sources, instead }) => [...sources, ...instead?.sources ?? []])
+  );
   return [...new Set([...sources.map((url) => new URL(url).host), ...catalogue.hosts])].sort();
 }
 

@@ -1,0 +1,387 @@
+/**
+ * Downloads that cannot end half done: what arrives goes into `FILE.partial`, is checked, and only then gets its name.
+ * A download that was cut off goes on where it was, also at another source; a source that fails makes way for the next.
+ */
+import { basename, dirname } from "node:path";
+import { UserError } from "../errors.ts";
+import { fileError, parseJson, readBytes, sha256Hex, writeFileAtomic } from "../files.ts";
+
+/** What is known of a file. */
+export interface ExpectedFile {
+  bytes?: number;
+  /** In lower-case hexadecimal. */
+  sha256?: string;
+}
+
+/** How to download a file. */
+export interface DownloadOptions extends ExpectedFile {
+  /** Where the file shall be. */
+  target: string;
+  /** Addresses to try, in this order. */
+  sources: readonly string[];
+  /** Hosts that may be reached, also by redirects; any when left out. */
+  hosts?: readonly string[];
+  /** Seconds without a byte after which a source is given up. */
+  stallSeconds?: number;
+  /** Seconds before the first try again; longer before the next ones. */
+  pauseSeconds?: number;
+  /** Hears of each piece that arrives. */
+  onProgress?: (count: { done: number; total?: number }) => void;
+  /** Hears what happens, a line each time. */
+  say?: (line: string) => void;
+}
+
+/** A source that does not help: the next one may, or the same one again. */
+interface SourceFailure extends Error {
+  again: boolean;
+}
+
+/** Where a partial file comes from, so that it is only continued with bytes of the same file. */
+interface Origin {
+  url: string;
+  /** A strong ETag or a date of the source. */
+  validator?: string;
+}
+
+/** Tries in a row that bring nothing. */
+const TRIES = 4;
+/** Tries altogether: a source that sends a little and breaks off each time has an end, too. */
+const MOST_TRIES = 200;
+const MOST_REDIRECTS = 10;
+const LONGEST_PAUSE_SECONDS = 20;
+
+/**
+ * Downloads a file, unless it is there and whole.
+ *
+ * @returns Whether anything was downloaded.
+ * @throws {UserError} When no source gives the file (the sentence names the reason of each), or it cannot be written.
+ */
+export async function downloadFile(options: DownloadOptions): Promise<boolean> {
+  const { target, say } = options;
+  const problem = await fileProblem(target, options);
+  if (problem === undefined) return false;
+  if (problem !== "missing") say?.(`${target} is there, but ${problem}: downloading it anew`);
+  await makeFolder(target);
+  const reasons: string[] = [];
+  for (const url of options.sources) {
+    const failure = await trySource(url, options);
+    if (failure === undefined) return true;
+    reasons.push(`${new URL(url).host}: ${failure}`);
+    say?.(`${new URL(url).host} does not give ${basename(target)}: ${failure}`);
+  }
+  throw new UserError(
+    `${basename(target)} could not be downloaded (${reasons.join("; ")}): try again later, for what has arrived is ` +
+      `kept, or get the file yourself and give it with --source FILE.`,
+  );
+}
+
+/**
+ * Takes a file that is on this machine already, with the same checks.
+ *
+ * @param source Its path.
+ * @throws {UserError} When it is missing or not the file that is expected.
+ */
+export async function takeFile(
+  source: string,
+  options: ExpectedFile & { target: string; onProgress?: DownloadOptions["onProgress"] },
+): Promise<void> {
+  const { target } = options;
+  const problem = await fileProblem(source, options);
+  if (problem !== undefined) {
+    const what = problem === "missing" ? "does not exist" : problem;
+    throw new UserError(`${source} is not taken as ${basename(target)}: it ${what}. Give the published file.`);
+  }
+  await makeFolder(target);
+  const partial = `${target}.partial`;
+  await forget(partial);
+  try {
+    using from = await Deno.open(source, { read: true });
+    using to = await Deno.open(partial, { write: true, create: true, truncate: true });
+    const total = (await from.stat()).size;
+    const block = new Uint8Array(1 << 20);
+    let done = 0;
+    for (let count = await from.read(block); count !== null; count = await from.read(block)) {
+      await writeAll(to, block.subarray(0, count));
+      done += count;
+      options.onProgress?.({ done, total });
+    }
+    await to.sync();
+  } catch (error) {
+    await forget(partial);
+    throw fileError(error, target, "write");
+  }
+  const wrong = await contentProblem(partial, target);
+  if (wrong !== undefined) {
+    await forget(partial);
+    throw new UserError(`${source} is not taken as ${basename(target)}: it ${wrong}. Give the published file.`);
+  }
+  await settle(partial, target);
+}
+
+/** What is wrong with a file: `missing`, what it `has` or `is`; nothing when it is what is expected. */
+export async function fileProblem(path: string, expected: ExpectedFile): Promise<string | undefined> {
+  const size = await sizeOf(path);
+  if (size === undefined) return "missing";
+  if (size === 0) return "is empty";
+  if (expected.bytes !== undefined && size !== expected.bytes) {
+    return `has ${size} bytes and not ${expected.bytes}`;
+  }
+  if (expected.sha256 === undefined) return undefined;
+  const sha256 = await sha256Hex(path);
+  return sha256 === expected.sha256 ? undefined : `has the sha256 ${sha256} and not ${expected.sha256}`;
+}
+
+/** Why a source did not give the file, after several tries; nothing when it did. */
+async function trySource(url: string, options: DownloadOptions): Promise<string | undefined> {
+  const partial = `${options.target}.partial`;
+  const pause = options.pauseSeconds ?? 1;
+  let reason = "";
+  for (let attempt = 0, tries = 0; attempt < TRIES && tries < MOST_TRIES; attempt++, tries++) {
+    const before = await sizeOf(partial) ?? 0;
+    try {
+      const resumed = await fetchInto(partial, url, options);
+      const problem = await fileProblem(partial, options) ?? await contentProblem(partial, options.target);
+      if (problem === undefined) {
+        await settle(partial, options.target);
+        return undefined;
+      }
+      await forget(partial);
+      // Bytes of two sources may have been mixed: once more from the beginning tells.
+      throw sourceFailure(`what it sends ${problem}`, resumed);
+    } catch (error) {
+      if (!(isSourceFailure(error))) throw error;
+      reason = error.message;
+      if (!error.again) return reason;
+    }
+    // A source that sends something each time is slow, not broken.
+    if ((await sizeOf(partial) ?? 0) > before) attempt = 0;
+    if (attempt + 1 < TRIES) await wait(Math.min(LONGEST_PAUSE_SECONDS, pause * 2 ** attempt));
+  }
+  return reason;
+}
+
+/** Brings the partial file to its full length, and tells whether a part of it was there before. */
+async function fetchInto(partial: string, url: string, options: DownloadOptions): Promise<boolean> {
+  const size = await sizeOf(partial) ?? 0;
+  const origin = await readOrigin(partial);
+  const same = origin?.url === url && origin.validator !== undefined;
+  const resume = size > 0 && (same || options.sha256 !== undefined);
+  if (resume && size === options.bytes) return true;
+  const stall = stallWatch(options.stallSeconds ?? 30);
+  try {
+    const headers: Record<string, string> = { "accept-encoding": "identity" };
+    if (resume) headers.range = `bytes=${size}-`;
+    if (resume && same) headers["if-range"] = origin.validator!;
+    const response = await request(url, { headers, signal: stall.signal, hosts: options.hosts });
+    try {
+      return await receive(response, { partial, url, from: resume ? size : 0, options, stall });
+    } finally {
+      await response.body?.cancel().catch(() => {});
+    }
+  } catch (error) {
+    if (error instanceof UserError || isSourceFailure(error) || error instanceof Deno.errors.NotCapable) {
+      throw error;
+    }
+    const known = fileError(error, partial, "write");
+    if (known instanceof UserError) throw known;
+    const why = stall.signal.aborted
+      ? `no byte in ${options.stallSeconds ?? 30} seconds`
+      : error instanceof Error
+      ? error.message.replace(/^error sending request for url \(.*?\)(: )?/, "") || "no connection"
+      : String(error);
+    throw sourceFailure(why, true);
+  } finally {
+    stall.end();
+  }
+}
+
+interface Receiving {
+  partial: string;
+  url: string;
+  /** Where the bytes asked for begin. */
+  from: number;
+  options: DownloadOptions;
+  stall: StallWatch;
+}
+
+async function receive(response: Response, receiving: Receiving): Promise<boolean> {
+  const { partial, url, options, stall } = receiving;
+  const { status } = response;
+  if (status === 416) {
+    await forget(partial);
+    throw sourceFailure("it has fewer bytes than what had arrived, which is dropped", true);
+  }
+  if (status !== 200 && status !== 206) {
+    throw sourceFailure(`it answers ${status}`, status === 408 || status === 429 || status >= 500);
+  }
+  if (/^text\/html\b/i.test(response.headers.get("content-type") ?? "") && !/\.html?$/.test(partial)) {
+    throw sourceFailure("it sends a web page instead of the file", false);
+  }
+  const range = status === 206 ? contentRange(response) : undefined;
+  if (status === 206 && range?.begin !== receiving.from) {
+    await forget(partial);
+    throw sourceFailure("it sends another part of the file than was asked for", true);
+  }
+  const length = Number(response.headers.get("content-length") ?? NaN);
+  const begin = status === 206 ? receiving.from : 0;
+  const total = range?.total ?? (Number.isSafeInteger(length) && length > 0 ? begin + length : options.bytes);
+  if (total !== undefined && options.bytes !== undefined && total !== options.bytes) {
+    throw sourceFailure(`its file has ${total} bytes and not ${options.bytes}`, false);
+  }
+  if (begin === 0) {
+    if (receiving.from > 0) options.say?.("the source cannot continue, or its file has changed: starting over");
+    await forget(partial);
+  }
+  using file = await Deno.open(partial, { write: true, create: true });
+  if (begin === 0) await writeOrigin(partial, { url, validator: validatorOf(response) });
+  await file.seek(begin, Deno.SeekMode.Start);
+  let done = begin;
+  options.onProgress?.({ done, total });
+  for await (const piece of response.body ?? []) {
+    stall.alive();
+    if (total !== undefined && done + piece.length > total) {
+      throw sourceFailure(`it sends more than ${total} bytes`, false);
+    }
+    await writeAll(file, piece);
+    done += piece.length;
+    options.onProgress?.({ done, total });
+  }
+  await file.sync();
+  if (total !== undefined && done < total) throw sourceFailure(`it stopped after ${done} of ${total} bytes`, true);
+  return begin > 0;
+}
+
+/** Follows redirects one by one, so that each host is looked at. */
+async function request(
+  url: string,
+  options: { headers: Record<string, string>; signal: AbortSignal; hosts?: readonly string[] },
+): Promise<Response> {
+  let at = new URL(url);
+  for (let redirects = 0; redirects <= MOST_REDIRECTS; redirects++) {
+    if (options.hosts && !options.hosts.includes(at.host)) {
+      throw sourceFailure(`it leads to ${at.host}, which is not among the hosts of the catalogue`, false);
+    }
+    const response = await fetch(at, { headers: options.headers, signal: options.signal, redirect: "manual" });
+    const location = response.headers.get("location");
+    if (![301, 302, 303, 307, 308].includes(response.status) || location === null) return response;
+    await response.body?.cancel();
+    at = new URL(location, at);
+    if (!/^https?:$/.test(at.protocol)) throw sourceFailure(`it leads to ${at.protocol}`, false);
+  }
+  throw sourceFailure(`it leads in a circle, ${MOST_REDIRECTS} redirects without a file`, false);
+}
+
+/** Gives a file that has been checked its name. */
+async function settle(partial: string, target: string): Promise<void> {
+  try {
+    await Deno.rename(partial, target);
+  } catch (error) {
+    throw fileError(error, target, "write");
+  }
+  await forget(partial);
+}
+
+/** Where no hash is published, at least the kind of the file is looked at. */
+async function contentProblem(path: string, name: string): Promise<string | undefined> {
+  if (/\.json$/i.test(name)) {
+    try {
+      parseJson(await readBytes(path, "the file"), { path, what: "the file" });
+    } catch {
+      return "is no JSON";
+    }
+  }
+  using file = await Deno.open(path, { read: true });
+  const head = new Uint8Array(4);
+  await file.read(head);
+  if (/\.zip$/i.test(name) && (head[0] !== 0x50 || head[1] !== 0x4b)) return "is no zip archive";
+  if (/\.t?gz$/i.test(name) && (head[0] !== 0x1f || head[1] !== 0x8b)) return "is no gzip archive";
+  return undefined;
+}
+
+function sourceFailure(message: string, again: boolean): SourceFailure {
+  return Object.assign(new Error(message), { again });
+}
+
+function isSourceFailure(error: unknown): error is SourceFailure {
+  return error instanceof Error && "again" in error;
+}
+
+function contentRange(response: Response): { begin: number; total?: number } | undefined {
+  const match = /^bytes (\d+)-\d+\/(\d+|\*)$/.exec(response.headers.get("content-range") ?? "");
+  return match ? { begin: Number(match[1]), total: match[2] === "*" ? undefined : Number(match[2]) } : undefined;
+}
+
+function validatorOf(response: Response): string | undefined {
+  const etag = response.headers.get("etag");
+  return etag?.startsWith('"') ? etag : response.headers.get("last-modified") ?? undefined;
+}
+
+async function readOrigin(partial: string): Promise<Origin | undefined> {
+  try {
+    const { url, validator } = JSON.parse(await Deno.readTextFile(`${partial}.json`));
+    return typeof url === "string"
+      ? { url, validator: typeof validator === "string" ? validator : undefined }
+      : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function writeOrigin(partial: string, origin: Origin): Promise<void> {
+  return writeFileAtomic(`${partial}.json`, JSON.stringify(origin));
+}
+
+async function forget(partial: string): Promise<void> {
+  for (const path of [partial, `${partial}.json`]) {
+    try {
+      await Deno.remove(path);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw fileError(error, path, "write");
+    }
+  }
+}
+
+async function sizeOf(path: string): Promise<number | undefined> {
+  try {
+    return (await Deno.stat(path)).size;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw fileError(error, path, "read");
+  }
+}
+
+async function makeFolder(target: string): Promise<void> {
+  try {
+    await Deno.mkdir(dirname(target), { recursive: true });
+  } catch (error) {
+    throw fileError(error, target, "write");
+  }
+}
+
+async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
+  for (let written = 0; written < bytes.length;) written += await file.write(bytes.subarray(written));
+}
+
+interface StallWatch {
+  signal: AbortSignal;
+  alive(): void;
+  end(): void;
+}
+
+function stallWatch(seconds: number): StallWatch {
+  const controller = new AbortController();
+  const give = () => controller.abort();
+  let timer = setTimeout(give, seconds * 1000);
+  return {
+    signal: controller.signal,
+    alive() {
+      clearTimeout(timer);
+      timer = setTimeout(give, seconds * 1000);
+    },
+    end: () => clearTimeout(timer),
+  };
+}
+
+function wait(seconds: number): Promise<void> {
+  return new Promise((done) => setTimeout(done, seconds * 1000));
+}

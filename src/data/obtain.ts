@@ -1,0 +1,184 @@
+/** Gets everything that belongs to an item of the catalogue: from its sources, or from what the user has. */
+import { basename, dirname, extname, join } from "node:path";
+import { UserError } from "../errors.ts";
+import { fileError, sha256Hex, writeFileAtomic } from "../files.ts";
+import { downloadFile, fileProblem, takeFile } from "./download.ts";
+import { CATALOGUE, type CatalogueFile, catalogueHosts, type CatalogueItem } from "./downloads.ts";
+import { unpackTar } from "./unpack.ts";
+
+/** How to get an item. */
+export interface ObtainOptions {
+  /** The folder that holds all downloads: `data`. */
+  folder: string;
+  /** A file, a folder or an address that the user has; taken for the file of the item that is called alike. */
+  source?: string;
+  /** Hosts that the catalogue's sources may reach; those of the catalogue when left out. */
+  hosts?: readonly string[];
+  stallSeconds?: number;
+  pauseSeconds?: number;
+  /** Hears how far a piece of work has come, in bytes. */
+  onProgress?: (what: string, count: { done: number; total?: number }) => void;
+  /** Hears what happens. */
+  say?: (line: string) => void;
+}
+
+/** A file that is there now. */
+export interface ObtainedFile {
+  /** The file, or the folder that an archive was unpacked into. */
+  path: string;
+  sha256: string;
+  /** Whether the hash is the published one; false when none is published. */
+  isVerified: boolean;
+  /** It was there before. */
+  wasThere: boolean;
+}
+
+/**
+ * Gets the files of an item.
+ *
+ * @returns What is there now, in the catalogue's order.
+ * @throws {UserError} When a file is not to be had or is another one than published, or another process is getting it.
+ */
+export async function obtainItem(item: CatalogueItem, options: ObtainOptions): Promise<ObtainedFile[]> {
+  const given = options.source === undefined ? new Map<string, string>() : await matchSource(item, options.source);
+  using _lock = await lockItem(item, options.folder);
+  const obtained: ObtainedFile[] = [];
+  for (const file of item.files) obtained.push(await obtainFile(file, { ...options, given: given.get(file.path) }));
+  return obtained;
+}
+
+async function obtainFile(file: CatalogueFile, options: ObtainOptions & { given?: string }): Promise<ObtainedFile> {
+  const target = join(options.folder, file.path);
+  const unpacked = file.unpack === undefined ? undefined : await readMarker(target);
+  if (unpacked) return { path: dirname(target), ...unpacked, wasThere: true };
+  if (options.given === undefined && file.instead) {
+    const there = join(options.folder, file.instead.path);
+    const problem = await fileProblem(there, file.instead);
+    if (problem === undefined) return await describe(there, file.instead, { wasThere: true });
+  }
+  let isNew: boolean;
+  try {
+    isNew = await getFile(file, { ...options, target });
+  } catch (error) {
+    if (!(error instanceof UserError) || !file.instead || options.given !== undefined) throw error;
+    options.say?.(`${error.message.split(" (")[0]}: taking ${basename(file.instead.path)} instead`);
+    return await obtainFile(file.instead, options);
+  }
+  const described = await describe(target, file, { wasThere: !isNew });
+  if (file.unpack === undefined) return described;
+  const onProgress = (count: { done: number; total: number }) =>
+    options.onProgress?.(`unpacking ${basename(target)}`, count);
+  const files = await unpackTar(target, { prefix: file.unpack, onProgress });
+  const { sha256, isVerified } = described;
+  await writeFileAtomic(markerOf(target), `${JSON.stringify({ sha256, isVerified, files })}\n`);
+  await Deno.remove(target);
+  return { path: dirname(target), sha256, isVerified, wasThere: false };
+}
+
+async function getFile(
+  file: CatalogueFile,
+  options: ObtainOptions & { given?: string; target: string },
+): Promise<boolean> {
+  const { given, target } = options;
+  const { bytes, sha256 } = file;
+  const onProgress = (count: { done: number; total?: number }) =>
+    options.onProgress?.(`getting ${basename(target)}`, count);
+  if (given === undefined || isAddress(given)) {
+    const from = given === undefined
+      ? { sources: file.sources, hosts: options.hosts ?? catalogueHosts(CATALOGUE) }
+      : { sources: [given] };
+    const { stallSeconds, pauseSeconds, say } = options;
+    return await downloadFile({ target, bytes, sha256, ...from, stallSeconds, pauseSeconds, say, onProgress });
+  }
+  await takeFile(given, { target, bytes, sha256, onProgress });
+  return true;
+}
+
+async function describe(
+  path: string,
+  file: CatalogueFile,
+  { wasThere }: { wasThere: boolean },
+): Promise<ObtainedFile> {
+  const isVerified = file.sha256 !== undefined;
+  return { path, sha256: file.sha256 ?? await sha256Hex(path), isVerified, wasThere };
+}
+
+/** Which file of the item the user's source stands for: one called alike, or else the only one of its kind. */
+async function matchSource(item: CatalogueItem, source: string): Promise<Map<string, string>> {
+  const isBelow = isAddress(source) ? source.endsWith("/") : await isFolder(source);
+  if (isBelow) {
+    const matched = new Map<string, string>();
+    for (const { path } of item.files) {
+      const at = isAddress(source) ? source + basename(path) : join(source, basename(path));
+      if (isAddress(source) || await isFile(at)) matched.set(path, at);
+    }
+    if (matched.size > 0) return matched;
+    throw new UserError(
+      `The folder ${source} has none of the files of ${item.name}: ${
+        item.files.map(({ path }) => basename(path)).join(", ")
+      }.`,
+    );
+  }
+  const name = isAddress(source) ? basename(new URL(source).pathname) : basename(source);
+  const alike = item.files.filter(({ path }) => basename(path).toLowerCase() === name.toLowerCase());
+  const sameKind = item.files.filter(({ path }) => extname(path) === extname(name));
+  const [match] = alike.length === 1 ? alike : sameKind;
+  if (alike.length === 1 || sameKind.length === 1 || item.files.length === 1) {
+    return new Map([[(match ?? item.files[0]).path, source]]);
+  }
+  throw new UserError(
+    `It is not clear which file of ${item.name} --source ${source} is: call it ${
+      item.files.map(({ path }) => basename(path)).join(" or ")
+    }.`,
+  );
+}
+
+function isAddress(source: string): boolean {
+  return /^https?:\/\//i.test(source);
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  try {
+    return (await Deno.stat(path)).isDirectory;
+  } catch (error) {
+    throw fileError(error, path, "read", "the source");
+  }
+}
+
+async function isFile(path: string): Promise<boolean> {
+  try {
+    return (await Deno.stat(path)).isFile;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw fileError(error, path, "read", "the source");
+  }
+}
+
+function markerOf(target: string): string {
+  return `${target}.unpacked`;
+}
+
+async function readMarker(target: string): Promise<{ sha256: string; isVerified: boolean } | undefined> {
+  try {
+    const { sha256, isVerified } = JSON.parse(await Deno.readTextFile(markerOf(target)));
+    return typeof sha256 === "string" ? { sha256, isVerified: isVerified === true } : undefined;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound || error instanceof SyntaxError) return undefined;
+    throw fileError(error, markerOf(target), "read");
+  }
+}
+
+/** The operating system holds the lock and drops it with the process. */
+async function lockItem(item: CatalogueItem, folder: string): Promise<Disposable> {
+  const target = join(folder, item.files[0].path);
+  const path = join(dirname(target), `.${basename(target)}.lock`);
+  try {
+    await Deno.mkdir(dirname(path), { recursive: true });
+    const file = await Deno.open(path, { write: true, create: true });
+    if (await file.tryLock(true)) return { [Symbol.dispose]: () => file.close() };
+    file.close();
+  } catch (error) {
+    throw fileError(error, path, "write", "the lock");
+  }
+  throw new UserError(`Another process is getting ${item.name} right now: wait for it to end.`);
+}

@@ -1,8 +1,11 @@
-import { assert, assertEquals, assertNotEquals, assertRejects } from "jsr:@std/assert@1.0.19";
+import { assert, assertEquals, assertNotEquals, assertRejects, assertThrows } from "jsr:@std/assert@1.0.19";
 import { namedStream } from "../src/data/random.ts";
 import { UserError } from "../src/errors.ts";
 import { epochBatches, stepsPerEpoch } from "../src/train/batch_order.ts";
+import { decodeCheckpoint, encodeCheckpoint } from "../src/train/checkpoint.ts";
+import { gaussianWeights } from "../src/methods/prompt_average.ts";
 import { epochMeans, train, type TrainingState, type TrainOptions } from "../src/train/loop.ts";
+import { assertClose } from "./feature_cases.ts";
 import { toyPrompt, toyRun } from "./toy_prompt.ts";
 
 Deno.test("an epoch shows each image at most once, in an order of its own", () => {
@@ -56,6 +59,56 @@ Deno.test("resuming from any step gives the bits of the uninterrupted run", asyn
     assertEquals(state.velocity, expected.velocity);
     assertEquals(state.order, expected.order);
   }
+});
+
+Deno.test("a Gaussian average and a blend with the start are what is kept, to the same bits however often the run was cut", async () => {
+  const average = gaussianWeights(5, { mean: 3, deviation: 1.5 });
+  const ends: Float32Array[] = [];
+  const plain = toyPrompt();
+  const start = plain.params.weight.data.slice();
+  await train(plain, {
+    ...toyRun(),
+    onStep: ({ step }) => step % 4 === 0 && ends.push(plain.params.weight.data.slice()),
+  });
+  // The mean over epochs and the blend, written out.
+  const expected = start.map((from, i) => {
+    const mean = ends.reduce((sum, end, epoch) => sum + average[epoch] * end[i], 0);
+    return 0.75 * from + 0.25 * mean;
+  });
+
+  const options = { ...toyRun(), average, share: 0.25 };
+  const whole = toyPrompt();
+  const kept: Uint8Array[] = [];
+  await train(whole, {
+    ...options,
+    order: toyRun().order,
+    checkpointEvery: 1,
+    save: (state) => Promise.resolve(void kept.push(encodeCheckpoint(state, {}))),
+  });
+  assertClose(whole.params.weight.data, [...expected], 1e-6);
+  assert(Math.abs(whole.params.weight.data[0] - plain.params.weight.data[0]) > 1e-3);
+  assertEquals(kept.length, 20);
+  for (const bytes of kept) {
+    const resume = decodeCheckpoint(bytes, "a checkpoint").state;
+    assertEquals(resume.average === undefined, resume.step < 4 || resume.step === 20);
+    const prompt = toyPrompt();
+    await train(prompt, { ...options, order: toyRun().order, resume });
+    assertEquals(prompt.params, whole.params, `from step ${resume.step}`);
+  }
+  const cut = decodeCheckpoint(kept[9], "a checkpoint").state;
+  delete cut.average;
+  await assertRejects(() => train(toyPrompt(), { ...options, resume: cut }), UserError, "no average");
+});
+
+Deno.test("a damaged average in a checkpoint is refused", () => {
+  const params = { ctx: { shape: [2], data: Float32Array.of(1, 2) } };
+  const state = { step: 0, losses: [], params, velocity: {}, order: [1] };
+  const damaged = [{ ctx: Float64Array.of(1, NaN) }, { ctx: Float64Array.of(1) }];
+  for (const average of damaged) {
+    assertThrows(() => decodeCheckpoint(encodeCheckpoint({ ...state, average }, {}), "x.safetensors"), Error);
+  }
+  const average = { ctx: Float64Array.of(0.1, -2) };
+  assertEquals(decodeCheckpoint(encodeCheckpoint({ ...state, average }, {}), "x").state, { ...state, average });
 });
 
 Deno.test("checkpoints come every so many steps, and after the last", async () => {

@@ -1,6 +1,7 @@
 /**
  * Checkpoints: a training state as one safetensors file. Learned tensors have their own names, so that a checkpoint is also
- * a prompt that any safetensors reader opens; `optimizer/…`, `history/losses` and `stream/batch-order` are what resuming needs besides.
+ * a prompt that any safetensors reader opens; `optimizer/…`, `average/…` (float64), `history/losses` and `stream/batch-order` are what
+ * resuming needs besides.
  * Nothing in the file depends on the clock: an interrupted and an uninterrupted run write the same bytes.
  */
 import { readSafetensors, toFloat32, writeSafetensors } from "../clip/weights/safetensors.ts";
@@ -12,6 +13,7 @@ import type { Parameter, Velocity } from "./sgd.ts";
 export const CHECKPOINT_VERSION = "1";
 
 const MOMENTUM = "optimizer/momentum/";
+const AVERAGE = "average/";
 const LOSSES = "history/losses";
 const ORDER = "stream/batch-order";
 
@@ -41,13 +43,16 @@ export interface Checkpoint {
  * ```
  */
 export function encodeCheckpoint(state: TrainingState, metadata: Record<string, string>): Uint8Array {
-  const bytesOf = (values: readonly number[]) => new Uint8Array(Float64Array.from(values).buffer);
+  const bytesOf = (values: ArrayLike<number>) => new Uint8Array(Float64Array.from(values).buffer);
   return writeSafetensors([
     ...Object.entries(state.params).map(([name, { shape, data }]) =>
       [name, { dtype: "F32" as const, shape, data }] as const
     ),
     ...Object.entries(state.velocity).map(([name, data]) =>
       [MOMENTUM + name, { dtype: "F32" as const, shape: state.params[name].shape, data }] as const
+    ),
+    ...Object.entries(state.average ?? {}).map(([name, sum]) =>
+      [AVERAGE + name, { dtype: "F64" as const, shape: state.params[name].shape, data: bytesOf(sum) }] as const
     ),
     [LOSSES, { dtype: "F64" as const, shape: [state.losses.length], data: bytesOf(state.losses) }] as const,
     [ORDER, { dtype: "F64" as const, shape: [state.order.length], data: bytesOf(state.order) }] as const,
@@ -94,8 +99,16 @@ export function decodeCheckpoint(bytes: Uint8Array, where: string): Checkpoint {
   }
   const params: Record<string, Parameter> = {};
   const velocity: Velocity = {};
+  const average: Record<string, Float64Array> = {};
   for (const [name, entry] of entries) {
     if (name === LOSSES || name === ORDER) continue;
+    if (name.startsWith(AVERAGE)) {
+      if (entry.dtype !== "F64") throw broken(`"${name}" is ${entry.dtype}, not F64`);
+      const sum = new Float64Array(entry.bytes.slice().buffer);
+      if (!sum.every(Number.isFinite)) throw broken(`"${name}" holds numbers that are not finite`);
+      average[name.slice(AVERAGE.length)] = sum;
+      continue;
+    }
     if (entry.dtype !== "F32") throw broken(`"${name}" is ${entry.dtype}, not F32`);
     const data = toFloat32(entry);
     if (!data.every(Number.isFinite)) throw broken(`"${name}" holds numbers that are not finite`);
@@ -106,5 +119,11 @@ export function decodeCheckpoint(bytes: Uint8Array, where: string): Checkpoint {
     if (velocity[name]?.length !== params[name].data.length) throw broken(`the momentum of "${name}" is missing`);
   }
   if (Object.keys(params).length === 0) throw broken("no learned tensor in it");
-  return { state: { step, losses, params, velocity, order }, metadata };
+  const averaged = Object.keys(average);
+  for (const name of averaged.length > 0 ? new Set([...averaged, ...Object.keys(params)]) : []) {
+    if (average[name]?.length !== params[name]?.data.length) throw broken(`the average of "${name}" is missing`);
+  }
+  const state: TrainingState = { step, losses, params, velocity, order };
+  if (averaged.length > 0) state.average = average;
+  return { state, metadata };
 }

@@ -5,6 +5,7 @@
  */
 import type { HostTensor } from "../engine/ops.ts";
 import { UserError } from "../errors.ts";
+import { addToAverage, interpolate } from "../methods/prompt_average.ts";
 import { epochBatches, stepsPerEpoch } from "./batch_order.ts";
 import { learningRate, type Schedule } from "./schedule.ts";
 import { type Parameter, sgdStep, type Velocity } from "./sgd.ts";
@@ -81,6 +82,8 @@ export interface TrainingState {
   velocity: Velocity;
   /** The batch-order stream at the start of the epoch in which the next step lies. */
   order: number[];
+  /** The weighted sum of the prompts after each epoch so far, where an average is kept; absent before the first and after the last. */
+  average?: Record<string, Float64Array>;
 }
 
 /** How to train. */
@@ -97,7 +100,11 @@ export interface TrainOptions {
   weightDecay: number;
   /** Decides the batches. */
   order: OrderStream;
-  /** Continue from here instead of from the prompt's parameters. */
+  /** The weight of each epoch's prompt in the average that is kept in the end; left out, the last prompt is kept. */
+  average?: readonly number[];
+  /** The share of what was learned in the prompt that is kept, the rest being its start; 1 when left out. */
+  share?: number;
+  /** Continue from here instead of from the prompt's parameters, which are then still the start of {@linkcode TrainOptions.share}. */
   resume?: TrainingState;
   /** Steps between two calls of {@linkcode TrainOptions.save}; one epoch when left out. */
   checkpointEvery?: number;
@@ -117,7 +124,7 @@ export function totalSteps(options: Pick<TrainOptions, "images" | "batchSize" | 
 }
 
 /**
- * Trains a prompt. The parameters of the prompt are those of the last step afterwards.
+ * Trains a prompt. The parameters of the prompt are those of the last step afterwards, or the average or blend asked for.
  *
  * Stochastic gradient descent as in the published runs (Dassl's `TrainerX`): batches drawn without replacement, an
  * incomplete last batch left out, one learning rate an epoch.
@@ -158,6 +165,7 @@ export async function train(prompt: Trainable, options: TrainOptions): Promise<T
   const perEpoch = stepsPerEpoch(images.labels.length, batchSize);
   const last = totalSteps(options);
   const checkpointEvery = options.checkpointEvery ?? perEpoch;
+  const start = copyOf(prompt.params);
   const state: TrainingState = {
     step: options.resume?.step ?? 0,
     losses: [...options.resume?.losses ?? []],
@@ -169,6 +177,7 @@ export async function train(prompt: Trainable, options: TrainOptions): Promise<T
     copyParameters(options.resume.params, prompt.params);
     order.restore(options.resume.order);
     state.order = options.resume.order;
+    if (options.average && state.step < last) state.average = resumedAverage(options.resume, perEpoch);
   }
 
   while (state.step < last) {
@@ -185,7 +194,11 @@ export async function train(prompt: Trainable, options: TrainOptions): Promise<T
       requireFiniteParameters(at, prompt.params);
       state.step = at.step;
       state.losses.push(loss);
-      if (state.step % perEpoch === 0) state.order = order.state();
+      if (state.step % perEpoch === 0) {
+        state.order = order.state();
+        if (options.average) addToAverage(state.average ??= {}, prompt.params, options.average[epoch - 1]);
+      }
+      if (state.step === last) keep(state, { start, share: options.share ?? 1 });
       options.onStep?.(at);
       if (state.step % checkpointEvery === 0 || state.step === last) await options.save?.(state);
     }
@@ -243,6 +256,28 @@ export function copyParameters(from: Record<string, Parameter>, to: Record<strin
     );
   }
   for (const name of Object.keys(to)) to[name].data.set(from[name].data);
+}
+
+/** Puts the average, and its blend with the start, in the place of the last step's parameters. */
+function keep(state: TrainingState, { start, share }: { start: Record<string, Parameter>; share: number }): void {
+  for (const [name, sum] of Object.entries(state.average ?? {})) state.params[name].data.set(sum);
+  delete state.average;
+  if (share === 1) return;
+  const blend = interpolate(start, state.params, share);
+  for (const [name, data] of Object.entries(blend)) state.params[name].data.set(data);
+}
+
+function resumedAverage({ step, average }: TrainingState, perEpoch: number): TrainingState["average"] {
+  if (average === undefined && step >= perEpoch) {
+    throw new UserError("The checkpoint holds no average of prompts: start over with --fresh.");
+  }
+  return average && Object.fromEntries(Object.entries(average).map(([name, sum]) => [name, sum.slice()]));
+}
+
+function copyOf(params: Record<string, Parameter>): Record<string, Parameter> {
+  return Object.fromEntries(
+    Object.entries(params).map(([name, { shape, data }]) => [name, { shape, data: data.slice() }]),
+  );
 }
 
 function copyVelocity(velocity: Velocity): Velocity {

@@ -184,11 +184,7 @@ async function fetchInto(partial: string, url: string, options: DownloadOptions)
     }
     const known = fileError(error, partial, "write");
     if (known instanceof UserError) throw known;
-    const why = stall.signal.aborted
-      ? `no byte in ${options.stallSeconds ?? 30} seconds`
-      : error instanceof Error
-      ? error.message.replace(/^error sending request for url \(.*?\)(: )?/, "") || "no connection"
-      : String(error);
+    const why = stall.signal.aborted ? `no byte in ${options.stallSeconds ?? 30} seconds` : reasonOf(error);
     throw sourceFailure(why, true);
   } finally {
     stall.end();
@@ -304,6 +300,14 @@ function sourceFailure(message: string, again: boolean): SourceFailure {
 
 function isSourceFailure(error: unknown): error is SourceFailure {
   return error instanceof Error && "again" in error;
+}
+
+/** What the network said, without the address, which stands beside it. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const text = error.cause instanceof Error ? error.cause.message : error.message;
+  return text.replace(/^error sending request for url \(.*?\)(: )?/, "").replace(/^client error \(Connect\): /, "")
+    .split("\n")[0] || "no connection";
 }
 
 function contentRange(response: Response): { begin: number; total?: number } | undefined {

@@ -42,9 +42,12 @@ export interface ObtainedFile {
 export async function obtainItem(item: CatalogueItem, options: ObtainOptions): Promise<ObtainedFile[]> {
   const given = options.source === undefined ? new Map<string, string>() : await matchSource(item, options.source);
   using _lock = await lockItem(item, options.folder);
-  const obtained: ObtainedFile[] = [];
-  for (const file of item.files) obtained.push(await obtainFile(file, { ...options, given: given.get(file.path) }));
-  return obtained;
+  const obtained = new Map<CatalogueFile, ObtainedFile>();
+  // What the user has comes first: it must not be lost to a network that is not there.
+  for (const file of item.files.toSorted((a, b) => Number(given.has(b.path)) - Number(given.has(a.path)))) {
+    obtained.set(file, await obtainFile(file, { ...options, given: given.get(file.path) }));
+  }
+  return item.files.map((file) => obtained.get(file)!);
 }
 
 async function obtainFile(file: CatalogueFile, options: ObtainOptions & { given?: string }): Promise<ObtainedFile> {

@@ -1,0 +1,147 @@
+/**
+ * Gets CLIP weights and data sets into `data/`: from the addresses of `data/catalogue.json`, or from a file that is at
+ * hand.
+ *
+ * `deno task download eurosat ViT-B/16`
+ */
+import { parseArgs } from "node:util";
+import { CATALOGUE, catalogueHosts, type CatalogueItem, requireItem } from "../src/data/downloads.ts";
+import { obtainItem } from "../src/data/obtain.ts";
+import { didYouMean } from "../src/did_you_mean.ts";
+import { UserError } from "../src/errors.ts";
+import { openProgress, type Progress } from "./cli/progress.ts";
+import { type RecipeInfo, runRecipe } from "./cli/recipe.ts";
+
+/** Where everything goes; the task may write there and nowhere else. */
+const FOLDER = "data";
+
+const FLAGS = {
+  source: { type: "string" },
+  quiet: { type: "boolean" },
+  debug: { type: "boolean" },
+  help: { type: "boolean" },
+} as const;
+
+const recipe: RecipeInfo = {
+  method: "download",
+  title: helpText(),
+  url: import.meta.url,
+  settings: [],
+  examples: [
+    "deno task download eurosat ViT-B/16",
+    "deno task download ViT-B/16 --source /media/stick/ViT-B-16.pt",
+    "deno task download eurosat --source https://mirror.example/eurosat/",
+  ],
+};
+
+if (import.meta.main) await runRecipe(recipe, main);
+
+async function main(args: string[]): Promise<void> {
+  const { names, source, quiet } = readArguments(args);
+  const items = names.map((name) => requireItem(name));
+  if (items.length === 0) {
+    throw new UserError(
+      `Name what to download: ${CATALOGUE.items.map(({ name }) => name).join(", ")}; for example ` +
+        '"deno task download eurosat ViT-B/16".',
+    );
+  }
+  if (source !== undefined && items.length > 1) {
+    throw new UserError(`--source goes with one name, and there are ${items.length}: give them one after the other.`);
+  }
+  const progress = openProgress({ quiet });
+  for (const item of items) await getItem(item, { source, progress });
+}
+
+async function getItem(item: CatalogueItem, options: { source?: string; progress: Progress }): Promise<void> {
+  const { source, progress } = options;
+  progress.say(`${item.title}: licence ${item.licence}; ${item.home}`);
+  let tenth = -1;
+  const files = await withPermission(() =>
+    obtainItem(item, {
+      folder: FOLDER,
+      source,
+      say: (line) => progress.say(line),
+      onProgress(what, { done, total }) {
+        const now = total === undefined ? 0 : Math.floor(10 * done / total);
+        const count = { done: megabytes(done), total: megabytes(total ?? done), unit: "MB" };
+        progress.update({ what, ...count, milestone: now !== tenth });
+        tenth = now;
+      },
+    }), source);
+  for (const { path, sha256, isVerified, wasThere } of files) {
+    const how = isVerified ? "as published" : "no hash is published";
+    progress.finish(`${path}: ${wasThere ? "was there, " : ""}sha256 ${sha256}, ${how}`);
+  }
+  const place = files[0].path.includes("/models/") ? files[0].path : `${FOLDER}/${item.files[0].path.split("/")[0]}`;
+  console.log(
+    `${item.name} is in ${place}; use it with ${item.kind === "model" ? `--model ${item.name}` : `--data ${place}`}`,
+  );
+  console.log(`  cite: ${item.citation}`);
+  if (item.byHand !== undefined) console.log(`  ${item.byHand}`);
+}
+
+function megabytes(bytes: number): number {
+  return Math.round(bytes / 1e5) / 10;
+}
+
+/** Says exactly what to type when Deno was started without the permission for the source. */
+async function withPermission<T>(work: () => Promise<T>, source: string | undefined): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const refused = [error, error instanceof Error ? error.cause : undefined].find((each) =>
+      each instanceof Deno.errors.NotCapable
+    );
+    if (refused === undefined) throw error;
+    const isAddress = source !== undefined && /^https?:/.test(source);
+    const hosts = isAddress ? [...catalogueHosts(), new URL(source).host] : catalogueHosts();
+    const read = source === undefined || isAddress ? FOLDER : `${FOLDER},${source}`;
+    throw new UserError(
+      `Deno was started without a permission that this needs. Run: deno run --allow-read=${read} ` +
+        `--allow-write=${FOLDER} --allow-net=${hosts.join(",")} recipes/download.ts ${Deno.args.join(" ")}`,
+    );
+  }
+}
+
+function readArguments(args: readonly string[]): { names: string[]; source?: string; quiet: boolean } {
+  const { tokens } = parseArgs({
+    args: [...args],
+    options: FLAGS,
+    strict: false,
+    allowPositionals: true,
+    tokens: true,
+  });
+  const names: string[] = [];
+  let source: string | undefined;
+  let quiet = false;
+  for (const token of tokens) {
+    if (token.kind === "positional") names.push(token.value);
+    if (token.kind !== "option") continue;
+    if (!Object.hasOwn(FLAGS, token.name)) {
+      const known = Object.keys(FLAGS).map((name) => `--${name}`);
+      throw new UserError(
+        `There is no flag ${token.rawName}.${didYouMean(token.rawName, known)} --help lists all flags.`,
+      );
+    }
+    if (token.name === "quiet") quiet = true;
+    if (token.name !== "source") continue;
+    if (!token.value || (token.value.startsWith("--") && !token.inlineValue)) {
+      throw new UserError("--source needs a value: --source FILE_OR_FOLDER_OR_URL.");
+    }
+    source = token.value;
+  }
+  return { names, source, quiet };
+}
+
+function helpText(): string {
+  const width = Math.max(...CATALOGUE.items.map(({ name }) => name.length));
+  const list = CATALOGUE.items.map(({ name, title, licence }) => `  ${name.padEnd(width)}  ${title} (${licence})`);
+  return `Gets CLIP weights and data sets into data/, whole and checked, or not at all. What was cut off goes on.
+
+  NAME …            what to get, from the list below
+  --source WHERE    a file that you have, a folder with it, or an address, in place of the catalogue's
+  --quiet           no progress
+  --debug           a stack trace with an error
+
+${list.join("\n")}`;
+}

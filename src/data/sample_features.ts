@@ -219,7 +219,8 @@ function parseSource(text: string | undefined, broken: (why: string) => UserErro
   const texts = ["dataset", "template", "modelSha256", "splitSha256"] as const;
   const counts = ["images", "shots", "views"] as const;
   const isCount = (value: unknown) => Number.isSafeInteger(value) && Number(value) >= 0;
-  const listOf = (value: unknown, right: (item: unknown) => boolean) => Array.isArray(value) && value.every(right);
+  const listOf = (value: unknown, right: (item: unknown) => boolean) =>
+    Array.isArray(value) && value.length > 0 && value.every(right);
   const right = typeof source === "object" && source !== null &&
     texts.every((key) => typeof source[key] === "string") && counts.every((key) => isCount(source[key])) &&
     listOf(source.classNames, (name) => typeof name === "string") && listOf(source.seeds, isCount);

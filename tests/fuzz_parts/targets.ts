@@ -296,9 +296,10 @@ export const TARGETS: readonly Target[] = [
       Promise.resolve({ files: [sampleFeatures()], words: [...TENSOR_WORDS, "source", "seeds", "classNames"] }),
     async read(path) {
       const features = readSampleFeatures(await readBytes(path, "the features"), path);
-      const { train, val, test } = features.split(1);
-      features.view(train, { seed: 1, view: 0 });
-      for (const list of [train, val, test]) features.plain(list, 1);
+      const [seed] = features.source.seeds;
+      const { train, val, test } = features.split(seed);
+      features.view(train, { seed, view: 0 });
+      for (const list of [train, val, test]) features.plain(list, seed);
     },
     mostBytes: NUMBERS,
   },

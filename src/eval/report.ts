@@ -260,15 +260,15 @@ export function joinOutcomes(outcomes: readonly Outcome[]): Outcome {
  * ```ts
  * import { buildReport, loadWeights, outcomeOf } from "@prompt-kit/clip-prompts";
  *
- * const { config } = await loadWeights("data/sample/model.safetensors");
+ * const { config, sha256 } = await loadWeights("data/sample/model.safetensors");
  * const classNames = ["River", "Forest"];
  * const report = await buildReport({
  *   run: {
  *     ...{ method: "zeroshot", preset: null, hyperparameters: {}, changed: [], seed: null, shots: null, trainedOn: null },
  *     ...{ evaluatedOn: "base", classNames, prompts: [["a river"], ["a forest"]], learnedNumbers: 0, command: "" },
  *   },
- *   model: { name: "sample", sha256: "", sample: true, config },
- *   data: { name: "EuroSAT", source: "", splitOrigin: "", splitSha256: "", images: 2, train: 0, val: 0 },
+ *   model: { name: "sample", sha256, sample: true, config },
+ *   data: { name: "toy", source: "two images", splitOrigin: "none", splitSha256: sha256, images: 2, train: 0, val: 0 },
  *   engine: { name: "cpu", device: "cpu", threads: 1 },
  *   samples: [{ path: "a.jpg", label: 0 }, { path: "b.jpg", label: 1 }],
  *   outcome: outcomeOf({ shape: [2, 2], data: Float32Array.of(9, 1, 5, 4) }),

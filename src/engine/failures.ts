@@ -4,7 +4,7 @@
 import { UserError } from "../errors.ts";
 
 const OUT_OF_MEMORY =
-  /out of memory|OOM|RESOURCE_EXHAUSTED|bad_alloc|cannot enlarge memory|not enough memory|failed to allocate|allocation (failed|size)/i;
+  /out of memory|OOM|RESOURCE_EXHAUSTED|bad_alloc|cannot enlarge memory|not enough memory|failed to allocate|allocation (failed|size)|max(imum)? (storage )?buffer|max_buffer_size/i;
 const DEVICE_LOST =
   /device (was |is |has been )?(lost|destroyed)|devicelost|invalid device|removed device|CUDA_ERROR|cudaError|CUBLAS_STATUS|CUDNN_STATUS|GPU is lost/i;
 

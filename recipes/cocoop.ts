@@ -18,7 +18,7 @@ const recipe: PromptRecipe = {
     "CoCoOp (Zhou et al., CVPR 2022): context tokens moved for every image by a meta-net; trains, evaluates, reports.",
   url: import.meta.url,
   // The published method has one context for all classes, and the class name at its end.
-  settings: settingNames({ without: ["templates", "classTokenPosition", "classSpecific"] }),
+  settings: settingNames({ without: ["templates", "tuneOn", "lambda", "over", "classTokenPosition", "classSpecific"] }),
   examples: [
     "deno task cocoop:base",
     "deno task cocoop --eval new",

@@ -16,7 +16,7 @@ const recipe: PromptRecipe = {
   method: "coop",
   title: "CoOp (Zhou et al., IJCV 2022): context tokens learned in place of words; trains, evaluates, reports.",
   url: import.meta.url,
-  settings: settingNames({ without: ["templates"] }),
+  settings: settingNames({ without: ["templates", "tuneOn", "lambda", "over"] }),
   examples: [
     "deno task coop:base",
     "deno task coop --eval new",

@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects, assertStringIncludes, assertThrows } from "jsr:@std/assert@1.0.19";
-import { configYaml, readSettings, resolveConfig, settingsFromYaml } from "../recipes/cli/config.ts";
+import { configYaml, epochWeights, readSettings, resolveConfig, settingsFromYaml } from "../recipes/cli/config.ts";
 import { readFlags } from "../recipes/cli/flags.ts";
 import { presetPart, runPath } from "../recipes/cli/run_path.ts";
 import { type SettingName, SETTINGS } from "../recipes/cli/settings.ts";
@@ -122,6 +122,38 @@ Deno.test("every preset resolves for its methods, and the published numbers are 
   assertEquals([coop(16).train, coop(16).batchSize, coop(16).contextTokens], ["all", 32, 16]);
   const published = resolveConfig({ preset: "cocoop-cvpr22" }, "cocoop");
   assertEquals([published.epochs, published.batchSize, published.lr], [10, 1, 0.002]);
+});
+
+Deno.test("averages of prompts and λ are settings like others: checked, in the folder's name, back from YAML", () => {
+  const config = resolveConfig(
+    readFlags("--prompt-average 15,1.5 --wise=0.5 --over cocoop --lambda 2".split(" "), ALL),
+    "kgcoop-cocoop",
+  );
+  const { promptAverage, wise, over, lambda, changed, initWords } = config;
+  assertEquals({ promptAverage, wise, over, lambda, changed, initWords }, {
+    promptAverage: "15,1.5",
+    wise: 0.5,
+    over: "cocoop",
+    lambda: 2,
+    changed: ["promptAverage", "wise", "lambda"],
+    initWords: "a photo of a",
+  });
+  assertEquals(presetPart(config), "seed-notebook+prompt-average=15-1.5+wise=0.5+lambda=2");
+  const text = configYaml(config, { header: [], seed: 1 });
+  assertEquals(
+    resolveConfig(settingsFromYaml(text, { where: "", names: ALL }), "kgcoop-cocoop").promptAverage,
+    "15,1.5",
+  );
+  const weights = epochWeights({ ...config, epochs: 20 })!;
+  assertEquals([weights.length, weights.indexOf(Math.max(...weights))], [20, 14]);
+  assertEquals(epochWeights(cocoop("")), undefined);
+  assertEquals([cocoop("").wise, cocoop("").lambda], [1, undefined]);
+  assertThrows(() => cocoop("--prompt-average 500,1 --epochs 10"), UserError, "epochs 1 to 10");
+  for (const wrong of ["15", "15,0", "15,-1", "a,b", "1,2,3", ","]) {
+    flagError([`--prompt-average=${wrong}`], wrong, "15,1");
+  }
+  for (const wrong of ["1.5", "-0.1", "half"]) flagError([`--wise=${wrong}`], wrong, "from 0");
+  flagError(["--over", "maple"], "coop or cocoop");
 });
 
 Deno.test("run folders: the published layout, with every change in the name", () => {

@@ -8,13 +8,23 @@ import { UserError } from "../../src/errors.ts";
 import { readBytes } from "../../src/files.ts";
 import { type Hyperparameters, PRESETS } from "../../src/train/presets.ts";
 import { readFlags, setSetting } from "./flags.ts";
-import { flagName, type GivenSettings, orList, type SettingName, settingsByFlag } from "./settings.ts";
+import { gaussianWeights } from "../../src/methods/prompt_average.ts";
+import {
+  type ContextKind,
+  flagName,
+  type GivenSettings,
+  orList,
+  type SettingName,
+  settingsByFlag,
+} from "./settings.ts";
 
 /** Everything that a prompt recipe needs to know; complete. */
 export interface PromptConfig extends Hyperparameters, CommonConfig {
   /** Absent when only an earlier prompt is evaluated. */
   train?: ClassSubset;
   preset: string;
+  /** Whose contexts KgCoOp and ProGrad work on; absent where it was not given. */
+  over?: ContextKind;
   shots: number;
   seeds: number[];
   checkpointEvery?: number;
@@ -115,6 +125,7 @@ export function resolveConfig(given: GivenSettings, method: string): PromptConfi
   const hyper: Hyperparameters = { ...published, ...pick(given, Object.keys(published) as (keyof Hyperparameters)[]) };
   // The original lets the words win over the number in silence.
   if (given.contextTokens !== undefined && given.initWords === undefined) hyper.initWords = "";
+  epochWeights(hyper);
   const neither = given.train === undefined && given.eval === undefined;
   const train = neither ? preset.protocol.train : given.train;
   return {
@@ -123,6 +134,7 @@ export function resolveConfig(given: GivenSettings, method: string): PromptConfi
     train,
     eval: given.eval ?? (neither ? [...preset.protocol.eval] : train === undefined ? [] : [train]),
     preset: name,
+    ...(given.over === undefined ? {} : { over: given.over }),
     shots,
     seeds: given.seeds ?? [1],
     checkpointEvery: given.checkpointEvery,
@@ -130,6 +142,17 @@ export function resolveConfig(given: GivenSettings, method: string): PromptConfi
     fresh: given.fresh ?? false,
     changed: (Object.keys(published) as (keyof Hyperparameters)[]).filter((key) => hyper[key] !== published[key]),
   };
+}
+
+/**
+ * The weight of each epoch in the average of prompts; nothing where none is kept.
+ *
+ * @throws {UserError} when the Gaussian is beside the run
+ */
+export function epochWeights({ promptAverage, epochs }: Hyperparameters): number[] | undefined {
+  if (promptAverage === "") return undefined;
+  const [mean, deviation] = promptAverage.split(",").map(Number);
+  return gaussianWeights(epochs, { mean, deviation });
 }
 
 /** The settings that every recipe has, completed. */

@@ -16,11 +16,12 @@ import { dryRun } from "./dry_run.ts";
 import { type Inputs, openInputs } from "./inputs.ts";
 import { commandWith } from "./permissions.ts";
 import { openProgress, type Progress } from "./progress.ts";
-import { evaluatePrompt } from "./prompt_report.ts";
+import { evaluatePrompt, finishFolder } from "./prompt_report.ts";
 import { requireSameRun, runIdentity, scheduleOf, stepRecords, trainPrompt } from "./prompt_training.ts";
 import type { RecipeInfo } from "./recipe.ts";
 import { openRunFolder, type RunFolder } from "./run_folder.ts";
 import { findTrained, pathPart, runPath } from "./run_path.ts";
+import type { ContextKind } from "./settings.ts";
 import { tellResults } from "./tell.ts";
 
 /** A recipe of a method that learns prompts. */
@@ -37,6 +38,8 @@ export interface MethodOptions {
   seed: number;
   /** The data set's hand-written template, for methods that stay near it. */
   template: string;
+  /** Whose contexts `--over` asks for. */
+  over: ContextKind;
 }
 
 /** One seed of a run: what its steps share. */
@@ -50,8 +53,10 @@ export interface SeedRun {
 }
 
 /** Runs a recipe of a method that learns prompts, as `--help` describes it. */
-export async function runPromptRecipe(recipe: PromptRecipe, args: readonly string[]): Promise<void> {
-  const config = resolveConfig(await readSettings(args, recipe.settings), recipe.method);
+export async function runPromptRecipe(asked: PromptRecipe, args: readonly string[]): Promise<void> {
+  const given = await readSettings(args, asked.settings);
+  const recipe = overContexts(asked, given.over);
+  const config = resolveConfig(given, recipe.method);
   const progress = openProgress({ quiet: config.quiet });
   const inputs = await openInputs(config, progress);
   try {
@@ -59,10 +64,15 @@ export async function runPromptRecipe(recipe: PromptRecipe, args: readonly strin
     const reports: Report[] = [];
     for (const seed of config.seeds) reports.push(...await runSeed({ recipe, config, inputs, progress, seed }));
     if (config.json) console.log(formatJson(reports.length === 1 ? reports[0] : reports, ""));
-    else tellResults(reports, { model: inputs.on.model, task: recipe.method });
+    else tellResults(reports, { model: inputs.on.model, task: asked.method });
   } finally {
     await inputs.close();
   }
+}
+
+/** `--over cocoop` makes another method of it, with presets, folders and reports of its own. */
+function overContexts(recipe: PromptRecipe, over: ContextKind = "coop"): PromptRecipe {
+  return over === "coop" ? recipe : { ...recipe, method: `${recipe.method}-${over}`, task: recipe.method };
 }
 
 async function runSeed(run: Omit<SeedRun, "folder">): Promise<Report[]> {
@@ -87,6 +97,7 @@ async function runSeed(run: Omit<SeedRun, "folder">): Promise<Report[]> {
     try {
       const reports: Report[] = [];
       for (const subset of config.eval) reports.push(await evaluatePrompt({ ...run, folder }, { session, subset }));
+      await finishFolder({ ...run, folder });
       return reports;
     } finally {
       await session.dispose();
@@ -130,5 +141,6 @@ export async function methodOf(
   { recipe, config, inputs, seed }: Pick<SeedRun, "recipe" | "config" | "inputs" | "seed">,
   classNames: string[],
 ): Promise<PromptMethod> {
-  return await recipe.makeMethod({ model: inputs.model, hyper: config, classNames, seed, template: inputs.template });
+  const { model, template } = inputs;
+  return await recipe.makeMethod({ model, hyper: config, classNames, seed, template, over: config.over ?? "coop" });
 }

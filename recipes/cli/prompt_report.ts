@@ -12,10 +12,10 @@ import { learningRate } from "../../src/train/schedule.ts";
 import { openPrompt, type PromptSession } from "../../src/train/step.ts";
 import { accuracyOf, classifyAll, countLine, promptClassifier, resultLine, typedCommand } from "./evaluate.ts";
 import { methodOf, type SeedRun } from "./prompt_recipe.ts";
-import { HYPERPARAMETERS, scheduleOf } from "./prompt_training.ts";
+import { hyperparametersOf, scheduleOf } from "./prompt_training.ts";
 
 /**
- * Evaluates a learned prompt on base, new or all classes, and writes report, page, card and `done`.
+ * Evaluates a learned prompt on base, new or all classes, and writes the report.
  *
  * @param options the prompt, opened on the classes that it was trained on
  */
@@ -51,7 +51,7 @@ export async function evaluatePrompt(
       run: {
         method: recipe.method,
         preset: config.preset,
-        hyperparameters: Object.fromEntries(HYPERPARAMETERS.map((name) => [name, config[name]])),
+        hyperparameters: hyperparametersOf(config),
         changed: [...config.changed],
         seed,
         shots: config.shots,
@@ -60,7 +60,7 @@ export async function evaluatePrompt(
         classNames: sample.classNames,
         prompts: session.prompts.map(({ tokens }) => [promptText(tokens, model.tokenizer)]),
         learnedNumbers: Object.values(trained.params).reduce((sum, { data }) => sum + data.length, 0),
-        command: typedCommand(recipe.method),
+        command: typedCommand(recipe.task ?? recipe.method),
       },
       model: on.model,
       data: { ...on.data, train: sample.train.length, val: sample.val.length },
@@ -81,7 +81,6 @@ export async function evaluatePrompt(
     });
     await writeReport(folder.path, report);
     progress.finish(`${resultLine(report)} (${evaluation.toFixed(1)} s)`);
-    await finishFolder(run);
     return report;
   } finally {
     if (!same) await session.dispose();
@@ -123,8 +122,8 @@ function promptText(
     .join("").trim().replaceAll(/ (?=[.,])/g, "");
 }
 
-/** Page, card and `done`, from all reports that are in the folder. */
-async function finishFolder({ inputs, config, folder }: SeedRun): Promise<void> {
+/** Page, card and, last, `done`, from all reports that are in the folder. */
+export async function finishFolder({ inputs, config, folder }: SeedRun): Promise<void> {
   await writeRunPage(folder.path, { images: inputs.images });
   const name = `checkpoint-${String(config.epochs).padStart(4, "0")}.safetensors`;
   const reports = await readFolder(folder.path);

@@ -10,15 +10,14 @@ import type { Hyperparameters } from "../../src/train/presets.ts";
 import { learningRate, type Schedule } from "../../src/train/schedule.ts";
 import type { PromptSession } from "../../src/train/step.ts";
 import { KIT_VERSION } from "../../src/version.ts";
-import { configYaml, type PromptConfig } from "./config.ts";
+import { configYaml, epochWeights, type PromptConfig } from "./config.ts";
 import { countLine } from "./evaluate.ts";
 import type { Inputs } from "./inputs.ts";
 import { duration } from "./progress.ts";
 import type { SeedRun } from "./prompt_recipe.ts";
 import { flagName } from "./settings.ts";
 
-/** The hyper-parameters of a configuration, by name. */
-export const HYPERPARAMETERS: readonly (keyof Hyperparameters)[] = [
+const HYPERPARAMETERS: readonly (keyof Hyperparameters)[] = [
   "epochs",
   "batchSize",
   "lr",
@@ -31,7 +30,18 @@ export const HYPERPARAMETERS: readonly (keyof Hyperparameters)[] = [
   "initWords",
   "classTokenPosition",
   "classSpecific",
+  "promptAverage",
+  "wise",
+  "lambda",
 ];
+
+/** The hyper-parameters of a configuration, by name: those that its method has. */
+export function hyperparametersOf(config: Hyperparameters): Record<string, string | number | boolean> {
+  return Object.fromEntries(HYPERPARAMETERS.flatMap((name) => {
+    const value = config[name];
+    return value === undefined ? [] : [[name, value]];
+  }));
+}
 
 /** What decides a run's numbers, as checkpoints carry it: texts by name. */
 export type RunIdentity = Record<string, string>;
@@ -65,7 +75,9 @@ export function runIdentity({ recipe, config, inputs, seed }: SeedRun, subset: C
     "trained-on": subset,
     shots: String(config.shots),
     seed: String(seed),
-    ...Object.fromEntries(HYPERPARAMETERS.map((name) => [flagName(name), String(config[name])])),
+    ...Object.fromEntries(
+      Object.entries(hyperparametersOf(config)).map(([name, value]) => [flagName(name), String(value)]),
+    ),
   };
 }
 
@@ -112,7 +124,7 @@ export async function trainPrompt(
   const perEpoch = stepsPerEpoch(images.labels.length, config.batchSize);
   await folder.write(
     "config.yaml",
-    configYaml(config, { header: [`deno task ${recipe.method} --config this-file`], seed }),
+    configYaml(config, { header: [`deno task ${recipe.task ?? recipe.method} --config this-file`], seed }),
   );
   await folder.writeMetrics(stepRecords(resume?.losses ?? [], { schedule, perEpoch }));
   if (resume) progress.say(`Going on at step ${resume.step + 1} from the checkpoint in ${folder.path}.`);
@@ -137,6 +149,8 @@ export async function trainPrompt(
     momentum: config.momentum,
     weightDecay: config.weightDecay,
     order: namedStream(seed, "batch-order"),
+    average: epochWeights(config),
+    share: config.wise,
     resume,
     checkpointEvery: config.checkpointEvery,
     async save(state) {

@@ -11,6 +11,8 @@ import type { SettingName } from "./settings.ts";
 export interface RecipeInfo {
   /** The method's name in presets, folders and reports. */
   method: string;
+  /** The task that starts it, where that is called otherwise than the method. */
+  task?: string;
   /** One or two sentences. */
   title: string;
   /** `import.meta.url` of the recipe. */

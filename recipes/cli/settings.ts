@@ -7,6 +7,12 @@ import type { ClassSubset } from "../../src/data/few_shot.ts";
 import { UserError } from "../../src/errors.ts";
 import { didYouMean } from "../../src/did_you_mean.ts";
 
+/** Whose contexts an addition to a loss or a gradient works on. */
+export type ContextKind = "coop" | "cocoop";
+
+/** Validation images that hyper-parameters are chosen on: four a class, or all that the split has. */
+export type Validation = "few-shot" | "full";
+
 /** Where a setting stands in `--help`. */
 export type Section = "What runs" | "On what" | "Training" | "Prompt" | "Computing" | "Output";
 
@@ -23,6 +29,8 @@ export interface Setting<T> {
 }
 
 const SUBSETS: readonly ClassSubset[] = ["base", "new", "all"];
+const CONTEXTS: readonly ContextKind[] = ["coop", "cocoop"];
+const VALIDATIONS: readonly Validation[] = ["few-shot", "full"];
 const POSITIONS: readonly ClassTokenPosition[] = ["end", "middle", "front"];
 
 function choice<T extends string>(choices: readonly T[]): Setting<T>["parse"] {
@@ -52,6 +60,24 @@ function decimal(text: string, flag: string): number {
   const value = text.trim() === "" ? NaN : Number(text);
   if (Number.isFinite(value) && value >= 0) return value;
   throw new UserError(`${flag} is "${text}", and must be a number from 0, such as 0.002 or 2e-3.`);
+}
+
+function share(text: string, flag: string): number {
+  const value = text.trim() === "" ? NaN : Number(text);
+  if (value >= 0 && value <= 1) return value;
+  throw new UserError(
+    `${flag} is "${text}", and must be a number from 0 (the initial words) to 1 (the learned prompt).`,
+  );
+}
+
+/** `15,1` as it came, or nothing. */
+function gaussian(text: string, flag: string): string {
+  if (text === "") return text;
+  const numbers = text.split(",").map((part) => part.trim() === "" ? NaN : Number(part));
+  if (numbers.length === 2 && Number.isFinite(numbers[0]) && numbers[1] > 0) return numbers.join(",");
+  throw new UserError(
+    `${flag} is "${text}", and must be the epoch that counts most and how many around it count, such as 15,1.`,
+  );
 }
 
 function text(value: string, flag: string): string {
@@ -113,7 +139,8 @@ export const SETTINGS = {
   templates: {
     section: "What runs",
     placeholder: "single|ensemble|TEXT",
-    help: 'the data set\'s own template, the 7-template ensemble, or your own, such as "a photo of a {}."',
+    help:
+      'the data set\'s own template, the 7-template ensemble, or your own, such as "a photo of a {}."; several with | between',
     fallback: "single",
     parse: text,
   },
@@ -144,6 +171,13 @@ export const SETTINGS = {
     fallback: "the one beside the data",
     parse: text,
   },
+  tuneOn: {
+    section: "On what",
+    placeholder: "few-shot|full",
+    help: "validation images to choose hyper-parameters on: up to 4 a class, or all of them as some papers do",
+    fallback: "few-shot",
+    parse: choice(VALIDATIONS),
+  },
   views: {
     section: "On what",
     placeholder: "epochs|N|0",
@@ -158,6 +192,25 @@ export const SETTINGS = {
   weightDecay: { section: "Training", placeholder: "X", help: "weight decay of SGD", parse: decimal },
   warmupEpochs: { section: "Training", placeholder: "N", help: "epochs at the warm-up rate", parse: whole(0) },
   warmupLr: { section: "Training", placeholder: "X", help: "learning rate of the warm-up", parse: decimal },
+  lambda: {
+    section: "Training",
+    placeholder: "X",
+    help: "λ: how much the method's own term counts beside the cross-entropy",
+    parse: decimal,
+  },
+  promptAverage: {
+    section: "Training",
+    placeholder: "MEAN,DEVIATION",
+    help: "keep the average of the prompts after each epoch, in Gaussian weights around epoch MEAN",
+    fallback: "keep the last prompt",
+    parse: gaussian,
+  },
+  wise: {
+    section: "Training",
+    placeholder: "SHARE",
+    help: "keep (1 - SHARE) of the initial prompt and SHARE of the learned one",
+    parse: share,
+  },
   checkpointEvery: {
     section: "Training",
     placeholder: "STEPS",
@@ -182,6 +235,13 @@ export const SETTINGS = {
     placeholder: "end|middle|front",
     help: "where the class name stands among the context tokens",
     parse: choice(POSITIONS),
+  },
+  over: {
+    section: "Prompt",
+    placeholder: "coop|cocoop",
+    help: "whose contexts the method works on",
+    fallback: "coop",
+    parse: choice(CONTEXTS),
   },
   classSpecific: { section: "Prompt", help: "one context for each class", parse: toggle },
   engine: {

@@ -19,6 +19,7 @@ import { type RecipeInfo, runRecipe } from "./cli/recipe.ts";
 import { openRunFolder } from "./cli/run_folder.ts";
 import { pathPart } from "./cli/run_path.ts";
 import { tellResults } from "./cli/tell.ts";
+import { templatesOf } from "./cli/templates.ts";
 
 const recipe: RecipeInfo = {
   method: "zeroshot",
@@ -84,11 +85,6 @@ async function main(args: string[]): Promise<void> {
   }
 }
 
-function templatesOf(kind: string, { template, ensemble }: Inputs): readonly string[] {
-  if (kind === "single") return [template];
-  return kind === "ensemble" ? ensemble : kind.split("|");
-}
-
 async function evaluate(
   inputs: Inputs,
   options: { subset: ClassSubset; kind: string; templates: readonly string[]; progress: Progress },
@@ -96,7 +92,7 @@ async function evaluate(
   const { subset, kind, templates, progress } = options;
   const { model, on } = inputs;
   // The few-shot images are not looked at; they only tell which classes there are.
-  const sample = inputs.fewShot({ shots: 1, seed: 1, classes: subset });
+  const sample = inputs.fewShot({ shots: 16, seed: 1, classes: subset });
   progress.say(countLine(subset, { ...sample, train: [], val: [] }));
   const features = await inputs.plain(sample.test, { what: `${subset} test images`, seed: 1 });
   const began = performance.now();
@@ -136,7 +132,7 @@ function tellPlan(
   { config, templates }: { config: CommonConfig; templates: readonly string[] },
 ): Promise<void> {
   for (const subset of config.eval) {
-    const sample = inputs.fewShot({ shots: 1, seed: 1, classes: subset });
+    const sample = inputs.fewShot({ shots: 16, seed: 1, classes: subset });
     console.log(countLine(subset, { ...sample, train: [], val: [] }));
     for (const name of sample.classNames) {
       const texts = templates.map((template) => fillTemplate(template, name));

@@ -19,7 +19,7 @@ export function helpText(recipe: RecipeInfo): string {
       lines.push("", section);
     }
     const indent = " ".repeat(width + 4);
-    const words = `${SETTINGS[name].help}${defaultOf(name, recipe.method)}`;
+    const words = `${recipe.words?.[name] ?? SETTINGS[name].help}${defaultOf(name, recipe)}`;
     lines.push(`  ${usage(name).padEnd(width)}  ${wrap(words, LINE - width - 4).join(`\n${indent}`)}`);
   }
   const presets = Object.entries(PRESETS).filter(([, preset]) => recipe.method in preset.methods);
@@ -38,11 +38,11 @@ function usage(name: SettingName): string {
   return `--${flagName(name)}${setting.placeholder ? ` ${setting.placeholder}` : ""}`;
 }
 
-function defaultOf(name: SettingName, method: string): string {
+function defaultOf(name: SettingName, { method, defaults }: RecipeInfo): string {
   const setting: Setting<unknown> = SETTINGS[name];
   if (setting.fallback !== undefined) return ` [${setting.fallback}]`;
   const preset = Object.values(PRESETS).find((candidate) => method in candidate.methods);
-  const values: Record<string, unknown> = { ...preset?.methods[method](16) };
+  const values: Record<string, unknown> = { ...(defaults ?? preset?.methods[method])?.(16) };
   return name in values ? ` [${values[name] === "" ? '""' : values[name]}]` : "";
 }
 

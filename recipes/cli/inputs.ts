@@ -49,12 +49,12 @@ export interface Inputs {
   fewShot(options: { shots: number; seed: number; classes: ClassSubset }): FewShot;
   /** All validation images of the chosen classes, which some published code tunes on; a sentence why not, when they are not there. */
   wholeVal(classes: ClassSubset): Sample[];
-  /** Features [n, E] of images under the test transform, L2-normalised. */
-  plain(samples: readonly Sample[], options: { what: string; seed: number }): Promise<HostTensor>;
+  /** Features [n, E] of images under the test transform, L2-normalised; `raw` as the image tower gives them. */
+  plain(samples: readonly Sample[], options: { what: string; seed: number; raw?: boolean }): Promise<HostTensor>;
   /** Features under training views; see {@linkcode TrainingViews}. */
   views(
     samples: readonly Sample[],
-    options: { seed: number; count: number; leastArea?: number },
+    options: { seed: number; count: number; leastArea?: number; raw?: boolean },
   ): Promise<TrainingViews>;
   /** Seconds spent on features so far. */
   featureSeconds(): number;
@@ -65,7 +65,7 @@ export interface Inputs {
 export interface TrainingViews {
   /** How many there are: as asked for, or what the sample holds when it holds fewer. */
   readonly count: number;
-  /** Features [n, E] of all images in one view, L2-normalised. */
+  /** Features [n, E] of all images in one view, L2-normalised unless asked for raw. */
   view(index: number): Promise<HostTensor>;
 }
 
@@ -143,6 +143,10 @@ export async function openInputs(config: CommonConfig, progress: Progress): Prom
   }
 }
 
+function unit(features: HostTensor, { raw }: { raw?: boolean }): HostTensor {
+  return raw ? features : normalizeRows(features);
+}
+
 async function openSample(): Promise<SampleFeatures> {
   const path = sampleFile("features.safetensors");
   return readSampleFeatures(await readBytes(path, "the sample's stored features"), path);
@@ -198,8 +202,8 @@ function storedData(stored: SampleFeatures, progress: Progress): DataPart {
         "The sample holds only the few-shot validation images: give all images with --data EuroSAT.zip, or leave --tune-on out.",
       );
     },
-    plain: (samples, { seed }) => Promise.resolve(normalizeRows(stored.plain(samples, seed))),
-    views(samples, { seed, count, leastArea }) {
+    plain: (samples, { seed, raw }) => Promise.resolve(unit(stored.plain(samples, seed), { raw })),
+    views(samples, { seed, count, leastArea, raw }) {
       if (leastArea !== undefined) {
         progress.say(
           "The sample's training views are crops of at least 8 % of an image; this method was published with at least 50 %.",
@@ -212,7 +216,7 @@ function storedData(stored: SampleFeatures, progress: Progress): DataPart {
       }
       return Promise.resolve({
         count: Math.min(count, source.views),
-        view: (index) => Promise.resolve(normalizeRows(stored.view(samples, { seed, view: index }))),
+        view: (index) => Promise.resolve(unit(stored.view(samples, { seed, view: index }), { raw })),
       });
     },
     close: () => Promise.resolve(),
@@ -262,9 +266,9 @@ async function imageData(
     return found;
   }
 
-  const oneView = ({ features_VNE }: Features, index: number): HostTensor => {
+  const oneView = ({ features_VNE }: Features, index: number, options: { raw?: boolean }): HostTensor => {
     const [, N, E] = features_VNE.shape;
-    return normalizeRows({ shape: [N, E], data: features_VNE.data.subarray(index * N * E, (index + 1) * N * E) });
+    return unit({ shape: [N, E], data: features_VNE.data.subarray(index * N * E, (index + 1) * N * E) }, options);
   };
 
   return {
@@ -281,14 +285,14 @@ async function imageData(
     images,
     fewShot: (choice) => fewShot(split, choice),
     wholeVal: (classes) => chooseClasses(split, classes).val,
-    plain: async (samples, { what }) => oneView(await features(samples, [{ kind: "test" }], what), 0),
-    async views(samples, { seed, count, leastArea }) {
+    plain: async (samples, { what, raw }) => oneView(await features(samples, [{ kind: "test" }], what), 0, { raw }),
+    async views(samples, { seed, count, leastArea, raw }) {
       const recipes = Array.from(
         { length: count },
         (_, view): ViewRecipe => ({ kind: "train", view, seed, leastArea }),
       );
       const all = await features(samples, recipes, `${count} training views`);
-      return { count, view: (index) => Promise.resolve(oneView(all, index)) };
+      return { count, view: (index) => Promise.resolve(oneView(all, index, { raw })) };
     },
     close: () => images.close(),
   };

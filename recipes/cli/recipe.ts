@@ -19,6 +19,10 @@ export interface RecipeInfo {
   url: string;
   /** The settings that it has, in the order of `--help`. */
   settings: readonly SettingName[];
+  /** Other words for settings in `--help`, where they mean something else here. */
+  words?: Partial<Record<SettingName, string>>;
+  /** The values of settings that were not given, by the number of shots, where no preset tells them. */
+  defaults?: (shots: number) => object;
   /** Commands that work as they stand. */
   examples: readonly string[];
 }

@@ -14,15 +14,13 @@
  * in any layout and for open_clip's models called `…-quickgelu`, wrong for open_clip's others.
  */
 import type { HostTensor } from "../../engine/ops.ts";
-import { UserError } from "../../errors.ts";
 import { sha256Hex } from "../../files.ts";
 import { type ClipConfig, inferConfig, tensorShapes } from "../config.ts";
 import { openaiTensors } from "./names.ts";
 import { readTensor } from "./read_tensor.ts";
 import { headerLength, LENGTH_BYTES, parseHeader } from "./safetensors.ts";
-import { isZip } from "./stored_zip.ts";
 import { openRandomAccess, type RandomAccessFile, type StoredTensor } from "./tensor_file.ts";
-import { modelTensors, readTorchArchive } from "./torch_archive.ts";
+import { isTorch, modelTensors, readTorchArchive } from "./torch_archive.ts";
 
 /** How a file holds the weights. */
 export type WeightsLayout = `${"openai" | "hugging-face"}-${"safetensors" | "state-dict" | "torchscript"}`;
@@ -80,22 +78,13 @@ export async function loadWeights(path: string): Promise<ClipWeights> {
   };
 }
 
-/** Pickles of PyTorch before 1.6 begin so, without a zip around them: protocol 2, a long of ten bytes. */
-const BEFORE_ZIP = [0x80, 0x02, 0x8a, 0x0a];
-
 function readDirectory(
   file: RandomAccessFile,
 ): { container: "safetensors" | "state-dict" | "torchscript"; stored: Map<string, StoredTensor> } {
   const start = file.read(0, Math.min(LENGTH_BYTES, file.size));
-  if (isZip(start)) {
+  if (isTorch(start)) {
     const archive = readTorchArchive(file);
     return { container: archive.script ? "torchscript" : "state-dict", stored: modelTensors(archive, file.path) };
-  }
-  if (BEFORE_ZIP.every((byte, i) => start[i] === byte)) {
-    throw new UserError(
-      `${file.path} is in the format of PyTorch before 1.6, which this kit does not read: ` +
-        "load and save it once with a newer PyTorch, or take safetensors.",
-    );
   }
   const where = { fileSize: file.size, where: file.path };
   const length = headerLength(start, where);

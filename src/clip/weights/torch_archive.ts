@@ -8,7 +8,7 @@
 import { UserError } from "../../errors.ts";
 import { type Dtype, DTYPE_BYTES } from "./dtype.ts";
 import { isOpaque, isShell, type PickleGlobal, type PickleOpaque, type PickleValue, readPickle } from "./pickle.ts";
-import { entryOffset, readZipDirectory, type ZipEntry } from "./stored_zip.ts";
+import { entryOffset, isZip, readZipDirectory, type ZipEntry } from "./stored_zip.ts";
 import type { RandomAccessFile, StoredTensor } from "./tensor_file.ts";
 
 /** What an archive holds. */
@@ -53,6 +53,24 @@ const STORAGE_DTYPES: Record<string, Dtype> = {
 /** Of a pickle: that of ViT-L/14 has a hundred kilobytes. */
 const MOST_PICKLE_BYTES = 64 << 20;
 
+/**
+ * What training checkpoints of PyTorch name besides tensors, for {@linkcode TorchOptions.shells}: optimisers and schedulers
+ * as objects, default dictionaries of torch ≥ 1.12, and NumPy's scalars as validation results.
+ */
+export const CHECKPOINT_SHELLS: readonly string[] = [
+  "torch.optim.",
+  "collections.defaultdict",
+  "builtins.dict",
+  "__builtin__.dict",
+  "numpy.dtype",
+  "numpy.core.multiarray.scalar",
+  "numpy._core.multiarray.scalar",
+  "_codecs.encode",
+];
+
+/** Pickles of PyTorch before 1.6 begin so, without a zip around them: protocol 2, a long of ten bytes. */
+const BEFORE_ZIP = [0x80, 0x02, 0x8a, 0x0a];
+
 /** Modules of a TorchScript archive are of classes that the archive itself describes. */
 const SCRIPT_CLASSES = "__torch__.";
 
@@ -63,12 +81,27 @@ export function asTensor(value: PickleValue | undefined): StoredTensor | undefin
   return tensor;
 }
 
+/** Whether a file that begins with these bytes is one of PyTorch's, old ones among them. */
+export function isTorch(start: Uint8Array): boolean {
+  return isZip(start) || isBeforeZip(start);
+}
+
+const isBeforeZip = (start: Uint8Array) => BEFORE_ZIP.every((byte, i) => start[i] === byte);
+
 /**
  * Reads the pickle of an archive.
  *
  * @throws {UserError} when the archive is damaged, or its pickle names something that is not allowed
  */
 export function readTorchArchive(file: RandomAccessFile, options: TorchOptions = {}): TorchArchive {
+  const start = file.read(0, Math.min(BEFORE_ZIP.length, file.size));
+  if (isBeforeZip(start)) {
+    throw new UserError(
+      `${file.path} is in the format of PyTorch before 1.6, which this kit does not read: ` +
+        "load and save it once with a newer PyTorch.",
+    );
+  }
+  if (!isZip(start)) throw wrong(file.path, "it is no zip archive");
   const entries = readZipDirectory(file);
   const pickles = [...entries.keys()].filter((name) => /^[^/]+\/data\.pkl$/.test(name));
   if (pickles.length !== 1) {

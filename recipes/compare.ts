@@ -43,6 +43,10 @@ async function main(args: string[]): Promise<void> {
   let found = await findRuns(plan, settings);
 
   if (given.dryRun) return tellPlan(plan, { missing: found.missing, settings });
+  if (settings.emit && given.fresh) {
+    // Such a line, started again after a kill, would throw its own work away.
+    throw new UserError("--fresh cannot be emitted: remove the run folders instead, then every line can be repeated.");
+  }
   if (settings.emit) return emit(found.missing, { settings, args, progress });
   if (!settings.collect && (found.missing.length > 0 || given.fresh)) {
     await runMissing(given.fresh ? plan.runs : found.missing, { plan, jobs: settings.jobs, progress });
@@ -136,7 +140,13 @@ function comparisonFolder({ on, seeds }: Comparison, { methods, shots, given }: 
     given.preset,
     given.eval?.join("-"),
   ].filter((part) => part).join("-");
-  return [given.out ?? "runs", pathPart(on.dataset), "compare", pathPart(on.model.name), pathPart(name).slice(0, 120)]
+  return [
+    given.out ?? "runs",
+    pathPart(on.dataset.toLowerCase()),
+    "compare",
+    pathPart(on.model.name),
+    pathPart(name).slice(0, 120),
+  ]
     .join("/");
 }
 

@@ -33,7 +33,7 @@ export function resolveTask(task: Task, tasks: readonly Task[]): Task {
 
 /** The words of a command; what stands in `$(…)` is one part of a word. */
 export function words(command: string): string[] {
-  return command.match(/(?:\$\([^)]*\)\)?|"[^"]*"|'[^']*'|[^\s"'$]|\$)+/g) ?? [];
+  return command.match(/(?:\$\((?:[^()]|\([^()]*\))*\)|"[^"]*"|'[^']*'|[^\s"'$]|\$)+/g) ?? [];
 }
 
 /** The `--allow-…` flags of a `deno run`. */

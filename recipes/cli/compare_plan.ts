@@ -8,7 +8,7 @@ import type { Report } from "../../src/eval/report.ts";
 import { type CompareSettings, LEARNING_SETTINGS, METHODS, SHARED_SETTINGS } from "./compare_flags.ts";
 import { resolveConfig } from "./config.ts";
 import type { Job } from "./jobs.ts";
-import { needsOf, permissionFlags } from "./permissions.ts";
+import { permissionFlags } from "./permissions.ts";
 import { presetPart } from "./run_path.ts";
 import { flagName, isSwitch, type SettingName } from "./settings.ts";
 
@@ -52,7 +52,8 @@ export function planRuns(settings: CompareSettings, options: { recipes: string; 
         ),
         ...(threads === undefined ? [] : ["--threads", String(threads)]),
       ];
-      return ["run", ...permissionFlags(needsOf(args)), `${options.recipes}/${script}`, ...args];
+      const { href: url } = new URL(`../${script}`, import.meta.url);
+      return ["run", ...permissionFlags({ url }, args), `${options.recipes}/${script}`, ...args];
     };
     if (!learns) {
       const pattern = ["*", method, "*", "*"];

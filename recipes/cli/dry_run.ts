@@ -5,7 +5,7 @@ import { configYaml, type PromptConfig } from "./config.ts";
 import { countLine, TEST_BATCH } from "./evaluate.ts";
 import type { Inputs } from "./inputs.ts";
 import { duration } from "./progress.ts";
-import { needsOf, permissionFlags } from "./permissions.ts";
+import { permissionFlags } from "./permissions.ts";
 import { methodOf, type PromptRecipe } from "./prompt_recipe.ts";
 import { pathPart, runPath } from "./run_path.ts";
 
@@ -50,7 +50,7 @@ export async function dryRun(
   const learned = Object.entries(session.params).map(([name, { shape }]) => `${name} [${shape.join(", ")}]`);
   const count = Object.values(session.params).reduce((sum, { data }) => sum + data.length, 0);
   say(`Learned numbers: ${count.toLocaleString("en-US")}: ${learned.join(", ")}`);
-  say(`Permissions: ${permissionFlags(needsOf(Deno.args)).join(" ")}`);
+  say(`Permissions: ${permissionFlags(recipe, Deno.args).join(" ")}`);
 
   const { steps, stepSeconds, batchSeconds } = await timeOf(inputs, { config, session, samples: sample.train.length });
   const seconds = config.train === undefined ? 0 : steps * stepSeconds;

@@ -35,6 +35,7 @@ export interface Terminal {
 }
 
 const REDRAW_MS = 100;
+const LEAST_SECONDS = 0.2;
 
 /** Progress on standard error. */
 export function openProgress(options: { quiet: boolean }): Progress {
@@ -91,7 +92,8 @@ function describe(count: Count, pace: { seconds: number; since: number }): strin
   const rate = (count.done - pace.since) / pace.seconds;
   const parts = [`${count.what} ${count.done}/${count.total} ${count.unit}`];
   if (count.detail) parts.push(count.detail);
-  if (Number.isFinite(rate) && rate > 0) {
+  // What ends at once has no rate worth reading.
+  if (pace.seconds >= LEAST_SECONDS && Number.isFinite(rate) && rate > 0) {
     parts.push(`${rate >= 10 ? Math.round(rate) : rate.toFixed(1)} ${count.unit}/s`);
     if (count.done < count.total) parts.push(`ETA ${duration((count.total - count.done) / rate)}`);
   }

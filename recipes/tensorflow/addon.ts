@@ -18,6 +18,11 @@ export async function findCompiler(named: string | undefined): Promise<string | 
         .output();
       if (success) return compiler;
     } catch (error) {
+      if (error instanceof Deno.errors.NotCapable) {
+        throw new UserError(
+          `CXX names ${compiler}, which this task may not start: name one of ${COMPILERS.join(", ")}.`,
+        );
+      }
       if (!(error instanceof Deno.errors.NotFound)) throw error;
     }
   }

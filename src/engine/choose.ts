@@ -163,6 +163,8 @@ async function openPortable(backend: "wasm" | "cpu"): Promise<Engine> {
     throw new UserError(`tfjs could not start its ${backend} backend: use --engine onnx.`);
   }
   await tf.ready();
+  // tfjs would advise on standard error to install another backend.
+  if (backend === "cpu") Object.assign(tf.backend(), { firstUse: false });
   return tfjsEngine(tf, {
     name: backend,
     device: `${backend} (tfjs ${TFJS_VERSION})`,

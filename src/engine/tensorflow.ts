@@ -63,13 +63,14 @@ export function installCommand(name: TensorflowEngineName): string {
 /** What was found when the engine was installed; nothing when it is not there. */
 export function readFound(name: TensorflowEngineName): TensorflowFound | undefined {
   if (TENSORFLOW_FOLDER === undefined) return undefined;
+  const path = tensorflowPlace(name, TENSORFLOW_FOLDER).found;
+  // Looking is no reason to ask the user for a permission.
+  if (Deno.permissions.querySync({ name: "read", path }).state !== "granted") return undefined;
   try {
-    return JSON.parse(Deno.readTextFileSync(tensorflowPlace(name, TENSORFLOW_FOLDER).found));
+    return JSON.parse(Deno.readTextFileSync(path));
   } catch (error) {
-    // Not installed, an installation that was broken off, or a caller without the permission to look.
-    if (
-      error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotCapable || error instanceof SyntaxError
-    ) return undefined;
+    // Not installed, or an installation that was broken off.
+    if (error instanceof Deno.errors.NotFound || error instanceof SyntaxError) return undefined;
     throw error;
   }
 }
@@ -103,6 +104,11 @@ export async function openTensorflow(name: TensorflowEngineName, options: Tensor
   if (!cuda && device === "cuda") {
     throw new UserError(
       "TensorFlow finds no CUDA device: `deno task engines` says what is missing, or leave --device out.",
+    );
+  }
+  if (cuda && device === "cpu") {
+    throw new UserError(
+      "TensorFlow has taken the card though --device cpu was asked for: use --engine tensorflow, or set CUDA_VISIBLE_DEVICES=-1.",
     );
   }
   if (!cuda && name === "tensorflow-gpu" && device === undefined) {

@@ -91,8 +91,10 @@ export async function evaluatePrompt(
 async function describeTraining(
   { config, inputs, progress, seed, folder }: SeedRun,
   session: PromptSession,
-): Promise<ReportedTraining> {
+): Promise<ReportedTraining | undefined> {
   const { state } = (await folder.checkpoint())!.checkpoint;
+  // A prompt that was taken over: it was trained elsewhere, and how is not known.
+  if (state.step === 0) return undefined;
   const { train, classNames } = inputs.fewShot({ shots: config.shots, seed, classes: config.train ?? "base" });
   const perEpoch = stepsPerEpoch(train.length, config.batchSize);
   const outcome = await classifyAll(await inputs.plain(train, { what: "training images", seed }), {

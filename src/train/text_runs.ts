@@ -9,7 +9,7 @@
 import { type ClipModel, packRange, ROWS_PER_RUN } from "../clip/model.ts";
 import type { PromptLayout } from "../clip/prompt_layout.ts";
 import { type FrozenTextTower, textTower } from "../clip/text_tower.ts";
-import type { HostTensor, Ops } from "../engine/ops.ts";
+import type { Frozen, HostTensor, Ops } from "../engine/ops.ts";
 
 /** A part of the work: groups `g0…g1` under packs `p0…p1`. `fresh` says from which group or pack on it is new. */
 interface Run {
@@ -87,9 +87,22 @@ export function textRuns(
     return { shape: [P, Q * M, D], data };
   }
 
-  function inputs(contexts: HostTensor, { g0, g1, p0, p1 }: Run): HostTensor[] {
-    const packs = [place, layout.fixed, layout.mask, layout.pick].map((t) => packRange(t, p0, p1));
-    return [classSpecific ? packRange(contexts, p0, p1) : packRange(contexts, g0, g1), ...packs];
+  /** Packs never change: each range is handed to the engine once, whatever the groups that are run with it. */
+  const held = new Map<string, Frozen[]>();
+  function packs({ p0, p1 }: Run): Frozen[] {
+    const key = `${p0}-${p1}`;
+    let range = held.get(key);
+    if (range === undefined) {
+      const parts = { place, fixed: layout.fixed, mask: layout.mask, pick: layout.pick };
+      range = Object.entries(parts).map(([name, t]) => engine.freeze(`${name}_${key}`, packRange(t, p0, p1)));
+      held.set(key, range);
+    }
+    return range;
+  }
+
+  function inputs(contexts: HostTensor, run: Run): (HostTensor | Frozen)[] {
+    const { g0, g1, p0, p1 } = run;
+    return [classSpecific ? packRange(contexts, p0, p1) : packRange(contexts, g0, g1), ...packs(run)];
   }
 
   /** Visits the classes that a run is the first to compute: where they are in the run, and where in [G, C, E]. */
@@ -141,6 +154,8 @@ export function textRuns(
     async dispose() {
       await forward.dispose();
       await backward.dispose();
+      for (const range of held.values()) range.forEach((value) => engine.release(value));
+      held.clear();
     },
   };
 }

@@ -148,14 +148,15 @@ Deno.test("auto says what it took and why", async () => {
   await engine.dispose();
 });
 
-Deno.test("the portable engines load no native code and read nothing but packages", async () => {
+Deno.test("the portable engines load no native code and read nothing but packages, with SIMD", async () => {
+  const audit = await Deno.makeTempFile();
   const child = new Deno.Command(Deno.execPath(), {
     args: ["run", "--no-prompt", "--no-check", "--allow-read=node_modules", "-"],
     cwd: new URL("../", import.meta.url),
     stdin: "piped",
     stdout: "piped",
     stderr: "piped",
-    env: { NO_COLOR: "1" },
+    env: { NO_COLOR: "1", DENO_AUDIT_PERMISSIONS: audit },
   }).spawn();
   const writer = child.stdin.getWriter();
   await writer.write(new TextEncoder().encode(`
@@ -166,4 +167,7 @@ Deno.test("the portable engines load no native code and read nothing but package
   const { code, stdout, stderr } = await child.output();
   assertEquals(code, 0, new TextDecoder().decode(stderr));
   assertEquals(new TextDecoder().decode(stdout), "wasm\ncpu\n");
+  const binaries = new Set((await Deno.readTextFile(audit)).match(/tfjs-backend-wasm[\w-]*\.wasm/g));
+  assertEquals([...binaries], ["tfjs-backend-wasm-simd.wasm"]);
+  await Deno.remove(audit);
 });

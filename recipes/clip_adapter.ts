@@ -11,7 +11,8 @@ import { type FeatureRecipe, runFeatureRecipe } from "./cli/feature_recipe.ts";
 import { FEATURE_WORDS, featureSettings } from "./cli/feature_config.ts";
 import { runRecipe } from "./cli/recipe.ts";
 
-const recipe: FeatureRecipe = {
+/** What the recipe says of itself, its published numbers, and how it learns. */
+export const recipe: FeatureRecipe = {
   method: "clip-adapter",
   title:
     "CLIP-Adapter (Gao et al., IJCV 2024): a small network on image features, blended with them; evaluates, reports.",

@@ -12,7 +12,8 @@ import { type PromptRecipe, runPromptRecipe } from "./cli/prompt_recipe.ts";
 import { runRecipe } from "./cli/recipe.ts";
 import { settingNames } from "./cli/settings.ts";
 
-const recipe: PromptRecipe = {
+/** What the recipe says of itself, and how its method is made. */
+export const recipe: PromptRecipe = {
   method: "cocoop",
   title:
     "CoCoOp (Zhou et al., CVPR 2022): context tokens moved for every image by a meta-net; trains, evaluates, reports.",

@@ -28,6 +28,7 @@ const recipe: RecipeInfo = {
   settings: COMPARE_SETTINGS,
   examples: [
     "deno task compare --seeds 1,2,3",
+    "deno task compare --methods all --seeds 1,2,3",
     "deno task compare --methods zeroshot,coop --shots 1,2,4,8,16 --eval all --jobs 2",
     "deno task compare --emit slurm > compare.slurm",
   ],
@@ -58,7 +59,11 @@ async function main(args: string[]): Promise<void> {
     );
   }
 
-  const comparison = compareReports(found.reports, { methods: settings.methods, command: commandLine(args) });
+  const comparison = compareReports(found.reports, {
+    methods: settings.methods,
+    command: commandLine(args),
+    without: plan.without,
+  });
   for (const { method, seed, title } of found.missing) {
     comparison.warnings.push({
       kind: "missing",
@@ -132,9 +137,9 @@ function emit(
 }
 
 /** `runs/eurosat/compare/sample/zeroshot-coop-cocoop-shots16-seeds1-2-3`. */
-function comparisonFolder({ on, seeds }: Comparison, { methods, shots, given }: CompareSettings): string {
+function comparisonFolder({ on, seeds }: Comparison, { methods, all, shots, given }: CompareSettings): string {
   const name = [
-    methods.join("-"),
+    all ? "all" : methods.join("-"),
     `shots${shots.join("-")}`,
     seeds.length > 0 && `seeds${seeds.join("-")}`,
     given.preset,

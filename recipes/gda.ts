@@ -13,7 +13,8 @@ import { type FeatureRecipe, runFeatureRecipe } from "./cli/feature_recipe.ts";
 import { FEATURE_WORDS, featureSettings } from "./cli/feature_config.ts";
 import { runRecipe } from "./cli/recipe.ts";
 
-const recipe: FeatureRecipe = {
+/** What the recipe says of itself, its published numbers, and how it learns. */
+export const recipe: FeatureRecipe = {
   method: "gda",
   title: "GDA (Wang et al., ICLR 2024): Gaussian classes beside zero-shot CLIP, without training; evaluates, reports.",
   url: import.meta.url,

@@ -14,7 +14,8 @@ import { type PromptRecipe, runPromptRecipe } from "./cli/prompt_recipe.ts";
 import { runRecipe } from "./cli/recipe.ts";
 import { settingNames } from "./cli/settings.ts";
 
-const recipe: PromptRecipe = {
+/** What the recipe says of itself, and how its method is made. */
+export const recipe: PromptRecipe = {
   method: "kgcoop",
   title:
     "KgCoOp (Yao et al., CVPR 2023): CoOp whose text features stay near the hand-written prompts'; trains, evaluates, reports.",

@@ -11,7 +11,8 @@ import { type FeatureRecipe, runFeatureRecipe } from "./cli/feature_recipe.ts";
 import { FEATURE_WORDS, featureSettings } from "./cli/feature_config.ts";
 import { runRecipe } from "./cli/recipe.ts";
 
-const recipe: FeatureRecipe = {
+/** What the recipe says of itself, its published numbers, and how it learns. */
+export const recipe: FeatureRecipe = {
   method: "linear-probe",
   title: "Linear probe (Radford et al., ICML 2021): logistic regression on image features, without any text.",
   url: import.meta.url,

@@ -12,7 +12,8 @@ import { type FeatureRecipe, runFeatureRecipe } from "./cli/feature_recipe.ts";
 import { FEATURE_WORDS, featureSettings } from "./cli/feature_config.ts";
 import { runRecipe } from "./cli/recipe.ts";
 
-const recipe: FeatureRecipe = {
+/** What the recipe says of itself, its published numbers, and how it learns. */
+export const recipe: FeatureRecipe = {
   method: "lp++",
   title: "LP++ (Huang et al., CVPR 2024): a linear probe blended with the class names' features; evaluates, reports.",
   url: import.meta.url,

@@ -13,7 +13,8 @@ import { type PromptRecipe, runPromptRecipe } from "./cli/prompt_recipe.ts";
 import { runRecipe } from "./cli/recipe.ts";
 import { settingNames } from "./cli/settings.ts";
 
-const recipe: PromptRecipe = {
+/** What the recipe says of itself, and how its method is made. */
+export const recipe: PromptRecipe = {
   method: "prograd",
   title:
     "ProGrad (Zhu et al., ICCV 2023): CoOp without the part of a gradient that goes against zero-shot CLIP; trains, evaluates, reports.",

@@ -12,7 +12,8 @@ import { type FeatureRecipe, runFeatureRecipe } from "./cli/feature_recipe.ts";
 import { FEATURE_WORDS, featureSettings } from "./cli/feature_config.ts";
 import { runRecipe } from "./cli/recipe.ts";
 
-const recipe: FeatureRecipe = {
+/** What the recipe says of itself, its published numbers, and how it learns. */
+export const recipe: FeatureRecipe = {
   method: "tip-adapter-f",
   title: "Tip-Adapter-F (Zhang et al., ECCV 2022): a cache of few-shot features with tuned keys beside zero-shot CLIP.",
   url: import.meta.url,

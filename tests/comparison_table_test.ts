@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertStringIncludes } from "jsr:@std/assert@1.0.19";
 import { compareReports } from "../src/eval/compare.ts";
 import { aligned, comparisonText, wrap } from "../src/eval/comparison_table.ts";
+import { comparisonPage } from "../src/eval/page/comparison_page.ts";
 import { makeReport } from "./report_cases.ts";
 
 const comparison = compareReports(
@@ -44,6 +45,26 @@ Deno.test("escape codes come only with colour", () => {
   assert(coloured.includes("\x1b"));
   // deno-lint-ignore no-control-regex
   assertEquals(coloured.replaceAll(/\x1b\[\d+m/g, ""), plain);
+});
+
+Deno.test("what a method cannot have is told as such, with the reason", async () => {
+  const why = "the cache has no keys of them";
+  const reports = await Promise.all([
+    ...(["base", "new"] as const).map((evaluatedOn) => makeReport({ method: "zeroshot", evaluatedOn, accuracy: 0.6 })),
+    ...["tip-adapter", "tip-adapter-f"].map((method) =>
+      makeReport({ method, seed: 1, evaluatedOn: "base", accuracy: 0.9 })
+    ),
+  ]);
+  const without = ["tip-adapter", "tip-adapter-f"].map((method) => ({ method, subset: "new" as const, why }));
+  const found = compareReports(reports, { methods: ["zeroshot", "tip-adapter"], resamples: 50, without });
+  const lines = comparisonText(found, { columns: 120, colour: false });
+  const row = lines.find((line) => line.startsWith("Tip-Adapter "))!;
+  assertEquals(row.split(/\s{2,}/).slice(2), ["no result", "-", "-"]);
+  const sentence = "Tip-Adapter and Tip-Adapter-F have no result on the new classes: the cache has no keys of them.";
+  assert(lines.includes(sentence), lines.join("\n"));
+  const { html } = await comparisonPage(found);
+  assertStringIncludes(html, "no result</td>");
+  assertStringIncludes(html, sentence);
 });
 
 Deno.test("columns are as wide as their widest cell; lines break at spaces only", () => {

@@ -1,23 +1,9 @@
 /** The flags of the comparison: its own, and those that it hands on to the recipes. */
 import { didYouMean } from "../../src/did_you_mean.ts";
 import { UserError } from "../../src/errors.ts";
+import { allMethods, METHODS, USUAL_METHODS } from "./compare_methods.ts";
 import { readFlags } from "./flags.ts";
 import { flagName, type GivenSettings, orList, type SettingName, SETTINGS } from "./settings.ts";
-
-/** A method that can be compared. */
-export interface ComparableMethod {
-  /** Its recipe, beside `compare.ts`. */
-  script: string;
-  /** False for methods that learn nothing: no shots, no seeds. */
-  learns: boolean;
-}
-
-/** The methods by the name that users write. */
-export const METHODS: Readonly<Record<string, ComparableMethod>> = {
-  zeroshot: { script: "zero_shot.ts", learns: false },
-  coop: { script: "coop.ts", learns: true },
-  cocoop: { script: "cocoop.ts", learns: true },
-};
 
 /** What `--emit` writes. */
 export type Emit = "commands" | "slurm";
@@ -25,6 +11,8 @@ export type Emit = "commands" | "slurm";
 /** What a comparison is told to do. */
 export interface CompareSettings {
   methods: string[];
+  /** The methods were asked for as `all`. */
+  all: boolean;
   shots: number[];
   /** Processes at a time. */
   jobs: number;
@@ -52,6 +40,9 @@ export const LEARNING_SETTINGS: readonly SettingName[] = [
   "lr",
   "momentum",
   "weightDecay",
+  "lambda",
+  "promptAverage",
+  "wise",
   "warmupEpochs",
   "warmupLr",
   "contextTokens",
@@ -76,9 +67,9 @@ interface OwnFlag {
 
 const OWN_FLAGS: Readonly<Record<string, OwnFlag>> = {
   methods: {
-    placeholder: Object.keys(METHODS).join(","),
-    help: "methods to compare; the first is what the others are measured against",
-    fallback: "all of these",
+    placeholder: "NAME,NAME|all",
+    help: "methods to compare (see below); the first is what the others are measured against",
+    fallback: USUAL_METHODS.join(","),
   },
   shots: { placeholder: "1,2,4,8,16", help: "training images a class; several give a curve", fallback: "16" },
   jobs: { placeholder: "N", help: "runs at a time, each a process of its own", fallback: "1" },
@@ -94,9 +85,16 @@ const OWN_FLAGS: Readonly<Record<string, OwnFlag>> = {
 export function ownFlagsHelp(): string {
   const usage = ([name, { placeholder }]: [string, OwnFlag]) => `--${name} ${placeholder}`.trim();
   const width = Math.max(...Object.entries(OWN_FLAGS).map((flag) => usage(flag).length));
-  return Object.entries(OWN_FLAGS)
-    .map((flag) => `  ${usage(flag).padEnd(width)}  ${flag[1].help} [${flag[1].fallback}]`)
-    .join("\n");
+  const flags = Object.entries(OWN_FLAGS)
+    .map((flag) => `  ${usage(flag).padEnd(width)}  ${flag[1].help} [${flag[1].fallback}]`);
+  const apart = Object.keys(METHODS).filter((name) => METHODS[name].apart !== undefined);
+  return [
+    ...flags,
+    "",
+    `Methods: ${allMethods({ withImages: false }).join(", ")};`,
+    `besides, and not among all: ${apart.join(", ")} (full validation needs --data, and is among all with it).`,
+    "Each takes those of the flags below that its own recipe has.",
+  ].join("\n");
 }
 
 /**
@@ -119,15 +117,19 @@ export function readCompareFlags(args: readonly string[]): CompareSettings {
       throw new UserError(`${flag} needs a value: ${flag} ${OWN_FLAGS[name].placeholder}.`);
     } else own[name] = args[++i];
   }
+  const given = readFlags(rest, COMPARE_SETTINGS);
+  const names = own.methods === undefined ? USUAL_METHODS : list(own.methods, "--methods");
+  const withImages = given.data !== undefined;
   return {
-    methods: own.methods === undefined ? Object.keys(METHODS) : list(own.methods, "--methods").map(methodName),
+    methods: [...new Set(names.flatMap((name) => name === "all" ? allMethods({ withImages }) : methodName(name)))],
+    all: names.includes("all"),
     shots: list(own.shots ?? "16", "--shots").map((text) => SETTINGS.shots.parse(text, "--shots")).sort((a, b) =>
       a - b
     ),
     jobs: SETTINGS.threads.parse(own.jobs ?? "1", "--jobs"),
     emit: own.emit === undefined ? undefined : emitKind(own.emit),
     collect: own.collect !== undefined,
-    given: readFlags(rest, COMPARE_SETTINGS),
+    given,
   };
 }
 
@@ -147,7 +149,7 @@ function list(text: string, flag: string): string[] {
 
 function methodName(name: string): string {
   if (Object.hasOwn(METHODS, name)) return name;
-  const known = Object.keys(METHODS);
+  const known = [...Object.keys(METHODS), "all"];
   throw new UserError(`There is no method "${name}": compare ${orList(known)}.${didYouMean(name, known)}`);
 }
 

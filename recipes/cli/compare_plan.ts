@@ -4,9 +4,12 @@ import { UserError } from "../../src/errors.ts";
 import { fileError } from "../../src/files.ts";
 import { methodLabel } from "../../src/eval/method_names.ts";
 import { readFolder } from "../../src/eval/page/write_page.ts";
+import { type NoResult, noResultSentences } from "../../src/eval/comparison.ts";
 import type { Report } from "../../src/eval/report.ts";
-import { type CompareSettings, LEARNING_SETTINGS, METHODS, SHARED_SETTINGS } from "./compare_flags.ts";
+import { type CompareSettings, LEARNING_SETTINGS, SHARED_SETTINGS } from "./compare_flags.ts";
+import { METHODS, noResult } from "./compare_methods.ts";
 import { resolveConfig } from "./config.ts";
+import { featurePart, resolveFeatureConfig } from "./feature_config.ts";
 import type { Job } from "./jobs.ts";
 import { permissionFlags } from "./permissions.ts";
 import { presetPart } from "./run_path.ts";
@@ -18,6 +21,8 @@ export interface PlannedRun extends Job {
   /** Null for methods that learn nothing. */
   shots: number | null;
   seed: number | null;
+  /** What it is evaluated on: of what was asked for, all that the method can. */
+  subsets: ClassSubset[];
   /** Folders below the output folder, `*` for what only the data and the model tell. */
   pattern: string[];
 }
@@ -26,6 +31,8 @@ export interface PlannedRun extends Job {
 export interface Plan {
   subsets: ClassSubset[];
   runs: PlannedRun[];
+  /** Results that were asked for and that methods cannot have. */
+  without: NoResult[];
 }
 
 /**
@@ -33,6 +40,7 @@ export interface Plan {
  *
  * @param settings from `readCompareFlags`
  * @param options the folder of the recipes, as a path for the command line, and the threads of each run
+ * @throws {UserError} when no method can have any result that was asked for
  */
 export function planRuns(settings: CompareSettings, options: { recipes: string; threads?: number }): Plan {
   const { given } = settings;
@@ -40,45 +48,61 @@ export function planRuns(settings: CompareSettings, options: { recipes: string; 
   const train = given.train ?? (subsets.every((subset) => subset === "all") ? "all" : "base");
   const seeds = given.seeds ?? [1, 2, 3];
   const threads = given.threads ?? options.threads;
+  const without = settings.methods.flatMap((method) =>
+    subsets.flatMap((subset): NoResult[] => {
+      const why = noResult(method, { train, subset });
+      return why === undefined ? [] : [{ method, subset, why }];
+    })
+  );
   const runs = settings.methods.flatMap((method): PlannedRun[] => {
-    const { script, learns } = METHODS[method];
+    const { script, learns, flags = [], settings: own, defaults } = METHODS[method];
+    const possible = subsets.filter((subset) => !without.some((one) => one.method === method && one.subset === subset));
+    if (possible.length === 0) return [];
     const words = (more: readonly string[], names: readonly SettingName[]) => {
+      const handedOn = names.filter((name) => own.includes(name) && name !== "train" && name !== "threads");
       const args = [
         ...more,
+        ...flags,
         "--eval",
-        subsets.join(","),
-        ...names.filter((name) => name !== "train" && name !== "threads").flatMap((name) =>
-          flagWords(name, given[name])
-        ),
+        possible.join(","),
+        ...handedOn.flatMap((name) => flagWords(name, fitting[name])),
         ...(threads === undefined ? [] : ["--threads", String(threads)]),
       ];
       const { href: url } = new URL(`../${script}`, import.meta.url);
       return ["run", ...permissionFlags({ url }, args), `${options.recipes}/${script}`, ...args];
     };
+    // A fresh crop for each epoch means nothing to methods without epochs.
+    const fitting = defaults && given.views === "epochs" ? { ...given, views: undefined } : given;
+    const title = methodLabel(method);
     if (!learns) {
       const pattern = ["*", method, "*", "*"];
       const names = [...SHARED_SETTINGS, "templates" as const];
-      return [{ method, shots: null, seed: null, title: methodLabel(method), words: words([], names), pattern }];
+      return [{ method, shots: null, seed: null, title, subsets: possible, words: words([], names), pattern }];
     }
     return settings.shots.flatMap((shots) =>
       seeds.map((seed): PlannedRun => {
-        const config = resolveConfig({ ...given, train, eval: subsets, shots, seeds: [seed] }, method);
+        const here = { ...fitting, train, eval: possible, shots, seeds: [seed] };
+        const part = defaults
+          ? featurePart(resolveFeatureConfig(here, defaults))
+          : presetPart(resolveConfig(here, method));
         const shotsPart = `shots${shots}${train === "base" ? "" : `-${train}`}`;
         return {
           method,
           shots,
           seed,
-          title: `${methodLabel(method)}, ${shots} ${shots === 1 ? "shot" : "shots"}, seed ${seed}`,
+          subsets: possible,
+          title: `${title}, ${shots} ${shots === 1 ? "shot" : "shots"}, seed ${seed}`,
           words: words(
             ["--train", train, "--shots", String(shots), "--seeds", String(seed)],
-            [...SHARED_SETTINGS, ...LEARNING_SETTINGS],
+            [...SHARED_SETTINGS, ...LEARNING_SETTINGS, ...(defaults ? ["templates" as const] : [])],
           ),
-          pattern: ["*", method, presetPart(config), "*", shotsPart, `seed${seed}`],
+          pattern: ["*", method, part, "*", shotsPart, `seed${seed}`],
         };
       })
     );
   });
-  return { subsets, runs };
+  if (runs.length === 0) throw new UserError(noResultSentences(without).join(" "));
+  return { subsets, runs, without };
 }
 
 function flagWords(name: SettingName, value: unknown): string[] {
@@ -110,7 +134,7 @@ export async function findRuns(plan: Plan, settings: CompareSettings): Promise<F
   for (const run of plan.runs) {
     for (const folder of await matchFolders(out, run.pattern)) {
       const reports = (await readFolder(folder)).filter((report) =>
-        report.run.method === run.method && plan.subsets.includes(report.run.evaluatedOn) && fits(report, settings)
+        report.run.method === run.method && run.subsets.includes(report.run.evaluatedOn) && fits(report, settings)
       );
       if (reports.length > 0) candidates.push({ run, reports });
     }
@@ -126,7 +150,7 @@ export async function findRuns(plan: Plan, settings: CompareSettings): Promise<F
   return {
     reports: candidates.flatMap(({ reports }) => reports),
     missing: plan.runs.filter((run) =>
-      !candidates.some((one) => one.run === run && one.reports.length === plan.subsets.length)
+      !candidates.some((one) => one.run === run && one.reports.length === run.subsets.length)
     ),
   };
 }

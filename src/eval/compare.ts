@@ -14,6 +14,7 @@ import {
   COMPARISON_VERSION,
   type CurvePoint,
   type MethodSummary,
+  type NoResult,
   PLACES,
   type Spread,
   SUBSETS,
@@ -33,6 +34,8 @@ export interface CompareOptions {
   resamples?: number;
   /** Share of resamples inside an interval; 0.95 when left out. */
   confidence?: number;
+  /** Results that methods cannot have, to be told as such. */
+  without?: readonly NoResult[];
   /** The exact command, for the record. */
   command?: string;
 }
@@ -101,6 +104,7 @@ export function compareReports(reports: readonly Report[], options: CompareOptio
     bootstrap: { resamples, confidence, over: "test images and seeds, paired" },
     curve: allShots.length < 2 ? [] : curve(reports, { methods, allShots }),
     warnings: warnings(rows, methods),
+    without: [...options.without ?? []],
     runs: reports.map(({ run, results }) => ({
       method: run.method,
       preset: run.preset,

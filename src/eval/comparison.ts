@@ -1,6 +1,7 @@
 /** What `compare.json` holds: its types, and the words in which differences are told. */
 import type { ClassSubset } from "../data/few_shot.ts";
 import type { Warning } from "./collapse.ts";
+import { methodLabel } from "./method_names.ts";
 
 /** The layout of `compare.json`. */
 export const COMPARISON_VERSION = 1;
@@ -38,6 +39,8 @@ export interface Comparison {
   curve: CurvePoint[];
   /** What to look at twice. */
   warnings: Warning[];
+  /** Results that were asked for and that methods cannot have. */
+  without: NoResult[];
   /** Where the numbers came from. */
   runs: ComparedRun[];
 }
@@ -88,6 +91,25 @@ export interface Difference {
   seeds: number;
   /** It in words. */
   sentence: string;
+}
+
+/** A result that a method cannot have. */
+export interface NoResult {
+  method: string;
+  subset: ClassSubset;
+  /** Why not, in words that end a sentence. */
+  why: string;
+}
+
+/** Says that a method has no result, and why: `Tip-Adapter has no result on the new classes: …`. */
+export function noResultSentences(without: readonly NoResult[]): string[] {
+  const alike = Map.groupBy(without, ({ subset, why }) => `${subset} ${why}`);
+  return [...alike.values()].map((ones) => {
+    const [{ subset, why }] = ones;
+    const names = ones.map(({ method }) => methodLabel(method));
+    const who = names.length === 1 ? `${names[0]} has` : `${names.slice(0, -1).join(", ")} and ${names.at(-1)} have`;
+    return `${who} no result ${PLACES[subset]}: ${why}.`;
+  });
 }
 
 /** A point of the few-shot curve. */

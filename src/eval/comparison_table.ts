@@ -1,5 +1,5 @@
 /** A comparison as text for a terminal: the table of the papers, seeds, differences in sentences, warnings. */
-import type { Comparison, Spread } from "./comparison.ts";
+import { type Comparison, noResultSentences, type Spread } from "./comparison.ts";
 
 /** The options of {@linkcode comparisonText}. */
 export interface TextOptions {
@@ -33,7 +33,7 @@ export interface TextOptions {
  * ```
  */
 export function comparisonText(comparison: Comparison, options: TextOptions): string[] {
-  const { methods, subsets, shots, seeds, on, differences, warnings } = comparison;
+  const { methods, subsets, shots, seeds, on, differences, warnings, without } = comparison;
   const bold = (line: string) => options.colour ? `\x1b[1m${line}\x1b[0m` : line;
   const withH = methods.some(({ h }) => h !== null);
   const heading = [
@@ -43,9 +43,13 @@ export function comparisonText(comparison: Comparison, options: TextOptions): st
   ].filter((part) => part !== false).join(", ");
   const table = [
     ["Method", ...subsets, ...(withH ? ["H of means", "mean of H's"] : [])],
-    ...methods.map(({ label, accuracy, h }) => [
+    ...methods.map(({ method, label, accuracy, h }) => [
       label,
-      ...subsets.map((subset) => spreadCell(accuracy[subset])),
+      ...subsets.map((subset) =>
+        without.some((one) => one.method === method && one.subset === subset)
+          ? "no result"
+          : spreadCell(accuracy[subset])
+      ),
       ...(withH ? [h?.ofMeans.toFixed(1) ?? "-", spreadCell(h?.meanOfH)] : []),
     ]),
   ];
@@ -67,6 +71,7 @@ export function comparisonText(comparison: Comparison, options: TextOptions): st
   return [
     ...wrap(`${heading} (${spread})`, options.columns).map(bold),
     ...aligned(table, options),
+    ...noResultSentences(without).flatMap((sentence) => wrap(sentence, options.columns)),
     ...(perSeed.length > 0
       ? ["", ...aligned([["Each seed", "seed", ...subsets, ...(withH ? ["H"] : [])], ...perSeed], options)]
       : []),

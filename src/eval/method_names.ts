@@ -4,7 +4,9 @@ const NAMES: Readonly<Record<string, string>> = {
   "coop": "CoOp",
   "cocoop": "CoCoOp",
   "kgcoop": "KgCoOp",
+  "kgcoop-cocoop": "KgCoOp over CoCoOp",
   "prograd": "ProGrad",
+  "prograd-cocoop": "ProGrad over CoCoOp",
   "maple": "MaPLe",
   "promptsrc": "PromptSRC",
   "prometar": "ProMetaR",
@@ -29,5 +31,6 @@ const NAMES: Readonly<Record<string, string>> = {
  * ```
  */
 export function methodLabel(method: string): string {
-  return NAMES[method] ?? method;
+  const [, tuned] = /^(.+)-full-val$/.exec(method) ?? [];
+  return NAMES[method] ?? (tuned === undefined ? method : `${methodLabel(tuned)}, full validation`);
 }

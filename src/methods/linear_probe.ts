@@ -15,6 +15,7 @@ import {
   toHost,
   toMatrix,
 } from "./feature_method.ts";
+import { NO_NEW_CLASSES } from "./new_classes.ts";
 
 /** Weights and bias of a linear classifier. */
 export interface LinearHead {
@@ -61,7 +62,7 @@ export function linearProbe(task: FeatureTask): FeatureClassifier {
   return {
     chosen: { C: strength },
     logits: (features_NE) => toHost(headLogits(head, toMatrix(features_NE))),
-    newClasses: { impossible: "its weights are learned from images of each class, and no text is used" },
+    newClasses: { impossible: NO_NEW_CLASSES["linear-probe"] },
   };
 }
 

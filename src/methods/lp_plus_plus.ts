@@ -19,6 +19,7 @@ import {
   toUnitRows,
   viewOf,
 } from "./feature_method.ts";
+import { NO_NEW_CLASSES } from "./new_classes.ts";
 
 /** The options of {@linkcode lpPlusPlus}. */
 export interface LpPlusPlusOptions {
@@ -75,7 +76,7 @@ export function lpPlusPlus(task: FeatureTask, options: LpPlusPlusOptions = {}): 
   return {
     chosen: { epoch, alpha: head.alpha_C.reduce((sum, a) => sum + a, 0) / head.alpha_C.length },
     logits: (features_NE) => toHost(lpLogits(head, toUnitRows(features_NE), text_CE)),
-    newClasses: { impossible: "its visual weights are learned from images of each class" },
+    newClasses: { impossible: NO_NEW_CLASSES["lp++"] },
   };
 }
 

@@ -23,6 +23,7 @@ import {
   unitRowsOf,
   viewOf,
 } from "./feature_method.ts";
+import { NO_NEW_CLASSES } from "./new_classes.ts";
 
 /** The options of {@linkcode tipAdapter}; the defaults are those published for EuroSAT. */
 export interface TipAdapterOptions {
@@ -56,9 +57,6 @@ interface Cache {
   text_CE: Matrix;
   scale: number;
 }
-
-/** Why there is no Tip-Adapter for classes without images. */
-const NO_KEYS = "the cache has no keys of classes without training images, so this would be zero-shot CLIP";
 
 /**
  * Tip-Adapter without training.
@@ -127,7 +125,7 @@ function classifier(cache: Cache, chosen: Mix & { epoch?: number }): FeatureClas
   return {
     chosen: { ...chosen },
     logits: (features_NE) => toHost(tipLogits(cache, toUnitRows(features_NE), chosen)),
-    newClasses: { impossible: NO_KEYS },
+    newClasses: { impossible: NO_NEW_CLASSES["tip-adapter"] },
   };
 }
 

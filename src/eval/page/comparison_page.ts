@@ -1,5 +1,5 @@
 /** The page of a comparison: the table of the papers, and whether to believe it. */
-import type { Comparison, Difference, Spread } from "../comparison.ts";
+import { type Comparison, type Difference, noResultSentences, type Spread } from "../comparison.ts";
 import { methodLabel } from "../method_names.ts";
 import { lossChart } from "./charts.ts";
 import {
@@ -100,17 +100,22 @@ function resultTable(comparison: Comparison): Markup {
     ...measures.map((measure) => ({ title: measure === "h" ? "H of means" : MEASURES[measure], numeric: true })),
     ...(withH ? [{ title: "mean of H's", numeric: true }] : []),
   ];
+  const cannot = (method: string, measure: Measure) =>
+    comparison.without.some((one) => one.method === method && one.subset === measure);
   const rows = comparison.methods.map((row) => [
     html`<b>${row.label}</b>`,
-    ...measures.map((measure) =>
-      measure === "h" ? row.h?.ofMeans.toFixed(1) ?? "–" : spreadText(row.accuracy[measure])
-    ),
+    ...measures.map((measure) => {
+      if (measure === "h") return row.h?.ofMeans.toFixed(1) ?? "–";
+      return cannot(row.method, measure) ? "no result" : spreadText(row.accuracy[measure]);
+    }),
     ...(withH ? [spreadText(row.h?.meanOfH)] : []),
   ]);
   const note = comparison.seeds.length > 1
     ? "Accuracy in percent; mean ± population standard deviation over seeds. H is 2·base·new / (base + new)."
     : "Accuracy in percent, of one seed. H is 2·base·new / (base + new).";
-  return html`<h2>Results</h2>${table(columns, rows)}<p class="note">${note}</p>`;
+  return html`<h2>Results</h2>${table(columns, rows)}<p class="note">${note}</p>${
+    noResultSentences(comparison.without).map((sentence) => html`<p class="note">${sentence}</p>`)
+  }`;
 }
 
 /** `94.4 ± 0.2`. */

@@ -58,9 +58,10 @@ export async function fuzz(target: Target, { seed, first = 0, inputs }: FuzzOpti
           } catch (error) {
             thrown = error;
           }
-        }, { folder: inner, mostBytes: target.mostBytes(bytes.length), label });
+        }, { folder: inner, writes: target.writes ?? false, mostBytes: target.mostBytes(bytes.length), label });
         if (thrown instanceof UserError) result.refused++;
         wrong.push(...thrown === undefined ? [] : faults(thrown, path));
+        if (target.writes) await empty(inner);
         result.failures.push(...wrong.map((what) => `${label}: ${what}`));
       }
     } finally {
@@ -70,6 +71,10 @@ export async function fuzz(target: Target, { seed, first = 0, inputs }: FuzzOpti
     await Deno.remove(folder, { recursive: true });
   }
   return result;
+}
+
+async function empty(folder: string): Promise<void> {
+  for await (const { name } of Deno.readDir(folder)) await Deno.remove(`${folder}/${name}`, { recursive: true });
 }
 
 /** What is wrong with what a reader threw. */

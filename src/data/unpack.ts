@@ -44,7 +44,9 @@ async function unpackInto(folder: string, archive: string, options: UnpackOption
   const made = new Set<string>();
   let files = 0;
   try {
-    for await (const { header, body } of (await openTarBytes(archive, options)).pipeThrough(createTarDecoder())) {
+    for await (
+      const { header, body } of (await openTarBytes(archive, options)).pipeThrough(createTarDecoder({ strict: true }))
+    ) {
       const full = header.name.replace(/^(\.\/)+/, "");
       const name = full.startsWith(options.prefix) ? full.slice(options.prefix.length) : "";
       const problem = header.type === "file" && name !== "" ? pathProblem(name) : undefined;
@@ -63,6 +65,7 @@ async function unpackInto(folder: string, archive: string, options: UnpackOption
       if (!made.has(dirname(path))) await Deno.mkdir(dirname(path), { recursive: true });
       made.add(dirname(path));
       await Deno.writeFile(path, body);
+      if ((await Deno.stat(path)).size !== header.size) throw new Error(`${full} is cut off`);
       files++;
     }
   } catch (error) {

@@ -16,6 +16,8 @@ import { pathProblem } from "../../src/data/paths.ts";
 import { readSampleFeatures, writeSampleFeatures } from "../../src/data/sample_features.ts";
 import { openImages } from "../../src/data/source.ts";
 import { readSplit } from "../../src/data/split.ts";
+import { splitFromLists } from "../../src/data/split_lists.ts";
+import { unpackTar } from "../../src/data/unpack.ts";
 import { loadTar, loadZip } from "../../src/deps.ts";
 import type { HostTensor } from "../../src/engine/ops.ts";
 import { compareReports } from "../../src/eval/compare.ts";
@@ -37,6 +39,8 @@ export interface Target {
   wrap?(bytes: Uint8Array): Uint8Array;
   /** Reads the file as the kit does; ends well or throws a `UserError`. */
   read(path: string): Promise<void>;
+  /** Whether the reader writes beside the file. */
+  writes?: boolean;
   /** What may be taken in one piece for a file of this size. */
   mostBytes(fileBytes: number): number;
 }
@@ -393,6 +397,28 @@ export const TARGETS: readonly Target[] = [
     wrap: (bytes) => gzipSync(bytes),
     read: readAllImages,
     mostBytes: IMAGES,
+  },
+  {
+    name: "tar.gz archives that are unpacked",
+    ending: ".tar.gz",
+    corpus: async () => ({ files: await tars(), words: [...PATH_WORDS, "River", ".jpg", "ustar", "0000644"] }),
+    wrap: (bytes) => gzipSync(bytes),
+    read: async (path) => void await unpackTar(path, { prefix: "" }),
+    writes: true,
+    mostBytes: IMAGES,
+  },
+  {
+    name: "splits as lists",
+    ending: ".txt",
+    corpus: () => Promise.resolve({ files: [text("1 a b\n2 c\n3/x c\n")], words: [...PATH_WORDS, "\n", " ", "c"] }),
+    async read(path) {
+      const rule = { kind: "lists" as const, lists: { train: "t", val: "v", test: "e" }, classes: "c", ending: ".jpg" };
+      await Deno.writeTextFile(`${path}.c`, "a b\nc\n");
+      const { train } = await splitFromLists(rule, (name) => Promise.resolve(name === "c" ? `${path}.c` : path));
+      for (const sample of train) if (pathProblem(sample.path)) throw new Error(`lets ${sample.path} through`);
+    },
+    writes: true,
+    mostBytes: NUMBERS,
   },
   {
     name: "JPEG images",

@@ -8,8 +8,19 @@ import { resolve } from "node:path";
 /** A watch over this process; one at a time. */
 export interface Watch {
   /** Runs something and says what it did that it must not do; nothing when all is well. */
-  run(work: () => Promise<void>, limits: { folder: string; mostBytes: number; label: string }): Promise<string[]>;
+  run(work: () => Promise<void>, limits: Limits): Promise<string[]>;
   stop(): void;
+}
+
+/** What a reader may do. */
+export interface Limits {
+  /** Where it may read. */
+  folder: string;
+  /** Whether it may write there too. */
+  writes: boolean;
+  /** What it may take in one piece. */
+  mostBytes: number;
+  label: string;
 }
 
 /** No input of a few hundred kilobytes takes this long on any machine. */
@@ -20,6 +31,7 @@ const MOST_GROWTH_KILOBYTES = 400 * 1024;
 
 const READERS = ["open", "openSync", "readFile", "readTextFile", "readDir", "realPath", "stat", "lstat"] as const;
 const OTHERS = ["writeFile", "writeTextFile", "mkdir", "remove", "rename", "symlink", "link", "copyFile"] as const;
+const TWO_PATHS: readonly string[] = ["rename", "symlink", "link", "copyFile"];
 const ARRAYS = ["Uint8Array", "Uint16Array", "Uint32Array", "Int32Array", "Float32Array", "Float64Array"] as const;
 
 type Call = (...args: unknown[]) => unknown;
@@ -31,6 +43,7 @@ export function startWatch(): Watch {
   const world = globalThis as unknown as Record<string, Constructor>;
   const kept: (() => void)[] = [];
   let folder: string | undefined;
+  let mayWrite = false;
   let largest = 0;
   let wrong: string[] = [];
 
@@ -40,9 +53,11 @@ export function startWatch(): Watch {
     deno[name] = (...args) => {
       if (folder !== undefined) {
         const writing = (OTHERS as readonly string[]).includes(name);
-        if (writing) wrong.push(`called Deno.${name}`);
-        const path = resolve(String(args[0] instanceof URL ? args[0].pathname : args[0]));
-        if (path !== folder && !path.startsWith(`${folder}/`)) wrong.push(`touched ${path}`);
+        if (writing && !mayWrite) wrong.push(`called Deno.${name}`);
+        for (const given of TWO_PATHS.includes(name) ? args.slice(0, 2) : args.slice(0, 1)) {
+          const path = resolve(String(given instanceof URL ? given.pathname : given));
+          if (path !== folder && !path.startsWith(`${folder}/`)) wrong.push(`touched ${path}`);
+        }
       }
       return real(...args);
     };
@@ -76,6 +91,7 @@ export function startWatch(): Watch {
       const grown = process.resourceUsage().maxRSS;
       const start = performance.now();
       folder = resolve(limits.folder);
+      mayWrite = limits.writes;
       try {
         await work();
       } finally {

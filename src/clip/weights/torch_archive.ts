@@ -53,21 +53,6 @@ const STORAGE_DTYPES: Record<string, Dtype> = {
 /** Of a pickle: that of ViT-L/14 has a hundred kilobytes. */
 const MOST_PICKLE_BYTES = 64 << 20;
 
-/**
- * What training checkpoints of PyTorch name besides tensors, for {@linkcode TorchOptions.shells}: optimisers and schedulers
- * as objects, default dictionaries of torch ≥ 1.12, and NumPy's scalars as validation results.
- */
-export const CHECKPOINT_SHELLS: readonly string[] = [
-  "torch.optim.",
-  "collections.defaultdict",
-  "builtins.dict",
-  "__builtin__.dict",
-  "numpy.dtype",
-  "numpy.core.multiarray.scalar",
-  "numpy._core.multiarray.scalar",
-  "_codecs.encode",
-];
-
 /** Pickles of PyTorch before 1.6 begin so, without a zip around them: protocol 2, a long of ten bytes. */
 const BEFORE_ZIP = [0x80, 0x02, 0x8a, 0x0a];
 

@@ -176,15 +176,12 @@ function mistakes({ run, results }: Report, images?: ReadonlyMap<string, Uint8Ar
   });
   if (pictures.length === 0) {
     const rows = results.worst.slice(0, 12).map(({ path, label, prediction, confidence }) => [
-      name(label),
+      html`${name(label)}<br><code class="note">${path}</code>`,
       name(prediction),
       percent(100 * confidence),
-      html`<code>${path}</code>`,
     ]);
     return html`${heading}${
-      table([{ title: "True class" }, { title: "Taken for" }, { title: "Confidence", numeric: true }, {
-        title: "Image",
-      }], rows)
+      table([{ title: "True class and image" }, { title: "Taken for" }, { title: "Confidence", numeric: true }], rows)
     }`;
   }
   return html`${heading}<div class="mistakes">${

@@ -73,12 +73,13 @@ tr:last-child>*{border-bottom:0}
 th{font-weight:600}td b{white-space:nowrap}
 thead th{color:var(--muted);font-weight:500;white-space:nowrap}
 .num{text-align:right;white-space:nowrap}
-td.text,dd{overflow-wrap:anywhere}
+td.text{overflow-wrap:break-word}dd{overflow-wrap:anywhere}
 @media (max-width:500px){table{font-size:.8rem}th,td{padding-right:8px}}
 td.text{min-width:6em}
 dl{display:grid;grid-template-columns:minmax(90px,max-content) 1fr;gap:3px 14px;margin:0;font-size:.9rem}
 dt{color:var(--muted)}dd{margin:0;min-width:0}
 pre{white-space:pre-wrap;overflow-wrap:anywhere;margin:0;font:13px/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}
+code.note{font-size:.75rem!important}
 code{font:.9em ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;overflow-wrap:anywhere}
 .mistakes{display:grid;grid-template-columns:repeat(auto-fill,minmax(96px,1fr));gap:14px 12px}
 .mistakes figure{margin:0;min-width:0}

@@ -1,17 +1,21 @@
 /**
  * CLIP's residual attention block (openai/CLIP clip/model.py:171-192), forward and pull-back, by hand.
  *
- * The weights are frozen, so three things are folded into them once (exact algebra, differences of rounding only): the
- * scale and shift of each LayerNorm go into the linear map behind it, and 1/√64 goes into the query map.
+ * The weights are frozen, so four things are folded into them once (exact algebra, differences of rounding only): the
+ * scale and shift of each LayerNorm go into the linear map behind it; a LayerNorm's output has mean 0, so the mean of each
+ * of that map's rows is taken off, which leaves its results alone and makes the mean of its pull-back 0; 1/√64 goes into
+ * the query map; and the 1.702 of QuickGELU goes into the map before it and out of the map behind it.
  *
  * Shapes: `N` sequences, `L` rows of a sequence, `Q` rows that ask (fewer than `L` in a last block whose other rows
  * nobody reads), `K` keys, `D` width, `H` heads, `F` = 4·D.
  */
 import type { Engine, Frozen, HostTensor, Ops } from "../engine/ops.ts";
-import { standardizePullback } from "../engine/tape.ts";
 
 /** LayerNorm's epsilon in CLIP. */
 export const LAYER_NORM_EPSILON = 1e-5;
+
+/** The slope inside QuickGELU: z·σ(1.702·z). */
+const QUICK_GELU = 1.702;
 
 /** Every head of every CLIP is 64 wide. */
 export const HEAD_WIDTH = 64;
@@ -28,6 +32,8 @@ export interface FrozenLinear {
 export interface FrozenBlock {
   /** H, each 64 wide. */
   heads: number;
+  /** Query, key and value in one, [3·D, D]; for blocks in which every row asks. */
+  queryKeyValue: FrozenLinear;
   /** Rows to queries, divided by √64: [D, D]. */
   query: FrozenLinear;
   /** Rows to keys and values: [2·D, D]. */
@@ -68,7 +74,10 @@ export interface BlockResult<T> {
   pullback(dy: T, rows?: T): T;
 }
 
-/** `W·diag(scale)` and `W·shift + b`, both times `factor`: a LayerNorm's affine part folded into what follows it. */
+/**
+ * `W·diag(scale)` and `W·shift + b`, both times `factor`: a LayerNorm's affine part folded into what follows it. The rows
+ * are centred: a normalised input has mean 0, so a constant added to a row changes nothing.
+ */
 export function foldLayerNorm(
   linear: { weight: HostTensor; bias?: HostTensor },
   norm: { scale: Float32Array; shift: Float32Array; factor?: number },
@@ -79,10 +88,14 @@ export function foldLayerNorm(
   const bias = new Float32Array(out);
   for (let o = 0; o < out; o++) {
     let sum = linear.bias === undefined ? 0 : linear.bias.data[o];
+    let mean = 0;
     for (let i = 0; i < width; i++) {
       const w = linear.weight.data[o * width + i];
-      weight[o * width + i] = w * norm.scale[i] * factor;
+      mean += w * norm.scale[i] / width;
       sum += w * norm.shift[i];
+    }
+    for (let i = 0; i < width; i++) {
+      weight[o * width + i] = (linear.weight.data[o * width + i] * norm.scale[i] - mean) * factor;
     }
     bias[o] = sum * factor;
   }
@@ -108,14 +121,47 @@ export function freezeBlock(engine: Engine, tensor: (name: string) => HostTensor
     weight: rows(inWeight, from * width, to * width),
     bias: rows(inBias, from * width, to * width),
   });
+  const query = foldLayerNorm(part(0, 1), { ...ln1, factor: 1 / Math.sqrt(HEAD_WIDTH) });
+  const queryKeyValue = stackRows(query, foldLayerNorm(part(1, 3), ln1));
+  const piece = (from: number, to: number) => ({
+    weight: rows(queryKeyValue.weight, from * width, to * width),
+    bias: rows(queryKeyValue.bias, from * width, to * width),
+  });
+  const times = ({ shape, data }: HostTensor, factor: number) => ({ shape, data: data.map((value) => value * factor) });
   return {
     heads: width / HEAD_WIDTH,
-    query: freeze("query", foldLayerNorm(part(0, 1), { ...ln1, factor: 1 / Math.sqrt(HEAD_WIDTH) })),
-    keyValue: freeze("key_value", foldLayerNorm(part(1, 3), ln1)),
+    queryKeyValue: freeze("query_key_value", queryKeyValue),
+    query: freeze("query", piece(0, 1)),
+    keyValue: freeze("key_value", piece(1, 3)),
     out: freeze("out", { weight: read("attn.out_proj.weight"), bias: read("attn.out_proj.bias") }),
-    up: freeze("up", foldLayerNorm({ weight: read("mlp.c_fc.weight"), bias: read("mlp.c_fc.bias") }, ln2)),
-    down: freeze("down", { weight: read("mlp.c_proj.weight"), bias: read("mlp.c_proj.bias") }),
+    up: freeze(
+      "up",
+      foldLayerNorm({ weight: read("mlp.c_fc.weight"), bias: read("mlp.c_fc.bias") }, { ...ln2, factor: QUICK_GELU }),
+    ),
+    down: freeze("down", { weight: times(read("mlp.c_proj.weight"), 1 / QUICK_GELU), bias: read("mlp.c_proj.bias") }),
   };
+}
+
+/** One map whose outputs are those of both, the first one's in front. */
+function stackRows(
+  a: { weight: HostTensor; bias: HostTensor },
+  b: { weight: HostTensor; bias: HostTensor },
+): { weight: HostTensor; bias: HostTensor } {
+  const stack = (x: HostTensor, y: HostTensor): HostTensor => {
+    const data = new Float32Array(x.data.length + y.data.length);
+    data.set(x.data);
+    data.set(y.data, x.data.length);
+    return { shape: [x.shape[0] + y.shape[0], ...x.shape.slice(1)], data };
+  };
+  return { weight: stack(a.weight, b.weight), bias: stack(a.bias, b.bias) };
+}
+
+/**
+ * The pull-back of `standardize` where the mean of `dy` is 0, as behind every map of {@linkcode foldLayerNorm}:
+ * `rstd · (dy − y · mean(dy · y))`.
+ */
+export function centredPullback<T>(ops: Ops<T>, dy: T, at: { normalized: T; rstd: T }): T {
+  return ops.mul(at.rstd, ops.sub(dy, ops.mul(at.normalized, ops.mean(ops.mul(dy, at.normalized), -1))));
 }
 
 /** Runs a block on `x_NLD`; the pull-back holds on to what it needs. */
@@ -142,10 +188,26 @@ export function block<T>(ops: Ops<T>, x_NLD: T, weights: FrozenBlock, options: B
   const first = ops.standardize(x_NLD, LAYER_NORM_EPSILON);
   const picked_NQD = pick === undefined ? first.normalized : ops.matMul(pick, first.normalized);
   const Q = ops.shape(picked_NQD)[1];
-  const q_NHQd = toHeads(linear(picked_NQD, weights.query), Q);
-  const keyValue = linear(first.normalized, weights.keyValue);
-  const keys = toHeads(last(keyValue, 0, D), L);
-  const values = toHeads(last(keyValue, D, D), L);
+  const { q_NHQd, keys, values } = pick === undefined ? askAll() : askSome();
+
+  /** One product for all three; the rows of one head lie together afterwards. */
+  function askAll() {
+    const all = linear(first.normalized, weights.queryKeyValue);
+    const parts_3NHLd = ops.transpose(ops.reshape(all, [N, L, 3, H, HEAD_WIDTH]), [2, 0, 3, 1, 4]);
+    const stacked = ops.reshape(parts_3NHLd, [3 * N, H, L, HEAD_WIDTH]);
+    const [q_NHQd, keys, values] = [0, 1, 2].map((i) => ops.slice(stacked, [i * N, 0, 0, 0], [N, H, L, HEAD_WIDTH]));
+    return { q_NHQd, keys, values };
+  }
+
+  function askSome() {
+    const keyValue = linear(first.normalized, weights.keyValue);
+    return {
+      q_NHQd: toHeads(linear(picked_NQD, weights.query), Q),
+      keys: toHeads(last(keyValue, 0, D), L),
+      values: toHeads(last(keyValue, D, D), L),
+    };
+  }
+
   const X = shared === undefined ? 0 : ops.shape(shared.keys)[2];
   const joined = (own: T, others: T) => ops.concat([ops.broadcastTo(others, [N, H, X, HEAD_WIDTH]), own], 2);
   const k_NHKd = shared === undefined ? keys : joined(keys, shared.keys);
@@ -157,44 +219,50 @@ export function block<T>(ops: Ops<T>, x_NLD: T, weights: FrozenBlock, options: B
   const middle_NQD = ops.add(residual_NQD, linear(attended_NQD, weights.out));
 
   const second = ops.standardize(middle_NQD, LAYER_NORM_EPSILON);
+  // z is 1.702 times the published one, and so is what comes out of the gate; the map behind takes it back.
   const z_NQF = linear(second.normalized, weights.up);
-  const gate_NQF = ops.sigmoid(ops.scale(z_NQF, 1.702));
+  const gate_NQF = ops.sigmoid(z_NQF);
   const active_NQF = ops.mul(z_NQF, gate_NQF);
   const y_NQD = ops.add(middle_NQD, linear(active_NQF, weights.down));
 
   function pullback(dy_NQD: T, rows?: T): T {
-    // d QuickGELU(z)/dz = g + 1.702·z·g·(1 − g), with z·g already at hand.
-    const slope_NQF = ops.add(
-      gate_NQF,
-      ops.scale(ops.sub(active_NQF, ops.mul(active_NQF, gate_NQF)), 1.702),
-    );
+    // d(z·g)/dz = g + z·g·(1 − g) with g = σ(z), and z·g is at hand.
+    const slope_NQF = ops.add(gate_NQF, ops.sub(active_NQF, ops.mul(active_NQF, gate_NQF)));
     const dz_NQF = ops.mul(ops.linearPullback(dy_NQD, weights.down.weight), slope_NQF);
-    const dMiddle_NQD = ops.add(
-      dy_NQD,
-      standardizePullback(ops, ops.linearPullback(dz_NQF, weights.up.weight), second),
-    );
+    const dMiddle_NQD = ops.add(dy_NQD, centredPullback(ops, ops.linearPullback(dz_NQF, weights.up.weight), second));
     const dAttended_NHQd = toHeads(ops.linearPullback(dMiddle_NQD, weights.out.weight), Q);
     const dP_NHQK = ops.matMul(dAttended_NHQd, v_NHKd, { transposeB: true });
     const along_NHQ1 = ops.sum(ops.mul(dP_NHQK, p_NHQK), -1);
     const dScores_NHQK = ops.mul(p_NHQK, ops.sub(dP_NHQK, along_NHQ1));
-    const dq_NQD = fromHeads(ops.matMul(dScores_NHQK, k_NHKd), Q);
+    const dq_NHQd = ops.matMul(dScores_NHQK, k_NHKd);
     // The shared keys never change: their columns are left out before the products, not after.
     const own = (x: T) => X === 0 ? x : last(x, X, L);
-    const dk_NLD = fromHeads(ops.matMul(own(dScores_NHQK), q_NHQd, { transposeA: true }), L);
-    const dv_NLD = fromHeads(ops.matMul(own(p_NHQK), dAttended_NHQd, { transposeA: true }), L);
+    const dk_NHLd = ops.matMul(own(dScores_NHQK), q_NHQd, { transposeA: true });
+    const dv_NHLd = ops.matMul(own(p_NHQK), dAttended_NHQd, { transposeA: true });
     const wanted = (x: T) => rows === undefined ? x : ops.matMul(rows, x);
     // From the rows that asked back to all rows, and on to the rows that are wanted.
     const spread = (x: T) => pick === undefined ? wanted(x) : wanted(ops.matMul(pick, x, { transposeA: true }));
 
-    const dFirst_NRD = ops.add(
-      pick === undefined
-        ? ops.linearPullback(wanted(dq_NQD), weights.query.weight)
-        : spread(ops.linearPullback(dq_NQD, weights.query.weight)),
-      ops.linearPullback(wanted(ops.concat([dk_NLD, dv_NLD], 2)), weights.keyValue.weight),
-    );
+    function fromAll(): T {
+      const stacked = ops.reshape(ops.concat([dq_NHQd, dk_NHLd, dv_NHLd], 0), [3, N, H, L, HEAD_WIDTH]);
+      const d_NLT = ops.reshape(ops.transpose(stacked, [1, 3, 0, 2, 4]), [N, L, 3 * D]);
+      return ops.linearPullback(wanted(d_NLT), weights.queryKeyValue.weight);
+    }
+
+    function fromSome(): T {
+      const d_NL2D = ops.concat([fromHeads(dk_NHLd, L), fromHeads(dv_NHLd, L)], 2);
+      return ops.add(
+        spread(ops.linearPullback(fromHeads(dq_NHQd, Q), weights.query.weight)),
+        ops.linearPullback(wanted(d_NL2D), weights.keyValue.weight),
+      );
+    }
+
     return ops.add(
       spread(dMiddle_NQD),
-      standardizePullback(ops, dFirst_NRD, { normalized: wanted(first.normalized), rstd: wanted(first.rstd) }),
+      centredPullback(ops, pick === undefined ? fromAll() : fromSome(), {
+        normalized: wanted(first.normalized),
+        rstd: wanted(first.rstd),
+      }),
     );
   }
 

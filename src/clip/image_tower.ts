@@ -5,7 +5,15 @@
  */
 import type { Engine, Frozen, HostTensor, Ops } from "../engine/ops.ts";
 import { standardizePullback } from "../engine/tape.ts";
-import { block, foldLayerNorm, freezeBlock, type FrozenBlock, type FrozenLinear, LAYER_NORM_EPSILON } from "./block.ts";
+import {
+  block,
+  centredPullback,
+  foldLayerNorm,
+  freezeBlock,
+  type FrozenBlock,
+  type FrozenLinear,
+  LAYER_NORM_EPSILON,
+} from "./block.ts";
 import type { ClipConfig } from "./config.ts";
 
 /** The frozen image tower. */
@@ -94,7 +102,7 @@ export function imageTower<T>(
 
   function pullback(dFeatures_BE: T): T {
     const dFeatures = ops.reshape(dFeatures_BE, [B, 1, E]);
-    let dx = standardizePullback(ops, ops.linearPullback(dFeatures, tower.projection.weight), final);
+    let dx = centredPullback(ops, ops.linearPullback(dFeatures, tower.projection.weight), final);
     for (let i = pullbacks.length - 1; i >= 0; i--) dx = pullbacks[i](dx);
     dx = standardizePullback(ops, ops.mul(dx, preScale), pre);
     return ops.linearPullback(ops.slice(dx, [0, 1, 0], [B, N, D]), tower.patch);

@@ -4,8 +4,15 @@
  * Shapes: `N` packs, `L` rows a pack, `M` learned tokens, `Q` prompts a pack, `D` width, `E` embedding, `H` heads.
  */
 import type { Engine, Frozen, HostTensor, Ops } from "../engine/ops.ts";
-import { standardizePullback } from "../engine/tape.ts";
-import { block, foldLayerNorm, freezeBlock, type FrozenBlock, type FrozenLinear, LAYER_NORM_EPSILON } from "./block.ts";
+import {
+  block,
+  centredPullback,
+  foldLayerNorm,
+  freezeBlock,
+  type FrozenBlock,
+  type FrozenLinear,
+  LAYER_NORM_EPSILON,
+} from "./block.ts";
 import type { ClipConfig } from "./config.ts";
 
 /** The frozen text tower. */
@@ -116,7 +123,7 @@ export function textTower<T>(
 
   function pullback(dFeatures_NQE: T): T {
     if (contexts === undefined) throw new Error("These prompts have no learned tokens to pull back to");
-    let dx = standardizePullback(ops, ops.linearPullback(dFeatures_NQE, tower.projection.weight), final);
+    let dx = centredPullback(ops, ops.linearPullback(dFeatures_NQE, tower.projection.weight), final);
     for (let i = pullbacks.length - 1; i > 0; i--) dx = pullbacks[i](dx);
     if (place === undefined) return pullbacks[0](dx);
     const rows = ops.transpose(place, [0, 2, 1]);

@@ -1,13 +1,19 @@
 /**
  * The algebra on symbols: calling a program with these tensors writes down an ONNX graph.
+ *
+ * A node costs time of its own, so reshapes are put off: a tensor of another shape remembers the tensor that it is made
+ * from, and what works element by element or row by row works on that one. A reshape is written only where a node asks
+ * for its shape.
  */
 import type { Graph, Initializer, Node, Value } from "./onnx_model.ts";
 import type { Frozen, HostTensor, Ops } from "./ops.ts";
 
-/** A tensor that does not exist yet. */
+/** A tensor that does not exist yet. Asking for its name writes it, when it is a reshape that was put off. */
 export interface Symbol {
   readonly name: string;
   readonly shape: readonly number[];
+  /** The tensor with the same numbers that is there already. */
+  readonly root?: Symbol;
 }
 
 /** A graph that is being written, and what it holds of the engine. */
@@ -15,7 +21,15 @@ export interface GraphWriter {
   ops: Ops<Symbol>;
   input(shape: readonly number[]): Symbol;
   /** Ends the graph. `frozen` holds the numbers of each external file that it names. */
-  finish(name: string, outputs: readonly Symbol[]): { graph: Graph; frozen: Map<string, HostTensor> };
+  finish(
+    name: string,
+    outputs: readonly Symbol[],
+  ): {
+    graph: Graph;
+    frozen: Map<string, HostTensor>;
+    /** Floating-point operations of the graph's matrix products: 2·m·n·k each. */
+    flops: number;
+  };
 }
 
 /** The shape of two shapes broadcast together, as NumPy does. */
@@ -41,6 +55,7 @@ export function writeGraph(hostOf: (value: Frozen) => HostTensor): GraphWriter {
   const frozen = new Map<Frozen, Symbol>();
   const shared = new Map<string, string>();
   let counter = 0;
+  let flops = 0;
 
   const fresh = (shape: readonly number[], hint = "v"): Symbol => ({ name: `${hint}${counter++}`, shape });
 
@@ -51,8 +66,44 @@ export function writeGraph(hostOf: (value: Frozen) => HostTensor): GraphWriter {
     more: Pick<Node, "attributes" | "domain"> = {},
   ): Symbol {
     const out = fresh(shape);
-    nodes.push({ op, inputs: operands.map((x) => typeof x === "string" ? x : x.name), outputs: [out.name], ...more });
+    const names = operands.map((x) => typeof x === "string" ? x : x.name);
+    nodes.push({ op, inputs: names, outputs: [out.name], ...more });
     return out;
+  }
+
+  const rootOf = (x: Symbol) => x.root ?? x;
+  const width = (x: Symbol) => x.shape[x.shape.length - 1];
+  /** Rows by width, where such a tensor is there already. */
+  const flatOf = (x: Symbol): Symbol | undefined => {
+    const root = rootOf(x);
+    return root.shape.length === 2 && width(root) === width(x) ? root : undefined;
+  };
+  const flatten = (x: Symbol) => reshape(x, [count(x.shape) / width(x), width(x)]);
+
+  /** Writes a node that works on each number by itself. */
+  function elementwise(x: Symbol, write: (root: Symbol) => Symbol): Symbol {
+    return reshape(write(rootOf(x)), x.shape);
+  }
+
+  /** Writes a node that works on each row of the last axis by itself. */
+  function rowwise(x: Symbol, write: (x: Symbol) => Symbol): Symbol {
+    const flat = flatOf(x);
+    if (flat === undefined) return write(x);
+    const y = write(flat);
+    return reshape(y, [...x.shape.slice(0, -1), width(y)]);
+  }
+
+  function binary(op: string) {
+    return (a: Symbol, b: Symbol): Symbol => {
+      const shape = broadcastShape(a.shape, b.shape);
+      const write = (x: Symbol, y: Symbol) => emit(op, [x, y], broadcastShape(x.shape, y.shape));
+      if (same(a.shape, b.shape) && same(rootOf(a).shape, rootOf(b).shape)) {
+        return reshape(write(rootOf(a), rootOf(b)), shape);
+      }
+      const areRows = a.shape.length > 1 && same(a.shape.slice(0, -1), b.shape.slice(0, -1));
+      if (areRows && (flatOf(a) ?? flatOf(b)) !== undefined) return reshape(write(flatten(a), flatten(b)), shape);
+      return write(a, b);
+    };
   }
 
   /** Numbers in the message, once for each content. */
@@ -81,24 +132,51 @@ export function writeGraph(hostOf: (value: Frozen) => HostTensor): GraphWriter {
   }
 
   const axisOf = (x: Symbol, axis: number) => axis < 0 ? axis + x.shape.length : axis;
-  const unary = (op: string) => (x: Symbol) => emit(op, [x], x.shape);
-  const binary = (op: string) => (a: Symbol, b: Symbol) => emit(op, [a, b], broadcastShape(a.shape, b.shape));
+  const unary = (op: string) => (x: Symbol) => elementwise(x, (root) => emit(op, [root], root.shape));
   const lastAxis = { attributes: { axis: -1 } };
+
+  const views = new Map<Symbol, Map<string, Symbol>>();
 
   function reshape(x: Symbol, shape: readonly number[]): Symbol {
     if (count(shape) !== count(x.shape)) throw new Error(`Cannot reshape [${x.shape}] to [${shape}]`);
-    return same(shape, x.shape) ? x : emit("Reshape", [x, integers(shape)], shape);
+    const root = rootOf(x);
+    if (same(shape, root.shape)) return root;
+    let known = views.get(root);
+    if (known === undefined) views.set(root, known = new Map());
+    let view = known.get(shape.join());
+    if (view === undefined) {
+      let written: string | undefined;
+      view = {
+        shape,
+        root,
+        get name() {
+          return written ??= emit("Reshape", [root, integers(shape)], shape).name;
+        },
+      };
+      known.set(shape.join(), view);
+    }
+    return view;
   }
 
-  /** Rows times a frozen matrix, in Gemm's orientation. */
-  function gemm(x: Symbol, weight: Frozen, options: { transB: number; bias?: Frozen }): Symbol {
-    const width = x.shape[x.shape.length - 1];
-    const [out, inner] = options.transB ? weight.shape : [weight.shape[1], weight.shape[0]];
-    if (inner !== width) throw new Error(`${weight.name} [${weight.shape}] does not fit rows of [${x.shape}]`);
-    const rows = count(x.shape) / width;
-    const operands = [reshape(x, [rows, width]), held(weight)];
-    if (options.bias !== undefined) operands.push(held(options.bias));
-    const y = emit("Gemm", operands, [rows, out], { attributes: { transB: options.transB } });
+  function reduce(
+    x: Symbol,
+    axis: number,
+    write: (y: Symbol, at: number, shape: readonly number[]) => Symbol,
+  ): Symbol {
+    const at = axisOf(x, axis);
+    const along = (y: Symbol, at: number) => write(y, at, y.shape.map((size, i) => i === at ? 1 : size));
+    return at === x.shape.length - 1 ? rowwise(x, (y) => along(y, y.shape.length - 1)) : along(x, at);
+  }
+
+  /** Rows times a frozen matrix [out, in], and a bias. */
+  function gemm(x: Symbol, weight: Frozen, bias?: Frozen): Symbol {
+    const [out, inner] = weight.shape;
+    if (inner !== width(x)) throw new Error(`${weight.name} [${weight.shape}] does not fit rows of [${x.shape}]`);
+    const flat = flatten(x);
+    const operands = [flat, held(weight)];
+    if (bias !== undefined) operands.push(held(bias));
+    flops += 2 * flat.shape[0] * inner * out;
+    const y = emit("Gemm", operands, [flat.shape[0], out], { attributes: { transB: 1 } });
     return reshape(y, [...x.shape.slice(0, -1), out]);
   }
 
@@ -111,13 +189,19 @@ export function writeGraph(hostOf: (value: Frozen) => HostTensor): GraphWriter {
       return { name, shape: value.shape };
     },
     frozen: held,
-    linear: (x, weight, bias) => gemm(x, weight, { transB: 1, bias }),
-    linearPullback: (dy, weight) => gemm(dy, weight, { transB: 0 }),
+    linear: gemm,
+    linearPullback(dy, weight) {
+      const [out, inner] = weight.shape;
+      if (width(dy) !== out) throw new Error(`${weight.name} [${weight.shape}] does not fit rows of [${dy.shape}]`);
+      flops += 2 * count(dy.shape) * inner;
+      return rowwise(dy, (x) => emit("MatMul", [x, held(weight)], [...x.shape.slice(0, -1), inner]));
+    },
     matMul(a, b, { transposeA = false, transposeB = false } = {}) {
       const [m, k] = transposeA ? [a.shape.at(-1)!, a.shape.at(-2)!] : [a.shape.at(-2)!, a.shape.at(-1)!];
       const [k2, n] = transposeB ? [b.shape.at(-1)!, b.shape.at(-2)!] : [b.shape.at(-2)!, b.shape.at(-1)!];
       if (k !== k2) throw new Error(`Cannot multiply [${a.shape}] and [${b.shape}]`);
       const shape = [...broadcastShape(a.shape.slice(0, -2), b.shape.slice(0, -2)), m, n];
+      flops += 2 * count(shape) * k;
       if (!transposeA && !transposeB) return emit("MatMul", [a, b], shape);
       return emit("FusedMatMul", [a, b], shape, {
         domain: "com.microsoft",
@@ -127,38 +211,34 @@ export function writeGraph(hostOf: (value: Frozen) => HostTensor): GraphWriter {
     add: binary("Add"),
     sub: binary("Sub"),
     mul: binary("Mul"),
-    scale: (x, factor) => emit("Mul", [x, number(factor)], x.shape),
-    shift: (x, term) => emit("Add", [x, number(term)], x.shape),
+    scale: (x, factor) => elementwise(x, (root) => emit("Mul", [root, number(factor)], root.shape)),
+    shift: (x, term) => elementwise(x, (root) => emit("Add", [root, number(term)], root.shape)),
     sigmoid: unary("Sigmoid"),
     relu: unary("Relu"),
-    step: (x) => emit("Sign", [emit("Relu", [x], x.shape)], x.shape),
+    step: (x) => elementwise(x, (root) => emit("Sign", [emit("Relu", [root], root.shape)], root.shape)),
     exp: unary("Exp"),
     log: unary("Log"),
-    rsqrt: (x) => emit("Reciprocal", [emit("Sqrt", [x], x.shape)], x.shape),
-    softmax: (x) => emit("Softmax", [x], x.shape, lastAxis),
-    logSoftmax: (x) => emit("LogSoftmax", [x], x.shape, lastAxis),
-    sum(x, axis) {
-      const at = axisOf(x, axis);
-      return emit("ReduceSum", [x, integers([at])], x.shape.map((size, i) => i === at ? 1 : size), {
-        attributes: { keepdims: 1 },
-      });
-    },
-    mean(x, axis) {
-      const at = axisOf(x, axis);
-      return emit("ReduceMean", [x], x.shape.map((size, i) => i === at ? 1 : size), {
-        attributes: { keepdims: 1, axes: [at] },
-      });
-    },
+    rsqrt: (x) => elementwise(x, (root) => emit("Reciprocal", [emit("Sqrt", [root], root.shape)], root.shape)),
+    softmax: (x) => rowwise(x, (rows) => emit("Softmax", [rows], rows.shape, lastAxis)),
+    logSoftmax: (x) => rowwise(x, (rows) => emit("LogSoftmax", [rows], rows.shape, lastAxis)),
+    sum: (x, axis) =>
+      reduce(x, axis, (y, at, shape) => emit("ReduceSum", [y, integers([at])], shape, { attributes: { keepdims: 1 } })),
+    mean: (x, axis) =>
+      reduce(x, axis, (y, at, shape) => emit("ReduceMean", [y], shape, { attributes: { keepdims: 1, axes: [at] } })),
     standardize(x, epsilon) {
-      const thin = [...x.shape.slice(0, -1), 1];
-      const [normalized, mean, rstd] = [fresh(x.shape), fresh(thin), fresh(thin)];
+      const rows = flatOf(x) ?? x;
+      const thin = [...rows.shape.slice(0, -1), 1];
+      const [normalized, mean, rstd] = [fresh(rows.shape), fresh(thin), fresh(thin)];
       nodes.push({
         op: "LayerNormalization",
-        inputs: [x.name, ones(x.shape[x.shape.length - 1])],
+        inputs: [rows.name, ones(width(x))],
         outputs: [normalized.name, mean.name, rstd.name],
         attributes: { axis: -1, epsilon: { f: epsilon } },
       });
-      return { normalized, rstd };
+      return {
+        normalized: reshape(normalized, x.shape),
+        rstd: reshape(rstd, [...x.shape.slice(0, -1), 1]),
+      };
     },
     reshape,
     transpose(x, permutation) {
@@ -202,7 +282,7 @@ export function writeGraph(hostOf: (value: Frozen) => HostTensor): GraphWriter {
         initializers.push({ ...symbol, file: symbol.name, bytes: host.data.byteLength });
         hosts.set(symbol.name, host);
       }
-      return { graph: { name, nodes, inputs, outputs: ends, initializers }, frozen: hosts };
+      return { graph: { name, nodes, inputs, outputs: ends, initializers }, frozen: hosts, flops };
     },
   };
 }

@@ -26,12 +26,17 @@ export interface CatalogueFile {
 export interface CatalogueItem {
   /** As users write it: `ViT-B/16`, `eurosat`. */
   name: string;
+  /** CLIP weights, or images. */
   kind: "model" | "dataset";
+  /** A line for people. */
   title: string;
   /** The page of those who made it. */
   home: string;
+  /** Under which terms. */
   licence: string;
+  /** The paper to cite. */
   citation: string;
+  /** All that belongs to it. */
   files: readonly CatalogueFile[];
   /** What has to be fetched by hand, in a sentence; for data sets that need an account. */
   byHand?: string;
@@ -41,13 +46,35 @@ export interface CatalogueItem {
 export interface Catalogue {
   /** Hosts that sources lead to besides their own. */
   hosts: readonly string[];
+  /** Models, then data sets. */
   items: readonly CatalogueItem[];
 }
 
-/** What `data/catalogue.json` holds. */
+/**
+ * What `data/catalogue.json` holds.
+ *
+ * @example
+ * ```ts
+ * import { CATALOGUE } from "@prompt-kit/clip-prompts";
+ *
+ * const models = CATALOGUE.items.filter(({ kind }) => kind === "model").map(({ name }) => name);
+ * if (!models.includes("ViT-B/16")) throw new Error("unexpected");
+ * ```
+ */
 export const CATALOGUE: Catalogue = catalogue as Catalogue;
 
-/** Hosts that a download may reach, sorted: those of all sources and those that they lead to. */
+/**
+ * Hosts that a download may reach, sorted: those of all sources and those that they lead to.
+ *
+ * @param catalogue the kit's own when left out
+ *
+ * @example
+ * ```ts
+ * import { catalogueHosts } from "@prompt-kit/clip-prompts";
+ *
+ * if (catalogueHosts({ hosts: ["b.org"], items: [] }).join() !== "b.org") throw new Error("unexpected");
+ * ```
+ */
 export function catalogueHosts(catalogue: Catalogue = CATALOGUE): string[] {
   const sources = catalogue.items.flatMap(({ files }) =>
     files.flatMap(({ sources, instead }) => [...sources, ...instead?.sources ?? []])
@@ -66,9 +93,18 @@ export function findItem(name: string, catalogue: Catalogue = CATALOGUE): Catalo
 }
 
 /**
- * As {@linkcode findItem}.
+ * The item of a name; case and punctuation do not matter.
  *
+ * @param name Such as `ViT-B/16` or `eurosat`.
+ * @param catalogue The kit's own when left out.
  * @throws {UserError} When there is none of this name.
+ *
+ * @example
+ * ```ts
+ * import { requireItem } from "@prompt-kit/clip-prompts";
+ *
+ * if (requireItem("vit-b16").name !== "ViT-B/16") throw new Error("unexpected");
+ * ```
  */
 export function requireItem(name: string, catalogue: Catalogue = CATALOGUE): CatalogueItem {
   const item = findItem(name, catalogue);

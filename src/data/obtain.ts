@@ -14,7 +14,9 @@ export interface ObtainOptions {
   source?: string;
   /** Hosts that the catalogue's sources may reach; those of the catalogue when left out. */
   hosts?: readonly string[];
+  /** How long a source may send nothing before the next one is tried. */
   stallSeconds?: number;
+  /** How long to wait before a source is tried again. */
   pauseSeconds?: number;
   /** Hears how far a piece of work has come, in bytes. */
   onProgress?: (what: string, count: { done: number; total?: number }) => void;
@@ -26,6 +28,7 @@ export interface ObtainOptions {
 export interface ObtainedFile {
   /** The file, or the folder that an archive was unpacked into. */
   path: string;
+  /** Of the file, or of the archive that was unpacked. */
   sha256: string;
   /** Whether the hash is the published one; false when none is published. */
   isVerified: boolean;
@@ -36,8 +39,26 @@ export interface ObtainedFile {
 /**
  * Gets the files of an item.
  *
+ * @param item From `requireItem`.
+ * @param options Where to, from what, and who hears of it.
  * @returns What is there now, in the catalogue's order.
  * @throws {UserError} When a file is not to be had or is another one than published, or another process is getting it.
+ *
+ * @example From a file that is at hand
+ * ```ts
+ * import { type CatalogueItem, obtainItem } from "@prompt-kit/clip-prompts";
+ *
+ * const folder = await Deno.makeTempDir();
+ * await Deno.writeTextFile(`${folder}/given.json`, "{}");
+ * const item: CatalogueItem = {
+ *   ...{ name: "toy", kind: "dataset", title: "", home: "", licence: "", citation: "" },
+ *   files: [{ path: "toy/split.json", sources: [] }],
+ * };
+ * const [file] = await obtainItem(item, { folder: `${folder}/data`, source: `${folder}/given.json` });
+ * const text = await Deno.readTextFile(`${folder}/data/toy/split.json`);
+ * await Deno.remove(folder, { recursive: true });
+ * if (text !== "{}" || file.wasThere) throw new Error("unexpected");
+ * ```
  */
 export async function obtainItem(item: CatalogueItem, options: ObtainOptions): Promise<ObtainedFile[]> {
   const given = options.source === undefined ? new Map<string, string>() : await matchSource(item, options.source);

@@ -25,7 +25,7 @@ export type ViewRecipe =
 
 /** torchvision's `RandomResizedCrop` as the published configurations of prompt learning set it. */
 export const LEAST_AREA = 0.08;
-/** The same for Tip-Adapter, GDA and LP++, whose training crops keep at least half of the image. */
+/** {@linkcode ViewRecipe}'s `leastArea` for Tip-Adapter, GDA and LP++, whose training crops keep at least half of the image. */
 export const LEAST_AREA_OF_FEATURE_METHODS = 0.5;
 const RATIO = [3 / 4, 4 / 3] as const;
 const TRIES = 10;

@@ -9,6 +9,7 @@ import type { PublishedPrompt } from "./published.ts";
 
 /** What of a model is needed. */
 export interface TokenTable {
+  /** CLIP's tokenizer. */
   tokenizer: Pick<Tokenizer, "encode" | "word" | "startToken" | "endToken" | "size">;
   /** Embedding of a token, [D]. */
   embedding(id: number): Float32Array;
@@ -45,8 +46,23 @@ export function requireModel(prompt: PublishedPrompt, table: TokenTable): void {
 /**
  * Reads the class names off the embeddings that a prompt stores. They come out in lower case, as CLIP's tokens have them.
  *
+ * @param prompt From `readPublishedPrompt`.
+ * @param table The model that it was trained with.
  * @returns Nothing when the prompt stores none.
  * @throws {UserError} When a token is not among the model's.
+ *
+ * @example
+ * ```ts
+ * import { recoverClassNames } from "@prompt-kit/clip-prompts";
+ *
+ * const words = ["river</w>", ".</w>", "<|startoftext|>", "<|endoftext|>"];
+ * const tokenizer = { encode: () => [], word: (id: number) => words[id], startToken: 2, endToken: 3, size: 4 };
+ * const table = { tokenizer, embedding: (id: number) => Float32Array.of(id, 1), width: 2, name: "toy" };
+ * const ctx = { shape: [1, 2], data: new Float32Array(2) };
+ * const suffix = { shape: [1, 3, 2], data: Float32Array.of(0, 1, 1, 1, 3, 1) };
+ * const names = recoverClassNames({ method: "coop", params: { ctx }, epoch: 50, suffix }, table);
+ * if (names?.join() !== "river") throw new Error(`${names}`);
+ * ```
  */
 export function recoverClassNames(prompt: PublishedPrompt, table: TokenTable): string[] | undefined {
   if (prompt.suffix === undefined) return undefined;

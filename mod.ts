@@ -57,12 +57,27 @@ export { type EngineProbe, probeEngine } from "./src/engine/probe.ts";
 export { tape, type TapeOps, type Var } from "./src/engine/tape.ts";
 
 // Where samples come from.
-export { DATASET_NAMES, describeDataset, ensembleTemplates, knownDatasets } from "./src/data/catalogue.ts";
+export {
+  DATASET_NAMES,
+  describeDataset,
+  ENSEMBLE_TEMPLATES,
+  ensembleTemplates,
+  knownDatasets,
+} from "./src/data/catalogue.ts";
 export type { ClassNameRules } from "./src/data/class_names.ts";
 export { type Dataset, type DatasetOptions, openDataset } from "./src/data/dataset.ts";
 export type { DatasetDescription, SplitRule } from "./src/data/description.ts";
 export { chooseClasses, type ClassSubset, type FewShot, fewShot, type FewShotOptions } from "./src/data/few_shot.ts";
+export {
+  CATALOGUE,
+  type Catalogue,
+  type CatalogueFile,
+  catalogueHosts,
+  type CatalogueItem,
+  requireItem,
+} from "./src/data/downloads.ts";
 export { findModel, type ModelFile } from "./src/data/models.ts";
+export { type ObtainedFile, obtainItem, type ObtainOptions } from "./src/data/obtain.ts";
 export { namedStream, pythonRandom, type RandomStream } from "./src/data/random.ts";
 export { type ImageSource, openImages } from "./src/data/source.ts";
 export { readSplit, type Sample, type Split } from "./src/data/split.ts";
@@ -84,7 +99,14 @@ export {
   type StoredSeed,
   writeSampleFeatures,
 } from "./src/data/sample_features.ts";
-export { imageView, normalizeToPatches, type ViewOptions, type ViewRecipe } from "./src/data/views.ts";
+export {
+  imageView,
+  LEAST_AREA,
+  LEAST_AREA_OF_FEATURE_METHODS,
+  normalizeToPatches,
+  type ViewOptions,
+  type ViewRecipe,
+} from "./src/data/views.ts";
 
 // What is learned, in prompts.
 export { cocoop, type CocoopOptions } from "./src/methods/cocoop.ts";
@@ -105,6 +127,7 @@ export { featureLogits, fillTemplate, normalizeRows, zeroShotFeatures } from "./
 export { clipAdapter, type ClipAdapterOptions } from "./src/methods/clip_adapter.ts";
 export type { FeatureClassifier, FeatureMethod, FeatureTask, LabelledFeatures } from "./src/methods/feature_method.ts";
 export { gda, type GdaOptions } from "./src/methods/gda.ts";
+export { NO_NEW_CLASSES } from "./src/methods/new_classes.ts";
 export { linearProbe } from "./src/methods/linear_probe.ts";
 export { lpPlusPlus, type LpPlusPlusOptions } from "./src/methods/lp_plus_plus.ts";
 export { tipAdapter, tipAdapterF, type TipAdapterFOptions, type TipAdapterOptions } from "./src/methods/tip_adapter.ts";
@@ -125,6 +148,8 @@ export {
   type TrainOptions,
 } from "./src/train/loop.ts";
 export { type Hyperparameters, type Preset, PRESETS } from "./src/train/presets.ts";
+export { type PublishedPrompt, readPublishedPrompt } from "./src/train/published.ts";
+export { recoverClassNames, type TokenTable } from "./src/train/published_classes.ts";
 export { learningRate, type Schedule } from "./src/train/schedule.ts";
 export { type Parameter, type SgdOptions, sgdStep, type Velocity } from "./src/train/sgd.ts";
 export { type Batch, openPrompt, type PromptSession, type StepResult } from "./src/train/step.ts";
@@ -161,6 +186,8 @@ export {
   type CurvePoint,
   type Difference,
   type MethodSummary,
+  type NoResult,
+  noResultSentences,
   type Spread,
 } from "./src/eval/comparison.ts";
 export { comparisonText, type TextOptions } from "./src/eval/comparison_table.ts";

@@ -95,13 +95,28 @@ export interface Difference {
 
 /** A result that a method cannot have. */
 export interface NoResult {
+  /** As in file names and reports. */
   method: string;
+  /** The classes that it has no result on. */
   subset: ClassSubset;
   /** Why not, in words that end a sentence. */
   why: string;
 }
 
-/** Says that a method has no result, and why: `Tip-Adapter has no result on the new classes: …`. */
+/**
+ * Says that a method has no result, and why: `Tip-Adapter has no result on the new classes: …`.
+ *
+ * @param without of a comparison
+ * @returns a sentence for each reason
+ *
+ * @example
+ * ```ts
+ * import { noResultSentences } from "@prompt-kit/clip-prompts";
+ *
+ * const [sentence] = noResultSentences([{ method: "linear-probe", subset: "new", why: "it uses no text" }]);
+ * if (sentence !== "Linear probe has no result on the new classes: it uses no text.") throw new Error(sentence);
+ * ```
+ */
 export function noResultSentences(without: readonly NoResult[]): string[] {
   const alike = Map.groupBy(without, ({ subset, why }) => `${subset} ${why}`);
   return [...alike.values()].map((ones) => {

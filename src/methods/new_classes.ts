@@ -3,7 +3,7 @@
  *
  * @example
  * ```ts
- * import { NO_NEW_CLASSES } from "./new_classes.ts";
+ * import { NO_NEW_CLASSES } from "@prompt-kit/clip-prompts";
  *
  * if ("gda" in NO_NEW_CLASSES || !("tip-adapter" in NO_NEW_CLASSES)) throw new Error("unexpected");
  * ```

@@ -6,7 +6,6 @@
  * stores besides, belong to the classes and not to the prompt; they only tell whether model and names are the right ones.
  */
 import { readStored } from "../clip/weights/read_tensor.ts";
-import { isZip } from "../clip/weights/stored_zip.ts";
 import { openRandomAccess, type StoredTensor } from "../clip/weights/tensor_file.ts";
 import { modelTensors, readTorchArchive } from "../clip/weights/torch_archive.ts";
 import type { HostTensor } from "../engine/ops.ts";
@@ -38,6 +37,11 @@ const SHELLS = [
   "collections.Counter",
   "__builtin__.dict",
   "builtins.dict",
+  // A validation result may be one of NumPy's numbers.
+  "numpy.dtype",
+  "numpy.core.multiarray.scalar",
+  "numpy._core.multiarray.scalar",
+  "_codecs.encode",
 ];
 
 const BUFFERS = ["token_prefix", "token_suffix"];
@@ -47,14 +51,17 @@ const BUFFERS = ["token_prefix", "token_suffix"];
  *
  * @param path The file, `model.pth.tar-50` or `model-best.pth.tar`.
  * @throws {UserError} When it is missing, damaged, of another method, or asks for anything but tensors.
+ *
+ * @example
+ * ```ts
+ * import { readPublishedPrompt } from "@prompt-kit/clip-prompts";
+ *
+ * const { method, params, epoch } = readPublishedPrompt("tests/fixtures/published/coop.pth.tar-50");
+ * if (method !== "coop" || epoch !== 50 || params.ctx.shape.length < 2) throw new Error("unexpected");
+ * ```
  */
 export function readPublishedPrompt(path: string): PublishedPrompt {
   const file = openRandomAccess(path);
-  if (!isZip(file.read(0, Math.min(4, file.size)))) {
-    throw new UserError(
-      `${path} is no checkpoint of PyTorch 1.6 or later: load and save it once with a newer PyTorch, or check the path.`,
-    );
-  }
   const archive = readTorchArchive(file, { shells: SHELLS });
   const stored = new Map(
     [...modelTensors(archive, path)].map((

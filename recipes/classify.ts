@@ -1,0 +1,209 @@
+/**
+ * Classifies images of your own, with a trained prompt or with words.
+ *
+ * `deno task classify --prompt runs/eurosat/cocoop/seed-notebook/sample/shots16/seed1 --classes "river,forest,sea" IMAGE …`
+ */
+import { fileURLToPath } from "node:url";
+import { type ClipModel, loadModel } from "../src/clip/model.ts";
+import { loadTokenizer } from "../src/clip/tokenizer.ts";
+import { loadWeights } from "../src/clip/weights/load.ts";
+import { ENSEMBLE_TEMPLATES } from "../src/data/catalogue.ts";
+import { findModel, type ModelFile } from "../src/data/models.ts";
+import { isImagePath } from "../src/data/paths.ts";
+import { imageView, normalizeToPatches } from "../src/data/views.ts";
+import { openEngine } from "../src/engine/choose.ts";
+import type { HostTensor } from "../src/engine/ops.ts";
+import { UserError } from "../src/errors.ts";
+import { formatJson } from "../src/eval/report_file.ts";
+import { fileError, readBytes } from "../src/files.ts";
+import { featureLogits, normalizeRows, zeroShotFeatures } from "../src/methods/zero_shot.ts";
+import { decodeCheckpoint } from "../src/train/checkpoint.ts";
+import { openStoredPrompt, type StoredPrompt, storedPrompt } from "../src/train/stored_prompt.ts";
+import { answersText, type ImageAnswer, probabilities } from "./cli/answers.ts";
+import { type Classifier, promptClassifier } from "./cli/evaluate.ts";
+import { readFlags } from "./cli/flags.ts";
+import { openProgress } from "./cli/progress.ts";
+import { type RecipeInfo, runRecipe } from "./cli/recipe.ts";
+import { FINAL_CHECKPOINT } from "./cli/run_path.ts";
+import type { SettingName } from "./cli/settings.ts";
+import { templatesOf } from "./cli/templates.ts";
+import { readClassNames, splitWords } from "./cli/words.ts";
+
+/** Images that are in memory at a time. */
+const BATCH = 16;
+
+const OWN = { prompt: "RUN", classes: '"NAME,NAME,…"' };
+
+const SETTINGS: readonly SettingName[] = [
+  "templates",
+  "model",
+  "engine",
+  "device",
+  "threads",
+  "json",
+  "quiet",
+  "debug",
+  "help",
+];
+
+const recipe: RecipeInfo = {
+  method: "classify",
+  title: "Classifies images of your own: JPEG, PNG, WebP or TIFF, of any size.\n\n" +
+    "  IMAGE …                  files, or folders of them\n" +
+    "  --prompt RUN             a run folder or a prompt's file; without it, hand-written templates are taken\n" +
+    `  --classes ${OWN.classes}  what they may be; also a text file with a name a line [the prompt's own classes]`,
+  url: import.meta.url,
+  settings: SETTINGS,
+  examples: [
+    'deno task classify --prompt runs/eurosat/cocoop/seed-notebook/sample/shots16/seed1 --classes "river,forest" a.jpg b.jpg',
+    'deno task classify --classes "cat,dog" --model ViT-B/16 photos/',
+  ],
+};
+
+if (import.meta.main) await runRecipe(recipe, main);
+
+async function main(args: string[]): Promise<void> {
+  const { words, own, flags } = splitWords(args, { own: OWN, settings: SETTINGS });
+  const given = readFlags(flags, SETTINGS);
+  const prompt = own.prompt === undefined ? undefined : await readPrompt(own.prompt);
+  const classNames = own.classes === undefined ? prompt?.classesSeen : await readClassNames(own.classes);
+  if (classNames === undefined) {
+    throw new UserError(
+      'Say what the images may be: --classes "river,forest,sea", or give a trained prompt with --prompt RUN.',
+    );
+  }
+  if (prompt && given.templates !== undefined) {
+    throw new UserError("--templates are for words and --prompt for what was learned: give one of the two.");
+  }
+  const paths = await imagesOf(words);
+  const progress = openProgress({ quiet: given.quiet ?? false });
+  const file = await modelFile(given.model, prompt);
+  const [weights, tokenizer] = await Promise.all([loadWeights(file.path), loadTokenizer()]);
+  const engine = await openEngine(given.engine ?? "auto", {
+    threads: given.threads,
+    device: given.device,
+    log: (line) => progress.say(line),
+  });
+  const model = loadModel(weights, { engine, tokenizer });
+  try {
+    const templates = templatesOf(given.templates ?? "single", {
+      template: "a photo of a {}.",
+      ensemble: ENSEMBLE_TEMPLATES,
+    });
+    const classifier = await openClassifier(model, { prompt, classNames, templates });
+    const answers: ImageAnswer[] = [];
+    for (let from = 0; from < paths.length; from += BATCH) {
+      const batch = paths.slice(from, from + BATCH);
+      const logits_BC = await classifier.classify(await imageFeatures(model, batch));
+      answers.push(...probabilities(logits_BC, { images: batch, classNames }));
+      const done = Math.min(paths.length, from + BATCH);
+      progress.update({
+        what: "classifying",
+        done,
+        total: paths.length,
+        unit: "images",
+        milestone: done === paths.length,
+      });
+    }
+    await classifier.dispose();
+    const by = prompt === undefined ? { templates } : { method: prompt.method, prompt: own.prompt };
+    if (given.json) {
+      console.log(formatJson({ model: { name: file.name, sha256: model.sha256 }, by, classNames, answers }, ""));
+    } else for (const line of answersText(answers, { classNames })) console.log(line);
+  } finally {
+    await model.dispose();
+    await engine.dispose();
+  }
+}
+
+/** A prompt from a run folder, or from its file. */
+async function readPrompt(path: string): Promise<StoredPrompt> {
+  const file = await promptFile(path);
+  return storedPrompt(decodeCheckpoint(await readBytes(file, "the prompt"), file), file);
+}
+
+async function promptFile(path: string): Promise<string> {
+  try {
+    if (!(await Deno.stat(path)).isDirectory) return path;
+    const names = (await Array.fromAsync(Deno.readDir(path))).map(({ name }) => name);
+    const final = names.filter((name) => FINAL_CHECKPOINT.test(name)).sort().at(-1);
+    if (final !== undefined) return `${path.replace(/\/+$/, "")}/${final}`;
+  } catch (error) {
+    throw fileError(error, path, "read", "the prompt");
+  }
+  throw new UserError(
+    `The folder ${path} holds no trained prompt (checkpoint-0100.safetensors, say): name a run's folder, such as ` +
+      "runs/eurosat/cocoop/seed-notebook/sample/shots16/seed1.",
+  );
+}
+
+/** The weights: as named, or those that the prompt was trained with. */
+async function modelFile(name: string | undefined, prompt: StoredPrompt | undefined): Promise<ModelFile> {
+  const wanted = name ?? prompt?.model.name ?? "sample";
+  if (wanted === "sample") {
+    const url = new URL("../data/sample/model.safetensors", import.meta.url);
+    if (url.protocol === "file:") return { path: fileURLToPath(url), name: "sample" };
+    throw new UserError(
+      "The sample model comes with a clone of the kit, and this recipe runs from a URL: give --model FILE.",
+    );
+  }
+  if (name !== undefined || prompt === undefined) return await findModel(wanted);
+  try {
+    return await findModel(wanted);
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    throw new UserError(`The prompt was trained with ${wanted}, and that is not at hand. ${error.message}`, {
+      cause: error.cause,
+    });
+  }
+}
+
+async function imagesOf(words: readonly string[]): Promise<string[]> {
+  if (words.length === 0) throw new UserError("Name images: files, or folders of them.");
+  const paths: string[] = [];
+  for (const word of words) {
+    try {
+      if (!(await Deno.stat(word)).isDirectory) {
+        paths.push(word);
+        continue;
+      }
+      const inside = (await Array.fromAsync(Deno.readDir(word))).filter(({ name, isFile }) =>
+        isFile && isImagePath(name)
+      );
+      if (inside.length === 0) throw new UserError(`The folder ${word} has no image: name images or their folder.`);
+      paths.push(...inside.map(({ name }) => `${word.replace(/\/+$/, "")}/${name}`).sort());
+    } catch (error) {
+      throw fileError(error, word, "read", "the image");
+    }
+  }
+  return paths;
+}
+
+async function openClassifier(
+  model: ClipModel,
+  options: { prompt?: StoredPrompt; classNames: string[]; templates: readonly string[] },
+): Promise<{ classify: Classifier; dispose(): Promise<void> }> {
+  const { prompt, classNames, templates } = options;
+  if (prompt !== undefined) {
+    const session = await openStoredPrompt(prompt, { model, classNames });
+    return { classify: await promptClassifier(model, session), dispose: () => session.dispose() };
+  }
+  const texts_CE = await zeroShotFeatures(model, { classNames, templates });
+  return {
+    classify: (features) => Promise.resolve(featureLogits(features, texts_CE, { logitScale: model.logitScale })),
+    dispose: () => Promise.resolve(),
+  };
+}
+
+/** Features [B, E] of image files under the test transform, L2-normalised. */
+async function imageFeatures(model: ClipModel, paths: readonly string[]): Promise<HostTensor> {
+  const { size, patch } = model.config.image;
+  const grid = size / patch;
+  const each = 3 * size * size;
+  const data = new Float32Array(paths.length * each);
+  for (const [i, path] of paths.entries()) {
+    const rgb = await imageView(await readBytes(path, "the image"), { size, recipe: { kind: "test" }, path });
+    normalizeToPatches(rgb, { size, patch, target: data.subarray(i * each, (i + 1) * each) });
+  }
+  return normalizeRows(await model.encodeImages({ shape: [paths.length, grid * grid, 3 * patch * patch], data }));
+}

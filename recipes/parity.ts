@@ -5,7 +5,7 @@
  *
  * `deno task parity ../shared/reference --engine onnx`
  */
-import { openEngine } from "../src/engine/choose.ts";
+import { engineName, openEngine } from "../src/engine/choose.ts";
 import { UserError } from "../src/errors.ts";
 import { openFixtures } from "../src/parity/fixtures.ts";
 import type { ParityRow } from "../src/parity/row.ts";
@@ -42,7 +42,7 @@ if (import.meta.main) await runRecipe(recipe, main);
 async function main(args: string[]): Promise<void> {
   const { folder, flags } = takeFolder(args);
   const given = readFlags(flags, recipe.settings);
-  const engines = (given.engine ?? ENGINES).split(",").map((name) => name.trim());
+  const engines = (given.engine ?? ENGINES).split(",").map((name) => engineName(name.trim()));
   const fixtures = openFixtures(folder);
   const names = modelNames(fixtures);
   const rows: ParityRow[] = [];
@@ -55,7 +55,10 @@ async function main(args: string[]): Promise<void> {
   const eurosat = [...new Set([eurosatBeside(folder), eurosatBeside(FOLDER)])];
   for await (const row of plainRows(fixtures, { eurosat })) tell(row);
   for (const name of engines) {
-    const engine = await openEngine(name, name === "onnx" ? { threads: given.threads, device: given.device } : {});
+    const engine = await openEngine(name, {
+      threads: given.threads,
+      device: name === "onnx" || engines.length === 1 ? given.device : undefined,
+    });
     try {
       for await (const row of engineRows(engine, { fixtures, names })) tell(row);
     } finally {

@@ -1,7 +1,18 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "jsr:@std/assert@1.0.19";
 import { join } from "node:path";
+import { openRunFolder } from "../recipes/cli/run_folder.ts";
+import { openDataset } from "../src/data/dataset.ts";
 import { UserError } from "../src/errors.ts";
 import { readJson, removeStalePartials, sha256Hex, writeFileAtomic } from "../src/files.ts";
+import {
+  assertSameResults,
+  assertSentence,
+  resultsOf,
+  RUN_FOLDER,
+  runRecipe,
+  SMALL_RUN,
+  smallFolder,
+} from "./small_run.ts";
 
 Deno.test("writeFileAtomic makes missing folders, replaces whole files and leaves nothing beside", async () => {
   const folder = await Deno.makeTempDir();
@@ -109,6 +120,152 @@ Deno.test("removeStalePartials removes what killed runs left, and nothing else",
     await removeStalePartials(folder);
     assertEquals([...Deno.readDirSync(folder)].map(({ name }) => name).sort(), names.slice(1).sort());
     await removeStalePartials(join(folder, "none"));
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+/** A small file system of its own, where this user may make one: `body` gets its folder, and what changes its options. */
+function smallDiskTest(name: string, body: (disk: Disk) => Promise<void>): void {
+  const probe = Deno.makeTempDirSync();
+  const canMount = mount(probe, ["-t", "tmpfs", "-o", "size=64k", "tmpfs"]);
+  if (canMount) new Deno.Command("umount", { args: [probe] }).outputSync();
+  Deno.removeSync(probe);
+  if (!canMount) return Deno.test.ignore(`${name} (skipped: only root may mount a small disk)`, () => {});
+  Deno.test(name, async () => {
+    const folder = await Deno.realPath(await Deno.makeTempDir());
+    assert(mount(folder, ["-t", "tmpfs", "-o", "size=2m", "tmpfs"]));
+    try {
+      await body({
+        folder,
+        async leave(bytes) {
+          await Deno.remove(`${folder}/filler`).catch(() => {});
+          const filler = await Deno.open(`${folder}/filler`, { write: true, create: true });
+          const block = new Uint8Array(4096);
+          while (await filler.write(block).then((count) => count === block.length, () => false));
+          await filler.truncate(Math.max(0, (await filler.stat()).size - bytes));
+          filler.close();
+        },
+        makeReadOnly: (isReadOnly) => void assert(mount(folder, ["-o", isReadOnly ? "remount,ro" : "remount,rw"])),
+      });
+    } finally {
+      new Deno.Command("umount", { args: [folder] }).outputSync();
+      await Deno.remove(folder);
+    }
+  });
+}
+
+interface Disk {
+  folder: string;
+  /** Fills the disk up to so many bytes. */
+  leave(bytes: number): Promise<void>;
+  makeReadOnly(isReadOnly: boolean): void;
+}
+
+function mount(folder: string, options: string[]): boolean {
+  try {
+    return new Deno.Command("mount", { args: [...options, folder], stderr: "null" }).outputSync().success;
+  } catch {
+    return false;
+  }
+}
+
+/** Everything in a folder but what fills the disk: path and content. */
+async function contentOf(folder: string): Promise<Map<string, string>> {
+  const found = new Map<string, string>();
+  for await (const { name, isDirectory } of Deno.readDir(folder)) {
+    if (name === "filler") continue;
+    const path = `${folder}/${name}`;
+    if (isDirectory) { for (const [below, hash] of await contentOf(path)) found.set(below, hash); }
+    else found.set(path, await sha256Hex(path));
+  }
+  return found;
+}
+
+smallDiskTest("a full disk and a read-only one leave the old file and nothing beside", async (disk) => {
+  const path = `${disk.folder}/report.json`;
+  await writeFileAtomic(path, "kept");
+  for (const free of [0, 4096, 65536]) {
+    await disk.leave(free);
+    const full = await assertRejects(() => writeFileAtomic(path, new Uint8Array(100_000)), UserError);
+    assertEquals(
+      full.message,
+      `Cannot write the file ${path}: the disk is full, free some space or choose another folder.`,
+    );
+    assertEquals([...(await contentOf(disk.folder)).keys()], [path]);
+    assertEquals(await Deno.readTextFile(path), "kept");
+  }
+  disk.makeReadOnly(true);
+  const locked = await assertRejects(() => writeFileAtomic(path, "new"), UserError);
+  assertStringIncludes(locked.message, "the file system is read-only, choose a folder that can be written");
+  assertEquals(await Deno.readTextFile(path), "kept");
+});
+
+smallDiskTest(
+  "a run on a disk that fills up stops with a sentence, and goes on to the same end when there is room",
+  async (disk) => {
+    const [images, other] = [await smallFolder(), await smallFolder()];
+    try {
+      const args = [...SMALL_RUN, "--data", `${images}/images`];
+      await runRecipe(other, { args });
+      const expected = await resultsOf(`${other}/${RUN_FOLDER}`);
+      let failures = 0;
+      let before = new Map<string, string>();
+      for (const free of [0, 8192, 65536, 131072, 200_000, 2_000_000]) {
+        await disk.leave(free);
+        const end = await runRecipe(disk.folder, { args });
+        if (end.code === 0) break;
+        failures++;
+        assertSentence(end, "the disk is full, free some space or choose another folder");
+        const after = await contentOf(disk.folder);
+        for (const path of after.keys()) assert(!path.endsWith(".partial"), path);
+        for (const path of before.keys()) assert(after.has(path) || path.endsWith("/checkpoint.safetensors"), path);
+        before = after;
+      }
+      assert(failures >= 3, `${failures} failures`);
+      await assertSameResults(`${disk.folder}/${RUN_FOLDER}`, expected, `after ${failures} times a full disk`);
+
+      before = await contentOf(disk.folder);
+      disk.makeReadOnly(true);
+      assertSentence(await runRecipe(disk.folder, { args }), "the file system is read-only");
+      assertEquals(await contentOf(disk.folder), before);
+    } finally {
+      for (const folder of [images, other]) await Deno.remove(folder, { recursive: true });
+    }
+  },
+);
+
+Deno.test("data that vanished is told in a sentence, and earlier results stay", async () => {
+  const folder = await smallFolder();
+  try {
+    assertEquals((await runRecipe(folder)).code, 0);
+    const before = await contentOf(`${folder}/runs`);
+    await Deno.rename(`${folder}/images/Lake`, `${folder}/Lake`);
+    assertSentence(await runRecipe(folder), "take the same again, start over with --fresh");
+    await Deno.remove(`${folder}/images`, { recursive: true });
+    assertSentence(await runRecipe(folder), "images");
+    assertEquals(await contentOf(`${folder}/runs`), before);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("a data or run folder that vanishes during a run is told in a sentence", async () => {
+  const folder = await smallFolder();
+  try {
+    const dataset = await openDataset({ data: `${folder}/images` });
+    const run = await openRunFolder(`${folder}/run`);
+    await run.writeMetrics([]);
+    await Deno.remove(`${folder}/images`, { recursive: true });
+    await Deno.remove(`${folder}/run`, { recursive: true });
+    const [{ path }] = dataset.split.train;
+    const image = await assertRejects(() => dataset.images.read(path), UserError);
+    assertStringIncludes(image.message, path);
+    await dataset.images.close();
+    const record = { step: 1, epoch: 1, lr: 1, loss: 1 };
+    await assertRejects(() => run.appendMetrics([record]), UserError, "its folder is gone");
+    await assertRejects(() => run.checkpoint(), UserError, "does not exist");
+    run.close();
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

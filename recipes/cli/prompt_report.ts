@@ -1,36 +1,58 @@
 /** Evaluation of a learned prompt on a set of classes, and the files that come of it. */
 import type { ClassSubset } from "../../src/data/few_shot.ts";
+import type { ImageSource } from "../../src/data/source.ts";
+import { UserError } from "../../src/errors.ts";
 import { modelCard } from "../../src/eval/model_card.ts";
 import { nearestWords } from "../../src/eval/nearest_words.ts";
-import { readFolder, writeRunPage } from "../../src/eval/page/write_page.ts";
+import { runPage } from "../../src/eval/page/run_page.ts";
+import { readThumbnails } from "../../src/eval/page/thumbnails.ts";
+import { readFolder, writePage, writeRunPage } from "../../src/eval/page/write_page.ts";
 import { buildReport, type Report, type ReportedTraining } from "../../src/eval/report.ts";
-import { writeReport } from "../../src/eval/report_file.ts";
+import { reportName, writeReport } from "../../src/eval/report_file.ts";
 import { sha256Hex } from "../../src/files.ts";
 import { stepsPerEpoch } from "../../src/train/batch_order.ts";
 import { copyParameters, epochMeans } from "../../src/train/loop.ts";
 import { learningRate } from "../../src/train/schedule.ts";
 import { openPrompt, type PromptSession } from "../../src/train/step.ts";
 import { accuracyOf, classifyAll, countLine, promptClassifier, resultLine, typedCommand } from "./evaluate.ts";
-import { methodOf, type SeedRun } from "./prompt_recipe.ts";
+import { methodOf, type SeedRun, type TransferData } from "./prompt_recipe.ts";
 import { hyperparametersOf, scheduleOf } from "./prompt_training.ts";
 
 /**
- * Evaluates a learned prompt on base, new or all classes, and writes the report.
+ * Evaluates a learned prompt on base, new or all classes, of its own data set or of another, and writes the report.
  *
- * @param options the prompt, opened on the classes that it was trained on
+ * @param options the prompt, opened on the classes that it was trained on; the classes to evaluate on
+ * @throws {UserError} when the prompt cannot go to other classes
  */
 export async function evaluatePrompt(
   run: SeedRun,
-  options: { session: PromptSession; subset: ClassSubset },
+  options: { session: PromptSession; subset: ClassSubset; transfer?: TransferData },
 ): Promise<Report> {
   const { recipe, config, inputs, progress, seed, folder } = run;
-  const { session: trained, subset } = options;
+  const { session: trained, subset, transfer } = options;
   const { model, on } = inputs;
   const trainedOn = config.train ?? "base";
-  const sample = inputs.fewShot({ shots: config.shots, seed, classes: subset });
-  progress.say(countLine(subset, sample));
+  if (transfer && trained.method.shape.classSpecific) {
+    throw new UserError(
+      "Class-specific contexts belong to the classes that they were learned for: train without --class-specific to " +
+        "evaluate on another data set.",
+    );
+  }
+  const own = inputs.fewShot({ shots: config.shots, seed, classes: transfer ? trainedOn : subset });
+  // Of another data set only names and test images are looked at; they are the same for every draw.
+  const draw = transfer ? { shots: 16, seed: 1 } : { shots: config.shots, seed };
+  const sample = transfer ? transfer.data.fewShot({ ...draw, classes: subset }) : own;
+  const place = transfer ? `${transfer.data.about.name}, ${subset}` : subset;
+  progress.say(
+    transfer
+      ? `${transfer.data.about.name}: ${countLine(subset, { ...sample, train: [], val: [] })}`
+      : countLine(subset, sample),
+  );
   const featuresBefore = inputs.featureSeconds();
-  const features = await inputs.plain(sample.test, { what: `${subset} test images`, seed });
+  const features = await (transfer?.data ?? inputs).plain(sample.test, {
+    what: `${place} test images`,
+    seed: draw.seed,
+  });
 
   const began = performance.now();
   const same = trained.classNames.join("\n") === sample.classNames.join("\n");
@@ -42,7 +64,7 @@ export async function evaluatePrompt(
     const outcome = await classifyAll(features, {
       classify: await promptClassifier(model, session),
       samples: sample.test,
-      what: `evaluating on ${subset} classes, seed ${seed}`,
+      what: `evaluating on ${place} classes, seed ${seed}`,
       progress,
     });
     const evaluation = (performance.now() - began) / 1000;
@@ -56,6 +78,7 @@ export async function evaluatePrompt(
         seed,
         shots: config.shots,
         trainedOn,
+        ...(transfer ? { trainedOnData: on.data.name } : {}),
         evaluatedOn: subset,
         classNames: sample.classNames,
         prompts: session.prompts.map(({ tokens }) => [promptText(tokens, model.tokenizer)]),
@@ -63,7 +86,7 @@ export async function evaluatePrompt(
         command: typedCommand(recipe.task ?? recipe.method),
       },
       model: on.model,
-      data: { ...on.data, train: sample.train.length, val: sample.val.length },
+      data: { ...(transfer?.data.about ?? on.data), train: own.train.length, val: own.val.length },
       engine: on.engine,
       samples: sample.test,
       outcome,
@@ -80,6 +103,7 @@ export async function evaluatePrompt(
       },
     });
     await writeReport(folder.path, report);
+    if (transfer) await writeTransferPage(folder.path, report, { images: transfer.data.images });
     progress.finish(`${resultLine(report)} (${evaluation.toFixed(1)} s)`);
     return report;
   } finally {
@@ -87,12 +111,22 @@ export async function evaluatePrompt(
   }
 }
 
+/** The page of an evaluation on another data set, in a folder of its own: `caltech101-all/report.html`. */
+async function writeTransferPage(folder: string, report: Report, options: { images?: ImageSource }): Promise<void> {
+  const name = reportName(report).replace(/^report-|\.json$/g, "");
+  const images = options.images &&
+    await readThumbnails(report.results.worst.map(({ path }) => path), options.images);
+  await writePage(`${folder}/${name}`, await runPage([report], { images }));
+}
+
 /** How training went, from the final checkpoint alone: the same whether it was trained now or a month ago. */
 async function describeTraining(
   { config, inputs, progress, seed, folder }: SeedRun,
   session: PromptSession,
 ): Promise<ReportedTraining | undefined> {
-  const { state } = (await folder.checkpoint())!.checkpoint;
+  const stored = await folder.checkpoint();
+  if (stored === undefined) throw new UserError(`The prompt in ${folder.path} is gone: run the same command again.`);
+  const { state } = stored.checkpoint;
   // A prompt that was taken over: it was trained elsewhere, and how is not known.
   if (state.step === 0) return undefined;
   const { train, classNames } = inputs.fewShot({ shots: config.shots, seed, classes: config.train ?? "base" });
@@ -130,6 +164,7 @@ export async function finishFolder({ inputs, config, folder }: SeedRun): Promise
   const name = `checkpoint-${String(config.epochs).padStart(4, "0")}.safetensors`;
   const reports = await readFolder(folder.path);
   const sha256 = await sha256Hex(`${folder.path}/${name}`);
-  await folder.write("MODEL_CARD.md", modelCard(reports, { file: name, sha256 }));
+  // Evaluated on other data sets alone, it has no results of its own yet.
+  if (reports.length > 0) await folder.write("MODEL_CARD.md", modelCard(reports, { file: name, sha256 }));
   await folder.finish({ prompt: name, sha256, evaluatedOn: reports.map(({ run }) => run.evaluatedOn) });
 }

@@ -62,7 +62,13 @@ export async function openRunFolder(path: string): Promise<RunFolder> {
   } catch (error) {
     throw fileError(error, path, "write", "the run folder");
   }
-  const names = async () => (await Array.fromAsync(Deno.readDir(path))).map((entry) => entry.name);
+  const names = async () => {
+    try {
+      return (await Array.fromAsync(Deno.readDir(path))).map((entry) => entry.name);
+    } catch (error) {
+      throw fileError(error, path, "read", "the run folder");
+    }
+  };
   const remove = async (name: string) => {
     try {
       await Deno.remove(`${path}/${name}`, { recursive: true });

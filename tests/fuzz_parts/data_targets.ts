@@ -1,0 +1,271 @@
+/** Readers of data sets, images, configurations and reports. */
+import { gzipSync } from "node:zlib";
+import { makeReport } from "../report_cases.ts";
+import { type SettingName, SETTINGS } from "../../recipes/cli/settings.ts";
+import { settingsFromYaml } from "../../recipes/cli/config.ts";
+import { parseDescription } from "../../src/data/description.ts";
+import { decodeRgb } from "../../src/data/image.ts";
+import { pathProblem } from "../../src/data/paths.ts";
+import { openImages } from "../../src/data/source.ts";
+import { readSplit } from "../../src/data/split.ts";
+import { splitFromLists } from "../../src/data/split_lists.ts";
+import { unpackTar } from "../../src/data/unpack.ts";
+import { loadTar, loadZip } from "../../src/deps.ts";
+import { compareReports } from "../../src/eval/compare.ts";
+import { runPage } from "../../src/eval/page/run_page.ts";
+import { readReport } from "../../src/eval/report_file.ts";
+import { formatReport } from "../../src/eval/report_file.ts";
+import { IMAGES, NUMBERS, type Target, text } from "./target.ts";
+
+const PATH_WORDS = [
+  "../../secret.jpg",
+  "/etc/passwd",
+  "..\\secret.jpg",
+  "C:/a.jpg",
+  "a/../../b.jpg",
+  "\0.jpg",
+  "a.jpg",
+];
+const JSON_WORDS = [
+  ...PATH_WORDS,
+  "null",
+  "true",
+  "[]",
+  "{}",
+  '"',
+  ",",
+  ":",
+  "-1",
+  "1e999",
+  '"__proto__"',
+  "\u2028",
+  "\x1b[31m",
+];
+const YAML_WORDS = [
+  ...JSON_WORDS,
+  "&a ",
+  "*a",
+  "!!js/function ",
+  "<<: ",
+  "---\n",
+  "? ",
+  "|\n",
+  "- ",
+  "\n",
+  "  ",
+  "%YAML 9\n",
+];
+
+async function readAllImages(path: string): Promise<void> {
+  const source = await openImages(path);
+  try {
+    for (const name of source.paths) {
+      const problem = pathProblem(name);
+      if (problem) throw new Error(`lets the path ${JSON.stringify(name)} through, which ${problem}`);
+      await source.read(name);
+    }
+  } finally {
+    await source.close();
+  }
+}
+
+async function zips(): Promise<Uint8Array[]> {
+  const zip = await loadZip();
+  const make = async (entries: [name: string, options: Record<string, unknown>][]) => {
+    const writer = new zip.ZipWriter(new zip.Uint8ArrayWriter());
+    for (const [name, options] of entries) {
+      const data = new zip.Uint8ArrayReader(text(`bytes of ${name} `.repeat(20)));
+      await writer.add(name, data, { useWebWorkers: false, ...options });
+    }
+    return await writer.close();
+  };
+  return [
+    await make([["2750/River/River_1.jpg", {}], ["2750/Forest/Forest_1.jpg", { level: 0 }], ["notes.txt", {}]]),
+    await make([["a.jpg", { zip64: true }], ["b.png", { level: 0 }]]),
+    await make([["link.jpg", { unixMode: 0o120777, versionMadeBy: 0x314 }]]),
+  ];
+}
+
+async function tars(): Promise<Uint8Array[]> {
+  const { packTar } = await loadTar();
+  const file = (name: string) => ({ header: { name, size: 40, type: "file" as const }, body: new Uint8Array(40) });
+  const link = (type: "symlink" | "link") => ({
+    header: { name: "link.jpg", size: 0, type, linkname: "../secret.jpg" },
+  });
+  const long = `${"deep/".repeat(40)}a.jpg`;
+  return [
+    await packTar([file("2750/River/River_1.jpg"), file("2750/Forest/Forest_1.jpg"), file("notes.txt")]),
+    await packTar([file(long), file("b.png")]),
+    await packTar([file("a.jpg"), link("symlink"), link("link")]),
+  ];
+}
+
+const images = (names: string[]) =>
+  Promise.all(names.map((name) => Deno.readFile(new URL(`../fixtures/images/${name}`, import.meta.url))));
+
+/** Each with whole files to damage. */
+export const DATA_TARGETS: readonly Target[] = [
+  {
+    name: "split files",
+    ending: ".json",
+    corpus: () => {
+      const part = (n: number) =>
+        Array.from({ length: n }, (_, i) => [`River/River_${i}.jpg`, i % 2, ["Forest", "River"][i % 2]]);
+      const split = { train: part(6), val: part(2), test: part(4) };
+      return Promise.resolve({
+        files: [text(JSON.stringify(split)), text(JSON.stringify(split, null, 1))],
+        words: JSON_WORDS,
+      });
+    },
+    async read(path) {
+      const { split } = await readSplit(path);
+      for (const sample of [split.train, split.val, split.test].flat()) {
+        if (pathProblem(sample.path)) throw new Error(`lets the path ${JSON.stringify(sample.path)} through`);
+      }
+    },
+    mostBytes: NUMBERS,
+  },
+  {
+    name: "configurations",
+    ending: ".yaml",
+    corpus: () =>
+      Promise.resolve({
+        files: [
+          text("# a run\ntrain: base\neval: [base, new]\npreset: seed-notebook\nlr: 0.002\nepochs: 5\nseeds: [1, 2]\n"),
+          text('init-words: "a photo of a"\nclass-token-position: end\nshots: 4\nengine: cpu\nout: runs\n'),
+        ],
+        words: [...YAML_WORDS, ...Object.keys(SETTINGS)],
+      }),
+    async read(path) {
+      const names = Object.keys(SETTINGS) as SettingName[];
+      settingsFromYaml(await Deno.readTextFile(path), { where: path, names });
+    },
+    mostBytes: NUMBERS,
+  },
+  {
+    name: "data set descriptions",
+    ending: ".yaml",
+    corpus: async () => ({
+      files: [
+        ...await Promise.all(
+          ["eurosat", "fgvc_aircraft", "imagenet", "stanford_cars"].map((name) =>
+            Deno.readFile(new URL(`../../data/datasets/${name}.yaml`, import.meta.url))
+          ),
+        ),
+        text("name: My birds\nimages: photos\nclass_names:\n  rename: { a: b }\n  drop: [x]\n"),
+        text(`name: x\na: &a [1,2]\n${Array.from({ length: 20 }, (_, i) => `b${i}: [*a,*a,*a]`).join("\n")}\n`),
+      ],
+      words: YAML_WORDS,
+    }),
+    async read(path) {
+      const description = parseDescription(await Deno.readTextFile(path), path);
+      for (
+        const inside of [description.images, ...Object.values(description.split)].filter((x) => typeof x === "string")
+      ) {
+        if (inside !== "" && pathProblem(inside)) throw new Error(`lets the path ${JSON.stringify(inside)} through`);
+      }
+    },
+    mostBytes: NUMBERS,
+  },
+  {
+    name: "zip archives of images",
+    ending: ".zip",
+    corpus: async () => ({ files: await zips(), words: [...PATH_WORDS, "River", ".jpg"] }),
+    read: readAllImages,
+    mostBytes: IMAGES,
+  },
+  {
+    name: "tar archives of images",
+    ending: ".tar",
+    corpus: async () => ({ files: await tars(), words: [...PATH_WORDS, "River", ".jpg", "ustar", "0000644"] }),
+    read: readAllImages,
+    mostBytes: IMAGES,
+  },
+  {
+    name: "tar.gz archives of images",
+    ending: ".tar.gz",
+    corpus: async () => ({ files: (await tars()).map((tar) => gzipSync(tar)) }),
+    read: readAllImages,
+    mostBytes: IMAGES,
+  },
+  {
+    name: "tar.gz archives of damaged tars",
+    ending: ".tar.gz",
+    corpus: async () => ({ files: await tars(), words: [...PATH_WORDS, "River", ".jpg", "ustar", "0000644"] }),
+    wrap: (bytes) => gzipSync(bytes),
+    read: readAllImages,
+    mostBytes: IMAGES,
+  },
+  {
+    name: "tar.gz archives that are unpacked",
+    ending: ".tar.gz",
+    corpus: async () => ({ files: await tars(), words: [...PATH_WORDS, "River", ".jpg", "ustar", "0000644"] }),
+    wrap: (bytes) => gzipSync(bytes),
+    read: async (path) => void await unpackTar(path, { prefix: "" }),
+    writes: true,
+    mostBytes: IMAGES,
+  },
+  {
+    name: "splits as lists",
+    ending: ".txt",
+    corpus: () => Promise.resolve({ files: [text("1 a b\n2 c\n3/x c\n")], words: [...PATH_WORDS, "\n", " ", "c"] }),
+    async read(path) {
+      const rule = { kind: "lists" as const, lists: { train: "t", val: "v", test: "e" }, classes: "c", ending: ".jpg" };
+      await Deno.writeTextFile(`${path}.c`, "a b\nc\n");
+      const { train } = await splitFromLists(rule, (name) => Promise.resolve(name === "c" ? `${path}.c` : path));
+      for (const sample of train) if (pathProblem(sample.path)) throw new Error(`lets ${sample.path} through`);
+    },
+    writes: true,
+    mostBytes: NUMBERS,
+  },
+  {
+    name: "JPEG images",
+    ending: ".jpg",
+    corpus: async () => ({
+      files: await images(["grey.jpg", "sampling_420.jpg", "cmyk.jpg", "progressive.jpg", "exif_orientation.jpg"]),
+      hot: { head: 700, tail: 50 },
+    }),
+    async read(path) {
+      await decodeRgb(await Deno.readFile(path), path);
+    },
+    mostBytes: IMAGES,
+  },
+  {
+    name: "PNG, WebP and TIFF images",
+    ending: ".img",
+    corpus: async () => ({
+      files: await images([
+        "rgb.png",
+        "palette_4.png",
+        "rgba_16.png",
+        "lossy.webp",
+        "lossless.webp",
+        "lzw.tif",
+        "raw.tif",
+      ]),
+      hot: { head: 200, tail: 200 },
+    }),
+    async read(path) {
+      await decodeRgb(await Deno.readFile(path), path);
+    },
+    mostBytes: IMAGES,
+  },
+  {
+    name: "reports",
+    ending: ".json",
+    corpus: async () => ({
+      files: await Promise.all(
+        [{}, { method: "zeroshot" }, { evaluatedOn: "new" as const }].map(async (options) =>
+          text(formatReport(await makeReport({ ...options, images: 20 })))
+        ),
+      ),
+      words: [...JSON_WORDS, "classNames", "labels", "predictions", "worst", "base", "reportVersion"],
+    }),
+    async read(path) {
+      const report = await readReport(path);
+      await runPage([report]);
+      compareReports([report]);
+    },
+    mostBytes: (fileBytes) => NUMBERS(fileBytes) + (64 << 20),
+  },
+];

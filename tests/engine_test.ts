@@ -119,6 +119,9 @@ for (const name of ["wasm", "cpu"] as const) {
       await folded.dispose();
       await plain.dispose();
       engine.release(frozen[1]);
+      // The two plain numbers stay until the engine is closed.
+      assertEquals(engine.tensorCount(), 2);
+      await engine.dispose();
       assertEquals(engine.tensorCount(), 0);
     }));
 }

@@ -71,7 +71,19 @@ function owned(value: Frozen): FrozenTensor {
 }
 
 /** The algebra on eager tensors. Exported for the tests that hold our pull-backs against tfjs's own autodiff. */
-export function tfjsOps(tf: Tfjs, transposeFirst: boolean): Ops<tf.Tensor> {
+export function tfjsOps(
+  tf: Tfjs,
+  transposeFirst: boolean,
+  options: { scalars?: Map<number, tf.Scalar> } = {},
+): Ops<tf.Tensor> {
+  const { scalars } = options;
+  // tfjs would copy a plain number to the device at each use.
+  function scalar(value: number): tf.Scalar | number {
+    if (scalars === undefined) return value;
+    let held = scalars.get(value);
+    if (held === undefined) scalars.set(value, held = tf.keep(tf.scalar(value, "float32")));
+    return held;
+  }
   const rows = (x: tf.Tensor): tf.Tensor2D => tf.reshape(x, [-1, x.shape[x.shape.length - 1]]);
   const withLast = (shape: readonly number[], last: number) => [...shape.slice(0, -1), last];
   function turn(x: tf.Tensor): tf.Tensor {
@@ -101,8 +113,8 @@ export function tfjsOps(tf: Tfjs, transposeFirst: boolean): Ops<tf.Tensor> {
     add: (a, b) => tf.add(a, b),
     sub: (a, b) => tf.sub(a, b),
     mul: (a, b) => tf.mul(a, b),
-    scale: (x, factor) => tf.mul(x, factor),
-    shift: (x, term) => tf.add(x, term),
+    scale: (x, factor) => tf.mul(x, scalar(factor)),
+    shift: (x, term) => tf.add(x, scalar(term)),
     sigmoid: (x) => tf.sigmoid(x),
     relu: (x) => tf.relu(x),
     step: (x) => tf.step(x),
@@ -115,7 +127,7 @@ export function tfjsOps(tf: Tfjs, transposeFirst: boolean): Ops<tf.Tensor> {
     mean: (x, axis) => tf.mean(x, axis, true),
     standardize(x, epsilon) {
       const centred = tf.sub(x, tf.mean(x, -1, true));
-      const rstd = tf.rsqrt(tf.add(tf.mean(tf.square(centred), -1, true), epsilon));
+      const rstd = tf.rsqrt(tf.add(tf.mean(tf.square(centred), -1, true), scalar(epsilon)));
       return { normalized: tf.mul(centred, rstd), rstd };
     },
     reshape: (x, shape) => tf.reshape(x, [...shape]),
@@ -149,7 +161,8 @@ function kernelCounter(tf: Tfjs): () => number {
 /** An engine on a tfjs namespace whose backend is ready. */
 export function tfjsEngine(tf: Tfjs, options: TfjsEngineOptions): Engine {
   const backend = tf.getBackend();
-  const ops = tfjsOps(tf, options.transposeFirst);
+  const scalars = new Map<number, tf.Scalar>();
+  const ops = tfjsOps(tf, options.transposeFirst, { scalars });
   const frozen = new Set<FrozenTensor>();
   const remembered = new Set<Map<string, Constants>>();
   const dispatched = kernelCounter(tf);
@@ -262,6 +275,8 @@ export function tfjsEngine(tf: Tfjs, options: TfjsEngineOptions): Engine {
         memory.forEach(forget);
         memory.clear();
       }
+      scalars.forEach((value) => value.dispose());
+      scalars.clear();
       frozen.forEach((value) => value.release());
       frozen.clear();
       options.close?.();

@@ -15,28 +15,29 @@ import {
   round,
   timed,
 } from "./measure.ts";
+import { countProducts } from "./count_products.ts";
 import { noiseTensor, randomClip, VIT_B_16 } from "./random_clip.ts";
 
 const BATCH = 8;
 const options = await benchOptions("encode", 5);
-const { engine } = options;
+const { engine, flops } = countProducts(options.engine);
 const model = loadModel(randomClip(VIT_B_16), { engine, tokenizer: await loadTokenizer() });
-const { size, patch, width, layers } = VIT_B_16.image;
+const { size, patch } = VIT_B_16.image;
 const patches = noiseTensor([BATCH, (size / patch) ** 2, 3 * patch * patch], 3);
 const peak = productRate(engine);
 const pytorch = options.pytorch
   ? await publishedPytorch("encode", { threads: options.threads, tokens: [], images: BATCH })
   : undefined;
+const before = flops();
+await model.encodeImages(patches);
+const work = flops() - before;
 const [ms, peakGflops, pytorchMs] = await alternate(options.rounds, [
   () => timed(() => model.encodeImages(patches)),
   () => peak.run(),
   ...(pytorch ? [() => pytorch.run()] : []),
 ]);
 await pytorch?.close();
-const rows = (size / patch) ** 2 + 1;
-// Linear maps and attention of whole blocks; that the last block asks for one row only is our saving, not our work.
-const flops = BATCH * layers * (2 * 12 * rows * width ** 2 + 4 * rows ** 2 * width);
-const gflops = flops / ms / 1e6;
+const gflops = work / ms / 1e6;
 const result = {
   bench: "encode",
   engine: engine.name,

@@ -14,24 +14,28 @@ import {
   round,
   timed,
 } from "./measure.ts";
+import { countProducts } from "./count_products.ts";
 import { promptBench } from "./prompt_bench.ts";
 
 const IMAGES = 100;
 const options = await benchOptions("eval", 3);
-const { engine } = options;
+const { engine, flops } = countProducts(options.engine);
 const bench = await promptBench(engine, EUROSAT_BASE);
 const images = bench.images(IMAGES);
 const peak = productRate(engine);
 const pytorch = options.pytorch
   ? await publishedPytorch("eval", { threads: options.threads, tokens: bench.tokens, images: IMAGES })
   : undefined;
+const before = flops();
+await bench.session.logits(images);
+const work = flops() - before;
 const [ms, peakGflops, pytorchMs] = await alternate(options.rounds, [
   () => timed(() => bench.session.logits(images)),
   () => peak.run(),
   ...(pytorch ? [() => pytorch.run()] : []),
 ]);
 await pytorch?.close();
-const gflops = IMAGES * bench.flopsPerImage / ms / 1e6;
+const gflops = work / ms / 1e6;
 const result = {
   bench: "eval",
   engine: engine.name,

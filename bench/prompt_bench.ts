@@ -16,8 +16,6 @@ export interface PromptBench {
   session: PromptSession;
   /** The 77 ids of each class's place-holder prompt. */
   tokens: number[][];
-  /** Floating-point operations of the linear maps for one image's prompts, one way. */
-  flopsPerImage: number;
   /** L2-normalised features of `count` images. */
   images(count: number): HostTensor;
 }
@@ -44,7 +42,6 @@ export async function promptBench(engine: Engine, classNames: readonly string[])
     model,
     session,
     tokens,
-    flopsPerImage: session.tokenRows * text.layers * 2 * 12 * text.width ** 2,
     images: (count) => normalizeRows(noiseTensor([count, embedding], 5)),
   };
 }

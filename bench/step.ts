@@ -15,10 +15,11 @@ import {
   round,
   timed,
 } from "./measure.ts";
+import { countProducts } from "./count_products.ts";
 import { promptBench } from "./prompt_bench.ts";
 
 const options = await benchOptions("step", 9);
-const { engine } = options;
+const { engine, flops } = countProducts(options.engine);
 const bench = await promptBench(engine, EUROSAT_BASE);
 const batch = { imageFeatures_BE: bench.images(4), labels: [0, 1, 2, 3] };
 const velocity = {};
@@ -33,16 +34,17 @@ const pytorch = options.pytorch
 
 // The first step also computes what depends on frozen numbers alone.
 await step();
-const before = engine.kernelCount();
+const [kernelsBefore, flopsBefore] = [engine.kernelCount(), flops()];
 await step();
-const kernels = engine.kernelCount() - before;
+const kernels = engine.kernelCount() - kernelsBefore;
+const flopsPerStep = flops() - flopsBefore;
 const [ms, peakGflops, pytorchMs] = await alternate(options.rounds, [
   () => timed(step),
   () => peak.run(),
   ...(pytorch ? [() => pytorch.run()] : []),
 ]);
 await pytorch?.close();
-const gflops = 4 * bench.flopsPerImage * 2 / ms / 1e6;
+const gflops = flopsPerStep / ms / 1e6;
 const ratio = pytorchMs === undefined ? {} : { pytorchMs: round(pytorchMs), ratio: round(pytorchMs / ms, 2) };
 const result = {
   bench: "step",

@@ -38,6 +38,9 @@ function owned(value: Frozen): FrozenHost {
   return value;
 }
 
+/** Graphs with fewer floating-point operations in their products run on the calling thread alone. */
+const WORTH_THREADS = 1e7;
+
 /** An engine on ONNX Runtime. */
 export function onnxEngine(runtime: OnnxRuntime, options: OnnxEngineOptions): Engine {
   const frozen = new Set<FrozenHost>();
@@ -50,11 +53,12 @@ export function onnxEngine(runtime: OnnxRuntime, options: OnnxEngineOptions): En
   ): Promise<ort.InferenceSession> {
     const writer = writeGraph((value) => owned(value).host);
     const outputs = fn(writer.ops, shapes.map((shape) => writer.input(shape)));
-    const { graph, frozen: hosts } = writer.finish(name, outputs);
+    const { graph, frozen: hosts, flops } = writer.finish(name, outputs);
     try {
       const session = await runtime.InferenceSession.create(onnxModel(graph), {
         executionProviders: [options.device],
-        intraOpNumThreads: options.threads,
+        // The threads of a session spin for a while after its work, on the cores that the next session needs.
+        intraOpNumThreads: flops < WORTH_THREADS ? 1 : options.threads,
         interOpNumThreads: 1,
         executionMode: "sequential",
         graphOptimizationLevel: "all",

@@ -1,4 +1,5 @@
 import { assertEquals } from "jsr:@std/assert@1.0.19";
+import schema from "../data/report.schema.json" with { type: "json" };
 import { reportFault } from "../src/eval/report_check.ts";
 import type { Report } from "../src/eval/report.ts";
 import { formatReport } from "../src/eval/report_file.ts";
@@ -42,4 +43,21 @@ Deno.test("what keeps a value from being a report is named with its place", asyn
     assertEquals(reportFault(copy), fault);
   }
   assertEquals(reportFault([]), "the whole is a list, not object");
+});
+
+Deno.test("the schema uses no word that the check does not know", () => {
+  const known = new Set(
+    ["$schema", "$id", "$defs", "title", "description", "$ref", "type", "const", "enum", "anyOf", "items", "properties"]
+      .concat(["required", "additionalProperties", "minItems", "minLength", "minimum", "maximum", "pattern"]),
+  );
+  const walk = (part: unknown): string[] => {
+    if (typeof part !== "object" || part === null || Array.isArray(part)) return [];
+    return Object.entries(part).flatMap(([word, value]) => {
+      if (!known.has(word)) return [word];
+      if (word === "properties" || word === "$defs") return Object.values(value as object).flatMap(walk);
+      if (word === "anyOf") return (value as unknown[]).flatMap(walk);
+      return ["items", "additionalProperties"].includes(word) ? walk(value) : [];
+    });
+  };
+  assertEquals(walk(schema), []);
 });

@@ -71,6 +71,14 @@ for (const [text, message] of faults) {
   });
 }
 
+Deno.test("the description in docs/data.md is one, of under ten lines", () => {
+  const page = Deno.readTextFileSync(new URL("../docs/data.md", import.meta.url));
+  const text = /```yaml\n(.*?)```/s.exec(page)![1];
+  assertEquals(text.trim().split("\n").length, 9);
+  const { name, split, classNames } = parseDescription(text, "docs/data.md");
+  assertEquals([name, split.kind, className("083.great_tit", classNames)], ["My birds", "file", "great tit"]);
+});
+
 Deno.test("an unknown data set is answered with a suggestion, a missing file with its path", async () => {
   await assertRejects(() => describeDataset("food102"), UserError, 'Did you mean "food101"?');
   await assertRejects(() => describeDataset("/nowhere/x.yaml"), UserError, "/nowhere/x.yaml");

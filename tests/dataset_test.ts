@@ -1,6 +1,7 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "jsr:@std/assert@1.0.19";
 import { dirname, join } from "node:path";
 import { UserError } from "../src/errors.ts";
+import { describeDataset } from "../src/data/catalogue.ts";
 import { fewShot, openDataset } from "../src/data/dataset.ts";
 import { loadTar } from "../src/deps.ts";
 import { sharedPath, sharedTest } from "./shared.ts";
@@ -152,6 +153,7 @@ Deno.test("FGVC Aircraft is read from its lists, ImageNet from its folders", () 
     await put(join(air, "images_variant_val.txt"), "3 707-320\n");
     await put(join(air, "images_variant_test.txt"), "4 DHC-8 100\n");
     const aircraft = await openAndClose({ data: air, dataset: "fgvc_aircraft" });
+    assertEquals((await openAndClose({ data: air })).splitSha256, aircraft.splitSha256, "recognised by its lists");
     assertEquals(aircraft.split.train[0], { path: "1.jpg", label: 1, className: "DHC-8 100" });
     assertEquals([aircraft.split.val.length, aircraft.split.test[0].label], [1, 1]);
     await put(join(air, "images_variant_test.txt"), "4 Zeppelin\n");
@@ -164,9 +166,36 @@ Deno.test("FGVC Aircraft is read from its lists, ImageNet from its folders", () 
     await put(join(net, "classnames.txt"), "n01 tench\nn02 great white shark\n");
     const imagenet = await openAndClose({ data: net, dataset: "ImageNet" });
     assertEquals(imagenet.split.train[2], { path: "train/n02/0.jpg", label: 1, className: "great white shark" });
+    assertEquals((await openAndClose({ data: net })).splitSha256, imagenet.splitSha256, "recognised by its list");
     assertEquals(imagenet.split.val === imagenet.split.test, true);
     assertEquals(imagenet.ensemble.length, 7);
   }));
+
+// What `deno task download` leaves, one image of each kind: where the first image of the published split lies.
+const LAYOUTS: Record<string, [folder: string, first: string, className: string]> = {
+  caltech101: ["101_ObjectCategories", "accordion/image_0001.jpg", "accordion"],
+  dtd: ["images", "banded/banded_0001.jpg", "banded"],
+  eurosat: ["2750", "AnnualCrop/AnnualCrop_1.jpg", "Annual Crop Land"],
+  food101: ["images", "apple_pie/1.jpg", "apple_pie"],
+  oxford_flowers: ["jpg", "image_00001.jpg", "pink primrose"],
+  oxford_pets: ["images", "Abyssinian_1.jpg", "abyssinian"],
+  stanford_cars: [".", "cars_train/00001.jpg", "2012 Acura RL Sedan"],
+  sun397: ["SUN397", "a/abbey/sun_1.jpg", "abbey"],
+  ucf101: ["UCF-101-midframes", "Apply_Eye_Makeup/v_1.jpg", "Apply_Eye_Makeup"],
+};
+for (const [name, [below, first, className]] of Object.entries(LAYOUTS)) {
+  Deno.test(`${name} is recognised as it is downloaded, without --dataset`, () =>
+    inFolder(async (folder) => {
+      const root = join(folder, name);
+      const second = first.replace(/[^/]+(?=\.jpg$)/, "other");
+      const { split, name: title } = await describeDataset(name);
+      for (const image of [first, second]) await put(join(root, below, image));
+      const rows = { train: [[first, 0, className]], val: [], test: [[second, 0, className]] };
+      await put(join(root, split.kind === "file" ? split.file! : ""), JSON.stringify(rows));
+      const dataset = await openAndClose({ data: root });
+      assertEquals([dataset.name, dataset.split.test[0].path], [title, second]);
+    }));
+}
 
 Deno.test("what is wrong with data and split is said in a sentence", () =>
   inFolder(async (folder) => {

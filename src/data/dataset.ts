@@ -142,8 +142,9 @@ async function recognise(
   options: DatasetOptions & { places: string[] },
 ): Promise<DatasetDescription> {
   const known = knownDatasets();
-  const splitFile = (description: DatasetDescription) =>
-    description.split.kind === "file" ? description.split.file : undefined;
+  // Of a data set without a split file, the list that no other data set has.
+  const splitFile = ({ split }: DatasetDescription) =>
+    split.kind === "file" ? split.file : split.kind === "lists" ? split.lists.train : split.classes;
   if (options.split !== undefined) {
     const name = basename(options.split);
     const named = known.find((description) => splitFile(description) === name);

@@ -8,7 +8,7 @@ import { type NoResult, noResultSentences } from "../../src/eval/comparison.ts";
 import type { Report } from "../../src/eval/report.ts";
 import { type CompareSettings, LEARNING_SETTINGS, SHARED_SETTINGS } from "./compare_flags.ts";
 import { METHODS, noResult } from "./compare_methods.ts";
-import { resolveConfig } from "./config.ts";
+import { ownSubsets, resolveConfig } from "./config.ts";
 import { featurePart, resolveFeatureConfig } from "./feature_config.ts";
 import type { Job } from "./jobs.ts";
 import { permissionFlags } from "./permissions.ts";
@@ -44,7 +44,7 @@ export interface Plan {
  */
 export function planRuns(settings: CompareSettings, options: { recipes: string; threads?: number }): Plan {
   const { given } = settings;
-  const subsets = given.eval ?? ["base", "new"];
+  const subsets = ownSubsets(given) ?? ["base", "new"];
   const train = given.train ?? (subsets.every((subset) => subset === "all") ? "all" : "base");
   const seeds = given.seeds ?? [1, 2, 3];
   const threads = given.threads ?? options.threads;

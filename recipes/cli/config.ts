@@ -16,12 +16,15 @@ import {
   orList,
   type SettingName,
   settingsByFlag,
+  type Transfer,
 } from "./settings.ts";
 
 /** Everything that a prompt recipe needs to know; complete. */
 export interface PromptConfig extends Hyperparameters, CommonConfig {
   /** Absent when only an earlier prompt is evaluated. */
   train?: ClassSubset;
+  /** Other data sets to evaluate on. */
+  transfers: Transfer[];
   preset: string;
   /** Whose contexts KgCoOp and ProGrad work on; absent where it was not given. */
   over?: ContextKind;
@@ -128,11 +131,13 @@ export function resolveConfig(given: GivenSettings, method: string): PromptConfi
   epochWeights(hyper);
   const neither = given.train === undefined && given.eval === undefined;
   const train = neither ? preset.protocol.train : given.train;
+  const { subsets, transfers } = evalTargets(given.eval);
   return {
-    ...common(given),
+    ...common({ ...given, eval: undefined }),
     ...hyper,
     train,
-    eval: given.eval ?? (neither ? [...preset.protocol.eval] : train === undefined ? [] : [train]),
+    eval: subsets ?? (neither ? [...preset.protocol.eval] : train === undefined ? [] : [train]),
+    transfers,
     preset: name,
     ...(given.over === undefined ? {} : { over: given.over }),
     shots,
@@ -155,11 +160,34 @@ export function epochWeights({ promptAverage, epochs }: Hyperparameters): number
   return gaussianWeights(epochs, { mean, deviation });
 }
 
+/** Parts what `--eval` names into classes of the own data set and other data sets. */
+function evalTargets(targets: GivenSettings["eval"]): { subsets?: ClassSubset[]; transfers: Transfer[] } {
+  const isTransfer = (target: ClassSubset | Transfer): target is Transfer => target.includes(":");
+  return {
+    subsets: targets?.filter((target) => !isTransfer(target)) as ClassSubset[] | undefined,
+    transfers: targets?.filter(isTransfer) ?? [],
+  };
+}
+
+/**
+ * What `--eval` names, for recipes that evaluate on their own data set alone.
+ *
+ * @throws {UserError} when it names another data set
+ */
+export function ownSubsets(given: GivenSettings): ClassSubset[] | undefined {
+  const { subsets, transfers } = evalTargets(given.eval);
+  if (transfers.length === 0) return subsets;
+  throw new UserError(
+    `--eval ${transfers[0]} is for prompts that were learned on another data set (coop, cocoop, kgcoop, prograd): ` +
+      "give the data set of this recipe with --data.",
+  );
+}
+
 /** The settings that every recipe has, completed. */
 export function common(given: GivenSettings): CommonConfig {
   return {
     ...pick(given, ["model", "data", "dataset", "split", "device", "threads"]),
-    eval: given.eval ?? ["base", "new"],
+    eval: ownSubsets(given) ?? ["base", "new"],
     engine: given.engine ?? "auto",
     out: given.out ?? "runs",
     dryRun: given.dryRun ?? false,
@@ -171,8 +199,12 @@ export function common(given: GivenSettings): CommonConfig {
 
 /** Settings of a run as YAML that `--config` takes: what decides its result, nothing about this terminal. */
 export function configYaml(config: PromptConfig, options: { header: readonly string[]; seed: number }): string {
-  const { changed: _changed, fresh: _fresh, dryRun: _dry, json: _json, quiet: _quiet, debug: _debug, ...rest } = config;
-  const settings = Object.entries({ ...rest, seeds: [options.seed] }).filter(([, value]) => value !== undefined);
+  const { changed: _changed, fresh: _fresh, dryRun: _dry, json: _json, quiet: _quiet, debug: _debug, ...others } =
+    config;
+  const { transfers, ...rest } = others;
+  const settings = Object.entries({ ...rest, eval: [...config.eval, ...transfers], seeds: [options.seed] }).filter((
+    [, value],
+  ) => value !== undefined);
   const body = stringifyYaml(Object.fromEntries(settings.map(([name, value]) => [flagName(name), value])));
   return [...options.header.map((line) => `# ${line}`), body].join("\n");
 }

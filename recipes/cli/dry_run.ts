@@ -6,7 +6,7 @@ import { countLine, TEST_BATCH } from "./evaluate.ts";
 import type { Inputs } from "./inputs.ts";
 import { duration } from "./progress.ts";
 import { permissionFlags } from "./permissions.ts";
-import { methodOf, type PromptRecipe } from "./prompt_recipe.ts";
+import { methodOf, openTransfers, type PromptRecipe } from "./prompt_recipe.ts";
 import { pathPart, runPath } from "./run_path.ts";
 
 /** Prompts that are shown with their token ids. */
@@ -38,6 +38,11 @@ export async function dryRun(
     const evaluated = inputs.fewShot({ shots: config.shots, seed, classes: subset });
     tests += evaluated.test.length;
     say(`Evaluated on ${countLine(subset, evaluated)}`);
+  }
+  for (const { data, subset } of await openTransfers(config, inputs)) {
+    const evaluated = data.fewShot({ shots: 16, seed: 1, classes: subset });
+    tests += evaluated.test.length;
+    say(`Evaluated on ${data.about.name}: ${countLine(subset, { ...evaluated, train: [], val: [] })}`);
   }
   say(`Classes: ${sample.classNames.join(", ")}`);
   for (const [c, { tokens }] of session.prompts.slice(0, SHOWN).entries()) {

@@ -84,9 +84,10 @@ export function countLine(subset: ClassSubset, { train, val, test, classNames }:
 }
 
 /** What a report says in one line: `base: 93.88 % (3,943 of 4,200), macro-F1 93.85`. */
-export function resultLine({ run, results: { metrics } }: Report): string {
+export function resultLine({ run, on, results: { metrics } }: Report): string {
   const whole = (value: number) => value.toLocaleString("en-US");
-  return `${run.evaluatedOn}: accuracy ${metrics.accuracy.toFixed(2)} % (${whole(metrics.correct)} of ${
+  const place = run.trainedOnData === undefined ? run.evaluatedOn : `${on.data.name} ${run.evaluatedOn}`;
+  return `${place}: accuracy ${metrics.accuracy.toFixed(2)} % (${whole(metrics.correct)} of ${
     whole(metrics.total)
   }), macro-F1 ${metrics.macroF1.toFixed(2)} %`;
 }

@@ -2,7 +2,7 @@
 import type { ClassSubset } from "../../src/data/few_shot.ts";
 import { stringifyYaml } from "../../src/deps.ts";
 import { UserError } from "../../src/errors.ts";
-import { common, type CommonConfig } from "./config.ts";
+import { common, type CommonConfig, ownSubsets } from "./config.ts";
 import { pathPart } from "./run_path.ts";
 import { flagName, type GivenSettings, type SettingName, type Validation } from "./settings.ts";
 
@@ -92,9 +92,10 @@ export function resolveFeatureConfig(given: GivenSettings, defaults: FeatureDefa
   }
   const templates = given.templates ?? "single";
   change("templates", templates !== "single");
-  const train = given.train ?? (given.eval?.every((subset) => subset === "all") ? "all" : "base");
+  const asked = ownSubsets(given);
+  const train = given.train ?? (asked?.every((subset) => subset === "all") ? "all" : "base");
   const other = { base: "new", new: "base", all: undefined }[train];
-  const subsets = given.eval ?? (given.train === undefined ? ["base", "new"] as const : [train]);
+  const subsets = asked ?? (given.train === undefined ? ["base", "new"] as const : [train]);
   const strange = subsets.find((subset) => subset !== train && subset !== other);
   if (strange !== undefined) {
     throw new UserError(

@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import { type ClipModel, loadModel } from "../../src/clip/model.ts";
 import { loadTokenizer } from "../../src/clip/tokenizer.ts";
 import { loadWeights } from "../../src/clip/weights/load.ts";
-import { ensembleTemplates, knownDatasets } from "../../src/data/catalogue.ts";
+import { DATASET_NAMES, describeDataset, ensembleTemplates, knownDatasets } from "../../src/data/catalogue.ts";
 import { openDataset } from "../../src/data/dataset.ts";
 import { type Features, getFeatures } from "../../src/data/feature_cache.ts";
 import { chooseClasses, type ClassSubset, type FewShot, fewShot } from "../../src/data/few_shot.ts";
@@ -20,7 +20,7 @@ import { openEngine } from "../../src/engine/choose.ts";
 import type { HostTensor } from "../../src/engine/ops.ts";
 import { UserError } from "../../src/errors.ts";
 import type { ReportedCircumstances } from "../../src/eval/report.ts";
-import { readBytes } from "../../src/files.ts";
+import { fileError, readBytes } from "../../src/files.ts";
 import { normalizeRows } from "../../src/methods/zero_shot.ts";
 import type { CommonConfig } from "./config.ts";
 import type { Progress } from "./progress.ts";
@@ -56,10 +56,20 @@ export interface Inputs {
     samples: readonly Sample[],
     options: { seed: number; count: number; leastArea?: number; raw?: boolean },
   ): Promise<TrainingViews>;
+  /**
+   * Opens another data set under the same model; {@linkcode Inputs.close} closes it.
+   *
+   * @param nameOrPath one of `data/`, by its name, or the path of its images
+   * @throws {UserError} when it is not there; names the command that downloads it
+   */
+  other(nameOrPath: string): Promise<OtherData>;
   /** Seconds spent on features so far. */
   featureSeconds(): number;
   close(): Promise<void>;
 }
+
+/** A data set, as far as evaluation goes. */
+export type OtherData = Pick<Inputs, "fewShot" | "plain" | "images"> & { about: Inputs["on"]["data"] };
 
 /** Training views of some images. */
 export interface TrainingViews {
@@ -69,7 +79,7 @@ export interface TrainingViews {
   view(index: number): Promise<HostTensor>;
 }
 
-type DataPart = Omit<Inputs, "model" | "on" | "featureSeconds" | "close"> & {
+type DataPart = Omit<Inputs, "model" | "on" | "featureSeconds" | "other" | "close"> & {
   about: Inputs["on"]["data"];
   close(): Promise<void>;
 };
@@ -120,9 +130,15 @@ export async function openInputs(config: CommonConfig, progress: Progress): Prom
     const data = config.data === undefined
       ? storedData(await openSample(), progress)
       : await imageData({ ...config, data: config.data }, { model, sample, progress });
+    const others: DataPart[] = [];
     return {
       ...data,
       model,
+      async other(nameOrPath) {
+        const found = await openOther(nameOrPath, { config, model, sample, progress });
+        others.push(found);
+        return { ...found, plain: (samples, options) => timed(() => found.plain(samples, options)) };
+      },
       on: {
         model: { name: sample ? "sample" : found.name, sha256: weights.sha256, config: weights.config, sample },
         engine: { name: engine.name, device: engine.device, threads: engine.threads },
@@ -132,7 +148,7 @@ export async function openInputs(config: CommonConfig, progress: Progress): Prom
       views: (samples, options) => timed(() => data.views(samples, options)),
       featureSeconds: () => seconds,
       async close() {
-        await data.close();
+        for (const one of [data, ...others]) await one.close();
         await model.dispose();
         await engine.dispose();
       },
@@ -140,6 +156,37 @@ export async function openInputs(config: CommonConfig, progress: Progress): Prom
   } catch (error) {
     await engine.dispose();
     throw error;
+  }
+}
+
+/** Another data set: what was downloaded into `data/`, what lies at a path, or the sample's stored features. */
+async function openOther(
+  nameOrPath: string,
+  options: { config: CommonConfig; model: ClipModel; sample: boolean; progress: Progress },
+): Promise<DataPart> {
+  const { config, sample, progress } = options;
+  if (/[\\/.]/.test(nameOrPath)) {
+    return await imageData({ ...config, data: nameOrPath, dataset: undefined, split: undefined }, options);
+  }
+  const { name } = await describeDataset(nameOrPath);
+  const plain = (text: string) => text.toLowerCase().replaceAll(/[^a-z0-9]/g, "");
+  const folder = DATASET_NAMES.find((one) => [plain(nameOrPath), plain(name)].includes(plain(one)))!;
+  const data = `data/${folder}`;
+  if (await isFolder(data)) return await imageData({ ...config, data, dataset: folder, split: undefined }, options);
+  const stored = sample ? await openSample() : undefined;
+  if (stored !== undefined && plain(stored.source.dataset) === plain(name)) return storedData(stored, progress);
+  throw new UserError(
+    `There is no ${data} to evaluate on: run "deno task download ${folder}", or name its folder or archive ` +
+      "(--eval PATH:all).",
+  );
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  try {
+    return (await Deno.stat(path)).isDirectory;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw fileError(error, path, "read", "the data");
   }
 }
 

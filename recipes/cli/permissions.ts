@@ -76,10 +76,23 @@ function named(args: readonly string[], flags: readonly string[]): string[] {
   return args.flatMap((arg, i) => {
     const [flag, inline] = arg.split(/=(.*)/s);
     const value = inline ?? args[i + 1];
+    if (flag === "--eval" && flags === READ_FLAGS) return otherData(value ?? "");
     if (!flags.includes(flag) || value === undefined || !isPath(flag, value)) return [];
-    // The split lies beside an archive.
-    return [flag === "--data" && /\.(zip|tar|tgz|gz)$/i.test(value) ? dirname(value) : normalize(value)];
+    return [flag === "--data" ? archiveFolder(value) : normalize(value)];
   });
+}
+
+/** The paths in `--eval base,../images:all`. */
+function otherData(targets: string): string[] {
+  return targets.split(",").flatMap((target) => {
+    const path = target.trim().replace(/:[^:]*$/, "");
+    return /[\\/.]/.test(path) ? [archiveFolder(path)] : [];
+  });
+}
+
+/** The split lies beside an archive. */
+function archiveFolder(path: string): string {
+  return /\.(zip|tar|tgz|gz)$/i.test(path) ? dirname(path) : normalize(path);
 }
 
 /** Images and other files that stand alone. */

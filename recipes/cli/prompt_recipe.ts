@@ -3,6 +3,7 @@
  * evaluation, reports.
  */
 import type { ClipModel } from "../../src/clip/model.ts";
+import type { ClassSubset } from "../../src/data/few_shot.ts";
 import { UserError } from "../../src/errors.ts";
 import type { Report } from "../../src/eval/report.ts";
 import { formatJson } from "../../src/eval/report_file.ts";
@@ -13,7 +14,7 @@ import type { Hyperparameters } from "../../src/train/presets.ts";
 import { openPrompt, type PromptSession } from "../../src/train/step.ts";
 import { type PromptConfig, readSettings, resolveConfig } from "./config.ts";
 import { dryRun } from "./dry_run.ts";
-import { type Inputs, openInputs } from "./inputs.ts";
+import { type Inputs, openInputs, type OtherData } from "./inputs.ts";
 import { commandWith } from "./permissions.ts";
 import { openProgress, type Progress } from "./progress.ts";
 import { evaluatePrompt, finishFolder } from "./prompt_report.ts";
@@ -50,6 +51,14 @@ export interface SeedRun {
   progress: Progress;
   seed: number;
   folder: RunFolder;
+  /** Other data sets to evaluate on. */
+  others: TransferData[];
+}
+
+/** Another data set, and which of its classes to evaluate on. */
+export interface TransferData {
+  data: OtherData;
+  subset: ClassSubset;
 }
 
 /** Runs a recipe of a method that learns prompts, as `--help` describes it. */
@@ -61,13 +70,28 @@ export async function runPromptRecipe(asked: PromptRecipe, args: readonly string
   const inputs = await openInputs(config, progress);
   try {
     if (config.dryRun) return await dryRun({ recipe, config, inputs });
+    // Opened before anything is trained: what is missing is told at once.
+    const others = await openTransfers(config, inputs);
     const reports: Report[] = [];
-    for (const seed of config.seeds) reports.push(...await runSeed({ recipe, config, inputs, progress, seed }));
+    for (const seed of config.seeds) reports.push(...await runSeed({ recipe, config, inputs, progress, seed, others }));
     if (config.json) console.log(formatJson(reports.length === 1 ? reports[0] : reports, ""));
     else tellResults(reports, { model: inputs.on.model, task: asked.method });
   } finally {
     await inputs.close();
   }
+}
+
+/** The other data sets that `--eval` names. */
+export async function openTransfers({ transfers }: PromptConfig, inputs: Inputs): Promise<TransferData[]> {
+  const found: TransferData[] = [];
+  for (const transfer of transfers) {
+    const at = transfer.lastIndexOf(":");
+    found.push({
+      data: await inputs.other(transfer.slice(0, at)),
+      subset: transfer.slice(at + 1) as ClassSubset,
+    });
+  }
+  return found;
 }
 
 /** `--over cocoop` makes another method of it, with presets, folders and reports of its own. */
@@ -97,6 +121,9 @@ async function runSeed(run: Omit<SeedRun, "folder">): Promise<Report[]> {
     try {
       const reports: Report[] = [];
       for (const subset of config.eval) reports.push(await evaluatePrompt({ ...run, folder }, { session, subset }));
+      for (const transfer of run.others) {
+        reports.push(await evaluatePrompt({ ...run, folder }, { session, subset: transfer.subset, transfer }));
+      }
       await finishFolder({ ...run, folder });
       return reports;
     } finally {

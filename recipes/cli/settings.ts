@@ -28,6 +28,9 @@ export interface Setting<T> {
   parse(text: string, flag: string): T;
 }
 
+/** Classes of another data set: `caltech101:all`, or the path of its images in place of a name. */
+export type Transfer = `${string}:${ClassSubset}`;
+
 const SUBSETS: readonly ClassSubset[] = ["base", "new", "all"];
 const CONTEXTS: readonly ContextKind[] = ["coop", "cocoop"];
 const VALIDATIONS: readonly Validation[] = ["few-shot", "full"];
@@ -38,6 +41,14 @@ function choice<T extends string>(choices: readonly T[]): Setting<T>["parse"] {
     if ((choices as readonly string[]).includes(text)) return text as T;
     throw new UserError(`${flag} is "${text}", and can be ${orList(choices)}.${didYouMean(text, choices)}`);
   };
+}
+
+/** `base`, or `caltech101:all`. */
+function target(text: string, flag: string): ClassSubset | Transfer {
+  const at = text.lastIndexOf(":");
+  if (at === 0) throw new UserError(`${flag} "${text}" names no data set: write one such as caltech101:all.`);
+  const subset = choice(SUBSETS)(text.slice(at + 1), at < 0 ? flag : `The part of ${flag} behind the colon`);
+  return at < 0 ? subset : `${text.slice(0, at)}:${subset}`;
 }
 
 function list<T>(parse: Setting<T>["parse"]): Setting<T[]>["parse"] {
@@ -106,8 +117,10 @@ export const SETTINGS = {
   eval: {
     section: "What runs",
     placeholder: "base,new,all",
-    help: "classes to evaluate on, each against its own names only",
-    parse: list(choice(SUBSETS)),
+    help:
+      "classes to evaluate on, each against its own names only; DATASET:all evaluates a learned prompt on another data " +
+      "set: one in data/, or the path of its images",
+    parse: list(target),
   },
   preset: {
     section: "What runs",

@@ -22,7 +22,8 @@ export function resultLines(reports: readonly Report[], { model, task }: TellOpt
   for (const [seed, own] of bySeed) {
     const who = seed === null ? own[0].run.method : `${own[0].run.method}, seed ${seed}`;
     for (const report of own) lines.push(`${who}, ${resultLine(report)}`);
-    const of = (subset: string) => own.find(({ run }) => run.evaluatedOn === subset)?.results.metrics.accuracy;
+    const of = (subset: string) =>
+      own.find(({ run }) => run.evaluatedOn === subset && run.trainedOnData === undefined)?.results.metrics.accuracy;
     const [base, fresh] = [of("base"), of("new")];
     if (base !== undefined && fresh !== undefined) {
       lines.push(`${who}, H (harmonic mean of base and new): ${harmonicMean(base, fresh).toFixed(2)} %`);

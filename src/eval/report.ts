@@ -43,6 +43,8 @@ export interface ReportedRun {
   shots: number | null;
   /** Classes that the prompt was trained on; null where nothing is trained. */
   trainedOn: ClassSubset | null;
+  /** The data set that it was trained on, where it is evaluated on another one. */
+  trainedOnData?: string;
   /** Classes that it was evaluated on. */
   evaluatedOn: ClassSubset;
   /** Names of the evaluated classes, in label order. */

@@ -4,9 +4,11 @@ import { readJson, writeFileAtomic } from "../files.ts";
 import { type Report, REPORT_VERSION } from "./report.ts";
 import { reportFault } from "./report_check.ts";
 
-/** Name of a report's file in its run folder: `report-base.json`. */
-export function reportName(report: Report): string {
-  return `report-${report.run.evaluatedOn}.json`;
+/** Name of a report's file in its run folder: `report-base.json`, or on another data set `report-caltech101-all.json`. */
+export function reportName({ run, on }: Report): string {
+  if (run.trainedOnData === undefined) return `report-${run.evaluatedOn}.json`;
+  const dataset = on.data.name.toLowerCase().replaceAll(/[^a-z0-9]+/g, "-").replaceAll(/^-|-$/g, "") || "data";
+  return `report-${dataset}-${run.evaluatedOn}.json`;
 }
 
 /** A report as text: indented, with each list of numbers on one line. */

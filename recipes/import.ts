@@ -241,7 +241,10 @@ function tell(
     `${prompt.method}, ${numbers.toLocaleString("en-US")} learned numbers, ${prompt.epoch} epochs → ${folder}`,
   );
   console.log(`  trained on ${classNames.length} classes: ${classNames.join(", ")}`);
-  const changed = config.changed.map((name) => `--${flagName(name)} ${config[name]}`).join(" ");
+  const changed = config.changed
+    .map((name) => config[name] === true ? `--${flagName(name)}` : `--${flagName(name)} ${config[name]}`).join(" ");
+  // What was trained on base classes is looked for without saying so.
+  const protocol = config.train === "base" ? "--eval base,new" : `--train ${config.train} --eval ${config.train}`;
   const flags = [
     `--preset ${config.preset}`,
     changed,
@@ -250,7 +253,7 @@ function tell(
     config.out === "runs" ? "" : `--out ${config.out}`,
     model.name === "sample" ? "" : `--model ${config.model} --data ${config.data ?? "DIR_OR_ZIP"}`,
   ].filter((flag) => flag !== "").join(" ");
-  console.log(`  evaluate: deno task ${prompt.method} --eval base,new ${flags}`);
+  console.log(`  evaluate: deno task ${prompt.method} ${protocol} ${flags}`);
   console.log(`  use: deno task classify --prompt ${folder} --classes "…" IMAGE …`);
 }
 

@@ -5,6 +5,7 @@
 import { dirname, join, normalize, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import config from "../../deno.json" with { type: "json" };
+import { isSwitch, type SettingName, SETTINGS, settingsByFlag } from "./settings.ts";
 
 /** A recipe, as far as permissions go. */
 export interface Script {
@@ -97,9 +98,14 @@ function archiveFolder(path: string): string {
 
 /** Images and other files that stand alone. */
 function positional(args: readonly string[]): string[] {
-  return args.filter((arg, i) =>
-    !arg.startsWith("-") && !(args[i - 1]?.startsWith("--") && !args[i - 1].includes("=")) && /[\\/.]/.test(arg)
-  );
+  return args.filter((arg, i) => !arg.startsWith("-") && !isFlagWithValue(args[i - 1]) && /[\\/.]/.test(arg));
+}
+
+/** Whether a word takes the next one for its value: `--out`, but not `--quiet`. */
+function isFlagWithValue(word: string | undefined): boolean {
+  if (!word?.startsWith("--") || word.includes("=")) return false;
+  const setting = settingsByFlag(Object.keys(SETTINGS) as SettingName[]).get(word.slice(2));
+  return setting === undefined || !isSwitch(setting);
 }
 
 /** `--model ViT-B/16` and `--dataset eurosat` are names. */

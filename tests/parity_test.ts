@@ -13,6 +13,7 @@ import { sharedPath, sharedTest } from "./shared.ts";
 import { ROOT } from "./tasks.ts";
 
 const FOLDER = sharedPath("reference");
+const PAGE = Deno.readTextFileSync(`${ROOT}docs/parity.md`);
 
 async function holds(rows: AsyncIterable<ParityRow>): Promise<string[]> {
   const stages: string[] = [];
@@ -21,6 +22,7 @@ async function holds(rows: AsyncIterable<ParityRow>): Promise<string[]> {
       row.passed,
       `${row.stage} on ${row.engine}: ${row.largest} > ${row.tolerance} at ${row.failures.join("; ")}`,
     );
+    assert(PAGE.includes(`| ${row.stage} `), `docs/parity.md has no row "${row.stage}": measure anew`);
     stages.push(row.stage);
   }
   return stages;

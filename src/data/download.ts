@@ -4,7 +4,7 @@
  */
 import { basename, dirname } from "node:path";
 import { UserError } from "../errors.ts";
-import { fileError, parseJson, readBytes, sha256Hex, writeFileAtomic } from "../files.ts";
+import { fileError, parseJson, readBytes, sha256Hex } from "../files.ts";
 
 /** What is known of a file. */
 export interface ExpectedFile {
@@ -331,8 +331,9 @@ async function readOrigin(partial: string): Promise<Origin | undefined> {
   }
 }
 
+/** A half-written one is none, so nothing is lost by writing it in place. */
 function writeOrigin(partial: string, origin: Origin): Promise<void> {
-  return writeFileAtomic(`${partial}.json`, JSON.stringify(origin));
+  return Deno.writeTextFile(`${partial}.json`, JSON.stringify(origin));
 }
 
 async function forget(partial: string): Promise<void> {

@@ -197,14 +197,22 @@ export function common(given: GivenSettings): CommonConfig {
   };
 }
 
-/** Settings of a run as YAML that `--config` takes: what decides its result, nothing about this terminal. */
-export function configYaml(config: PromptConfig, options: { header: readonly string[]; seed: number }): string {
+/**
+ * Settings of a run as YAML that `--config` takes: what decides its result, nothing about this terminal.
+ *
+ * @param options lines above, the seed, and the settings that the recipe has, so that it reads its own file; all when left out
+ */
+export function configYaml(
+  config: PromptConfig,
+  options: { header: readonly string[]; seed: number; names?: readonly SettingName[] },
+): string {
   const { changed: _changed, fresh: _fresh, dryRun: _dry, json: _json, quiet: _quiet, debug: _debug, ...others } =
     config;
   const { transfers, ...rest } = others;
+  const { names } = options;
   const settings = Object.entries({ ...rest, eval: [...config.eval, ...transfers], seeds: [options.seed] }).filter((
-    [, value],
-  ) => value !== undefined);
+    [name, value],
+  ) => value !== undefined && (names === undefined || names.includes(name as SettingName)));
   const body = stringifyYaml(Object.fromEntries(settings.map(([name, value]) => [flagName(name), value])));
   return [...options.header.map((line) => `# ${line}`), body].join("\n");
 }

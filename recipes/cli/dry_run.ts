@@ -25,7 +25,7 @@ export async function dryRun(
   });
   const say = (line = "") => console.log(line);
 
-  say(configYaml(config, { header: ["The resolved configuration."], seed }).trimEnd());
+  say(configYaml(config, { header: ["The resolved configuration."], seed, names: recipe.settings }).trimEnd());
   say();
   for (const one of config.seeds) {
     const backbone = pathPart(inputs.on.model.name);

@@ -12,13 +12,20 @@ import { stepsPerEpoch } from "../../src/train/batch_order.ts";
 import { copyParameters } from "../../src/train/loop.ts";
 import type { Hyperparameters } from "../../src/train/presets.ts";
 import { openPrompt, type PromptSession } from "../../src/train/step.ts";
-import { type PromptConfig, readSettings, resolveConfig } from "./config.ts";
+import { type PromptConfig, readSettings, resolveConfig, settingsFromYaml } from "./config.ts";
 import { dryRun } from "./dry_run.ts";
 import { type Inputs, openInputs, type OtherData } from "./inputs.ts";
 import { commandWith } from "./permissions.ts";
 import { openProgress, type Progress } from "./progress.ts";
 import { evaluatePrompt, finishFolder } from "./prompt_report.ts";
-import { requireSameRun, runIdentity, scheduleOf, stepRecords, trainPrompt } from "./prompt_training.ts";
+import {
+  HYPERPARAMETERS,
+  requireSameRun,
+  runIdentity,
+  scheduleOf,
+  stepRecords,
+  trainPrompt,
+} from "./prompt_training.ts";
 import type { RecipeInfo } from "./recipe.ts";
 import { openRunFolder, type RunFolder } from "./run_folder.ts";
 import { findTrained, pathPart, runPath } from "./run_path.ts";
@@ -117,14 +124,15 @@ async function runSeed(run: Omit<SeedRun, "folder">): Promise<Report[]> {
       progress.say(`Process ${folder.stale} was killed in ${path}; its work is taken up.`);
     }
     if (config.fresh && config.train !== undefined) await folder.clear();
-    const session = await learnedPrompt({ ...run, folder });
+    const own = path === planned ? run : { ...run, config: await storedConfig(folder, run) };
+    const session = await learnedPrompt({ ...own, folder });
     try {
       const reports: Report[] = [];
-      for (const subset of config.eval) reports.push(await evaluatePrompt({ ...run, folder }, { session, subset }));
+      for (const subset of config.eval) reports.push(await evaluatePrompt({ ...own, folder }, { session, subset }));
       for (const transfer of run.others) {
-        reports.push(await evaluatePrompt({ ...run, folder }, { session, subset: transfer.subset, transfer }));
+        reports.push(await evaluatePrompt({ ...own, folder }, { session, subset: transfer.subset, transfer }));
       }
-      await finishFolder({ ...run, folder });
+      await finishFolder({ ...own, folder });
       return reports;
     } finally {
       await session.dispose();
@@ -132,6 +140,21 @@ async function runSeed(run: Omit<SeedRun, "folder">): Promise<Report[]> {
   } finally {
     folder.close();
   }
+}
+
+/** The settings that the prompt in a folder was trained with, where the command line names none. */
+async function storedConfig(
+  folder: RunFolder,
+  { recipe, config }: Pick<SeedRun, "recipe" | "config">,
+): Promise<PromptConfig> {
+  const where = `${folder.path}/config.yaml`;
+  const text = await folder.read("config.yaml");
+  if (text === undefined) {
+    throw new UserError(`There is no ${where}: repeat the flags that the prompt was trained with.`);
+  }
+  const stored = resolveConfig(settingsFromYaml(text, { where, names: recipe.settings }), recipe.method);
+  const learned = Object.fromEntries(HYPERPARAMETERS.map((name) => [name, stored[name]]));
+  return { ...config, ...learned, changed: stored.changed };
 }
 
 /** The prompt of this run on the classes that it was trained on: from its last checkpoint, or trained now. */

@@ -17,7 +17,8 @@ import { duration } from "./progress.ts";
 import type { SeedRun } from "./prompt_recipe.ts";
 import { flagName } from "./settings.ts";
 
-const HYPERPARAMETERS: readonly (keyof Hyperparameters)[] = [
+/** The hyper-parameters, by name. */
+export const HYPERPARAMETERS: readonly (keyof Hyperparameters)[] = [
   "epochs",
   "batchSize",
   "lr",
@@ -124,7 +125,11 @@ export async function trainPrompt(
   const perEpoch = stepsPerEpoch(images.labels.length, config.batchSize);
   await folder.write(
     "config.yaml",
-    configYaml(config, { header: [`deno task ${recipe.task ?? recipe.method} --config this-file`], seed }),
+    configYaml(config, {
+      header: [`deno task ${recipe.task ?? recipe.method} --config this-file`],
+      seed,
+      names: recipe.settings,
+    }),
   );
   await folder.writeMetrics(stepRecords(resume?.losses ?? [], { schedule, perEpoch }));
   if (resume) progress.say(`Going on at step ${resume.step + 1} from the checkpoint in ${folder.path}.`);

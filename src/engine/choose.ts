@@ -50,7 +50,7 @@ export function engineName(name: string): EngineName {
   const found = ENGINE_NAMES.find((known) => known === name);
   if (found === undefined) {
     throw new UserError(
-      `There is no engine "${name}"${didYouMean(name, ENGINE_NAMES)}: use one of ${ENGINE_NAMES.join(", ")}.`,
+      `There is no engine "${name}": use one of ${ENGINE_NAMES.join(", ")}.${didYouMean(name, ENGINE_NAMES)}`,
     );
   }
   return found;

@@ -1,5 +1,7 @@
 /** The doctor and the installer, run as tasks. */
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "jsr:@std/assert@1.0.19";
+import { pathToFileURL as toFileUrl } from "node:url";
+import { probeInChild } from "../recipes/cli/probe.ts";
 import { addonAddress } from "../recipes/tensorflow/addon.ts";
 import { CUDA_LIBRARIES, cudaProblem } from "../recipes/tensorflow/cuda.ts";
 import { destination, installLibrary, librariesOf, libraryAddress } from "../recipes/tensorflow/library.ts";
@@ -43,6 +45,25 @@ Deno.test("the doctor lists every engine, measured or with a reason and what to 
   for (const row of [find("onnx", "cpu"), find("wasm"), find("cpu")]) assert(row.available, row.why);
   assert(find("onnx", "cpu").gflops! > find("cpu").gflops!);
   assertEquals(find("webgpu").available, await webgpuDevice() !== undefined);
+});
+
+Deno.test("an engine whose library takes its process down is told of, and takes nothing else down", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const cases = {
+      "process.abort();": /^Its process died of SIGABRT \(.*\)\.$/,
+      "Deno.exit(7);": /^Its process ended with code 7 \(without a word\)\.$/,
+      "throw new Error('a broken library');": /^Its process ended with code 1 \(.*\)\.$/,
+    };
+    for (const [body, expected] of Object.entries(cases)) {
+      const script = toFileUrl(`${folder}/answer.ts`);
+      await Deno.writeTextFile(script, `import process from "node:process";\nprocess.title;\n${body}\n`);
+      const result = await probeInChild("tensorflow", { script });
+      assert(!result.available && expected.test(result.why), JSON.stringify(result));
+    }
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 });
 
 Deno.test("doctor and installer refuse flags that they do not have", async () => {

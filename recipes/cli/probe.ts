@@ -15,22 +15,25 @@ const ROOT = new URL("../../", import.meta.url);
 const PATIENCE_MS = 90_000;
 
 /** What a probing process may do: read the packages and load native code from them. */
-const PERMISSIONS = [
+export const PROBE_PERMISSIONS: readonly string[] = [
   "--no-prompt",
   "--allow-read=data,.cache,node_modules,/usr/bin/ldd",
   "--allow-env=MALLOC_ARENA_MAX,TF_CPP_MIN_LOG_LEVEL,NVIDIA_TF32_OVERRIDE,CUDA_VISIBLE_DEVICES",
   "--allow-ffi=node_modules",
 ];
 
-/** Probes an engine, as named with `--engine` and `--device`. */
-export async function probeInChild(engine: string, options: { device?: string } = {}): Promise<ProbeResult> {
-  const { device } = options;
+/** Probes an engine, as named with `--engine` and `--device`. `script` answers; the doctor itself when left out. */
+export async function probeInChild(
+  engine: string,
+  options: { device?: string; script?: URL } = {},
+): Promise<ProbeResult> {
+  const { device, script = SCRIPT } = options;
   const child = new Deno.Command(Deno.execPath(), {
     args: [
       "run",
       "--quiet",
-      ...PERMISSIONS,
-      fileURLToPath(SCRIPT),
+      ...PROBE_PERMISSIONS,
+      fileURLToPath(script),
       "--probe",
       engine,
       ...(device === undefined ? [] : ["--device", device]),
@@ -52,9 +55,7 @@ export async function probeInChild(engine: string, options: { device?: string } 
   const line = text(stdout).split("\n").find((line) => line.startsWith(PROBE_MARK));
   if (line !== undefined) return JSON.parse(line.slice(PROBE_MARK.length));
   if (late) return { available: false, why: `It gave no answer in ${PATIENCE_MS / 1000} seconds.` };
-  const said = text(stderr).split("\n").map((line) => line.trim()).findLast((line) => line !== "") ?? "no message";
-  return {
-    available: false,
-    why: signal === null ? `Its process ended with code ${code}: ${said}` : `Its process died of ${signal}: ${said}`,
-  };
+  const said = text(stderr).split("\n").map((line) => line.trim()).findLast((line) => line !== "");
+  const end = signal === null ? `ended with code ${code}` : `died of ${signal}`;
+  return { available: false, why: `Its process ${end} (${(said ?? "without a word").replace(/\.$/, "")}).` };
 }

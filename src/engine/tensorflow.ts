@@ -197,5 +197,5 @@ function findAddonAt(addon: string, index: string): void {
 
 function firstLine(error: unknown): string {
   const line = (error instanceof Error ? error.message : String(error)).split("\n")[0].trim();
-  return line.replace(/\.$/, "");
+  return line.replaceAll(/\/\S*\/node_modules\/\.tensorflow\/\S*\//g, "").replace(/\.$/, "");
 }

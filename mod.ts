@@ -51,7 +51,7 @@ export { loadTokenizer, type Tokenizer } from "./src/clip/tokenizer.ts";
 export { type ClipWeights, loadWeights, type WeightsLayout } from "./src/clip/weights/load.ts";
 
 // What computes.
-export { ENGINE_NAMES, type EngineName, type EngineOptions, openEngine } from "./src/engine/choose.ts";
+export { ENGINE_NAMES, type EngineName, engineName, type EngineOptions, openEngine } from "./src/engine/choose.ts";
 export type { Engine, Frozen, HostTensor, MatMulOptions, Ops, Program, ProgramFunction } from "./src/engine/ops.ts";
 export { type EngineProbe, probeEngine } from "./src/engine/probe.ts";
 export { tape, type TapeOps, type Var } from "./src/engine/tape.ts";
@@ -153,6 +153,7 @@ export { recoverClassNames, type TokenTable } from "./src/train/published_classe
 export { learningRate, type Schedule } from "./src/train/schedule.ts";
 export { type Parameter, type SgdOptions, sgdStep, type Velocity } from "./src/train/sgd.ts";
 export { type Batch, openPrompt, type PromptSession, type StepResult } from "./src/train/step.ts";
+export { openStoredPrompt, type StoredPrompt, storedPrompt } from "./src/train/stored_prompt.ts";
 
 // What comes out of a run.
 export { type ClassMetrics, evaluatePredictions, harmonicMean, type Metrics } from "./src/eval/metrics.ts";
@@ -174,7 +175,7 @@ export {
   type ReportedTraining,
   type ReportInput,
 } from "./src/eval/report.ts";
-export { formatJson, readReport, writeReport } from "./src/eval/report_file.ts";
+export { formatJson, readReport, reportName, writeReport } from "./src/eval/report_file.ts";
 
 // What comes out of many.
 export type { Warning } from "./src/eval/collapse.ts";
@@ -193,7 +194,7 @@ export {
 export { comparisonText, type TextOptions } from "./src/eval/comparison_table.ts";
 export { comparisonPage } from "./src/eval/page/comparison_page.ts";
 export { type Page, runPage } from "./src/eval/page/run_page.ts";
-export type { ImageReader } from "./src/eval/page/thumbnails.ts";
+export { type ImageReader, readThumbnails } from "./src/eval/page/thumbnails.ts";
 export { readFolder, writePage, writeRunPage } from "./src/eval/page/write_page.ts";
 
 export { UserError } from "./src/errors.ts";

@@ -45,7 +45,24 @@ export interface EngineOptions {
 
 const ONNX_DEVICES: readonly OnnxDevice[] = ["cpu", "webgpu", "cuda"];
 
-/** The name as one of {@linkcode ENGINE_NAMES}. Throws {@linkcode UserError} with a suggestion when it is none. */
+/**
+ * The name as one of {@linkcode ENGINE_NAMES}.
+ *
+ * @param name As a user writes it.
+ * @throws {UserError} With a suggestion, when there is no such engine.
+ *
+ * @example
+ * ```ts
+ * import { engineName, UserError } from "@prompt-kit/clip-prompts";
+ *
+ * try {
+ *   engineName("onxx");
+ *   throw new Error("unexpected");
+ * } catch (error) {
+ *   if (!(error instanceof UserError && error.message.includes("onnx"))) throw error;
+ * }
+ * ```
+ */
 export function engineName(name: string): EngineName {
   const found = ENGINE_NAMES.find((known) => known === name);
   if (found === undefined) {

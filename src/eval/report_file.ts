@@ -4,7 +4,20 @@ import { readJson, writeFileAtomic } from "../files.ts";
 import { type Report, REPORT_VERSION } from "./report.ts";
 import { reportFault } from "./report_check.ts";
 
-/** Name of a report's file in its run folder: `report-base.json`, or on another data set `report-caltech101-all.json`. */
+/**
+ * Name of a report's file in its run folder: `report-base.json`, or on another data set `report-caltech101-all.json`.
+ *
+ * @param report whose data set and classes the name is made of
+ *
+ * @example
+ * ```ts
+ * import { type Report, reportName } from "@prompt-kit/clip-prompts";
+ *
+ * // Two fields of a report are read.
+ * const name = reportName({ run: { evaluatedOn: "base" }, on: { data: { name: "EuroSAT" } } } as Report);
+ * if (name !== "report-base.json") throw new Error(name);
+ * ```
+ */
 export function reportName({ run, on }: Report): string {
   if (run.trainedOnData === undefined) return `report-${run.evaluatedOn}.json`;
   const dataset = on.data.name.toLowerCase().replaceAll(/[^a-z0-9]+/g, "-").replaceAll(/^-|-$/g, "") || "data";

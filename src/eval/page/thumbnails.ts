@@ -19,7 +19,18 @@ const SMALL_ENOUGH = 16 << 10;
 /**
  * Reads pictures. What is missing or does not decode is left out: a page is not worth failing a run for.
  *
- * @returns the bytes by path
+ * @param paths of the images
+ * @param images where they are read from
+ * @returns the bytes by path, of a JPEG file or of the image as it is where that is small
+ *
+ * @example
+ * ```ts
+ * import { readThumbnails } from "@prompt-kit/clip-prompts";
+ *
+ * const images = { has: (path: string) => path === "bad.jpg", read: () => Promise.resolve(new Uint8Array(3)) };
+ * const pictures = await readThumbnails(["bad.jpg", "missing.jpg"], images);
+ * if (pictures.size !== 0) throw new Error("unexpected");
+ * ```
  */
 export async function readThumbnails(paths: readonly string[], images: ImageReader): Promise<Map<string, Uint8Array>> {
   const found = new Map<string, Uint8Array>();

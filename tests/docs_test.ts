@@ -51,7 +51,7 @@ Deno.test("every task that a page names is one", () => {
   const names = readTasks().map(({ name }) => name);
   let seen = 0;
   for (const { path, text } of pages) {
-    for (const [, name] of text.matchAll(/\bdeno(?:@[\d.]+)? task ([a-z][\w:]*)/g)) {
+    for (const [, name] of text.matchAll(/\bdeno(?:@[\d.]+)? task ([a-z][\w:+-]*)/g)) {
       assert(names.includes(name), `${path}: deno task ${name}`);
       seen++;
     }

@@ -6,7 +6,7 @@ import { selfTest, tested } from "../src/engine/self_test.ts";
 import { readFound } from "../src/engine/tensorflow.ts";
 import { UserError } from "../src/errors.ts";
 import { assertFlat } from "./engine_cases.ts";
-import { ENGINES, randomTensor, withEngine } from "./ops_cases.ts";
+import { ENGINES, randomTensor, runOnce, withEngine } from "./ops_cases.ts";
 
 for (const name of ENGINES) {
   Deno.test(`${name} keeps the number of its tensors over 200 steps`, () => withEngine(name, assertFlat));
@@ -173,4 +173,19 @@ Deno.test("the portable engines load no native code and read nothing but package
   const binaries = new Set((await Deno.readTextFile(audit)).match(/tfjs-backend-wasm[\w-]*\.wasm/g));
   assertEquals([...binaries], ["tfjs-backend-wasm-simd.wasm"]);
   await Deno.remove(audit);
+});
+
+Deno.test("wasm transposes any number of axes as plain JavaScript does", async () => {
+  const permutations = [[2, 0, 3, 1, 4], [1, 3, 0, 2, 4], [4, 3, 2, 1, 0], [0, 1, 2, 3, 4], [5, 0, 4, 1, 3, 2]];
+  const transposed = async (name: "wasm" | "cpu") => {
+    const outputs: HostTensor[] = [];
+    await withEngine(name, async (engine) => {
+      for (const permutation of permutations) {
+        const x = randomTensor([2, 3, 4, 5, 2, 3].slice(0, permutation.length), 1);
+        outputs.push(...await runOnce(engine, (ops, [x]) => [ops.transpose(x, permutation)], [x]));
+      }
+    });
+    return outputs;
+  };
+  assertEquals(await transposed("wasm"), await transposed("cpu"));
 });

@@ -90,6 +90,24 @@ export function tfjsOps(
     const axes = x.shape.map((_, i) => i);
     return tf.transpose(x, [...axes.slice(0, -2), axes[axes.length - 1], axes[axes.length - 2]]);
   }
+  /**
+   * Moves one axis at a time in front of a block of others, with the axes around them merged: backends that transpose
+   * first have fast paths up to four axes alone.
+   */
+  function movedByOne(x: tf.Tensor, permutation: readonly number[]): tf.Tensor {
+    const order = x.shape.map((_, axis) => axis);
+    const size = (axes: readonly number[]) => axes.reduce((product, axis) => product * x.shape[axis], 1);
+    let y = x;
+    permutation.forEach((axis, to) => {
+      const from = order.indexOf(axis);
+      if (from === to) return;
+      const merged = [order.slice(0, to), order.slice(to, from), [axis], order.slice(from + 1)].map(size);
+      y = tf.transpose(tf.reshape(y, merged), [0, 2, 1, 3]);
+      order.splice(from, 1);
+      order.splice(to, 0, axis);
+    });
+    return tf.reshape(y, permutation.map((axis) => x.shape[axis]));
+  }
   return {
     shape: (x) => x.shape,
     constant: (value) => tf.tensor(value.data, [...value.shape], "float32"),
@@ -131,7 +149,8 @@ export function tfjsOps(
       return { normalized: tf.mul(centred, rstd), rstd };
     },
     reshape: (x, shape) => tf.reshape(x, [...shape]),
-    transpose: (x, permutation) => tf.transpose(x, [...permutation]),
+    transpose: (x, permutation) =>
+      transposeFirst && permutation.length > 4 ? movedByOne(x, permutation) : tf.transpose(x, [...permutation]),
     concat: (parts, axis) => tf.concat([...parts], axis),
     slice: (x, begin, size) => tf.slice(x, [...begin], [...size]),
     broadcastTo: (x, shape) => tf.broadcastTo(x, [...shape]),

@@ -51,7 +51,8 @@ export function fillTemplate(template: string, className: string): string {
       `The template "${template}" has no {} for the class name: write one such as "a photo of a {}."`,
     );
   }
-  return template.replaceAll("{}", className.replaceAll("_", " "));
+  // As a function: in a text, "$&" would stand for what is replaced.
+  return template.replaceAll("{}", () => className.replaceAll("_", " "));
 }
 
 /**

@@ -87,12 +87,14 @@ const SOURCE_KEY = "source";
  *
  * const source = {
  *   ...{ dataset: "toy", classNames: ["cat"], template: "a {}", modelSha256: "", splitSha256: "" },
- *   ...{ images: 1, shots: 1, seeds: [], views: 1 },
+ *   ...{ images: 1, shots: 1, seeds: [1], views: 1 },
  * };
  * const samples = [{ path: "a.jpg", label: 0, className: "cat" }];
- * const test = { samples, features: { shape: [1, 2], data: Float32Array.of(0.5, 2) } };
- * const stored = readSampleFeatures(writeSampleFeatures(source, { test, seeds: new Map() }), "toy.safetensors");
- * if (stored.source.classNames[0] !== "cat") throw new Error("unexpected");
+ * const one = { samples, features: { shape: [1, 2], data: Float32Array.of(0.5, 2) } };
+ * const few = { train: { ...one, views: { shape: [1, 1, 2], data: one.features.data } }, val: one };
+ * const bytes = writeSampleFeatures(source, { test: one, seeds: new Map([[1, few]]) });
+ * const { data } = readSampleFeatures(bytes, "toy.safetensors").view(samples, { seed: 1, view: 0 });
+ * if (data.join() !== "0.5,2") throw new Error("unexpected");
  * ```
  */
 export function writeSampleFeatures(

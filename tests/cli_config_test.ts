@@ -1,7 +1,7 @@
-import { assertEquals, assertRejects, assertStringIncludes, assertThrows } from "jsr:@std/assert@1.0.19";
+import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "jsr:@std/assert@1.0.19";
 import { configYaml, epochWeights, readSettings, resolveConfig, settingsFromYaml } from "../recipes/cli/config.ts";
 import { readFlags } from "../recipes/cli/flags.ts";
-import { presetPart, runPath } from "../recipes/cli/run_path.ts";
+import { pathPart, presetPart, runPath } from "../recipes/cli/run_path.ts";
 import { type SettingName, SETTINGS } from "../recipes/cli/settings.ts";
 import { UserError } from "../src/errors.ts";
 import { PRESETS } from "../src/train/presets.ts";
@@ -166,4 +166,6 @@ Deno.test("run folders: the published layout, with every change in the name", ()
   assertEquals(presetPart(cocoop("--epochs 100")), "seed-notebook");
   assertEquals(presetPart(cocoop("--epochs 3 --lr 0.01")), "seed-notebook+epochs=3+lr=0.01");
   assertEquals(presetPart(cocoop("--init-words=../a/b")), "seed-notebook+init-words=-a-b");
+  const [long, longer] = ["a".repeat(101), "a".repeat(102)].map(pathPart);
+  assert(long !== longer && long.length < 80 && /^a{60}-[0-9a-f]{8}$/.test(long), long);
 });

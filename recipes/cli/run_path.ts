@@ -1,4 +1,5 @@
 /** Where runs live, and how an earlier one is found. */
+import { createHash } from "node:crypto";
 import { UserError } from "../../src/errors.ts";
 import { fileError } from "../../src/files.ts";
 import type { PromptConfig } from "./config.ts";
@@ -23,9 +24,14 @@ export function presetPart(config: PromptConfig): string {
   return config.preset + changes.join("");
 }
 
-/** A name that is safe in any path. */
+/** Longest name that stands in a path as it is; file systems end at 255 bytes, and several names may come together. */
+const LONGEST_PART = 100;
+
+/** A name that is safe in any path. Long ones, such as lists of templates, are cut and told apart by a hash. */
 export function pathPart(name: string): string {
-  return name.trim().replaceAll(/[^\w.@=-]+/g, "-").replace(/^\.+/, "") || "none";
+  const part = name.trim().replaceAll(/[^\w.@=-]+/g, "-").replace(/^\.+/, "") || "none";
+  if (part.length <= LONGEST_PART) return part;
+  return `${part.slice(0, 60)}-${createHash("sha256").update(name).digest("hex").slice(0, 8)}`;
 }
 
 /**

@@ -34,8 +34,8 @@ export const loadZip = () => import("npm:@zip.js/zip.js@2.24.0");
 export const loadTar = () => import("npm:modern-tar@0.8.6");
 /** Draws charts as SVG. */
 export const loadPlot = () => import("npm:@observablehq/plot@0.6.17");
-/** The small document that charts are drawn into. */
-export const loadDom = () => import("npm:linkedom@0.18.15");
+/** The small document that charts are drawn into; in one file, since the others look for a `canvas` package above the kit. */
+export const loadDom = () => import("npm:linkedom@0.18.15/worker");
 /**
  * tfjs's bindings to TensorFlow, which have to be built. Deno downloads whatever an `import` names in one piece, used or not;
  * so these names are put together only when they are chosen.

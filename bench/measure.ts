@@ -24,6 +24,15 @@ export const EUROSAT_BASE = [
   "Industrial Buildings",
 ];
 
+/** Its five new classes. */
+export const EUROSAT_NEW = [
+  "Pasture Land",
+  "Permanent Crop Land",
+  "Residential Buildings",
+  "River",
+  "Sea or Lake",
+];
+
 /** Reads the command line. */
 export async function benchOptions(name: string, rounds: number): Promise<BenchOptions> {
   const args = parseArgs(Deno.args, {

@@ -4,6 +4,9 @@ import { fileURLToPath } from "node:url";
 /** The repository's root, with a slash at its end. */
 export const ROOT = fileURLToPath(new URL("../", import.meta.url));
 
+/** Tasks for those who work on the kit. */
+export const DEVELOPMENT: readonly string[] = ["test", "fuzz", "ok"];
+
 /** A task. */
 export interface Task {
   name: string;

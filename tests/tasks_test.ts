@@ -1,7 +1,6 @@
 import { assert, assertEquals } from "jsr:@std/assert@1.0.19";
-import { allowed, readTasks, resolveTask, ROOT, script } from "./tasks.ts";
+import { allowed, DEVELOPMENT, readTasks, resolveTask, ROOT, script } from "./tasks.ts";
 
-const DEVELOPMENT = ["test", "fuzz", "ok"];
 const NETWORK = ["download", "gpu:install"];
 const tasks = readTasks();
 const forUsers = tasks.filter(({ name }) => !DEVELOPMENT.includes(name));

@@ -38,6 +38,28 @@ Deno.test("no line is wider than the terminal, and no number is lost where it is
   }
 });
 
+Deno.test("several numbers of shots give a table of each measure, with the zero-shot line in it", async () => {
+  const reports = [];
+  for (const evaluatedOn of ["base", "new"] as const) {
+    reports.push(await makeReport({ method: "zeroshot", evaluatedOn, accuracy: 0.6 }));
+    for (const shots of [1, 2, 16]) {
+      for (const seed of [1, 2]) {
+        reports.push(await makeReport({ method: "coop", shots, seed, evaluatedOn, accuracy: 0.7 + shots / 64 }));
+      }
+    }
+  }
+  const found = compareReports(reports, { methods: ["zeroshot", "coop"], resamples: 50 });
+  const lines = comparisonText(found, { columns: 80, colour: false });
+  for (const measure of ["base", "new", "mean of H's"]) {
+    const at = lines.findIndex((line) => line.startsWith(`Shots, ${measure}`));
+    assertEquals(lines[at].split(/ {2,}/), [`Shots, ${measure}`, "1", "2", "16"]);
+    const zeroShot = lines[at + 1].split(/ {2,}/).slice(1);
+    assertEquals(new Set(zeroShot).size, 1);
+    assertEquals(lines[at + 2].match(/ ± /g)?.length, 3);
+  }
+  assert(comparisonText(comparison, { columns: 80, colour: false }).every((line) => !line.startsWith("Shots,")));
+});
+
 Deno.test("escape codes come only with colour", () => {
   const plain = comparisonText(comparison, { columns: 80, colour: false }).join("\n");
   const coloured = comparisonText(comparison, { columns: 80, colour: true }).join("\n");

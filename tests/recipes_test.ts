@@ -121,7 +121,7 @@ Deno.test("results stand on standard output, in words or as JSON, and progress n
     assertEquals(other.code, 0, other.stderr);
     const settled = (text: string) => text.slice(0, text.indexOf("Permissions:"));
     assertEquals(settled(other.stdout), settled(one.stdout));
-    assert(!(await names(folder)).includes("runs"));
+    assertEquals(await names(`${folder}/runs/images`), ["zeroshot"]);
   });
 });
 

@@ -1,5 +1,6 @@
 /** A comparison as text for a terminal: the table of the papers, seeds, differences in sentences, warnings. */
 import { type Comparison, noResultSentences, type Spread } from "./comparison.ts";
+import { methodLabel } from "./method_names.ts";
 
 /** The options of {@linkcode comparisonText}. */
 export interface TextOptions {
@@ -75,11 +76,30 @@ export function comparisonText(comparison: Comparison, options: TextOptions): st
     ...(perSeed.length > 0
       ? ["", ...aligned([["Each seed", "seed", ...subsets, ...(withH ? ["H"] : [])], ...perSeed], options)]
       : []),
+    ...curveTables(comparison).flatMap((rows) => ["", ...aligned(rows, options)]),
     ...(differences.length > 0 ? [""] : []),
     ...differences.flatMap(({ sentence }) => wrap(sentence, options.columns)),
     ...(warnings.length > 0 ? [""] : []),
     ...warnings.flatMap(({ text }) => wrap(`warning: ${text}`, options.columns)),
   ];
+}
+
+/** A table a measure: methods down, shots across. What learns nothing has the same value for all of them. */
+function curveTables({ curve, subsets }: Comparison): string[][][] {
+  const shots = [...new Set(curve.flatMap((point) => point.shots ?? []))].sort((a, b) => a - b);
+  const methods = [...new Set(curve.map(({ method }) => method))];
+  if (shots.length < 2) return [];
+  const measures = [...subsets, ...(curve.some(({ h }) => h !== null) ? ["mean of H's" as const] : [])];
+  return measures.map((measure) => [
+    [`Shots, ${measure}`, ...shots.map(String)],
+    ...methods.map((method) => [
+      methodLabel(method),
+      ...shots.map((number) => {
+        const point = curve.find((one) => one.method === method && (one.shots ?? number) === number);
+        return spreadCell(measure === "mean of H's" ? point?.h?.meanOfH : point?.accuracy[measure]);
+      }),
+    ]),
+  ]);
 }
 
 /** `94.4 ± 0.2`, padded so that columns of them line up. */

@@ -95,6 +95,7 @@ export {
   SAMPLE_MODEL_SHA256,
   type SampleFeatures,
   type SampleSource,
+  STORED_SOURCE,
   type StoredList,
   type StoredSeed,
   writeSampleFeatures,

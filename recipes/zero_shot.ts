@@ -17,7 +17,7 @@ import { type Inputs, openInputs } from "./cli/inputs.ts";
 import { openProgress, type Progress } from "./cli/progress.ts";
 import { type RecipeInfo, runRecipe } from "./cli/recipe.ts";
 import { openRunFolder } from "./cli/run_folder.ts";
-import { pathPart } from "./cli/run_path.ts";
+import { backbonePart, pathPart } from "./cli/run_path.ts";
 import { tellResults } from "./cli/tell.ts";
 import { templatesOf } from "./cli/templates.ts";
 
@@ -62,7 +62,7 @@ async function main(args: string[]): Promise<void> {
     const templates = templatesOf(kind, inputs);
     if (config.dryRun) return await tellPlan(inputs, { config, templates });
     const folder = await openRunFolder(
-      [config.out, inputs.on.data.name.toLowerCase(), recipe.method, kind, inputs.on.model.name]
+      [config.out, inputs.on.data.name.toLowerCase(), recipe.method, kind, backbonePart(inputs.on)]
         .map((part, i) => i === 0 ? part : pathPart(part)).join("/"),
     );
     try {

@@ -1,7 +1,8 @@
 /** Which runs a comparison needs, and which of them are there. */
 import type { ClassSubset } from "../../src/data/few_shot.ts";
+import { SAMPLE_MODEL_SHA256, STORED_SOURCE } from "../../src/data/sample_features.ts";
 import { UserError } from "../../src/errors.ts";
-import { fileError } from "../../src/files.ts";
+import { fileError, sha256Hex } from "../../src/files.ts";
 import { methodLabel } from "../../src/eval/method_names.ts";
 import { readFolder } from "../../src/eval/page/write_page.ts";
 import { type NoResult, noResultSentences } from "../../src/eval/comparison.ts";
@@ -130,11 +131,13 @@ export interface Found {
 export async function findRuns(plan: Plan, settings: CompareSettings): Promise<Found> {
   const { given } = settings;
   const out = given.out ?? "runs";
+  const model = await isSampleFile(given.model) ? undefined : given.model;
   const candidates: { run: PlannedRun; reports: Report[] }[] = [];
   for (const run of plan.runs) {
     for (const folder of await matchFolders(out, run.pattern)) {
       const reports = (await readFolder(folder)).filter((report) =>
-        report.run.method === run.method && run.subsets.includes(report.run.evaluatedOn) && fits(report, settings)
+        report.run.method === run.method && run.subsets.includes(report.run.evaluatedOn) &&
+        fits(report, { ...given, model })
       );
       if (reports.length > 0) candidates.push({ run, reports });
     }
@@ -155,15 +158,23 @@ export async function findRuns(plan: Plan, settings: CompareSettings): Promise<F
   };
 }
 
+/** The sample model goes by its own name, wherever its file lies. */
+async function isSampleFile(path: string | undefined): Promise<boolean> {
+  const isFile = path !== undefined && await Deno.stat(path).then((found) => found.isFile, () => false);
+  return isFile && await sha256Hex(path) === SAMPLE_MODEL_SHA256;
+}
+
 /** Whether a report is of the model, data set and template that the settings name. */
-function fits({ run, on }: Report, { given }: CompareSettings): boolean {
+function fits({ run, on }: Report, given: CompareSettings["given"]): boolean {
   const bare = (path: string) => path.split(/[\\/]/).at(-1)!.replace(/\.[a-z]+$/i, "");
   const model = given.model === undefined
     ? on.model.sample
     : [given.model, bare(given.model)].includes(on.model.name) || bare(on.model.name) === bare(given.model);
   const dataset = given.dataset === undefined || bare(given.dataset).toLowerCase() === on.data.name.toLowerCase();
   const templates = run.hyperparameters.templates ?? "single";
-  return model && dataset && (run.shots !== null || templates === (given.templates ?? "single"));
+  const isStored = on.data.source === STORED_SOURCE;
+  return model && dataset && isStored === (given.data === undefined) &&
+    (run.shots !== null || templates === (given.templates ?? "single"));
 }
 
 async function matchFolders(folder: string, pattern: readonly string[]): Promise<string[]> {

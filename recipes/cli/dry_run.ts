@@ -7,7 +7,7 @@ import type { Inputs } from "./inputs.ts";
 import { duration } from "./progress.ts";
 import { permissionFlags } from "./permissions.ts";
 import { methodOf, openTransfers, type PromptRecipe } from "./prompt_recipe.ts";
-import { pathPart, runPath } from "./run_path.ts";
+import { backbonePart, pathPart, runPath } from "./run_path.ts";
 
 /** Prompts that are shown with their token ids. */
 const SHOWN = 3;
@@ -28,7 +28,7 @@ export async function dryRun(
   say(configYaml(config, { header: ["The resolved configuration."], seed, names: recipe.settings }).trimEnd());
   say();
   for (const one of config.seeds) {
-    const backbone = pathPart(inputs.on.model.name);
+    const backbone = backbonePart(inputs.on);
     const dataset = pathPart(inputs.on.data.name.toLowerCase());
     say(`Run folder: ${runPath(config, { method: recipe.method, dataset, backbone, seed: one })}`);
   }

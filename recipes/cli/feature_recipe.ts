@@ -27,6 +27,7 @@ import { type Inputs, openInputs } from "./inputs.ts";
 import { openProgress, type Progress } from "./progress.ts";
 import type { RecipeInfo } from "./recipe.ts";
 import { openRunFolder } from "./run_folder.ts";
+import { backbonePart } from "./run_path.ts";
 import { tellResults } from "./tell.ts";
 import { templatesOf } from "./templates.ts";
 
@@ -111,7 +112,7 @@ async function runSeed(run: Run): Promise<{ reports: Report[]; left?: string }> 
 
   const { name } = inputs.on.data;
   const folder = await openRunFolder(
-    featurePath(config, { method, dataset: name, backbone: inputs.on.model.name, seed }),
+    featurePath(config, { method, dataset: name, backbone: backbonePart(inputs.on), seed }),
   );
   try {
     await folder.write("config.yaml", featureYaml(config, { task: recipe.method, names: recipe.settings, seed }));
@@ -240,7 +241,9 @@ async function evaluate(
 function tellPlan({ recipe, method, config, inputs, templates, seed }: Run): void {
   console.log(featureYaml(config, { task: recipe.method, names: recipe.settings, seed }).trimEnd());
   const { name } = inputs.on.data;
-  console.log(`\nRun folder: ${featurePath(config, { method, dataset: name, backbone: inputs.on.model.name, seed })}`);
+  console.log(
+    `\nRun folder: ${featurePath(config, { method, dataset: name, backbone: backbonePart(inputs.on), seed })}`,
+  );
   const sample = inputs.fewShot({ shots: config.shots, seed, classes: config.train });
   const val = config.tuneOn === "full" ? inputs.wholeVal(config.train) : sample.val;
   console.log(countLine(config.train, { ...sample, val }));

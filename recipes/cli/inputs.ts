@@ -12,7 +12,12 @@ import { openDataset } from "../../src/data/dataset.ts";
 import { type Features, getFeatures } from "../../src/data/feature_cache.ts";
 import { chooseClasses, type ClassSubset, type FewShot, fewShot } from "../../src/data/few_shot.ts";
 import { findModel } from "../../src/data/models.ts";
-import { readSampleFeatures, SAMPLE_MODEL_SHA256, type SampleFeatures } from "../../src/data/sample_features.ts";
+import {
+  readSampleFeatures,
+  SAMPLE_MODEL_SHA256,
+  type SampleFeatures,
+  STORED_SOURCE,
+} from "../../src/data/sample_features.ts";
 import type { ImageSource } from "../../src/data/source.ts";
 import type { Sample } from "../../src/data/split.ts";
 import type { ViewRecipe } from "../../src/data/views.ts";
@@ -234,7 +239,7 @@ function storedData(stored: SampleFeatures, progress: Progress): DataPart {
   return {
     about: {
       name: source.dataset,
-      source: "stored features in data/sample",
+      source: STORED_SOURCE,
       splitOrigin: `stored with the sample's features, drawn with ${source.shots} shots`,
       splitSha256: source.splitSha256,
       images: source.images,

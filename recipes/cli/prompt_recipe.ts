@@ -28,7 +28,7 @@ import {
 } from "./prompt_training.ts";
 import type { RecipeInfo } from "./recipe.ts";
 import { openRunFolder, type RunFolder } from "./run_folder.ts";
-import { findTrained, pathPart, runPath } from "./run_path.ts";
+import { backbonePart, findTrained, pathPart, runPath } from "./run_path.ts";
 import type { ContextKind } from "./settings.ts";
 import { tellResults } from "./tell.ts";
 
@@ -111,7 +111,7 @@ async function runSeed(run: Omit<SeedRun, "folder">): Promise<Report[]> {
   const planned = runPath(config, {
     method: recipe.method,
     dataset: pathPart(inputs.on.data.name.toLowerCase()),
-    backbone: pathPart(inputs.on.model.name),
+    backbone: backbonePart(inputs.on),
     seed,
   });
   // Learned earlier: looked for before anything is made, so that a wrong command leaves no folder behind.

@@ -1,5 +1,6 @@
 /** Where runs live, and how an earlier one is found. */
 import { createHash } from "node:crypto";
+import { STORED_SOURCE } from "../../src/data/sample_features.ts";
 import { UserError } from "../../src/errors.ts";
 import { fileError } from "../../src/files.ts";
 import type { PromptConfig } from "./config.ts";
@@ -26,6 +27,16 @@ export function presetPart(config: PromptConfig): string {
 
 /** Longest name that stands in a path as it is; file systems end at 255 bytes, and several names may come together. */
 const LONGEST_PART = 100;
+
+/**
+ * The model's part of a run's path. A prompt learned from images is not one learned from the sample's stored features,
+ * which are of half precision.
+ */
+export function backbonePart(
+  { model, data }: { model: { name: string; sample: boolean }; data: { source: string } },
+): string {
+  return pathPart(model.sample && data.source !== STORED_SOURCE ? `${model.name}-on-images` : model.name);
+}
 
 /** A name that is safe in any path. Long ones, such as lists of templates, are cut and told apart by a hash. */
 export function pathPart(name: string): string {

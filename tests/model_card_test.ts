@@ -17,6 +17,7 @@ Deno.test("a card says what the prompt is, what it does, how it was made, and wh
       `| new | 400 | ${fresh.accuracy.toFixed(1)} |`,
       "H (harmonic mean of base and new)",
       "kit's small sample",
+      "deno task classify --prompt prompt.safetensors image.jpg",
       "One seed (3)",
       "- lr: 0.0025",
       "- Command: `deno task cocoop --eval base --seed 3`",

@@ -64,6 +64,12 @@ export function modelCard(reports: readonly Report[], options: ModelCardOptions)
     ...(on.model.sample
       ? ["**This model is the kit's small sample. The prompt is for trying the kit, not for work.**", ""]
       : []),
+    "## How to use it",
+    "",
+    `\`deno task classify --prompt ${options.file}${
+      on.model.sample ? "" : " --model FILE"
+    } image.jpg\` names the image; other classes go behind \`--classes "river,forest"\`.`,
+    "",
     "## What it was measured to do",
     "",
     "| classes | test images | accuracy, % | macro-F1, % |",

@@ -13,6 +13,7 @@ import { sha256Hex } from "../../src/files.ts";
 import { stepsPerEpoch } from "../../src/train/batch_order.ts";
 import { copyParameters, epochMeans } from "../../src/train/loop.ts";
 import { learningRate } from "../../src/train/schedule.ts";
+import type { PromptShape } from "../../src/methods/method.ts";
 import { openPrompt, type PromptSession } from "../../src/train/step.ts";
 import { accuracyOf, classifyAll, countLine, promptClassifier, resultLine, typedCommand } from "./evaluate.ts";
 import { methodOf, type SeedRun, type TransferData } from "./prompt_recipe.ts";
@@ -81,7 +82,7 @@ export async function evaluatePrompt(
         ...(transfer ? { trainedOnData: on.data.name } : {}),
         evaluatedOn: subset,
         classNames: sample.classNames,
-        prompts: session.prompts.map(({ tokens }) => [promptText(tokens, model.tokenizer)]),
+        prompts: sample.classNames.map((name) => [promptText(name, session.method.shape)]),
         learnedNumbers: Object.values(trained.params).reduce((sum, { data }) => sum + data.length, 0),
         command: typedCommand(recipe.task ?? recipe.method),
       },
@@ -147,15 +148,12 @@ async function describeTraining(
   };
 }
 
-/** A prompt as text, with `X` for each learned token. */
-function promptText(
-  tokens: PromptSession["prompts"][number]["tokens"],
-  tokenizer: { word(id: number): string; endToken: number },
-): string {
-  return tokens
-    .filter((token) => !("id" in token) || token.id !== tokenizer.endToken)
-    .map((token) => "id" in token ? tokenizer.word(token.id).replace("</w>", " ") : "X ")
-    .join("").trim().replaceAll(/ (?=[.,])/g, "");
+/** A class's prompt as text, with `X` for each learned token, as CoOp's code writes place-holders. */
+function promptText(className: string, { contextTokens, classTokenPosition }: PromptShape): string {
+  const before = { end: contextTokens, middle: Math.floor(contextTokens / 2), front: 0 }[classTokenPosition];
+  const learned = (count: number) => new Array<string>(count).fill("X");
+  const words = [...learned(before), className.replaceAll("_", " "), ...learned(contextTokens - before)];
+  return `${words.join(" ")}.`;
 }
 
 /** Page, card and, last, `done`, from all reports that are in the folder. */

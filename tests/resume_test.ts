@@ -5,8 +5,18 @@ import { UserError } from "../src/errors.ts";
 import { coop } from "../src/methods/coop.ts";
 import { type PromptRecipe, runPromptRecipe } from "../recipes/cli/prompt_recipe.ts";
 import { settingNames } from "../recipes/cli/settings.ts";
+import { decodeCheckpoint } from "../src/train/checkpoint.ts";
 import { type Fault, Killed, type Operation, withFault } from "./faults.ts";
-import { assertSameResults, resultsOf, RUN_FOLDER, SMALL_RUN, smallFolder, startRecipe } from "./small_run.ts";
+import {
+  assertSameResults,
+  assertSentence,
+  resultsOf,
+  RUN_FOLDER,
+  runRecipe,
+  SMALL_RUN,
+  smallFolder,
+  startRecipe,
+} from "./small_run.ts";
 
 const KILLS = 50;
 
@@ -192,3 +202,24 @@ async function listAll(folder: string): Promise<string[]> {
   }
   return found;
 }
+
+Deno.test("numbers that are not finite stop a run by step and tensor; the last good checkpoint stays, and the run starts from it", async () => {
+  const folder = await smallFolder();
+  try {
+    const args = [...SMALL_RUN, "--lr", "3e38"];
+    const first = await runRecipe(folder, { args });
+    // The warm-up epoch of four steps has its own rate.
+    assertSentence(first, "Training stopped at step 5 (epoch 2): the learned ctx after it is not finite.");
+    const path = (await listAll(`${folder}/runs`)).find((file) => file.endsWith("/checkpoint.safetensors"))!;
+    const bytes = await Deno.readFile(path);
+    const { state } = decodeCheckpoint(bytes, path);
+    assertEquals(state.step, 3);
+    assert(state.params.ctx.data.every(Number.isFinite));
+    const second = await runRecipe(folder, { args });
+    assertSentence(second, "Training stopped at step 5 (epoch 2)");
+    assert(second.stderr.includes("Going on at step 4 from the checkpoint"), second.stderr);
+    assertEquals(await Deno.readFile(path), bytes);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});

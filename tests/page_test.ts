@@ -88,7 +88,7 @@ Deno.test("worst mistakes are pictures where there are pictures, and paths where
     pictures[0].getAttribute("alt")!,
     `${NAMES.base[first.label]}, taken for ${NAMES.base[first.prediction]}`,
   );
-  assertStringIncludes((await runPage([report])).html, `<code>${first.path}</code>`);
+  assertStringIncludes((await runPage([report])).html, `<code class="note">${first.path}</code>`);
 });
 
 Deno.test("zero-shot pages have no curves and no words; pages of many classes leave out what nobody could read", async () => {

@@ -30,7 +30,7 @@ const NOT_AUDITED = ["run", "net"];
 
 const IMAGES_OF_TINY = ["--data", "data/tiny", "--shots", "2", "--views", "0", "--quiet"];
 const QUICK = [...IMAGES_OF_TINY, "--epochs", "1"];
-const trained = (method: string) => `runs/tiny/${method}/seed-notebook+views=0+epochs=1/sample/shots2/seed1`;
+const trained = (method: string) => `runs/tiny/${method}/seed-notebook+views=0+epochs=1/sample-on-images/shots2/seed1`;
 const onFeatures = (task: string, more: string[] = []): Case => ({ task, runs: [[...IMAGES_OF_TINY, ...more]] });
 
 const CASES: Case[] = [

@@ -11,7 +11,7 @@ export const SMALL_RUN = ("--data images --train base --eval base,new --shots 4 
 
 /** Where the run of {@linkcode SMALL_RUN} lives, below the folder that it is started in. */
 export const RUN_FOLDER = "runs/images/coop/seed-notebook+views=2+context-tokens=4+epochs=12+batch-size=2" +
-  "/sample/shots4/seed1";
+  "/sample-on-images/shots4/seed1";
 
 /** A folder with four classes of ten images in `images`; the caller removes it. */
 export async function smallFolder(): Promise<string> {

@@ -14,7 +14,8 @@ import { featureLogits, fillTemplate, zeroShotFeatures } from "../src/methods/ze
 import { common, type CommonConfig, readSettings } from "./cli/config.ts";
 import { classifyAll, countLine, resultLine, typedCommand } from "./cli/evaluate.ts";
 import { type Inputs, openInputs } from "./cli/inputs.ts";
-import { openProgress, type Progress } from "./cli/progress.ts";
+import { featureEstimate, mebibytes, permissionLine, tokenLine } from "./cli/dry_run_parts.ts";
+import { duration, openProgress, type Progress } from "./cli/progress.ts";
 import { type RecipeInfo, runRecipe } from "./cli/recipe.ts";
 import { openRunFolder } from "./cli/run_folder.ts";
 import { backbonePart, pathPart } from "./cli/run_path.ts";
@@ -60,11 +61,10 @@ async function main(args: string[]): Promise<void> {
   const inputs = await openInputs(config, progress);
   try {
     const templates = templatesOf(kind, inputs);
-    if (config.dryRun) return await tellPlan(inputs, { config, templates });
-    const folder = await openRunFolder(
-      [config.out, inputs.on.data.name.toLowerCase(), recipe.method, kind, backbonePart(inputs.on)]
-        .map((part, i) => i === 0 ? part : pathPart(part)).join("/"),
-    );
+    const path = [config.out, inputs.on.data.name.toLowerCase(), recipe.method, kind, backbonePart(inputs.on)]
+      .map((part, i) => i === 0 ? part : pathPart(part)).join("/");
+    if (config.dryRun) return await tellPlan(inputs, { config, templates, folder: path });
+    const folder = await openRunFolder(path);
     try {
       const reports: Report[] = [];
       for (const subset of config.eval) {
@@ -127,20 +127,28 @@ async function evaluate(
   });
 }
 
-function tellPlan(
+async function tellPlan(
   inputs: Inputs,
-  { config, templates }: { config: CommonConfig; templates: readonly string[] },
+  { config, templates, folder }: { config: CommonConfig; templates: readonly string[]; folder: string },
 ): Promise<void> {
+  console.log(`Run folder: ${folder}`);
+  let tests = 0;
   for (const subset of config.eval) {
     const sample = inputs.fewShot({ shots: 16, seed: 1, classes: subset });
+    tests += sample.test.length;
     console.log(countLine(subset, { ...sample, train: [], val: [] }));
     for (const name of sample.classNames) {
-      const texts = templates.map((template) => fillTemplate(template, name));
-      console.log(
-        `  ${name}: ${texts.map((text) => `"${text}" [${inputs.model.tokenizer.encode(text).join(" ")}]`).join(", ")}`,
-      );
+      const texts = templates.map((template) => tokenLine(fillTemplate(template, name), inputs.model));
+      console.log(`  ${name}: ${texts.join(", ")}`);
     }
   }
-  console.log("Learned numbers: 0. Nothing was run.");
-  return Promise.resolve();
+  console.log("Learned numbers: 0.");
+  console.log(permissionLine(recipe));
+  const { seconds, bytes, sentence } = await featureEstimate(inputs, tests);
+  console.log(sentence);
+  console.log(
+    `Estimate: about ${duration(seconds + 2)} and ${
+      mebibytes(bytes + tests * 40 + 1e6)
+    } of disk in all. Nothing was run.`,
+  );
 }

@@ -109,10 +109,21 @@ Deno.test("results stand on standard output, in words or as JSON, and progress n
         "49406 X1 X2",
         "Learned numbers: 2,048: ctx [16, 128]",
         "--allow-write=runs,.cache,elsewhere",
+        "Image features: ",
         "Estimate: 2 steps",
         "of disk",
       ]
     ) assertStringIncludes(dry.stdout, part);
+    assert(!(await names(folder)).includes("elsewhere"));
+    for (const recipe of ["zero_shot", "gda"]) {
+      const other = await runRecipe(folder, { recipe, args: ["--data", "images", "--dry-run", "--out", "elsewhere"] });
+      assertEquals(other.code, 0, other.stderr);
+      for (
+        const part of ["Forest", " 49407]", "Permissions: --allow-read=data", "Image features: ", "Nothing was run."]
+      ) {
+        assertStringIncludes(other.stdout, part);
+      }
+    }
     assert(!(await names(folder)).includes("elsewhere"));
     // What is printed is a configuration that the recipe takes.
     const one = await runRecipe(folder, { recipe: "cocoop", args: [...QUICK, "--train", "base", "--dry-run"] });

@@ -5,7 +5,8 @@ import { configYaml, type PromptConfig } from "./config.ts";
 import { countLine, TEST_BATCH } from "./evaluate.ts";
 import type { Inputs } from "./inputs.ts";
 import { duration } from "./progress.ts";
-import { permissionFlags } from "./permissions.ts";
+import { featureEstimate, mebibytes, permissionLine, secondsOf } from "./dry_run_parts.ts";
+import { promptText } from "./prompt_report.ts";
 import { methodOf, openTransfers, type PromptRecipe } from "./prompt_recipe.ts";
 import { backbonePart, pathPart, runPath } from "./run_path.ts";
 
@@ -50,26 +51,31 @@ export async function dryRun(
       model.tokenizer.startToken,
       ...tokens.map((token) => "id" in token ? token.id : `X${token.learned + 1}`),
     ];
-    say(`Prompt of ${sample.classNames[c]}: ${ids.join(" ")}`);
+    say(`Prompt "${promptText(sample.classNames[c], session.method.shape)}": ${ids.join(" ")}`);
   }
   const learned = Object.entries(session.params).map(([name, { shape }]) => `${name} [${shape.join(", ")}]`);
   const count = Object.values(session.params).reduce((sum, { data }) => sum + data.length, 0);
   say(`Learned numbers: ${count.toLocaleString("en-US")}: ${learned.join(", ")}`);
-  say(`Permissions: ${permissionFlags(recipe, Deno.args).join(" ")}`);
+  say(permissionLine(recipe));
 
   const { steps, stepSeconds, batchSeconds } = await timeOf(inputs, { config, session, samples: sample.train.length });
-  const seconds = config.train === undefined ? 0 : steps * stepSeconds;
+  await session.dispose();
+  const views = config.train === undefined ? 0 : config.views === "epochs" ? config.epochs : config.views;
+  // One test view of each training image tells how well they are learned.
+  const features = await featureEstimate(inputs, tests + sample.train.length * (views + 1) * config.seeds.length);
+  say(features.sentence);
+  const training = config.train === undefined ? 0 : steps * stepSeconds;
   const evaluation = tests / TEST_BATCH * batchSeconds;
-  const total = config.seeds.length * (seconds + evaluation);
+  const seconds = config.seeds.length * (training + evaluation) + features.seconds;
   // Parameters, momentum, and as much again for the file beside.
-  const disk = config.seeds.length * (count * 16 + steps * 100 + tests * 40 + 2e6);
+  const disk = config.seeds.length * (count * 16 + steps * 100 + tests * 40 + 2e6) + features.bytes;
   say(
     `Estimate: ${steps.toLocaleString("en-US")} steps of ${(stepSeconds * 1000).toFixed(0)} ms and ${
       tests.toLocaleString("en-US")
-    } test images for each of ${config.seeds.length} seeds, ${duration(total)} in all besides image features; ` +
-      `${(disk / 2 ** 20).toFixed(0)} MiB of disk.`,
+    } test images for ${config.seeds.length === 1 ? "the seed" : `each of ${config.seeds.length} seeds`}; about ${
+      duration(seconds)
+    } and ${mebibytes(disk)} of disk in all. Nothing was trained.`,
   );
-  await session.dispose();
 }
 
 /** Measures one step and one batch of evaluation on numbers of the right size, after a first one that prepares them. */
@@ -80,17 +86,11 @@ async function timeOf(
   const { config, session, samples } = options;
   const E = model.config.embedding;
   const features = (B: number) => ({ shape: [B, E], data: new Float32Array(B * E).fill(1 / Math.sqrt(E)) });
-  const second = async (work: () => Promise<unknown>) => {
-    await work();
-    const began = performance.now();
-    await work();
-    return (performance.now() - began) / 1000;
-  };
   const B = Math.min(config.batchSize, samples);
   const labels = new Int32Array(B);
   return {
     steps: config.epochs * stepsPerEpoch(samples, config.batchSize),
-    stepSeconds: await second(() => session.step({ imageFeatures_BE: features(B), labels })),
-    batchSeconds: await second(() => session.logits(features(TEST_BATCH))),
+    stepSeconds: await secondsOf(() => session.step({ imageFeatures_BE: features(B), labels })),
+    batchSeconds: await secondsOf(() => session.logits(features(TEST_BATCH))),
   };
 }

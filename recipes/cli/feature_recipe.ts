@@ -13,6 +13,7 @@ import { formatJson, writeReport } from "../../src/eval/report_file.ts";
 import type { FeatureClassifier, FeatureTask } from "../../src/methods/feature_method.ts";
 import { fillTemplate, zeroShotFeatures } from "../../src/methods/zero_shot.ts";
 import { readSettings } from "./config.ts";
+import { featureEstimate, permissionLine, tokenLine } from "./dry_run_parts.ts";
 import { classifyAll, countLine, resultLine, typedCommand } from "./evaluate.ts";
 import {
   type FeatureConfig,
@@ -63,7 +64,10 @@ export async function runFeatureRecipe(recipe: FeatureRecipe, args: readonly str
   try {
     const templates = templatesOf(config.templates, inputs);
     const run = (seed: number): Run => ({ recipe, method, config, inputs, templates, progress, seed });
-    if (config.dryRun) return config.seeds.forEach((seed) => tellPlan(run(seed)));
+    if (config.dryRun) {
+      for (const seed of config.seeds) await tellPlan(run(seed));
+      return;
+    }
     const reports: Report[] = [];
     const left = new Set<string>();
     for (const seed of config.seeds) {
@@ -238,7 +242,7 @@ async function evaluate(
   });
 }
 
-function tellPlan({ recipe, method, config, inputs, templates, seed }: Run): void {
+async function tellPlan({ recipe, method, config, inputs, templates, seed }: Run): Promise<void> {
   console.log(featureYaml(config, { task: recipe.method, names: recipe.settings, seed }).trimEnd());
   const { name } = inputs.on.data;
   console.log(
@@ -247,13 +251,20 @@ function tellPlan({ recipe, method, config, inputs, templates, seed }: Run): voi
   const sample = inputs.fewShot({ shots: config.shots, seed, classes: config.train });
   const val = config.tuneOn === "full" ? inputs.wholeVal(config.train) : sample.val;
   console.log(countLine(config.train, { ...sample, val }));
+  let tests = 0;
   for (const subset of config.eval) {
     const classes = inputs.fewShot({ shots: config.shots, seed, classes: subset });
+    tests += classes.test.length;
     console.log(`Evaluated on ${countLine(subset, classes)}`);
     if (!recipe.settings.includes("templates")) continue;
     for (const name of classes.classNames) {
-      console.log(`  ${name}: ${templates.map((one) => `"${fillTemplate(one, name)}"`).join(", ")}`);
+      console.log(`  ${name}: ${templates.map((one) => tokenLine(fillTemplate(one, name), inputs.model)).join(", ")}`);
     }
   }
+  console.log(permissionLine(recipe));
+  // Test views of all lists, and the training views of the few-shot images.
+  const few = sample.train.length * (1 + (config.hyper.views ?? 0));
+  const { sentence } = await featureEstimate(inputs, tests + val.length + few);
+  console.log(sentence);
   console.log("Nothing was run.");
 }

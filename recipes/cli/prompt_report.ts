@@ -149,7 +149,7 @@ async function describeTraining(
 }
 
 /** A class's prompt as text, with `X` for each learned token, as CoOp's code writes place-holders. */
-function promptText(className: string, { contextTokens, classTokenPosition }: PromptShape): string {
+export function promptText(className: string, { contextTokens, classTokenPosition }: PromptShape): string {
   const before = { end: contextTokens, middle: Math.floor(contextTokens / 2), front: 0 }[classTokenPosition];
   const learned = (count: number) => new Array<string>(count).fill("X");
   const words = [...learned(before), className.replaceAll("_", " "), ...learned(contextTokens - before)];

@@ -61,7 +61,7 @@ export async function accuracyChart(comparison: Comparison): Promise<string> {
   );
   return await drawChart("Accuracy of each method, with seeds", (plot) => ({
     height: labels.length * (measures.length * 20 + 14) + 48,
-    marginLeft: 36,
+    marginLeft: 40,
     marginRight: 40,
     marginTop: 18,
     marginBottom: 34,
@@ -83,7 +83,7 @@ export async function accuracyChart(comparison: Comparison): Promise<string> {
         text: (label: string) => label,
         frameAnchor: "top-left",
         dy: -12,
-        dx: -30,
+        dx: -34,
         fontWeight: 600,
       }),
       plot.barX(bars, { fy: "method", x: "value", y: "measure", fill: "colour", fillOpacity: "opacity", rx: 2 }),
@@ -131,7 +131,7 @@ export async function differenceChart({ differences, methods }: Comparison): Pro
   const reach = Math.max(5, ...rows.flatMap(({ low, high }) => [Math.abs(low), Math.abs(high)]));
   return await drawChart("Differences from the first method", (plot) => ({
     height: labels.length * (measures.length * 20 + 14) + 48,
-    marginLeft: 36,
+    marginLeft: 40,
     marginRight: 48,
     marginTop: 18,
     marginBottom: 34,
@@ -155,7 +155,7 @@ export async function differenceChart({ differences, methods }: Comparison): Pro
         text: (label: string) => label,
         frameAnchor: "top-left",
         dy: -12,
-        dx: -30,
+        dx: -34,
         fontWeight: 600,
       }),
       plot.ruleX([0], { stroke: "var(--muted)" }),

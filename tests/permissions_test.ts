@@ -47,7 +47,7 @@ const CASES: Case[] = [
   onFeatures("clip-adapter", ["--epochs", "1"]),
   onFeatures("lp++"),
   { task: "linear-probe", runs: [["--data", "data/tiny", "--shots", "2", "--quiet"]] },
-  { task: "zeroshot", runs: [["--data", "data/tiny", "--quiet"]] },
+  { task: "zeroshot", runs: [["--data", "data/tiny", "--quiet"], ["--quiet"]] },
   {
     task: "classify",
     runs: [

@@ -99,6 +99,7 @@ async function runMissing(
         const how = last.code === 0 ? `done in ${duration(last.seconds)}` : last.message || `exit code ${last.code}`;
         progress.finish(`${last.job.title}: ${how}`);
       }
+      if (running.length === 0) return;
       const detail = running.map(({ title }) => title).join("; ");
       progress.update({ what: "running", done: ended.length, total: runs.length, unit: "runs", detail });
     },

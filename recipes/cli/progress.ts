@@ -2,6 +2,8 @@
  * Progress for people, on standard error: one live line on a terminal, a line an epoch elsewhere, nothing with `--quiet`.
  */
 
+import { wrap } from "../../src/eval/comparison_table.ts";
+
 /** Says what happens. */
 export interface Progress {
   /** A line that stays. */
@@ -36,6 +38,7 @@ export interface Terminal {
 
 const REDRAW_MS = 100;
 const LEAST_SECONDS = 0.2;
+const LEAST_COLUMNS = 20;
 
 /** Progress on standard error. */
 export function openProgress(options: { quiet: boolean }): Progress {
@@ -62,7 +65,10 @@ export function progressOn(terminal: Terminal, options: { quiet: boolean }): Pro
   };
   const say = (line: string) => {
     clear();
-    terminal.write(`${line}\n`);
+    // The next count shows at once.
+    drawn = -Infinity;
+    const lines = terminal.live ? wrap(line, Math.max(LEAST_COLUMNS, terminal.columns)) : [line];
+    terminal.write(lines.map((one) => `${one}\n`).join(""));
   };
   return {
     say,
@@ -74,30 +80,52 @@ export function progressOn(terminal: Terminal, options: { quiet: boolean }): Pro
       const now = terminal.now();
       // A resumed run must not count the steps of the former process into its rate.
       if (started?.what !== count.what) started = { what: count.what, at: now, done: count.done };
-      const line = describe(count, { seconds: (now - started.at) / 1000, since: started.done });
+      const parts = describe(count, { seconds: (now - started.at) / 1000, since: started.done });
       if (terminal.live) {
         if (now - drawn < REDRAW_MS && count.done < count.total) return;
         drawn = now;
         clear();
-        terminal.write(line.slice(0, Math.max(20, terminal.columns - 1)));
+        terminal.write(fitting(parts, Math.max(LEAST_COLUMNS, terminal.columns - 1)));
         shown = true;
       } else if (count.milestone) {
-        terminal.write(`${line}\n`);
+        terminal.write(`${fitting(parts, Infinity)}\n`);
       }
     },
   };
 }
 
-function describe(count: Count, pace: { seconds: number; since: number }): string {
+/** A part of a line, and how soon it is left out where the line is too long; what has no number stays. */
+interface Part {
+  text: string;
+  drop?: number;
+}
+
+function describe(count: Count, pace: { seconds: number; since: number }): Part[] {
   const rate = (count.done - pace.since) / pace.seconds;
-  const parts = [`${count.what} ${count.done}/${count.total} ${count.unit}`];
-  if (count.detail) parts.push(count.detail);
+  const parts: Part[] = [{ text: `${count.what} ${count.done}/${count.total} ${count.unit}` }];
+  // The epoch can be read off the steps; after it the last detail is the least.
+  const details = count.detail?.split("  ") ?? [];
+  parts.push(...details.map((text, i) => ({ text, drop: i === 0 ? 2 : 2 + details.length - i })));
   // What ends at once has no rate worth reading.
   if (pace.seconds >= LEAST_SECONDS && Number.isFinite(rate) && rate > 0) {
-    parts.push(`${rate >= 10 ? Math.round(rate) : rate.toFixed(1)} ${count.unit}/s`);
-    if (count.done < count.total) parts.push(`ETA ${duration((count.total - count.done) / rate)}`);
+    parts.push({ text: speed(rate, count.unit), drop: 1 });
+    if (count.done < count.total) parts.push({ text: `ETA ${duration((count.total - count.done) / rate)}` });
   }
-  return parts.join("  ");
+  return parts;
+}
+
+/** The parts that a line has room for. */
+function fitting(parts: readonly Part[], columns: number): string {
+  const line = parts.map(({ text }) => text).join("  ");
+  const least = Math.min(...parts.map(({ drop = Infinity }) => drop));
+  if (line.length <= columns || least === Infinity) return line.slice(0, columns);
+  return fitting(parts.filter(({ drop }) => drop !== least), columns);
+}
+
+/** `142 steps/s`, `1.4 steps/s`, `2.5 s a step`. */
+function speed(rate: number, unit: string): string {
+  if (rate >= 1) return `${rate >= 10 ? Math.round(rate) : rate.toFixed(1)} ${unit}/s`;
+  return `${rate > 0.1 ? `${(1 / rate).toFixed(1)} s` : duration(1 / rate)} a ${unit.replace(/s$/, "")}`;
 }
 
 /** `42 s`, `3 min 05 s`, `2 h 07 min`. */

@@ -1,4 +1,5 @@
 /** The last lines of a run: what came out, where it lies, and what it is worth. */
+import { wrap } from "../../src/eval/comparison_table.ts";
 import { harmonicMean } from "../../src/eval/metrics.ts";
 import type { Report } from "../../src/eval/report.ts";
 import { resultLine } from "./evaluate.ts";
@@ -12,7 +13,10 @@ export interface TellOptions {
 
 /** Prints the results of a run on standard output. */
 export function tellResults(reports: readonly Report[], options: TellOptions): void {
-  for (const line of resultLines(reports, options)) console.log(line);
+  const columns = Deno.stdout.isTerminal() ? Deno.consoleSize().columns : Infinity;
+  // Commands stay whole, so that they can be copied.
+  const lines = resultLines(reports, options).flatMap((line) => line.startsWith("  ") ? [line] : wrap(line, columns));
+  for (const line of lines) console.log(line);
 }
 
 /** The lines of {@linkcode tellResults}. */

@@ -24,7 +24,8 @@ export function sharedTest(name: string, fn: (t: Deno.TestContext) => void | Pro
   }
 }
 
-function isThere(): boolean {
+/** Whether the reference material is beside the repository. */
+export function isThere(): boolean {
   try {
     return Deno.statSync(new URL("README.md", ROOT)).isFile;
   } catch (error) {

@@ -142,6 +142,8 @@ async function importPrompt(
       );
     }
     const state = { step: 0, losses: [], params: prompt.params, velocity: {}, order: [] };
+    const header = [`Taken over from ${basename(path)}; what it does not tell is the preset's.`];
+    await folder.write("config.yaml", configYaml(config, { header, seed }));
     await folder.saveCheckpoint(state, {
       finalEpoch: config.epochs,
       metadata: {
@@ -161,8 +163,6 @@ async function importPrompt(
         kit: KIT_VERSION,
       },
     });
-    const header = [`Taken over from ${basename(path)}; what it does not tell is the preset's.`];
-    await folder.write("config.yaml", configYaml(config, { header, seed }));
     tell(prompt, { config, folder: folder.path, classNames, model });
   } finally {
     folder.close();

@@ -58,8 +58,12 @@ function momentOf(timeline: Line[], { random, kills }: { random: RandomStream; k
 }
 
 /** Starts the run and kills it at a moment, if one is given; says the last line, or nothing when it had ended before. */
-async function killAt(folder: string, moment?: Moment): Promise<string | undefined> {
-  const child = startRecipe(folder);
+async function killAt(
+  folder: string,
+  moment?: Moment,
+  run?: Parameters<typeof startRecipe>[1],
+): Promise<string | undefined> {
+  const child = startRecipe(folder, run);
   const stdout = child.stdout.cancel();
   let count = 0;
   let last = "";
@@ -110,6 +114,29 @@ Deno.test(`a run killed at ${KILLS} random moments and started again ends with t
     }
   } finally {
     for (const folder of folders) await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("a method on features that is killed and started again ends with the same bits", async () => {
+  const folder = await smallFolder();
+  try {
+    const args = "--data images --eval base,new --shots 4 --epochs 3 --views 2 --engine onnx --threads 1".split(" ");
+    const run = { recipe: "tip_adapter_f", args };
+    const { code, stderr } = await runRecipe(folder, run);
+    assertEquals(code, 0, stderr);
+    const lines = stderr.trimEnd().split("\n").length;
+    const done = (await listAll(`${folder}/runs`)).find((path) => path.endsWith("/done"))!;
+    const runFolder = done.slice(0, -"/done".length);
+    const expected = await resultsOf(runFolder);
+    const random = namedStream(7, "kills");
+    await clear(folder);
+    for (let kills = 0; kills < 5; kills++) {
+      await killAt(folder, { line: 1 + random.below(lines), milliseconds: random.uniform(0, 30) }, run);
+    }
+    assertEquals((await runRecipe(folder, run)).code, 0);
+    await assertSameResults(runFolder, expected, "after 5 kills");
+  } finally {
+    await Deno.remove(folder, { recursive: true });
   }
 });
 

@@ -80,8 +80,11 @@ async function pages(): Promise<Record<string, string>> {
     }
   }
   const comparison = compareReports(reports, { methods: ["zeroshot"], resamples: 50, command: "deno task compare" });
+  const picture = await Deno.readFile(new URL("fixtures/images/sampling_420.jpg", import.meta.url));
+  const images = new Map(base.results.worst.map(({ path }) => [path, picture]));
   return {
     run: (await runPage([base, fresh])).html,
+    "run with pictures": (await runPage([base], { images })).html,
     "run of twelve classes": (await runPage([twelve])).html,
     comparison: (await comparisonPage(comparison)).html,
   };

@@ -19,6 +19,9 @@ import { duration, openProgress, type Progress } from "./cli/progress.ts";
 import { type RecipeInfo, runRecipe } from "./cli/recipe.ts";
 import { pathPart } from "./cli/run_path.ts";
 
+/** Training images a class that the sample's stored features hold. */
+const SAMPLE_SHOTS = 16;
+
 const recipe: RecipeInfo = {
   method: "compare",
   title:
@@ -81,6 +84,12 @@ async function main(args: string[]): Promise<void> {
     for (const line of comparisonText(comparison, terminal())) console.log(line);
     console.log(`\nThe whole comparison: ${page}`);
     if (comparison.on.model.sample) {
+      if (given.data === undefined && settings.shots.some((shots) => shots < SAMPLE_SHOTS)) {
+        console.log(
+          `Fewer than ${SAMPLE_SHOTS} shots are the first images of the sample's ${SAMPLE_SHOTS}-shot draw; the published ` +
+            "draws need the images (--data EuroSAT.zip).",
+        );
+      }
       console.log("This was the small sample model: its numbers say nothing about OpenAI's CLIP.");
     }
   }

@@ -268,7 +268,7 @@ function configuration(reports: readonly Report[]): Markup {
       ])}</div>
     </div>
     <h2>Prompts</h2>
-    <p class="note">X stands for what is learned.</p>
+    ${reports[0].results.nearestWords !== null && html`<p class="note">X stands for what is learned.</p>`}
     ${table([{ title: "Class" }, { title: "Prompt" }], prompts.slice(0, MOST_ROWS))}${prompts.length > MOST_ROWS &&
       html`<details><summary>${prompts.length - MOST_ROWS} more prompts</summary>${
         table([{ title: "Class" }, { title: "Prompt" }], prompts.slice(MOST_ROWS))

@@ -13,7 +13,7 @@ import { ROOT } from "./tasks.ts";
 const validate = new Ajv.default({ allErrors: true, strictTypes: false }).compile(schema);
 const ON_IMAGES = ["--data", "images", "--shots", "2"];
 const QUICK = [...ON_IMAGES, "--epochs", "2", "--views", "0"];
-const FOLDER = "runs/images/coop/seed-notebook+views=0+epochs=2/sample/shots2/seed1";
+const FOLDER = "runs/images/coop/seed-notebook+views=0+epochs=2/sample-on-images/shots2/seed1";
 
 /** A folder with images, gone when the test is. */
 async function inFolder(body: (folder: string) => Promise<void>): Promise<void> {

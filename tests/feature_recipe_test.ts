@@ -156,7 +156,7 @@ Deno.test("with images, α is chosen on all validation images where asked for, i
     assertEquals(reports.map(({ on }) => [on.data.train, on.data.val]), [[4, 4], [4, 8]]);
     assertEquals(reports[1].run.hyperparameters.tuneOn, "full");
     const report = await readReport(
-      `${folder}/runs/images/gda-full-val/published+views=3/sample/shots1-all/seed1/report-all.json`,
+      `${folder}/runs/images/gda-full-val/published+views=3/sample-on-images/shots1-all/seed1/report-all.json`,
     );
     assertEquals(report.run.classNames, ["Field", "Forest", "Lake", "River"]);
   } finally {

@@ -57,7 +57,7 @@ Deno.test("KgCoOp and ProGrad go over CoCoOp's contexts in folders and reports o
       assertEquals(code, 0, stderr);
       const method = `${recipe}-cocoop`;
       const path =
-        `${folder}/runs/images/${method}/seed-notebook+views=0+prompt-average=2-1+epochs=3/sample/shots2/seed1`;
+        `${folder}/runs/images/${method}/seed-notebook+views=0+prompt-average=2-1+epochs=3/sample-on-images/shots2/seed1`;
       const report = await readReport(`${path}/report-new.json`);
       assertEquals(report.run.method, method);
       assertStringIncludes(report.run.command, `deno task ${recipe} `);
@@ -87,7 +87,8 @@ Deno.test("a prompt of one data set is evaluated on another, with that one's own
     const { code, stdout, stderr } = await run("--eval base,caltech101:all,./data/caltech101:new");
     assertEquals(code, 0, stderr);
     assertStringIncludes(stdout, "Caltech101 all: accuracy");
-    const path = `${folder}/runs/images/coop/seed-notebook+views=0+context-tokens=4+epochs=2/sample/shots2/seed1`;
+    const path =
+      `${folder}/runs/images/coop/seed-notebook+views=0+context-tokens=4+epochs=2/sample-on-images/shots2/seed1`;
     const report = await readReport(`${path}/report-caltech101-all.json`);
     const { run: ran, on } = report;
     assertEquals([ran.trainedOn, ran.trainedOnData, ran.evaluatedOn, on.data.name], [

@@ -184,5 +184,5 @@ function commandLine(args: readonly string[]): string {
 
 function terminal(): { columns: number; colour: boolean } {
   if (!Deno.stdout.isTerminal()) return { columns: 100, colour: false };
-  return { columns: Deno.consoleSize().columns, colour: !Deno.noColor };
+  return { columns: Deno.consoleSize().columns || 80, colour: !Deno.noColor };
 }

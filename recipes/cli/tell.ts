@@ -13,7 +13,8 @@ export interface TellOptions {
 
 /** Prints the results of a run on standard output. */
 export function tellResults(reports: readonly Report[], options: TellOptions): void {
-  const columns = Deno.stdout.isTerminal() ? Deno.consoleSize().columns : Infinity;
+  // Some terminals do not know their width and say 0.
+  const columns = Deno.stdout.isTerminal() ? Deno.consoleSize().columns || Infinity : Infinity;
   // Commands stay whole, so that they can be copied.
   const lines = resultLines(reports, options).flatMap((line) => line.startsWith("  ") ? [line] : wrap(line, columns));
   for (const line of lines) console.log(line);

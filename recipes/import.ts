@@ -19,6 +19,8 @@ import { PRESETS } from "../src/train/presets.ts";
 import { type PublishedPrompt, readPublishedPrompt } from "../src/train/published.ts";
 import { recoverClassNames, requireClassNames, requireModel, type TokenTable } from "../src/train/published_classes.ts";
 import { KIT_VERSION } from "../src/version.ts";
+import { recipe as cocoopRecipe } from "./cocoop.ts";
+import { recipe as coopRecipe } from "./coop.ts";
 import { configYaml, type PromptConfig, resolveConfig } from "./cli/config.ts";
 import { readFlags } from "./cli/flags.ts";
 import { factsOf, type FolderFacts } from "./cli/published_path.ts";
@@ -143,7 +145,8 @@ async function importPrompt(
     }
     const state = { step: 0, losses: [], params: prompt.params, velocity: {}, order: [] };
     const header = [`Taken over from ${basename(path)}; what it does not tell is the preset's.`];
-    await folder.write("config.yaml", configYaml(config, { header, seed }));
+    const { settings: names } = prompt.method === "cocoop" ? cocoopRecipe : coopRecipe;
+    await folder.write("config.yaml", configYaml(config, { header, seed, names }));
     await folder.saveCheckpoint(state, {
       finalEpoch: config.epochs,
       metadata: {

@@ -1,3 +1,5 @@
+import { settingsFromYaml } from "../recipes/cli/config.ts";
+import { recipe } from "../recipes/cocoop.ts";
 import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "jsr:@std/assert@1.0.19";
 import { fileURLToPath } from "node:url";
 import { join } from "node:path";
@@ -179,6 +181,8 @@ Deno.test("deno task import makes a run folder of a published folder, and does n
     assertStringIncludes(out, "trained on 3 classes: annual crop land, herbaceous vegetation land, river");
     assertStringIncludes(out, "deno task cocoop --eval base,new --preset cocoop-cvpr22 --seed 2");
     const run = join(folder, "runs/eurosat/cocoop/cocoop-cvpr22/sample/shots16/seed2");
+    const config = { where: "config.yaml", names: recipe.settings };
+    assertEquals(settingsFromYaml(await Deno.readTextFile(join(run, "config.yaml")), config).preset, "cocoop-cvpr22");
     const path = join(run, "checkpoint-0010.safetensors");
     const { state, metadata } = decodeCheckpoint(await Deno.readFile(path), path);
     assertEquals(state.params, readPublishedPrompt(`${FIXTURES}cocoop.pth.tar-10`).params);

@@ -6,6 +6,7 @@ const OWN_AFFAIRS: Readonly<Record<string, string>> = {
   "deps.ts": "packages of others",
   "data/paths.ts": "which files of a folder are images",
   "did_you_mean.ts": "wording of messages for people at a terminal",
+  wrap: "where lines break on a terminal",
   "engine/tensorflow.ts": "what gpu:install built into this checkout",
   requireClassNames: "wording of what does not fit a published prompt",
   requireModel: "wording of what does not fit a published prompt",

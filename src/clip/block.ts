@@ -193,9 +193,8 @@ export function block<T>(ops: Ops<T>, x_NLD: T, weights: FrozenBlock, options: B
   /** One product for all three; the rows of one head lie together afterwards. */
   function askAll() {
     const all = linear(first.normalized, weights.queryKeyValue);
-    const parts_3NHLd = ops.transpose(ops.reshape(all, [N, L, 3, H, HEAD_WIDTH]), [2, 0, 3, 1, 4]);
-    const stacked = ops.reshape(parts_3NHLd, [3 * N, H, L, HEAD_WIDTH]);
-    const [q_NHQd, keys, values] = [0, 1, 2].map((i) => ops.slice(stacked, [i * N, 0, 0, 0], [N, H, L, HEAD_WIDTH]));
+    const heads_NTLd = ops.transpose(ops.reshape(all, [N, L, 3 * H, HEAD_WIDTH]), [0, 2, 1, 3]);
+    const [q_NHQd, keys, values] = [0, 1, 2].map((i) => ops.slice(heads_NTLd, [0, i * H, 0, 0], [N, H, L, HEAD_WIDTH]));
     return { q_NHQd, keys, values };
   }
 
@@ -244,8 +243,8 @@ export function block<T>(ops: Ops<T>, x_NLD: T, weights: FrozenBlock, options: B
     const spread = (x: T) => pick === undefined ? wanted(x) : wanted(ops.matMul(pick, x, { transposeA: true }));
 
     function fromAll(): T {
-      const stacked = ops.reshape(ops.concat([dq_NHQd, dk_NHLd, dv_NHLd], 0), [3, N, H, L, HEAD_WIDTH]);
-      const d_NLT = ops.reshape(ops.transpose(stacked, [1, 3, 0, 2, 4]), [N, L, 3 * D]);
+      const heads_NTLd = ops.concat([dq_NHQd, dk_NHLd, dv_NHLd], 1);
+      const d_NLT = ops.reshape(ops.transpose(heads_NTLd, [0, 2, 1, 3]), [N, L, 3 * D]);
       return ops.linearPullback(wanted(d_NLT), weights.queryKeyValue.weight);
     }
 

@@ -87,7 +87,8 @@ export function writeGraph(hostOf: (value: Frozen) => HostTensor): GraphWriter {
 
   /** Writes a node that works on each row of the last axis by itself. */
   function rowwise(x: Symbol, write: (x: Symbol) => Symbol): Symbol {
-    const flat = flatOf(x);
+    // A reshape that has to be written anyway can as well be one to rows.
+    const flat = x.root === undefined ? flatOf(x) : flatten(x);
     if (flat === undefined) return write(x);
     const y = write(flat);
     return reshape(y, [...x.shape.slice(0, -1), width(y)]);

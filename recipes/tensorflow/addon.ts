@@ -6,6 +6,7 @@ import { loadTar, TFJS_VERSION } from "../../src/deps.ts";
 import { UserError } from "../../src/errors.ts";
 import type { TensorflowPlace } from "../../src/engine/tensorflow.ts";
 import { librariesOf } from "./library.ts";
+import { fetchBody } from "./fetch_body.ts";
 
 const COMPILERS = ["c++", "g++", "clang++"];
 const SOURCES = ["tfjs_backend.cc", "tfjs_binding.cc"];
@@ -93,16 +94,9 @@ export async function fetchAddon(place: TensorflowPlace, address: string): Promi
     new UserError(
       `There is no C++ compiler, and tfjs-node's addon cannot be downloaded from ${address} (${why}): install g++ and try again.`,
     );
-  let response: Response;
-  try {
-    response = await fetch(address);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotCapable) throw error;
-    throw failed((error as Error).message.split(": ").at(-1)!);
-  }
-  if (!response.ok || response.body === null) throw failed(`the server answers ${response.status}`);
+  const { body: archive } = await fetchBody(address, failed);
   const { createTarDecoder } = await loadTar();
-  const entries = response.body.pipeThrough(new DecompressionStream("gzip")).pipeThrough(createTarDecoder());
+  const entries = archive.pipeThrough(new DecompressionStream("gzip")).pipeThrough(createTarDecoder());
   for await (const { header, body } of entries) {
     if (!header.name.endsWith("tfjs_binding.node")) {
       await body.cancel();

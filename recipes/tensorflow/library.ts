@@ -7,6 +7,7 @@ import { crc32 } from "node:zlib";
 import { loadTar, loadZip } from "../../src/deps.ts";
 import { UserError } from "../../src/errors.ts";
 import { isThere } from "./packages.ts";
+import { fetchBody } from "./fetch_body.ts";
 
 /** libtensorflow's version that tfjs-node 4.22.0 names in its own install script. */
 export const LIBTENSORFLOW_VERSION = "2.9.1";
@@ -96,20 +97,13 @@ async function download(address: string, options: { cache: string; log: (line: s
     new UserError(
       `libtensorflow cannot be downloaded from ${address} (${why}): download it elsewhere and give it with --libtensorflow FILE.`,
     );
-  let response: Response;
-  try {
-    response = await fetch(address);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotCapable) throw error;
-    throw failed((error as Error).message.split(": ").at(-1)!);
-  }
-  if (!response.ok || response.body === null) throw failed(`the server answers ${response.status}`);
+  const { body, headers } = await fetchBody(address, failed);
   await Deno.mkdir(cache, { recursive: true });
   const partial = `${to}.partial`;
-  const wanted = Number(response.headers.get("content-length") ?? NaN);
-  await response.body.pipeTo((await Deno.create(partial)).writable);
+  const wanted = Number(headers.get("content-length") ?? NaN);
+  await body.pipeTo((await Deno.create(partial)).writable);
   const { size } = await Deno.stat(partial);
-  if (Number.isFinite(wanted) && size !== wanted && response.headers.get("content-encoding") === null) {
+  if (Number.isFinite(wanted) && size !== wanted && headers.get("content-encoding") === null) {
     throw failed(`${size} of ${wanted} bytes arrived`);
   }
   await Deno.rename(partial, to);

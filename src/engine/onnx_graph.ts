@@ -174,10 +174,10 @@ export function writeGraph(hostOf: (value: Frozen) => HostTensor): GraphWriter {
     const [out, inner] = weight.shape;
     if (inner !== width(x)) throw new Error(`${weight.name} [${weight.shape}] does not fit rows of [${x.shape}]`);
     const flat = flatten(x);
-    const operands = [flat, held(weight)];
-    if (bias !== undefined) operands.push(held(bias));
     flops += 2 * flat.shape[0] * inner * out;
-    const y = emit("Gemm", operands, [flat.shape[0], out], { attributes: { transB: 1 } });
+    const product = emit("Gemm", [flat, held(weight)], [flat.shape[0], out], { attributes: { transB: 1 } });
+    // A node of its own for the bias: Gemm would copy it to all rows on one thread, before it starts.
+    const y = bias === undefined ? product : emit("Add", [product, held(bias)], product.shape);
     return reshape(y, [...x.shape.slice(0, -1), out]);
   }
 

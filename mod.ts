@@ -45,7 +45,7 @@ export type {
   PromptLayout,
   PromptToken,
 } from "./src/clip/prompt_layout.ts";
-export type { FrozenBlock, FrozenLinear } from "./src/clip/block.ts";
+export type { FrozenBlock, FrozenLinear } from "./src/clip/block_weights.ts";
 export type { FrozenTextTower } from "./src/clip/text_tower.ts";
 export { loadTokenizer, type Tokenizer } from "./src/clip/tokenizer.ts";
 export { type ClipWeights, loadWeights, type WeightsLayout } from "./src/clip/weights/load.ts";

@@ -4,15 +4,8 @@
  * Shapes: `N` packs, `L` rows a pack, `M` learned tokens, `Q` prompts a pack, `D` width, `E` embedding, `H` heads.
  */
 import type { Engine, Frozen, HostTensor, Ops } from "../engine/ops.ts";
-import {
-  block,
-  centredPullback,
-  foldLayerNorm,
-  freezeBlock,
-  type FrozenBlock,
-  type FrozenLinear,
-  LAYER_NORM_EPSILON,
-} from "./block.ts";
+import { block, centredPullback, LAYER_NORM_EPSILON, pickRows } from "./block.ts";
+import { foldLayerNorm, freezeBlock, type FrozenBlock, type FrozenLinear } from "./block_weights.ts";
 import type { ClipConfig } from "./config.ts";
 
 /** The frozen text tower. */
@@ -21,7 +14,7 @@ export interface FrozenTextTower {
   blocks: FrozenBlock[];
   /** ln_final and the projection in one: [E, D], [E]. */
   projection: FrozenLinear;
-  /** Keys and values of the start token in each block, [1, H, 1, 64]. */
+  /** Keys and values of the start token in each block, [1, 1, H, 64]. */
   start: { keys: Frozen; values: Frozen }[];
 }
 
@@ -105,7 +98,9 @@ export function textTower<T>(
 ): TextResult<T> {
   const { contexts, place, fixed, mask, pick } = inputs;
   const placed = contexts === undefined ? undefined : place === undefined ? contexts : ops.matMul(place, contexts);
-  let x = placed === undefined ? fixed : ops.add(placed, fixed);
+  const turned = (x: T) => ops.transpose(x, [1, 0, 2]);
+  // Blocks want rows first, sequences second.
+  let x = turned(placed === undefined ? fixed : ops.add(placed, fixed));
   const pullbacks: ((dy: T, rows?: T) => T)[] = [];
   tower.blocks.forEach((weights, i) => {
     const result = block(ops, x, weights, {
@@ -119,17 +114,17 @@ export function textTower<T>(
     x = result.y;
   });
   const final = ops.standardize(x, LAYER_NORM_EPSILON);
-  const features = ops.linear(final.normalized, tower.projection.weight, tower.projection.bias);
+  const features = turned(ops.linear(final.normalized, tower.projection.weight, tower.projection.bias));
 
   function pullback(dFeatures_NQE: T): T {
     if (contexts === undefined) throw new Error("These prompts have no learned tokens to pull back to");
-    let dx = centredPullback(ops, ops.linearPullback(dFeatures_NQE, tower.projection.weight), final);
+    let dx = centredPullback(ops, ops.linearPullback(turned(dFeatures_NQE), tower.projection.weight), final);
     for (let i = pullbacks.length - 1; i > 0; i--) dx = pullbacks[i](dx);
-    if (place === undefined) return pullbacks[0](dx);
+    if (place === undefined) return turned(pullbacks[0](dx));
     const rows = ops.transpose(place, [0, 2, 1]);
     // Of the first block's input only the learned rows can change. Where one token stands in several rows, each has a
     // pull-back of its own, and only their sum is the token's.
-    return inputs.placedOnce ? pullbacks[0](dx, rows) : ops.matMul(rows, pullbacks[0](dx));
+    return turned(inputs.placedOnce ? pullbacks[0](dx, rows) : pickRows(ops, rows, pullbacks[0](dx)));
   }
 
   return { features, pullback };

@@ -1,0 +1,144 @@
+/**
+ * The frozen maps of CLIP's residual attention block, made ready once.
+ *
+ * Some things are folded into them (exact algebra, differences of rounding only): the scale and shift of each LayerNorm go
+ * into the linear map behind it; a LayerNorm's output has mean 0, so the mean of each of that map's rows is taken off,
+ * which leaves its results alone and makes the mean of its pull-back 0; 1/√64 goes into the query map; the 1.702 of
+ * QuickGELU goes into the map before it and out of the map behind it. Keys need no bias: it adds the same to all scores of
+ * a row, which its softmax ignores. Values need none either: a row's probabilities sum to 1, so the values' bias, taken
+ * through the map behind the heads, is part of that map's bias.
+ *
+ * Shapes: `D` width, `H` heads, `F` the perceptron's width.
+ */
+import type { Engine, Frozen, HostTensor } from "../engine/ops.ts";
+
+/** The slope inside QuickGELU: z·σ(1.702·z). */
+const QUICK_GELU = 1.702;
+
+/** Every head of every CLIP is 64 wide. */
+export const HEAD_WIDTH = 64;
+
+/** A linear map with frozen weights. */
+export interface FrozenLinear {
+  /** [out, in] */
+  weight: Frozen;
+  /** [out] */
+  bias: Frozen;
+}
+
+/** The frozen maps of one block, LayerNorms folded in. */
+export interface FrozenBlock {
+  /** H, each 64 wide. */
+  heads: number;
+  /** Rows to queries, divided by √64: [D, D]. */
+  query: FrozenLinear;
+  /** Rows to keys: [D, D]. */
+  key: Frozen;
+  /** Rows to values: [D, D]. */
+  value: Frozen;
+  /** Query, key and value in one, for the pull-back of blocks in which every row asks: [3·D, D]. */
+  queryKeyValue: Frozen;
+  /** Key and value in one, for the pull-back of the others: [2·D, D]. */
+  keyValue: Frozen;
+  /** Heads to the residual stream: [D, D]. */
+  out: FrozenLinear;
+  /** Into the perceptron: [F, D]. */
+  up: FrozenLinear;
+  /** Out of it: [D, F]. */
+  down: FrozenLinear;
+}
+
+/**
+ * `W·diag(scale)` and `W·shift + b`, both times `factor`: a LayerNorm's affine part folded into what follows it. The rows
+ * are centred: a normalised input has mean 0, so a constant added to a row changes nothing.
+ */
+export function foldLayerNorm(
+  linear: { weight: HostTensor; bias?: HostTensor },
+  norm: { scale: Float32Array; shift: Float32Array; factor?: number },
+): { weight: HostTensor; bias: HostTensor } {
+  const [out, width] = linear.weight.shape;
+  const factor = norm.factor ?? 1;
+  const weight = new Float32Array(out * width);
+  const bias = new Float32Array(out);
+  for (let o = 0; o < out; o++) {
+    let sum = linear.bias === undefined ? 0 : linear.bias.data[o];
+    let mean = 0;
+    for (let i = 0; i < width; i++) {
+      const w = linear.weight.data[o * width + i];
+      mean += w * norm.scale[i] / width;
+      sum += w * norm.shift[i];
+    }
+    for (let i = 0; i < width; i++) {
+      weight[o * width + i] = (linear.weight.data[o * width + i] * norm.scale[i] - mean) * factor;
+    }
+    bias[o] = sum * factor;
+  }
+  return { weight: { shape: [out, width], data: weight }, bias: { shape: [out], data: bias } };
+}
+
+/** Freezes the maps of the block whose tensors begin with `prefix`, e.g. `transformer.resblocks.0`. */
+export function freezeBlock(engine: Engine, tensor: (name: string) => HostTensor, prefix: string): FrozenBlock {
+  const read = (name: string) => tensor(`${prefix}.${name}`);
+  const width = read("ln_1.weight").data.length;
+  const rows = (t: HostTensor, from: number, to: number): HostTensor => {
+    const stride = t.data.length / t.shape[0];
+    return { shape: [to - from, ...t.shape.slice(1)], data: t.data.subarray(from * stride, to * stride) };
+  };
+  const freeze = (name: string, { weight, bias }: { weight: HostTensor; bias: HostTensor }): FrozenLinear => ({
+    weight: engine.freeze(`${prefix}.${name}.weight`, weight),
+    bias: engine.freeze(`${prefix}.${name}.bias`, bias),
+  });
+  const [inWeight, inBias] = [read("attn.in_proj_weight"), read("attn.in_proj_bias")];
+  const ln1 = { scale: read("ln_1.weight").data, shift: read("ln_1.bias").data };
+  const ln2 = { scale: read("ln_2.weight").data, shift: read("ln_2.bias").data };
+  const part = (i: number) => ({
+    weight: rows(inWeight, i * width, (i + 1) * width),
+    bias: rows(inBias, i * width, (i + 1) * width),
+  });
+  const query = foldLayerNorm(part(0), { ...ln1, factor: 1 / Math.sqrt(HEAD_WIDTH) });
+  const key = foldLayerNorm(part(1), ln1);
+  const value = foldLayerNorm(part(2), ln1);
+  // One piece of memory, of which the maps that are used by themselves are parts.
+  const all = stackRows([query.weight, key.weight, value.weight]);
+  const weight = (name: string, from: number, to: number) =>
+    engine.freeze(`${prefix}.${name}.weight`, rows(all, from * width, to * width));
+  const out = { weight: read("attn.out_proj.weight"), bias: read("attn.out_proj.bias") };
+  const times = ({ shape, data }: HostTensor, factor: number) => ({ shape, data: data.map((value) => value * factor) });
+  const up = foldLayerNorm({ weight: read("mlp.c_fc.weight"), bias: read("mlp.c_fc.bias") }, {
+    ...ln2,
+    factor: QUICK_GELU,
+  });
+  const down = times(read("mlp.c_proj.weight"), 1 / QUICK_GELU);
+  return {
+    heads: width / HEAD_WIDTH,
+    query: { weight: weight("query", 0, 1), bias: engine.freeze(`${prefix}.query.bias`, query.bias) },
+    key: weight("key", 1, 2),
+    value: weight("value", 2, 3),
+    queryKeyValue: weight("query_key_value", 0, 3),
+    keyValue: weight("key_value", 1, 3),
+    out: freeze("out", { weight: out.weight, bias: through(out, value.bias.data) }),
+    up: freeze("up", up),
+    down: freeze("down", { weight: down, bias: read("mlp.c_proj.bias") }),
+  };
+}
+
+/** A map's bias with the image of `x` added: `W·x + b`. */
+function through({ weight, bias }: { weight: HostTensor; bias: HostTensor }, x: Float32Array): HostTensor {
+  const sums = Float32Array.from(bias.data, (sum, o) => {
+    for (let i = 0; i < x.length; i++) sum += weight.data[o * x.length + i] * x[i];
+    return sum;
+  });
+  return { shape: bias.shape, data: sums };
+}
+
+/** Matrices of equal width, one below the other. */
+function stackRows(parts: readonly HostTensor[]): HostTensor {
+  const data = new Float32Array(parts.reduce((sum, part) => sum + part.data.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    data.set(part.data, at);
+    at += part.data.length;
+  }
+  const width = parts[0].shape[1];
+  return { shape: [data.length / width, width], data };
+}

@@ -1,7 +1,8 @@
 /**
  * Counts the floating-point operations of the matrix products that programs really do, 2·m·n·k each: what an exact saving
- * leaves out is not counted as work done.
+ * leaves out is not counted as work done, nor are zeros that only fill up rows.
  */
+import { hiddenWidth } from "../src/clip/block_weights.ts";
 import type { Engine, MatMulOptions, Ops, Program, ProgramFunction } from "../src/engine/ops.ts";
 
 /** An engine whose programs are counted. */
@@ -13,14 +14,19 @@ export interface CountedEngine {
 
 const size = (shape: readonly number[]) => shape.reduce((product, n) => product * n, 1);
 
-/** Counts all programs that are made with the engine that comes back, and run one after the other. */
-export function countProducts(engine: Engine): CountedEngine {
+/**
+ * Counts all programs that are made with the engine that comes back, and run one after the other. `published` are widths
+ * of the model that may be filled up with zeros in memory.
+ */
+export function countProducts(engine: Engine, published: readonly number[]): CountedEngine {
+  const counted = new Map(published.map((width) => [hiddenWidth(width), width]));
   let traced = 0;
   let flops = 0;
   const counting = <T>(ops: Ops<T>): Ops<T> => {
     // Every product has one entry of its result for each `k` products of numbers.
-    const add = (result: T, k: number): T => {
-      traced += 2 * size(ops.shape(result)) * k;
+    const add = (result: T, inner: number): T => {
+      const shape = ops.shape(result).map((n, i, all) => i === all.length - 1 ? counted.get(n) ?? n : n);
+      traced += 2 * size(shape) * (counted.get(inner) ?? inner);
       return result;
     };
     return {

@@ -16,10 +16,11 @@ import {
 } from "./measure.ts";
 import { countProducts } from "./count_products.ts";
 import { promptBench } from "./prompt_bench.ts";
+import { VIT_B_16 } from "./random_clip.ts";
 
 const IMAGES = 100;
 const options = await benchOptions("eval", 3);
-const { engine, flops } = countProducts(options.engine);
+const { engine, flops } = countProducts(options.engine, [4 * VIT_B_16.text.width]);
 const bench = await promptBench(engine, EUROSAT_BASE);
 const images = bench.images(IMAGES);
 const peak = productRate(engine);

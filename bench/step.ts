@@ -17,10 +17,11 @@ import {
 } from "./measure.ts";
 import { countProducts } from "./count_products.ts";
 import { promptBench } from "./prompt_bench.ts";
+import { VIT_B_16 } from "./random_clip.ts";
 
 const STEPS_A_TURN = 4;
 const options = await benchOptions("step", 9);
-const { engine, flops } = countProducts(options.engine);
+const { engine, flops } = countProducts(options.engine, [4 * VIT_B_16.text.width]);
 const bench = await promptBench(engine, EUROSAT_BASE);
 const batch = { imageFeatures_BE: bench.images(4), labels: [0, 1, 2, 3] };
 const velocity = {};

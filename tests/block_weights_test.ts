@@ -1,7 +1,7 @@
-/** The folded maps of a block against the published formula (openai/CLIP clip/model.py:171-192), in float64. */
-import { assertLess } from "jsr:@std/assert@1.0.19";
+/** The folded and filled-up maps of a block against the published formula (openai/CLIP clip/model.py:171-192), in float64. */
+import { assertEquals, assertLess } from "jsr:@std/assert@1.0.19";
 import { block, LAYER_NORM_EPSILON } from "../src/clip/block.ts";
-import { freezeBlock, HEAD_WIDTH } from "../src/clip/block_weights.ts";
+import { freezeBlock, HEAD_WIDTH, hiddenWidth } from "../src/clip/block_weights.ts";
 import type { HostTensor } from "../src/engine/ops.ts";
 import { randomTensor, relativeL2, runOnce, withEngine } from "./ops_cases.ts";
 
@@ -70,8 +70,9 @@ function published(rows: Matrix, tensor: (name: string) => HostTensor): Matrix {
   return add(middle, linear(hidden, [numbers("mlp.c_proj.weight"), numbers("mlp.c_proj.bias")]));
 }
 
-for (const width of [64, 256]) {
-  Deno.test(`a block ${width} wide equals the published formula`, async () => {
+for (const { width, hidden } of [{ width: 64, hidden: 256 }, { width: 256, hidden: 1024 + 16 }]) {
+  Deno.test(`a block ${width} wide, its perceptron ${hidden} wide in memory, equals the published formula`, async () => {
+    assertEquals(hiddenWidth(4 * width), hidden);
     const tensor = blockTensors(width);
     const x = randomTensor([L, N, width], 50, 2);
     const row = (data: Float32Array, l: number, n: number) =>
@@ -79,6 +80,7 @@ for (const width of [64, 256]) {
     const rowsOf = (data: Float32Array, n: number) => Array.from({ length: L }, (_, l) => row(data, l, n));
     await withEngine("cpu", async (engine) => {
       const weights = freezeBlock(engine, tensor, PREFIX);
+      assertEquals(weights.up.weight.shape, [hidden, width]);
       const [y] = await runOnce(engine, (ops, [x]) => [block(ops, x, weights).y], [x]);
       for (let n = 0; n < N; n++) {
         assertLess(relativeL2(rowsOf(y.data, n).flat(), published(rowsOf(x.data, n), tensor).flat()), 1e-6);

@@ -109,6 +109,7 @@ export function freezeBlock(engine: Engine, tensor: (name: string) => HostTensor
     factor: QUICK_GELU,
   });
   const down = times(read("mlp.c_proj.weight"), 1 / QUICK_GELU);
+  const hidden = hiddenWidth(up.weight.shape[0]);
   return {
     heads: width / HEAD_WIDTH,
     query: { weight: weight("query", 0, 1), bias: engine.freeze(`${prefix}.query.bias`, query.bias) },
@@ -117,9 +118,31 @@ export function freezeBlock(engine: Engine, tensor: (name: string) => HostTensor
     queryKeyValue: weight("query_key_value", 0, 3),
     keyValue: weight("key_value", 1, 3),
     out: freeze("out", { weight: out.weight, bias: through(out, value.bias.data) }),
-    up: freeze("up", up),
-    down: freeze("down", { weight: down, bias: read("mlp.c_proj.bias") }),
+    up: freeze("up", { weight: padRows(up.weight, hidden), bias: padRows(up.bias, hidden) }),
+    down: freeze("down", { weight: padColumns(down, hidden), bias: read("mlp.c_proj.bias") }),
   };
+}
+
+/**
+ * The perceptron's width in memory. Rows whose lengths are multiples of 4,096 bytes fall on the same few lines of a
+ * processor's cache, so such rows get 16 numbers more: features that are always zero, by maps that are zero there.
+ */
+export function hiddenWidth(published: number): number {
+  return published % 1024 === 0 ? published + 16 : published;
+}
+
+/** Zeros behind the last row. */
+function padRows({ shape, data }: HostTensor, rows: number): HostTensor {
+  const padded = new Float32Array(rows * data.length / shape[0]);
+  padded.set(data);
+  return { shape: [rows, ...shape.slice(1)], data: padded };
+}
+
+/** Zeros behind the end of each row. */
+function padColumns({ shape: [rows, columns], data }: HostTensor, width: number): HostTensor {
+  const padded = new Float32Array(rows * width);
+  for (let r = 0; r < rows; r++) padded.set(data.subarray(r * columns, (r + 1) * columns), r * width);
+  return { shape: [rows, width], data: padded };
 }
 
 /** A map's bias with the image of `x` added: `W·x + b`. */

@@ -95,12 +95,16 @@ async function main(args: string[]): Promise<void> {
   }
 }
 
+function runCount({ runs }: Plan): string {
+  return runs.length === 1 ? "1 run" : `${runs.length} runs`;
+}
+
 async function runMissing(
   runs: Plan["runs"],
   { plan, jobs, progress }: { plan: Plan; jobs: number; progress: Progress },
 ): Promise<void> {
   const there = plan.runs.length - runs.length;
-  progress.say(`${plan.runs.length} runs: ${there} there, ${runs.length} to run.`);
+  progress.say(`${runCount(plan)}: ${there} there, ${runs.length} to run.`);
   const ends = await runJobs(runs, {
     parallel: jobs,
     onChange({ running, ended, last }) {
@@ -118,7 +122,7 @@ async function runMissing(
 
 function tellPlan(plan: Plan, { missing, settings }: { missing: Plan["runs"]; settings: CompareSettings }): void {
   console.log(
-    `${plan.runs.length} runs, ${missing.length} missing, ${settings.jobs} at a time; evaluated on ${
+    `${runCount(plan)}, ${missing.length} missing, ${settings.jobs} at a time; evaluated on ${
       plan.subsets.join(", ")
     }.`,
   );

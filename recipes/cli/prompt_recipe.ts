@@ -17,7 +17,7 @@ import { dryRun } from "./dry_run.ts";
 import { type Inputs, openInputs, type OtherData } from "./inputs.ts";
 import { commandWith } from "./permissions.ts";
 import { openProgress, type Progress } from "./progress.ts";
-import { evaluatePrompt, finishFolder } from "./prompt_report.ts";
+import { describePrompt, evaluatePrompt, finishFolder } from "./prompt_report.ts";
 import {
   HYPERPARAMETERS,
   requireSameRun,
@@ -128,9 +128,10 @@ async function runSeed(run: Omit<SeedRun, "folder">): Promise<Report[]> {
     const session = await learnedPrompt({ ...own, folder });
     try {
       const reports: Report[] = [];
-      for (const subset of config.eval) reports.push(await evaluatePrompt({ ...own, folder }, { session, subset }));
+      const prompt = await describePrompt({ ...own, folder }, session);
+      for (const subset of config.eval) reports.push(await evaluatePrompt({ ...own, folder }, { prompt, subset }));
       for (const transfer of run.others) {
-        reports.push(await evaluatePrompt({ ...own, folder }, { session, subset: transfer.subset, transfer }));
+        reports.push(await evaluatePrompt({ ...own, folder }, { prompt, subset: transfer.subset, transfer }));
       }
       await finishFolder({ ...own, folder });
       return reports;

@@ -3,7 +3,7 @@ import type { ClassSubset } from "../../src/data/few_shot.ts";
 import type { ImageSource } from "../../src/data/source.ts";
 import { UserError } from "../../src/errors.ts";
 import { modelCard } from "../../src/eval/model_card.ts";
-import { nearestWords } from "../../src/eval/nearest_words.ts";
+import { type NearestWords, nearestWords } from "../../src/eval/nearest_words.ts";
 import { runPage } from "../../src/eval/page/run_page.ts";
 import { readThumbnails } from "../../src/eval/page/thumbnails.ts";
 import { readFolder, writePage, writeRunPage } from "../../src/eval/page/write_page.ts";
@@ -19,18 +19,41 @@ import { accuracyOf, classifyAll, countLine, promptClassifier, resultLine, typed
 import { methodOf, type SeedRun, type TransferData } from "./prompt_recipe.ts";
 import { hyperparametersOf, scheduleOf } from "./prompt_training.ts";
 
+/** What is known of a learned prompt whatever it is evaluated on. */
+export interface LearnedPrompt {
+  /** The prompt, opened on the classes that it was trained on. */
+  session: PromptSession;
+  /** Nothing where it was trained elsewhere. */
+  training: ReportedTraining | undefined;
+  nearestWords: NearestWords[];
+}
+
+/** How a prompt was trained and what it resembles, once for all evaluations of a seed. */
+export async function describePrompt(run: SeedRun, session: PromptSession): Promise<LearnedPrompt> {
+  const { model } = run.inputs;
+  return {
+    session,
+    training: await describeTraining(run, session),
+    nearestWords: nearestWords(session.params.ctx, {
+      embedding: model.tokenEmbedding,
+      tokenizer: model.tokenizer,
+      classNames: session.classNames,
+    }),
+  };
+}
+
 /**
  * Evaluates a learned prompt on base, new or all classes, of its own data set or of another, and writes the report.
  *
- * @param options the prompt, opened on the classes that it was trained on; the classes to evaluate on
+ * @param options the prompt, the classes to evaluate on
  * @throws {UserError} when the prompt cannot go to other classes
  */
 export async function evaluatePrompt(
   run: SeedRun,
-  options: { session: PromptSession; subset: ClassSubset; transfer?: TransferData },
+  options: { prompt: LearnedPrompt; subset: ClassSubset; transfer?: TransferData },
 ): Promise<Report> {
   const { recipe, config, inputs, progress, seed, folder } = run;
-  const { session: trained, subset, transfer } = options;
+  const { prompt: { session: trained, training, nearestWords }, subset, transfer } = options;
   const { model, on } = inputs;
   const trainedOn = config.train ?? "base";
   if (transfer && trained.method.shape.classSpecific) {
@@ -69,7 +92,6 @@ export async function evaluatePrompt(
       progress,
     });
     const evaluation = (performance.now() - began) / 1000;
-    const training = await describeTraining(run, trained);
     const report = await buildReport({
       run: {
         method: recipe.method,
@@ -92,11 +114,7 @@ export async function evaluatePrompt(
       samples: sample.test,
       outcome,
       training,
-      nearestWords: nearestWords(trained.params.ctx, {
-        embedding: model.tokenEmbedding,
-        tokenizer: model.tokenizer,
-        classNames: trained.classNames,
-      }),
+      nearestWords,
       seconds: {
         features: inputs.featureSeconds() - featuresBefore,
         training: await folder.trainSeconds(),

@@ -42,7 +42,10 @@ const VARIANTS: { name: string; savings: Savings }[] = [
 ];
 
 const options = await benchOptions("tricks", 5);
-if (options.pytorch) throw new Error("bench:tricks compares the kit with itself: leave --pytorch out.");
+if (options.pytorch) {
+  console.error("bench:tricks compares the kit with itself: leave --pytorch out.");
+  Deno.exit(2);
+}
 const { engine } = options;
 const { model, session, images } = await promptBench(engine, EUROSAT_BASE);
 const { width: D, context: T } = model.config.text;

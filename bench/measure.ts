@@ -3,6 +3,7 @@
  */
 import { parseArgs } from "jsr:@std/cli@1.0.30/parse-args";
 import { openEngine } from "../src/engine/choose.ts";
+import { UserError } from "../src/errors.ts";
 import type { Engine } from "../src/engine/ops.ts";
 import { noiseTensor } from "./random_clip.ts";
 
@@ -35,10 +36,14 @@ export const EUROSAT_NEW = [
 
 /** Reads the command line. */
 export async function benchOptions(name: string, rounds: number): Promise<BenchOptions> {
+  addEventListener("unhandledrejection", tellUserError);
   const args = parseArgs(Deno.args, {
     string: ["engine", "threads", "rounds"],
     boolean: ["json", "pytorch", "help"],
     default: { engine: "auto", rounds: String(rounds), threads: String(navigator.hardwareConcurrency) },
+    unknown: (arg) => {
+      throw new UserError(`bench:${name} does not know ${arg}: --help lists its flags.`);
+    },
   });
   if (args.help) {
     console.log(
@@ -48,10 +53,20 @@ export async function benchOptions(name: string, rounds: number): Promise<BenchO
     );
     Deno.exit(0);
   }
+  if (!/^[1-9]\d{0,5}$/.test(args.rounds)) {
+    throw new UserError(`--rounds is ${args.rounds}: give a whole number from 1 up.`);
+  }
   const threads = Number(args.threads);
   const onnx = args.engine === "auto" || args.engine === "onnx";
   const engine = await openEngine(args.engine, onnx ? { threads } : {});
   return { engine, threads: engine.threads, rounds: Number(args.rounds), json: args.json, pytorch: args.pytorch };
+}
+
+/** What the user can mend is one sentence, as in recipes; anything else keeps its stack. */
+function tellUserError(event: PromiseRejectionEvent): void {
+  if (!(event.reason instanceof UserError)) return;
+  console.error(`error: ${event.reason.message}`);
+  Deno.exit(2);
 }
 
 /** The middle of the numbers. */
@@ -74,25 +89,34 @@ export interface Contestant {
   close(): Promise<void>;
 }
 
+const NO_PYTORCH = "PyTorch's part did not run: --pytorch needs python3 on the path, with torch (pip install torch).";
+
 /** The published loop in a process of its own. */
 export async function publishedPytorch(
   kind: "step" | "eval" | "encode",
   options: { threads: number; tokens: number[][]; images: number },
 ): Promise<Contestant> {
   const script = new URL("./pytorch/published.py", import.meta.url).pathname;
-  const child = new Deno.Command("python3", {
+  const command = new Deno.Command("python3", {
     args: [script, kind, String(options.threads), JSON.stringify(options.tokens), String(options.images)],
     stdin: "piped",
     stdout: "piped",
     stderr: "inherit",
-  }).spawn();
+  });
+  let child: Deno.ChildProcess;
+  try {
+    child = command.spawn();
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) throw new UserError(NO_PYTORCH, { cause: error });
+    throw error;
+  }
   const writer = child.stdin.getWriter();
   const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   async function line(): Promise<string> {
     while (!rest.includes("\n")) {
       const { value, done } = await reader.read();
-      if (done) throw new Error("The PyTorch process ended early: is torch installed for python3?");
+      if (done) throw new UserError(NO_PYTORCH);
       rest += value;
     }
     const at = rest.indexOf("\n");

@@ -8,6 +8,7 @@ import { block, LAYER_NORM_EPSILON, pickRows, spreadRows } from "../src/clip/blo
 import { type ClassPrompt, FORBIDDEN, type PromptToken } from "../src/clip/prompt_layout.ts";
 import type { FrozenTextTower } from "../src/clip/text_tower.ts";
 import type { HostTensor, Ops } from "../src/engine/ops.ts";
+import { UserError } from "../src/errors.ts";
 import { standardizePullback } from "../src/engine/tape.ts";
 import { featureLogits, normalizeRows } from "../src/methods/zero_shot.ts";
 import { alternate, benchOptions, EUROSAT_BASE, printJson, printTable, round, timed } from "./measure.ts";
@@ -42,10 +43,7 @@ const VARIANTS: { name: string; savings: Savings }[] = [
 ];
 
 const options = await benchOptions("tricks", 5);
-if (options.pytorch) {
-  console.error("bench:tricks compares the kit with itself: leave --pytorch out.");
-  Deno.exit(2);
-}
+if (options.pytorch) throw new UserError("bench:tricks compares the kit with itself: leave --pytorch out.");
 const { engine } = options;
 const { model, session, images } = await promptBench(engine, EUROSAT_BASE);
 const { width: D, context: T } = model.config.text;

@@ -15,18 +15,18 @@ export interface CountedEngine {
 const size = (shape: readonly number[]) => shape.reduce((product, n) => product * n, 1);
 
 /**
- * Counts all programs that are made with the engine that comes back, and run one after the other. `published` are widths
- * of the model that may be filled up with zeros in memory.
+ * Counts all programs that are made with the engine that comes back, and run one after the other. `perceptron` is
+ * its published width, which may be filled up with zeros in memory.
  */
-export function countProducts(engine: Engine, published: readonly number[]): CountedEngine {
-  const counted = new Map(published.map((width) => [hiddenWidth(width), width]));
+export function countProducts(engine: Engine, perceptron: number): CountedEngine {
+  const counted = (width: number) => width === hiddenWidth(perceptron) ? perceptron : width;
   let traced = 0;
   let flops = 0;
   const counting = <T>(ops: Ops<T>): Ops<T> => {
     // Every product has one entry of its result for each `k` products of numbers.
     const add = (result: T, inner: number): T => {
-      const shape = ops.shape(result).map((n, i, all) => i === all.length - 1 ? counted.get(n) ?? n : n);
-      traced += 2 * size(shape) * (counted.get(inner) ?? inner);
+      const shape = ops.shape(result);
+      traced += 2 * size(shape.slice(0, -1)) * counted(shape.at(-1)!) * counted(inner);
       return result;
     };
     return {

@@ -4,7 +4,7 @@
  *
  *     deno task bench:tricks --json
  */
-import { block, LAYER_NORM_EPSILON, pickRows, spreadRows } from "../src/clip/block.ts";
+import { block, LAYER_NORM_EPSILON, pickRows, spreadRows, swapped } from "../src/clip/block.ts";
 import { type ClassPrompt, FORBIDDEN, type PromptToken } from "../src/clip/prompt_layout.ts";
 import type { FrozenTextTower } from "../src/clip/text_tower.ts";
 import type { HostTensor, Ops } from "../src/engine/ops.ts";
@@ -121,8 +121,7 @@ function variantTower<Tensor>(
   { inputs, savings }: { inputs: readonly Tensor[]; savings: Savings },
 ): { features: Tensor; pullback(dFeatures: Tensor): Tensor } {
   const [contexts, place, fixed, mask, pick] = inputs;
-  const turned = (x: Tensor) => ops.transpose(x, [1, 0, 2]);
-  let x = turned(ops.add(ops.matMul(place, contexts), fixed));
+  let x = swapped(ops, ops.add(ops.matMul(place, contexts), fixed));
   const pullbacks: ((dy: Tensor, rows?: Tensor) => Tensor)[] = [];
   tower.blocks.forEach((weights, i) => {
     const { keys, values } = tower.start[i];
@@ -139,12 +138,12 @@ function variantTower<Tensor>(
   const final = ops.standardize(picked, LAYER_NORM_EPSILON);
   const { weight, bias } = tower.projection;
   return {
-    features: turned(ops.linear(final.normalized, weight, bias)),
+    features: swapped(ops, ops.linear(final.normalized, weight, bias)),
     pullback(dFeatures) {
-      const dPicked = standardizePullback(ops, ops.linearPullback(turned(dFeatures), weight), final);
+      const dPicked = standardizePullback(ops, ops.linearPullback(swapped(ops, dFeatures), weight), final);
       let dx = savings.lastRowOnly ? dPicked : spreadRows(ops, pick, dPicked);
       for (let i = pullbacks.length - 1; i > 0; i--) dx = pullbacks[i](dx);
-      return turned(pullbacks[0](dx, ops.transpose(place, [0, 2, 1])));
+      return swapped(ops, pullbacks[0](dx, ops.transpose(place, [0, 2, 1])));
     },
   };
 }

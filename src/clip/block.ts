@@ -49,15 +49,19 @@ export function centredPullback<T>(ops: Ops<T>, dy: T, at: { normalized: T; rstd
   return ops.mul(at.rstd, ops.sub(dy, ops.mul(at.normalized, ops.mean(ops.mul(dy, at.normalized), -1))));
 }
 
+/** [N, L, D] to [L, N, D], and back. */
+export function swapped<T>(ops: Ops<T>, x: T): T {
+  return ops.transpose(x, [1, 0, 2]);
+}
+
 /** Rows of [L, N, D] picked by a 0/1 matrix [N or 1, R, L]: [R, N, D]. */
 export function pickRows<T>(ops: Ops<T>, matrix_NRL: T, x_LND: T): T {
-  return ops.transpose(ops.matMul(matrix_NRL, ops.transpose(x_LND, [1, 0, 2])), [1, 0, 2]);
+  return swapped(ops, ops.matMul(matrix_NRL, swapped(ops, x_LND)));
 }
 
 /** The pull-back of {@linkcode pickRows}: rows [R, N, D] put back among `L` rows of zeros, [L, N, D]. */
 export function spreadRows<T>(ops: Ops<T>, matrix_NRL: T, x_RND: T): T {
-  const x_NRD = ops.transpose(x_RND, [1, 0, 2]);
-  return ops.transpose(ops.matMul(matrix_NRL, x_NRD, { transposeA: true }), [1, 0, 2]);
+  return swapped(ops, ops.matMul(matrix_NRL, swapped(ops, x_RND), { transposeA: true }));
 }
 
 /** Runs a block on `x_LND`; the pull-back holds on to what it needs. */

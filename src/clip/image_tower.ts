@@ -5,7 +5,7 @@
  */
 import type { Engine, Frozen, HostTensor, Ops } from "../engine/ops.ts";
 import { standardizePullback } from "../engine/tape.ts";
-import { block, centredPullback, LAYER_NORM_EPSILON } from "./block.ts";
+import { block, centredPullback, LAYER_NORM_EPSILON, swapped } from "./block.ts";
 import { foldLayerNorm, freezeBlock, type FrozenBlock, type FrozenLinear } from "./block_weights.ts";
 import type { ClipConfig } from "./config.ts";
 
@@ -81,8 +81,7 @@ export function imageTower<T>(
   const x_BLD = ops.concat([ops.broadcastTo(ops.frozen(tower.classRow), [B, 1, D]), rows_BND], 1);
   const pre = ops.standardize(x_BLD, LAYER_NORM_EPSILON);
   const preScale = ops.frozen(tower.preScale);
-  // Blocks want rows first, images second.
-  let h = ops.transpose(ops.add(ops.mul(pre.normalized, preScale), ops.frozen(tower.preShift)), [1, 0, 2]);
+  let h = swapped(ops, ops.add(ops.mul(pre.normalized, preScale), ops.frozen(tower.preShift)));
   const pullbacks: ((dy: T) => T)[] = [];
   tower.blocks.forEach((weights, i) => {
     // Only the class row is read behind the last block.
@@ -98,7 +97,7 @@ export function imageTower<T>(
     const dFeatures = ops.reshape(dFeatures_BE, [1, B, E]);
     let dx = centredPullback(ops, ops.linearPullback(dFeatures, tower.projection.weight), final);
     for (let i = pullbacks.length - 1; i >= 0; i--) dx = pullbacks[i](dx);
-    dx = standardizePullback(ops, ops.mul(ops.transpose(dx, [1, 0, 2]), preScale), pre);
+    dx = standardizePullback(ops, ops.mul(swapped(ops, dx), preScale), pre);
     return ops.linearPullback(ops.slice(dx, [0, 1, 0], [B, N, D]), tower.patch);
   }
 

@@ -4,7 +4,7 @@
  * Shapes: `N` packs, `L` rows a pack, `M` learned tokens, `Q` prompts a pack, `D` width, `E` embedding, `H` heads.
  */
 import type { Engine, Frozen, HostTensor, Ops } from "../engine/ops.ts";
-import { block, centredPullback, LAYER_NORM_EPSILON, pickRows } from "./block.ts";
+import { block, centredPullback, LAYER_NORM_EPSILON, pickRows, swapped } from "./block.ts";
 import { foldLayerNorm, freezeBlock, type FrozenBlock, type FrozenLinear } from "./block_weights.ts";
 import type { ClipConfig } from "./config.ts";
 
@@ -98,9 +98,7 @@ export function textTower<T>(
 ): TextResult<T> {
   const { contexts, place, fixed, mask, pick } = inputs;
   const placed = contexts === undefined ? undefined : place === undefined ? contexts : ops.matMul(place, contexts);
-  const turned = (x: T) => ops.transpose(x, [1, 0, 2]);
-  // Blocks want rows first, sequences second.
-  let x = turned(placed === undefined ? fixed : ops.add(placed, fixed));
+  let x = swapped(ops, placed === undefined ? fixed : ops.add(placed, fixed));
   const pullbacks: ((dy: T, rows?: T) => T)[] = [];
   tower.blocks.forEach((weights, i) => {
     const result = block(ops, x, weights, {
@@ -114,17 +112,17 @@ export function textTower<T>(
     x = result.y;
   });
   const final = ops.standardize(x, LAYER_NORM_EPSILON);
-  const features = turned(ops.linear(final.normalized, tower.projection.weight, tower.projection.bias));
+  const features = swapped(ops, ops.linear(final.normalized, tower.projection.weight, tower.projection.bias));
 
   function pullback(dFeatures_NQE: T): T {
     if (contexts === undefined) throw new Error("These prompts have no learned tokens to pull back to");
-    let dx = centredPullback(ops, ops.linearPullback(turned(dFeatures_NQE), tower.projection.weight), final);
+    let dx = centredPullback(ops, ops.linearPullback(swapped(ops, dFeatures_NQE), tower.projection.weight), final);
     for (let i = pullbacks.length - 1; i > 0; i--) dx = pullbacks[i](dx);
-    if (place === undefined) return turned(pullbacks[0](dx));
+    if (place === undefined) return swapped(ops, pullbacks[0](dx));
     const rows = ops.transpose(place, [0, 2, 1]);
     // Of the first block's input only the learned rows can change. Where one token stands in several rows, each has a
     // pull-back of its own, and only their sum is the token's.
-    return turned(inputs.placedOnce ? pullbacks[0](dx, rows) : pickRows(ops, rows, pullbacks[0](dx)));
+    return swapped(ops, inputs.placedOnce ? pullbacks[0](dx, rows) : pickRows(ops, rows, pullbacks[0](dx)));
   }
 
   return { features, pullback };

@@ -17,7 +17,7 @@ import { dryRun } from "./dry_run.ts";
 import { type Inputs, openInputs, type OtherData } from "./inputs.ts";
 import { commandWith } from "./permissions.ts";
 import { openProgress, type Progress } from "./progress.ts";
-import { describePrompt, evaluatePrompt, finishFolder } from "./prompt_report.ts";
+import { describePrompt, evaluatePrompt, finishFolder, type PromptDescription } from "./prompt_report.ts";
 import {
   HYPERPARAMETERS,
   requireSameRun,
@@ -124,16 +124,21 @@ async function runSeed(run: Omit<SeedRun, "folder">): Promise<Report[]> {
       progress.say(`Process ${folder.stale} was killed in ${path}; its work is taken up.`);
     }
     if (config.fresh && config.train !== undefined) await folder.clear();
-    const own = path === planned ? run : { ...run, config: await storedConfig(folder, run) };
-    const session = await learnedPrompt({ ...own, folder });
+    const own = { ...run, folder, config: path === planned ? config : await storedConfig(folder, run) };
+    const session = await learnedPrompt(own);
     try {
       const reports: Report[] = [];
-      const prompt = await describePrompt({ ...own, folder }, session);
-      for (const subset of config.eval) reports.push(await evaluatePrompt({ ...own, folder }, { prompt, subset }));
-      for (const transfer of run.others) {
-        reports.push(await evaluatePrompt({ ...own, folder }, { prompt, subset: transfer.subset, transfer }));
+      let known: Promise<PromptDescription> | undefined;
+      const describe = () => known ??= describePrompt(own, session);
+      for (const subset of config.eval) {
+        reports.push(await evaluatePrompt(own, { session, describe, subset }));
       }
-      await finishFolder({ ...own, folder });
+      for (const transfer of run.others) {
+        reports.push(
+          await evaluatePrompt(own, { session, describe, subset: transfer.subset, transfer }),
+        );
+      }
+      await finishFolder(own);
       return reports;
     } finally {
       await session.dispose();

@@ -20,19 +20,16 @@ import { methodOf, type SeedRun, type TransferData } from "./prompt_recipe.ts";
 import { hyperparametersOf, scheduleOf } from "./prompt_training.ts";
 
 /** What is known of a learned prompt whatever it is evaluated on. */
-export interface LearnedPrompt {
-  /** The prompt, opened on the classes that it was trained on. */
-  session: PromptSession;
+export interface PromptDescription {
   /** Nothing where it was trained elsewhere. */
   training: ReportedTraining | undefined;
   nearestWords: NearestWords[];
 }
 
-/** How a prompt was trained and what it resembles, once for all evaluations of a seed. */
-export async function describePrompt(run: SeedRun, session: PromptSession): Promise<LearnedPrompt> {
+/** How a prompt was trained and what it resembles. */
+export async function describePrompt(run: SeedRun, session: PromptSession): Promise<PromptDescription> {
   const { model } = run.inputs;
   return {
-    session,
     training: await describeTraining(run, session),
     nearestWords: nearestWords(session.params.ctx, {
       embedding: model.tokenEmbedding,
@@ -45,15 +42,20 @@ export async function describePrompt(run: SeedRun, session: PromptSession): Prom
 /**
  * Evaluates a learned prompt on base, new or all classes, of its own data set or of another, and writes the report.
  *
- * @param options the prompt, the classes to evaluate on
+ * @param options the prompt, opened on the classes that it was trained on; what is known of it; the classes to evaluate on
  * @throws {UserError} when the prompt cannot go to other classes
  */
 export async function evaluatePrompt(
   run: SeedRun,
-  options: { prompt: LearnedPrompt; subset: ClassSubset; transfer?: TransferData },
+  options: {
+    session: PromptSession;
+    describe: () => Promise<PromptDescription>;
+    subset: ClassSubset;
+    transfer?: TransferData;
+  },
 ): Promise<Report> {
   const { recipe, config, inputs, progress, seed, folder } = run;
-  const { prompt: { session: trained, training, nearestWords }, subset, transfer } = options;
+  const { session: trained, describe, subset, transfer } = options;
   const { model, on } = inputs;
   const trainedOn = config.train ?? "base";
   if (transfer && trained.method.shape.classSpecific) {
@@ -92,6 +94,7 @@ export async function evaluatePrompt(
       progress,
     });
     const evaluation = (performance.now() - began) / 1000;
+    const description = await describe();
     const report = await buildReport({
       run: {
         method: recipe.method,
@@ -113,8 +116,7 @@ export async function evaluatePrompt(
       engine: on.engine,
       samples: sample.test,
       outcome,
-      training,
-      nearestWords,
+      ...description,
       seconds: {
         features: inputs.featureSeconds() - featuresBefore,
         training: await folder.trainSeconds(),

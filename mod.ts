@@ -113,7 +113,7 @@ export {
 export { cocoop, type CocoopOptions } from "./src/methods/cocoop.ts";
 export { type ContextInit, coop, type CoopOptions } from "./src/methods/coop.ts";
 export { kgcoop, type KgcoopOptions } from "./src/methods/kgcoop.ts";
-export type { LossInputs, PromptMethod, PromptShape } from "./src/methods/method.ts";
+export type { LossInputs, PromptMethod, PromptShape } from "./src/methods/prompt_method.ts";
 export { prograd, type ProgradOptions } from "./src/methods/prograd.ts";
 export {
   addToAverage,
@@ -121,7 +121,7 @@ export {
   gaussianWeights,
   interpolate,
   type PromptValues,
-} from "./src/methods/prompt_average.ts";
+} from "./src/optim/prompt_average.ts";
 export { featureLogits, fillTemplate, normalizeRows, zeroShotFeatures } from "./src/methods/zero_shot.ts";
 
 // What is learned, on features.
@@ -134,9 +134,9 @@ export { lpPlusPlus, type LpPlusPlusOptions } from "./src/methods/lp_plus_plus.t
 export { tipAdapter, tipAdapterF, type TipAdapterFOptions, type TipAdapterOptions } from "./src/methods/tip_adapter.ts";
 
 // How it is learned.
-export { stepsPerEpoch } from "./src/train/batch_order.ts";
+export { stepsPerEpoch } from "./src/optim/batch_order.ts";
 export { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from "./src/train/checkpoint.ts";
-export { EXACT_TOLERANCE, type ExactCheck, exactCheck } from "./src/train/exact_check.ts";
+export { EXACT_TOLERANCE, type ExactCheck, exactCheck } from "./src/prompt/exact_check.ts";
 export {
   copyParameters,
   epochMeans,
@@ -149,12 +149,12 @@ export {
   type TrainOptions,
 } from "./src/train/loop.ts";
 export { type Hyperparameters, type Preset, PRESETS } from "./src/train/presets.ts";
-export { type PublishedPrompt, readPublishedPrompt } from "./src/train/published.ts";
-export { recoverClassNames, type TokenTable } from "./src/train/published_classes.ts";
-export { learningRate, type Schedule } from "./src/train/schedule.ts";
-export { type Parameter, type SgdOptions, sgdStep, type Velocity } from "./src/train/sgd.ts";
-export { type Batch, openPrompt, type PromptSession, type StepResult } from "./src/train/step.ts";
-export { openStoredPrompt, type StoredPrompt, storedPrompt } from "./src/train/stored_prompt.ts";
+export { type PublishedPrompt, readPublishedPrompt } from "./src/published/checkpoint.ts";
+export { recoverClassNames, type TokenTable } from "./src/published/class_names.ts";
+export { learningRate, type Schedule } from "./src/optim/schedule.ts";
+export { type Parameter, type SgdOptions, sgdStep, type Velocity } from "./src/optim/sgd.ts";
+export { type Batch, openPrompt, type PromptSession, type StepResult } from "./src/prompt/session.ts";
+export { openStoredPrompt, type SavedPrompt, type StoredPrompt, storedPrompt } from "./src/prompt/stored_prompt.ts";
 
 // What comes out of a run.
 export { type ClassMetrics, evaluatePredictions, harmonicMean, type Metrics } from "./src/eval/metrics.ts";

@@ -7,7 +7,7 @@
  * All permissions, because Deno lets nobody with fewer look at the open files of a process.
  */
 import { parseArgs } from "jsr:@std/cli@1.0.30/parse-args";
-import { openRunFolder } from "../recipes/cli/run_folder.ts";
+import { openRunFolder } from "../src/run/folder.ts";
 import { loadModel } from "../src/clip/model.ts";
 import { loadTokenizer } from "../src/clip/tokenizer.ts";
 import { loadWeights } from "../src/clip/weights/load.ts";
@@ -17,7 +17,7 @@ import { openEngine } from "../src/engine/choose.ts";
 import { cocoop } from "../src/methods/cocoop.ts";
 import { normalizeRows } from "../src/methods/zero_shot.ts";
 import { type StepRecord, train } from "../src/train/loop.ts";
-import { openPrompt } from "../src/train/step.ts";
+import { openPrompt } from "../src/prompt/session.ts";
 import { EUROSAT_BASE, round } from "./measure.ts";
 import { noiseTensor } from "./random_clip.ts";
 

@@ -7,7 +7,7 @@ import { namedStream } from "../src/data/random.ts";
 import type { Engine, HostTensor } from "../src/engine/ops.ts";
 import { cocoop } from "../src/methods/cocoop.ts";
 import { normalizeRows } from "../src/methods/zero_shot.ts";
-import { openPrompt, type PromptSession } from "../src/train/step.ts";
+import { openPrompt, type PromptSession } from "../src/prompt/session.ts";
 import { noiseTensor, randomClip, VIT_B_16 } from "./random_clip.ts";
 
 /** What is timed, and what PyTorch needs to do the same. */

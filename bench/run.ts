@@ -7,7 +7,7 @@
 import { namedStream } from "../src/data/random.ts";
 import { train } from "../src/train/loop.ts";
 import { PRESETS } from "../src/train/presets.ts";
-import { openPrompt, type PromptSession } from "../src/train/step.ts";
+import { openPrompt, type PromptSession } from "../src/prompt/session.ts";
 import { benchOptions, EUROSAT_BASE, EUROSAT_NEW, printJson, printTable, round, timed } from "./measure.ts";
 import { promptBench } from "./prompt_bench.ts";
 

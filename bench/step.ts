@@ -3,7 +3,7 @@
  *
  *     deno task bench:step --pytorch --json
  */
-import { sgdStep } from "../src/train/sgd.ts";
+import { sgdStep } from "../src/optim/sgd.ts";
 import {
   alternate,
   benchOptions,

@@ -17,7 +17,7 @@ import { findRuns, type Plan, planRuns } from "./cli/compare_plan.ts";
 import { commandList, requireSuccess, runJobs, shellLine, slurmScript } from "./cli/jobs.ts";
 import { duration, openProgress, type Progress } from "./cli/progress.ts";
 import { type RecipeInfo, runRecipe } from "./cli/recipe.ts";
-import { pathPart } from "./cli/run_path.ts";
+import { pathPart } from "../src/run/path.ts";
 
 /** Training images a class that the sample's stored features hold. */
 const SAMPLE_SHOTS = 16;

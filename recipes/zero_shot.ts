@@ -12,13 +12,13 @@ import { buildReport, type Report } from "../src/eval/report.ts";
 import { formatJson, writeReport } from "../src/eval/report_file.ts";
 import { featureLogits, fillTemplate, zeroShotFeatures } from "../src/methods/zero_shot.ts";
 import { common, type CommonConfig, readSettings } from "./cli/config.ts";
-import { classifyAll, countLine, resultLine, typedCommand } from "./cli/evaluate.ts";
-import { type Inputs, openInputs } from "./cli/inputs.ts";
+import { classifyAll, countLine, resultLine, typedCommand } from "../src/run/evaluate.ts";
+import { type Inputs, openInputs } from "../src/run/inputs.ts";
 import { featureEstimate, mebibytes, permissionLine, tokenLine } from "./cli/dry_run_parts.ts";
 import { duration, openProgress, type Progress } from "./cli/progress.ts";
 import { type RecipeInfo, runRecipe } from "./cli/recipe.ts";
-import { openRunFolder } from "./cli/run_folder.ts";
-import { backbonePart, pathPart } from "./cli/run_path.ts";
+import { openRunFolder } from "../src/run/folder.ts";
+import { backbonePart, pathPart } from "../src/run/path.ts";
 import { tellResults } from "./cli/tell.ts";
 import { templatesOf } from "./cli/templates.ts";
 

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "jsr:@std/assert@1.0.19";
 import { join } from "node:path";
-import { openRunFolder } from "../recipes/cli/run_folder.ts";
+import { openRunFolder } from "../src/run/folder.ts";
 import { openDataset } from "../src/data/dataset.ts";
 import { UserError } from "../src/errors.ts";
 import { readJson, removeStalePartials, sha256Hex, writeFileAtomic } from "../src/files.ts";

@@ -13,7 +13,7 @@ import { ownSubsets, resolveConfig } from "./config.ts";
 import { featurePart, resolveFeatureConfig } from "./feature_config.ts";
 import type { Job } from "./jobs.ts";
 import { permissionFlags } from "./permissions.ts";
-import { presetPart } from "./run_path.ts";
+import { presetPart } from "../../src/run/path.ts";
 import { flagName, isSwitch, type SettingName } from "./settings.ts";
 
 /** A run that a comparison needs. */

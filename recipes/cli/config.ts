@@ -8,7 +8,7 @@ import { UserError } from "../../src/errors.ts";
 import { readBytes } from "../../src/files.ts";
 import { type Hyperparameters, PRESETS } from "../../src/train/presets.ts";
 import { readFlags, setSetting } from "./flags.ts";
-import { gaussianWeights } from "../../src/methods/prompt_average.ts";
+import { gaussianWeights } from "../../src/optim/prompt_average.ts";
 import {
   type ContextKind,
   flagName,

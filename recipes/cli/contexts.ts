@@ -3,7 +3,7 @@ import { namedStream } from "../../src/data/random.ts";
 import { UserError } from "../../src/errors.ts";
 import { cocoop } from "../../src/methods/cocoop.ts";
 import { coop } from "../../src/methods/coop.ts";
-import type { PromptMethod } from "../../src/methods/method.ts";
+import type { PromptMethod } from "../../src/methods/prompt_method.ts";
 import type { MethodOptions } from "./prompt_recipe.ts";
 
 /**

@@ -1,14 +1,14 @@
 /** `--dry-run`: what a run would do, and nothing done. */
-import { stepsPerEpoch } from "../../src/train/batch_order.ts";
-import { openPrompt } from "../../src/train/step.ts";
+import { stepsPerEpoch } from "../../src/optim/batch_order.ts";
+import { openPrompt } from "../../src/prompt/session.ts";
 import { configYaml, type PromptConfig } from "./config.ts";
-import { countLine, TEST_BATCH } from "./evaluate.ts";
-import type { Inputs } from "./inputs.ts";
+import { countLine, TEST_BATCH } from "../../src/run/evaluate.ts";
+import type { Inputs } from "../../src/run/inputs.ts";
 import { duration } from "./progress.ts";
 import { featureEstimate, mebibytes, permissionLine, secondsOf } from "./dry_run_parts.ts";
 import { promptText } from "./prompt_report.ts";
 import { methodOf, openTransfers, type PromptRecipe } from "./prompt_recipe.ts";
-import { backbonePart, pathPart, runPath } from "./run_path.ts";
+import { backbonePart, pathPart, runPath } from "../../src/run/path.ts";
 
 /** Prompts that are shown with their token ids. */
 const SHOWN = 3;

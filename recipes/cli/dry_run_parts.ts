@@ -1,6 +1,6 @@
 /** What all dry runs tell alike: prompts with their tokens, permissions, image features that are still to be made. */
 import type { ClipModel } from "../../src/clip/model.ts";
-import type { Inputs } from "./inputs.ts";
+import type { Inputs } from "../../src/run/inputs.ts";
 import { permissionFlags, type Script } from "./permissions.ts";
 import { duration } from "./progress.ts";
 

@@ -3,7 +3,7 @@ import type { ClassSubset } from "../../src/data/few_shot.ts";
 import { stringifyYaml } from "../../src/deps.ts";
 import { UserError } from "../../src/errors.ts";
 import { common, type CommonConfig, ownSubsets } from "./config.ts";
-import { pathPart } from "./run_path.ts";
+import { pathPart } from "../../src/run/path.ts";
 import { flagName, type GivenSettings, type SettingName, type Validation } from "./settings.ts";
 
 /** Numbers that a method on features can be given; a method has those that it knows. */

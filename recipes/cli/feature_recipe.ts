@@ -14,7 +14,7 @@ import type { FeatureClassifier, FeatureTask } from "../../src/methods/feature_m
 import { fillTemplate, zeroShotFeatures } from "../../src/methods/zero_shot.ts";
 import { readSettings } from "./config.ts";
 import { featureEstimate, permissionLine, tokenLine } from "./dry_run_parts.ts";
-import { classifyAll, countLine, resultLine, typedCommand } from "./evaluate.ts";
+import { classifyAll, countLine, resultLine, typedCommand } from "../../src/run/evaluate.ts";
 import {
   type FeatureConfig,
   type FeatureDefaults,
@@ -24,11 +24,11 @@ import {
   featureYaml,
   resolveFeatureConfig,
 } from "./feature_config.ts";
-import { type Inputs, openInputs } from "./inputs.ts";
+import { type Inputs, openInputs } from "../../src/run/inputs.ts";
 import { openProgress, type Progress } from "./progress.ts";
 import type { RecipeInfo } from "./recipe.ts";
-import { openRunFolder } from "./run_folder.ts";
-import { backbonePart } from "./run_path.ts";
+import { openRunFolder } from "../../src/run/folder.ts";
+import { backbonePart } from "../../src/run/path.ts";
 import { tellResults } from "./tell.ts";
 import { templatesOf } from "./templates.ts";
 

@@ -7,14 +7,14 @@ import type { ClassSubset } from "../../src/data/few_shot.ts";
 import { UserError } from "../../src/errors.ts";
 import type { Report } from "../../src/eval/report.ts";
 import { formatJson } from "../../src/eval/report_file.ts";
-import type { PromptMethod } from "../../src/methods/method.ts";
-import { stepsPerEpoch } from "../../src/train/batch_order.ts";
+import type { PromptMethod } from "../../src/methods/prompt_method.ts";
+import { stepsPerEpoch } from "../../src/optim/batch_order.ts";
 import { copyParameters } from "../../src/train/loop.ts";
 import type { Hyperparameters } from "../../src/train/presets.ts";
-import { openPrompt, type PromptSession } from "../../src/train/step.ts";
+import { openPrompt, type PromptSession } from "../../src/prompt/session.ts";
 import { type PromptConfig, readSettings, resolveConfig, settingsFromYaml } from "./config.ts";
 import { dryRun } from "./dry_run.ts";
-import { type Inputs, openInputs, type OtherData } from "./inputs.ts";
+import { type Inputs, openInputs, type OtherData } from "../../src/run/inputs.ts";
 import { commandWith } from "./permissions.ts";
 import { openProgress, type Progress } from "./progress.ts";
 import { describePrompt, evaluatePrompt, finishFolder, type PromptDescription } from "./prompt_report.ts";
@@ -27,8 +27,8 @@ import {
   trainPrompt,
 } from "./prompt_training.ts";
 import type { RecipeInfo } from "./recipe.ts";
-import { openRunFolder, type RunFolder } from "./run_folder.ts";
-import { backbonePart, findTrained, pathPart, runPath } from "./run_path.ts";
+import { openRunFolder, type RunFolder } from "../../src/run/folder.ts";
+import { backbonePart, findTrained, pathPart, runPath } from "../../src/run/path.ts";
 import type { ContextKind } from "./settings.ts";
 import { tellResults } from "./tell.ts";
 

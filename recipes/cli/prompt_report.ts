@@ -10,12 +10,19 @@ import { readFolder, writePage, writeRunPage } from "../../src/eval/page/write_p
 import { buildReport, type Report, type ReportedTraining } from "../../src/eval/report.ts";
 import { reportName, writeReport } from "../../src/eval/report_file.ts";
 import { sha256Hex } from "../../src/files.ts";
-import { stepsPerEpoch } from "../../src/train/batch_order.ts";
+import { stepsPerEpoch } from "../../src/optim/batch_order.ts";
 import { copyParameters, epochMeans } from "../../src/train/loop.ts";
-import { learningRate } from "../../src/train/schedule.ts";
-import type { PromptShape } from "../../src/methods/method.ts";
-import { openPrompt, type PromptSession } from "../../src/train/step.ts";
-import { accuracyOf, classifyAll, countLine, promptClassifier, resultLine, typedCommand } from "./evaluate.ts";
+import { learningRate } from "../../src/optim/schedule.ts";
+import type { PromptShape } from "../../src/methods/prompt_method.ts";
+import { openPrompt, type PromptSession } from "../../src/prompt/session.ts";
+import {
+  accuracyOf,
+  classifyAll,
+  countLine,
+  promptClassifier,
+  resultLine,
+  typedCommand,
+} from "../../src/run/evaluate.ts";
 import { methodOf, type SeedRun, type TransferData } from "./prompt_recipe.ts";
 import { hyperparametersOf, scheduleOf } from "./prompt_training.ts";
 

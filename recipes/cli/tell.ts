@@ -2,7 +2,7 @@
 import { wrap } from "../../src/eval/comparison_table.ts";
 import { harmonicMean } from "../../src/eval/metrics.ts";
 import type { Report } from "../../src/eval/report.ts";
-import { resultLine } from "./evaluate.ts";
+import { resultLine } from "../../src/run/evaluate.ts";
 
 /** What the last lines must know besides the reports. */
 export interface TellOptions {

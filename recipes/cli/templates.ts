@@ -1,5 +1,5 @@
 import { UserError } from "../../src/errors.ts";
-import type { Inputs } from "./inputs.ts";
+import type { Inputs } from "../../src/run/inputs.ts";
 
 /**
  * The templates that `--templates` asks for: the data set's own, the ensemble, or a list with `|` between.

@@ -10,9 +10,9 @@
 import { Matrix } from "../deps.ts";
 import { namedStream } from "../data/random.ts";
 import type { HostTensor } from "../engine/ops.ts";
-import { epochBatches } from "../train/batch_order.ts";
-import { learningRate } from "../train/schedule.ts";
-import { type Parameter, sgdStep } from "../train/sgd.ts";
+import { epochBatches } from "../optim/batch_order.ts";
+import { learningRate } from "../optim/schedule.ts";
+import { type Parameter, sgdStep } from "../optim/sgd.ts";
 import {
   countCorrect,
   crossEntropyGradient,

@@ -3,7 +3,7 @@
  */
 import type { HostTensor, Ops } from "../engine/ops.ts";
 import { type ContextInit, initialContext } from "./coop.ts";
-import { promptLoss, type PromptMethod } from "./method.ts";
+import { promptLoss, type PromptMethod } from "./prompt_method.ts";
 
 /** The options of {@linkcode cocoop}. */
 export interface CocoopOptions extends ContextInit {

@@ -6,7 +6,7 @@
  */
 import type { ClassTokenPosition } from "../clip/prompt_layout.ts";
 import type { HostTensor } from "../engine/ops.ts";
-import { promptLoss, type PromptMethod } from "./method.ts";
+import { promptLoss, type PromptMethod } from "./prompt_method.ts";
 import { UserError } from "../errors.ts";
 
 /** The standard deviation of random context tokens, as published. */

@@ -6,7 +6,7 @@
  * then over images too.
  */
 import type { HostTensor } from "../engine/ops.ts";
-import { l2Normalize, type PromptMethod } from "./method.ts";
+import { l2Normalize, type PromptMethod } from "./prompt_method.ts";
 
 /** The options of {@linkcode kgcoop}. */
 export interface KgcoopOptions {

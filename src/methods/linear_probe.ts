@@ -6,7 +6,7 @@
  * images, then halved in on in eight steps.
  */
 import { Matrix } from "../deps.ts";
-import { minimize } from "../train/lbfgs.ts";
+import { minimize } from "../optim/lbfgs.ts";
 import {
   countCorrect,
   crossEntropyGradient,

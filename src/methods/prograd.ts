@@ -6,7 +6,7 @@
  * g·k < 0 the part of g along k is taken out, `g ← g − λ·(g·k̂)·k̂`; elsewhere g stays.
  */
 import type { HostTensor, Ops } from "../engine/ops.ts";
-import { cosineLogits, type LossInputs, type PromptMethod } from "./method.ts";
+import { cosineLogits, type LossInputs, type PromptMethod } from "./prompt_method.ts";
 
 /** The options of {@linkcode prograd}. */
 export interface ProgradOptions {

@@ -11,7 +11,7 @@
 import { Matrix } from "../deps.ts";
 import { namedStream } from "../data/random.ts";
 import type { HostTensor } from "../engine/ops.ts";
-import { adamwStep } from "../train/adamw.ts";
+import { adamwStep } from "../optim/adamw.ts";
 import {
   countCorrect,
   crossEntropyGradient,

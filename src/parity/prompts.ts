@@ -7,11 +7,11 @@ import type { ClassTokenPosition } from "../clip/prompt_layout.ts";
 import type { HostTensor } from "../engine/ops.ts";
 import { cocoop } from "../methods/cocoop.ts";
 import { coop } from "../methods/coop.ts";
-import type { PromptMethod } from "../methods/method.ts";
+import type { PromptMethod } from "../methods/prompt_method.ts";
 import { normalizeRows } from "../methods/zero_shot.ts";
-import { learningRate } from "../train/schedule.ts";
-import { sgdStep, type Velocity } from "../train/sgd.ts";
-import { openPrompt } from "../train/step.ts";
+import { learningRate } from "../optim/schedule.ts";
+import { sgdStep, type Velocity } from "../optim/sgd.ts";
+import { openPrompt } from "../prompt/session.ts";
 import type { Fixtures, Tensors } from "./fixtures.ts";
 import { type ParityCase, type ParityRow, parityRow, relativeL2 } from "./row.ts";
 

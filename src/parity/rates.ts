@@ -1,7 +1,7 @@
 /**
  * Parity of the learning-rate law, to the digits that the published logs print (`{:.4e}`).
  */
-import { learningRate } from "../train/schedule.ts";
+import { learningRate } from "../optim/schedule.ts";
 import { PRESETS } from "../train/presets.ts";
 import { type ParityRow, parityRow } from "./row.ts";
 

@@ -7,7 +7,7 @@
 import { readSafetensors, toFloat32, writeSafetensors } from "../clip/weights/safetensors.ts";
 import { UserError } from "../errors.ts";
 import type { TrainingState } from "./loop.ts";
-import type { Parameter, Velocity } from "./sgd.ts";
+import type { Parameter, Velocity } from "../optim/sgd.ts";
 
 /** The layout that this file writes; another number is refused. */
 export const CHECKPOINT_VERSION = "1";

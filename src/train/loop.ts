@@ -5,10 +5,10 @@
  */
 import type { HostTensor } from "../engine/ops.ts";
 import { UserError } from "../errors.ts";
-import { addToAverage, interpolate } from "../methods/prompt_average.ts";
-import { epochBatches, stepsPerEpoch } from "./batch_order.ts";
-import { learningRate, type Schedule } from "./schedule.ts";
-import { type Parameter, sgdStep, type Velocity } from "./sgd.ts";
+import { addToAverage, interpolate } from "../optim/prompt_average.ts";
+import { epochBatches, stepsPerEpoch } from "../optim/batch_order.ts";
+import { learningRate, type Schedule } from "../optim/schedule.ts";
+import { type Parameter, sgdStep, type Velocity } from "../optim/sgd.ts";
 
 /** What draws the batches, and can be continued later; a `namedStream` is one. */
 export interface OrderStream {

@@ -1,6 +1,6 @@
 /** Readers of data sets, images, configurations and reports. */
 import { gzipSync } from "node:zlib";
-import { makeReport } from "../report_cases.ts";
+import { makeReport } from "../eval/report_cases.ts";
 import { type SettingName, SETTINGS } from "../../recipes/cli/settings.ts";
 import { settingsFromYaml } from "../../recipes/cli/config.ts";
 import { parseDescription } from "../../src/data/description.ts";

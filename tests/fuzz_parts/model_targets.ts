@@ -1,5 +1,5 @@
 /** Readers of tensors: weights, prompts, checkpoints, features. */
-import { archiveTensors, huggingFaceNamed, openaiNamed } from "../small_clip.ts";
+import { archiveTensors, huggingFaceNamed, openaiNamed } from "../clip/small_clip.ts";
 import { randomClip } from "../../bench/random_clip.ts";
 import { pickle, type Pickled, scriptModules, stateDictionary, writeTorchArchive } from "../../bench/torch_archive.ts";
 import { loadWeights } from "../../src/clip/weights/load.ts";
@@ -10,7 +10,7 @@ import { readSampleFeatures, writeSampleFeatures } from "../../src/data/sample_f
 import type { HostTensor } from "../../src/engine/ops.ts";
 import { readBytes } from "../../src/files.ts";
 import { decodeCheckpoint, encodeCheckpoint } from "../../src/train/checkpoint.ts";
-import { readPublishedPrompt } from "../../src/train/published.ts";
+import { readPublishedPrompt } from "../../src/published/checkpoint.ts";
 import { NUMBERS, type Target } from "./target.ts";
 
 const TENSOR_WORDS = ["F16", "F32", "BF16", "I64", "U8", "shape", "dtype", "data_offsets", "__metadata__", "__proto__"];

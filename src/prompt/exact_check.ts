@@ -1,0 +1,92 @@
+/**
+ * Prefix sharing switched off and on: the plain 77-token pass of the published code against the packed prompts.
+ */
+import type { ClipModel } from "../clip/model.ts";
+import { plainText } from "../clip/plain_text.ts";
+import type { HostTensor } from "../engine/ops.ts";
+import { featureLogits, normalizeRows } from "../methods/zero_shot.ts";
+import type { PromptSession } from "./session.ts";
+
+/** How far apart the two passes are. */
+export interface ExactCheck {
+  /** Images that were compared. */
+  images: number;
+  /** Classes of the prompt. */
+  classes: number;
+  /** The largest difference of two logits. */
+  largestDifference: number;
+  /** The largest logit, by size. */
+  scale: number;
+  /** `largestDifference / scale`. */
+  relative: number;
+}
+
+/** What {@linkcode ExactCheck.relative} must stay below. */
+export const EXACT_TOLERANCE = 1e-4;
+
+/**
+ * Compares the logits of images at the session's present parameters: by packed prompts, and by 77-token passes as the
+ * published code makes them (CoOp trainers/coop.py:37-58).
+ *
+ * @param model that the session is bound to
+ * @param at the session, and image features [B, E], L2-normalised
+ * @returns how far apart they are; `relative` below {@linkcode EXACT_TOLERANCE} is float32's rounding
+ *
+ * @example
+ * ```ts
+ * import { coop, EXACT_TOLERANCE, exactCheck, loadModel, loadTokenizer, loadWeights } from "@prompt-kit/clip-prompts";
+ * import { namedStream, openEngine, openPrompt } from "@prompt-kit/clip-prompts";
+ *
+ * const engine = await openEngine("cpu");
+ * const weights = await loadWeights("data/sample/model.safetensors");
+ * const model = loadModel(weights, { engine, tokenizer: await loadTokenizer() });
+ * const random = namedStream(1, "context-init");
+ * const method = coop({ model, contextTokens: 2, classes: 1, classSpecific: false, classTokenPosition: "end", random });
+ * const session = await openPrompt(model, { method, classNames: ["River"] });
+ * const E = model.config.embedding;
+ * const imageFeatures_BE = { shape: [1, E], data: new Float32Array(E).fill(1 / Math.sqrt(E)) };
+ * const { relative } = await exactCheck(model, { session, imageFeatures_BE });
+ * if (relative > EXACT_TOLERANCE) throw new Error("unexpected");
+ * ```
+ */
+export async function exactCheck(
+  model: ClipModel,
+  { session, imageFeatures_BE }: { session: PromptSession; imageFeatures_BE: HostTensor },
+): Promise<ExactCheck> {
+  const packed = await session.logits(imageFeatures_BE);
+  const contexts = await session.contexts(imageFeatures_BE);
+  const { classSpecific } = session.method.shape;
+  const [B, E] = imageFeatures_BE.shape;
+  const C = session.prompts.length;
+  const T = model.config.text.context;
+  const D = model.config.text.width;
+  const M = contexts.shape[1];
+  const groups = classSpecific ? 1 : contexts.shape[0];
+  const logits = new Float32Array(B * C);
+  for (let g = 0; g < groups; g++) {
+    const embedded = new Float32Array(C * T * D);
+    const ends = session.prompts.map(({ tokens }) => tokens.length);
+    session.prompts.forEach(({ tokens }, c) => {
+      for (let t = 0; t < T; t++) {
+        // Behind the end token stands id 0, as published; nothing reads it.
+        const token = t === 0 ? { id: model.tokenizer.startToken } : tokens[t - 1] ?? { id: 0 };
+        const row = "id" in token
+          ? model.tokenEmbedding(token.id)
+          : contexts.data.subarray(((classSpecific ? c : g) * M + token.learned) * D);
+        embedded.set(row.subarray(0, D), (c * T + t) * D);
+      }
+    });
+    const { features } = await plainText(model, { embedded_NTD: { shape: [C, T, D], data: embedded }, ends });
+    const [from, to] = groups === 1 ? [0, B] : [g, g + 1];
+    const images = { shape: [to - from, E], data: imageFeatures_BE.data.subarray(from * E, to * E) };
+    logits.set(featureLogits(images, normalizeRows(features), { logitScale: model.logitScale }).data, from * C);
+  }
+  const largest = (values: Iterable<number>) => {
+    let most = 0;
+    for (const value of values) most = Math.max(most, Math.abs(value));
+    return most;
+  };
+  const largestDifference = largest(logits.map((value, i) => value - packed.data[i]));
+  const scale = largest(logits);
+  return { images: B, classes: C, largestDifference, scale, relative: largestDifference / scale };
+}

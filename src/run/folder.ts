@@ -1,0 +1,164 @@
+/**
+ * The folder of one run: `OUT/DATASET/METHOD/PRESET/BACKBONE/shots16/seed1`.
+ *
+ * `config.yaml` (what was asked), `metrics.jsonl` (a line a step), `checkpoint.safetensors` (while training),
+ * `checkpoint-0100.safetensors` (after epoch 100, the last), `report-*.json`, `time.json`, and `done`, written last.
+ * Every file is written beside and renamed, but `metrics.jsonl`, which grows and is written anew from the checkpoint when a run goes on.
+ */
+import { fileError, writeFileAtomic } from "../files.ts";
+import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from "../train/checkpoint.ts";
+import type { StepRecord, TrainingState } from "../train/loop.ts";
+import { lockFolder } from "./lock.ts";
+import { FINAL_CHECKPOINT } from "./path.ts";
+
+const LATEST = "checkpoint.safetensors";
+const METRICS = "metrics.jsonl";
+const LOCK = ".lock";
+const DONE = "done";
+
+/** Seconds between two notes of the time spent; more would cost more than they tell. */
+const TIME_NOTE_SECONDS = 5;
+
+/** The folder of a run, locked for this process. */
+export interface RunFolder {
+  readonly path: string;
+  /** A process that left its lock behind. */
+  readonly stale?: number;
+  /** The last checkpoint, when there is one, and whether it is the end of the training. */
+  checkpoint(): Promise<{ checkpoint: Checkpoint; final: boolean } | undefined>;
+  /** Writes a checkpoint; the final one takes the place of all others. */
+  saveCheckpoint(
+    state: TrainingState,
+    options: { metadata: Record<string, string>; finalEpoch?: number },
+  ): Promise<void>;
+  /** Makes `metrics.jsonl` hold these lines and no others: what a killed process left of it may be cut or too long. */
+  writeMetrics(records: readonly StepRecord[]): Promise<void>;
+  /** Adds lines to `metrics.jsonl`. */
+  appendMetrics(records: readonly StepRecord[]): Promise<void>;
+  /** Seconds of training so far, over all processes. */
+  trainSeconds(): Promise<number>;
+  /** Notes the seconds of training so far; most calls do nothing. */
+  noteTrainSeconds(seconds: number, options: { last: boolean }): Promise<void>;
+  /** Writes a file of the run. */
+  write(name: string, content: string | Uint8Array): Promise<void>;
+  /** Reads a file of the run as text; nothing when there is none. */
+  read(name: string): Promise<string | undefined>;
+  /** Writes `done`, which names what is complete. */
+  finish(done: Record<string, unknown>): Promise<void>;
+  /** Removes all but the lock. */
+  clear(): Promise<void>;
+  /** Lets go of the folder. */
+  close(): void;
+}
+
+/**
+ * Opens and locks the folder of a run; makes it when it is missing.
+ *
+ * @throws {UserError} when another process works in it, or it cannot be written
+ */
+export async function openRunFolder(path: string): Promise<RunFolder> {
+  try {
+    await Deno.mkdir(path, { recursive: true });
+  } catch (error) {
+    throw fileError(error, path, "write", "the run folder");
+  }
+  const names = async () => {
+    try {
+      return (await Array.fromAsync(Deno.readDir(path))).map((entry) => entry.name);
+    } catch (error) {
+      throw fileError(error, path, "read", "the run folder");
+    }
+  };
+  const remove = async (name: string) => {
+    try {
+      await Deno.remove(`${path}/${name}`, { recursive: true });
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw fileError(error, `${path}/${name}`, "write");
+    }
+  };
+  const lock = await lockFolder(path);
+  try {
+    // Only this process writes here now: what is half-written or overtaken is of processes that were killed.
+    const left = await names();
+    const isTrained = left.some((name) => FINAL_CHECKPOINT.test(name));
+    for (const name of left) {
+      if ((name.startsWith(".") && name.endsWith(".partial")) || (isTrained && name === LATEST)) await remove(name);
+    }
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+  let noted = -Infinity;
+
+  const read = async (name: string): Promise<Uint8Array | undefined> => {
+    try {
+      return await Deno.readFile(`${path}/${name}`);
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return undefined;
+      throw fileError(error, `${path}/${name}`, "read");
+    }
+  };
+
+  return {
+    path,
+    stale: lock.stale,
+    async checkpoint() {
+      const final = (await names()).filter((name) => FINAL_CHECKPOINT.test(name)).sort().at(-1);
+      const name = final ?? LATEST;
+      const bytes = await read(name);
+      if (bytes === undefined) return undefined;
+      return { checkpoint: decodeCheckpoint(bytes, `${path}/${name}`), final: final !== undefined };
+    },
+    async saveCheckpoint(state, { metadata, finalEpoch }) {
+      const name = finalEpoch === undefined ? LATEST : `checkpoint-${String(finalEpoch).padStart(4, "0")}.safetensors`;
+      await writeFileAtomic(`${path}/${name}`, encodeCheckpoint(state, metadata));
+      if (finalEpoch !== undefined) await remove(LATEST);
+    },
+    async writeMetrics(records) {
+      const text = records.map(jsonLine).join("");
+      const found = await read(METRICS);
+      if (found && new TextDecoder().decode(found) === text) return;
+      await writeFileAtomic(`${path}/${METRICS}`, text);
+    },
+    async appendMetrics(records) {
+      if (records.length === 0) return;
+      try {
+        await Deno.writeTextFile(`${path}/${METRICS}`, records.map(jsonLine).join(""), { append: true });
+      } catch (error) {
+        throw fileError(error, `${path}/${METRICS}`, "write");
+      }
+    },
+    async trainSeconds() {
+      const bytes = await read("time.json");
+      if (bytes === undefined) return 0;
+      try {
+        const seconds: unknown = JSON.parse(new TextDecoder().decode(bytes)).trainSeconds;
+        return typeof seconds === "number" && seconds >= 0 ? seconds : 0;
+      } catch {
+        return 0;
+      }
+    },
+    async noteTrainSeconds(seconds, { last }) {
+      if (!last && performance.now() - noted < TIME_NOTE_SECONDS * 1000) return;
+      noted = performance.now();
+      await writeFileAtomic(`${path}/time.json`, `${JSON.stringify({ trainSeconds: seconds })}\n`);
+    },
+    write: (name, content) => writeFileAtomic(`${path}/${name}`, content),
+    async read(name) {
+      const bytes = await read(name);
+      return bytes && new TextDecoder().decode(bytes);
+    },
+    finish: (done) => writeFileAtomic(`${path}/${DONE}`, `${JSON.stringify(done, null, 2)}\n`),
+    async clear() {
+      // What says that the run is done goes first: nobody shall take the rest for a whole run.
+      const last = await names();
+      const first = last.filter((name) => name === DONE || FINAL_CHECKPOINT.test(name)).sort().reverse();
+      for (const name of new Set([...first, ...last])) if (name !== LOCK) await remove(name);
+    },
+    close: () => lock.release(),
+  };
+}
+
+function jsonLine(record: StepRecord): string {
+  return `${JSON.stringify(record)}\n`;
+}

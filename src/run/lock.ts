@@ -1,0 +1,60 @@
+/** Folders that one process has to itself. */
+import { UserError } from "../errors.ts";
+import { fileError } from "../files.ts";
+
+/** A held lock. */
+export interface Lock {
+  /** The process that held it and ended without letting go, when there was one. */
+  readonly stale?: number;
+  /** Lets go. */
+  release(): void;
+}
+
+/**
+ * Takes a folder for this process. The operating system holds the lock and drops it with the process, however that ends,
+ * so that a lock is never left behind; the file only says whose it is.
+ *
+ * @param folder an existing folder
+ * @throws {UserError} when another process works in the folder; names its id
+ */
+export async function lockFolder(folder: string): Promise<Lock> {
+  const path = `${folder}/.lock`;
+  let file: Deno.FsFile | undefined;
+  try {
+    file = await Deno.open(path, { read: true, write: true, create: true });
+    if (!await file.tryLock(true)) throw await inUse(folder, file);
+    const stale = await readOwner(file);
+    await file.truncate(0);
+    await file.seek(0, Deno.SeekMode.Start);
+    await file.write(new TextEncoder().encode(`${Deno.pid}\n`));
+    return { stale, release: () => release(file!) };
+  } catch (error) {
+    file?.close();
+    throw fileError(error, path, "write", "the lock");
+  }
+}
+
+function release(file: Deno.FsFile): void {
+  try {
+    // The file stays: removing it would let two processes lock two files of one name.
+    file.truncateSync(0);
+  } finally {
+    file.close();
+  }
+}
+
+/** Long enough for the other process to write its id, once it has the lock. */
+const WRITES_ITS_ID_MS = 50;
+
+async function inUse(folder: string, file: Deno.FsFile): Promise<UserError> {
+  await new Promise((resolve) => setTimeout(resolve, WRITES_ITS_ID_MS));
+  const owner = await readOwner(file);
+  const who = owner === undefined ? "another process" : `process ${owner}`;
+  return new UserError(`${folder} is in use by ${who}: wait for it to end, or give another folder with --out.`);
+}
+
+async function readOwner(file: Deno.FsFile): Promise<number | undefined> {
+  const buffer = new Uint8Array(32);
+  const length = await file.read(buffer) ?? 0;
+  return Number(new TextDecoder().decode(buffer.subarray(0, length))) || undefined;
+}

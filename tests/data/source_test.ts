@@ -1,0 +1,190 @@
+import { assertEquals, assertRejects, assertStringIncludes } from "jsr:@std/assert@1.0.19";
+import { join } from "node:path";
+import { gzipSync } from "node:zlib";
+import { loadTar, loadZip } from "../../src/deps.ts";
+import { UserError } from "../../src/errors.ts";
+import { imagesBelow, openImages } from "../../src/data/source.ts";
+import { isImagePath } from "../../src/data/paths.ts";
+import { sharedPath, sharedTest } from "../shared.ts";
+
+const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+const content = (name: string) => new TextEncoder().encode(`the bytes of ${name} `.repeat(20));
+const names = ["2750/Forest/Forest_1.jpg", "2750/River/River_1.JPG", "2750/River/deep/River_2.png"];
+const others = ["2750/notes.txt", "2750/River/.hidden.jpg", "__MACOSX/2750/River/._River_1.jpg"];
+
+async function inFolder(body: (folder: string) => Promise<void>): Promise<void> {
+  const folder = await Deno.makeTempDir();
+  try {
+    await body(folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+interface ZipEntry {
+  name: string;
+  data?: Uint8Array;
+  options?: Record<string, unknown>;
+}
+
+async function zipOf(entries: ZipEntry[]): Promise<Uint8Array> {
+  const zip = await loadZip();
+  const writer = new zip.ZipWriter(new zip.Uint8ArrayWriter());
+  for (const { name, data = content(name), options } of entries) {
+    await writer.add(name, new zip.Uint8ArrayReader(data), { useWebWorkers: false, ...options });
+  }
+  return await writer.close();
+}
+
+type TarEntries = Parameters<Awaited<ReturnType<typeof loadTar>>["packTar"]>[0];
+
+async function tarOf(entries: TarEntries): Promise<Uint8Array> {
+  return await (await loadTar()).packTar(entries);
+}
+
+const file = (name: string) => ({
+  header: { name, size: content(name).length, type: "file" as const },
+  body: content(name),
+});
+
+async function expectImages(path: string, kind: string): Promise<void> {
+  const source = await openImages(path);
+  try {
+    assertEquals(source.paths, names);
+    assertEquals(source.count, 3);
+    assertStringIncludes(source.describe, kind);
+    const read = await Promise.all(names.map((name) => source.read(name)));
+    assertEquals(read.map(text), names.map((name) => text(content(name))));
+    assertEquals(source.has("2750/notes.txt"), false);
+    await assertRejects(() => source.read("2750/River/none.jpg"), UserError, "has no image 2750/River/none.jpg");
+    const below = imagesBelow(source, "2750/River/");
+    assertEquals(below.paths, ["River_1.JPG", "deep/River_2.png"]);
+    assertEquals(below.has("River_1.JPG"), true);
+    assertEquals(text(await below.read("River_1.JPG")), text(content(names[1])));
+  } finally {
+    await source.close();
+  }
+}
+
+Deno.test("a folder, a zip, a tar and a tar.gz give the same images", () =>
+  inFolder(async (folder) => {
+    for (const name of [...names, ...others]) {
+      const path = join(folder, "plain", name);
+      await Deno.mkdir(join(path, ".."), { recursive: true });
+      await Deno.writeFile(path, content(name));
+    }
+    await expectImages(join(folder, "plain"), "folder");
+    const entries = [...others, ...names].map((name) => ({ name, options: { level: name.endsWith("png") ? 0 : 6 } }));
+    await Deno.writeFile(join(folder, "a.bin"), await zipOf(entries));
+    await expectImages(join(folder, "a.bin"), "zip archive");
+    const directory = { header: { name: "./2750/", size: 0, type: "directory" as const } };
+    const tar = await tarOf([directory, ...[...names, ...others].map((name) => file(name))]);
+    await Deno.writeFile(join(folder, "b.bin"), tar);
+    await expectImages(join(folder, "b.bin"), "tar archive");
+    await Deno.writeFile(join(folder, "c.bin"), gzipSync(tar));
+    await expectImages(join(folder, "c.bin"), "tar.gz archive");
+  }));
+
+Deno.test("links in a folder are followed, but not in circles", () =>
+  inFolder(async (folder) => {
+    await Deno.mkdir(join(folder, "real/Forest"), { recursive: true });
+    await Deno.writeTextFile(join(folder, "real/Forest/1.jpg"), "x");
+    await Deno.mkdir(join(folder, "data/River"), { recursive: true });
+    await Deno.symlink(join(folder, "real/Forest"), join(folder, "data/Forest"));
+    await Deno.symlink(join(folder, "data"), join(folder, "data/River/again"));
+    await Deno.symlink(join(folder, "nothing"), join(folder, "data/River/broken"));
+    assertEquals((await openImages(join(folder, "data"))).paths, ["Forest/1.jpg"]);
+  }));
+
+const hostileZips: [string, ZipEntry[], string][] = [
+  ["leaving by ..", [{ name: "../evil.jpg" }], "leads out of the folder"],
+  ["leaving by .. further in", [{ name: "a/../../evil.txt" }], "leads out of the folder"],
+  ["absolute", [{ name: "/etc/evil.jpg" }], "is absolute"],
+  ["with a drive", [{ name: "C:/evil.jpg" }], "is absolute"],
+  ["a link", [{ name: "link.jpg", options: { unixMode: 0o120777, versionMadeBy: 0x314 } }], "is a symbolic link"],
+];
+
+for (const [name, entries, message] of hostileZips) {
+  Deno.test(`a zip with an entry ${name} is refused`, () =>
+    inFolder(async (folder) => {
+      const path = join(folder, "x.zip");
+      await Deno.writeFile(path, await zipOf([{ name: "good/1.jpg" }, ...entries]));
+      const error = await assertRejects(() => openImages(path), UserError);
+      assertStringIncludes(error.message, path);
+      assertStringIncludes(error.message, message);
+    }));
+}
+
+Deno.test("a zip whose sizes or bytes do not fit is refused", () =>
+  inFolder(async (folder) => {
+    const path = join(folder, "x.zip");
+    const good = await zipOf([{ name: "a.jpg", data: new Uint8Array(100_000) }]);
+    const directory = text(good).length && good.findLastIndex((_, i) => text(good.subarray(i, i + 4)) === "PK\x01\x02");
+    const claim = (at: number, value: number) => {
+      const bytes = good.slice();
+      new DataView(bytes.buffer).setUint32(directory + at, value, true);
+      return Deno.writeFile(path, bytes);
+    };
+    await claim(24, 2 ** 31);
+    await assertRejects(() => openImages(path), UserError, "says that it grows");
+    await claim(24, 1000);
+    const short = await openImages(path);
+    await assertRejects(() => short.read("a.jpg"), UserError, "does not unpack");
+    await short.close();
+    await claim(16, 12345);
+    const wrong = await openImages(path);
+    await assertRejects(() => wrong.read("a.jpg"), UserError, "wrong checksum");
+    await wrong.close();
+    await Deno.writeFile(path, good.slice(0, good.length - 30));
+    await assertRejects(() => openImages(path), UserError, "damaged or cut off");
+  }));
+
+Deno.test("a tar with a link or an entry that leads out is refused, a tar.gz cut off too", () =>
+  inFolder(async (folder) => {
+    const path = join(folder, "x.tar");
+    const write = async (entries: TarEntries) => Deno.writeFile(path, await tarOf(entries));
+    await write([file("../evil.jpg")]);
+    await assertRejects(() => openImages(path), UserError, "leads out of the folder");
+    await write([file("/evil.jpg")]);
+    await assertRejects(() => openImages(path), UserError, "is absolute");
+    for (const type of ["symlink", "link"] as const) {
+      await write([{ header: { name: "a.jpg", size: 0, type, linkname: "/etc/passwd" } }]);
+      await assertRejects(() => openImages(path), UserError, "is a link");
+    }
+    const whole = await tarOf(names.map((name) => file(name)));
+    const gzipped = gzipSync(whole);
+    await Deno.writeFile(path, gzipped.subarray(0, gzipped.length - 40));
+    await assertRejects(() => openImages(path), UserError, "damaged or cut off");
+    await Deno.writeFile(path, whole.subarray(0, 700));
+    await assertRejects(() => openImages(path), UserError, "damaged or cut off");
+  }));
+
+Deno.test("what is no folder and no archive is a user error", () =>
+  inFolder(async (folder) => {
+    const path = join(folder, "x");
+    await assertRejects(() => openImages(path), UserError, "does not exist");
+    await Deno.writeTextFile(path, "hello");
+    await assertRejects(() => openImages(path), UserError, "is no folder and no zip");
+    await Deno.writeTextFile(path, "");
+    await assertRejects(() => openImages(path), UserError, "is no folder and no zip");
+  }));
+
+Deno.test("isImagePath knows images and hidden files", () => {
+  for (const path of ["a.jpg", "a/b.JPEG", "./a.png", "x.y/z.tiff", "a.webp"]) {
+    assertEquals(isImagePath(path), true, path);
+  }
+  for (const path of ["a.txt", "a", ".a.jpg", "a/._b.jpg", "__MACOSX/a.jpg", ".git/a.jpg"]) {
+    assertEquals(isImagePath(path), false, path);
+  }
+});
+
+sharedTest("EuroSAT.zip is read in place", async () => {
+  const source = await openImages(sharedPath("datasets/eurosat/EuroSAT.zip"));
+  try {
+    assertEquals(source.count, 27_000);
+    const bytes = await source.read("2750/Forest/Forest_1.jpg");
+    assertEquals([...bytes.subarray(0, 3)], [0xff, 0xd8, 0xff]);
+  } finally {
+    await source.close();
+  }
+});

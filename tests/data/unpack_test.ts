@@ -1,0 +1,53 @@
+import { assertEquals, assertRejects } from "jsr:@std/assert@1.0.19";
+import { gzipSync } from "node:zlib";
+import { unpackTar } from "../../src/data/unpack.ts";
+import { loadTar } from "../../src/deps.ts";
+import { UserError } from "../../src/errors.ts";
+
+const file = (name: string, size: number) => ({
+  header: { name, size, type: "file" as const },
+  body: new Uint8Array(size).fill(7),
+});
+
+async function inFolder(work: (folder: string) => Promise<void>): Promise<void> {
+  const folder = await Deno.makeTempDir();
+  try {
+    await work(folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+const namesIn = (folder: string) => [...Deno.readDirSync(folder)].map(({ name }) => name).sort();
+
+Deno.test("a whole tar is unpacked beside itself: images and texts below its prefix, and no links", () =>
+  inFolder(async (folder) => {
+    const { packTar } = await loadTar();
+    const link = { header: { name: "set/c.jpg", size: 0, type: "symlink" as const, linkname: "/etc/passwd" } };
+    const tar = await packTar([
+      file("set/a.jpg", 700),
+      file("set/x/b.txt", 3),
+      link,
+      file("set/y.exe", 3),
+      file("z.jpg", 3),
+    ]);
+    await Deno.writeFile(`${folder}/set.tar.gz`, gzipSync(tar));
+    assertEquals(await unpackTar(`${folder}/set.tar.gz`, { prefix: "set/" }), 2);
+    assertEquals(namesIn(folder), ["a.jpg", "set.tar.gz", "x"]);
+    assertEquals((await Deno.stat(`${folder}/a.jpg`)).size, 700);
+  }));
+
+Deno.test("a tar that is cut off anywhere, or damaged, leaves nothing behind", () =>
+  inFolder(async (folder) => {
+    const { packTar } = await loadTar();
+    const tar = await packTar([file("a.jpg", 700), file("b.jpg", 700)]);
+    const path = `${folder}/set.tar`;
+    const flipped = tar.slice();
+    flipped[0] ^= 1;
+    // Two blocks of zeros end an archive; before them nothing may be missing.
+    for (const bytes of [flipped, ...[100, 600, 1024, 1536, 2000, 3000].map((length) => tar.subarray(0, length))]) {
+      await Deno.writeFile(path, bytes);
+      await assertRejects(() => unpackTar(path, { prefix: "" }), UserError, path);
+      assertEquals(namesIn(folder), ["set.tar"]);
+    }
+  }));

@@ -1,0 +1,137 @@
+/**
+ * What every engine that trains has to hold; each engine's test file runs it where the engine is.
+ */
+import { assert, assertAlmostEquals, assertEquals } from "jsr:@std/assert@1.0.19";
+import { noiseTensor, randomClip } from "../../bench/random_clip.ts";
+import { type ClipModel, loadModel } from "../../src/clip/model.ts";
+import { loadTokenizer } from "../../src/clip/tokenizer.ts";
+import { loadWeights } from "../../src/clip/weights/load.ts";
+import { namedStream } from "../../src/data/random.ts";
+import { openEngine } from "../../src/engine/choose.ts";
+import type { Engine } from "../../src/engine/ops.ts";
+import { cocoop } from "../../src/methods/cocoop.ts";
+import { normalizeRows } from "../../src/methods/zero_shot.ts";
+import { openFixtures } from "../../src/parity/fixtures.ts";
+import { promptRows } from "../../src/parity/prompts.ts";
+import { towerRows } from "../../src/parity/towers.ts";
+import { sgdStep, type Velocity } from "../../src/optim/sgd.ts";
+import { openPrompt, type PromptSession } from "../../src/prompt/session.ts";
+import { sharedPath } from "../shared.ts";
+
+const CLASSES = ["Annual Crop Land", "Forest", "Herbaceous Vegetation Land", "Highway or Road", "Industrial Buildings"];
+
+/** A test of an engine that not every machine has: skipped, with a line that says so, unless `variable` is 1. */
+export function engineTest(
+  name: string,
+  options: { there: boolean; engine: string; variable: string },
+  fn: () => Promise<void>,
+): void {
+  if (options.there) {
+    Deno.test({ name, fn, sanitizeOps: false, sanitizeResources: false });
+  } else if (Deno.env.get(options.variable) === "1") {
+    Deno.test(name, () => {
+      throw new Error(`The engine ${options.engine} is missing, and ${options.variable}=1 asks for it.`);
+    });
+  } else {
+    Deno.test.ignore(`${name} (skipped: the engine ${options.engine} is not on this machine)`, fn);
+  }
+}
+
+/** Fails unless towers, pull-backs, prompts and training agree with the published code. */
+export async function assertParity(engine: Engine): Promise<void> {
+  const fixtures = openFixtures(sharedPath("reference"));
+  const weights = await loadWeights(fixtures.path("mini_openai.safetensors"));
+  const model = loadModel(weights, { engine, tokenizer: await loadTokenizer() });
+  const rows = [
+    ...await towerRows(model, { weights, fixtures, name: "mini" }),
+    ...await promptRows(model, { fixtures, name: "mini" }),
+  ];
+  await model.dispose();
+  assertEquals(rows.length, 11);
+  for (const row of rows) {
+    console.log(
+      `${row.engine}: ${row.stage}: ${row.largest.toExponential(1)} of ${row.tolerance}, ${row.cases} cases`,
+    );
+    assert(row.passed, `${row.stage}: ${row.largest} in ${row.failures.join(", ")}`);
+  }
+}
+
+async function openSession(model: ClipModel, classNames: readonly string[] = CLASSES): Promise<PromptSession> {
+  const method = cocoop({
+    contextTokens: 4,
+    initWords: "a photo of a",
+    model,
+    random: namedStream(1, "context-init"),
+    embedding: model.config.embedding,
+    metaNetRandom: namedStream(1, "meta-net-init"),
+  });
+  return await openPrompt(model, { method, classNames });
+}
+
+/** A training loop in small: one image less than there are classes a step. */
+async function train(
+  session: PromptSession,
+  options: { steps: number; embedding: number; each?: (step: number) => void },
+): Promise<number[]> {
+  const velocity: Velocity = {};
+  const losses: number[] = [];
+  const C = session.classNames.length;
+  for (let step = 0; step < options.steps; step++) {
+    const { loss, gradients } = await session.step({
+      imageFeatures_BE: normalizeRows(noiseTensor([C - 1, options.embedding], 100 + step % 5)),
+      labels: Array.from({ length: C - 1 }, (_, label) => (label + step) % C),
+    });
+    losses.push(loss);
+    sgdStep(session.params, gradients, { learningRate: 0.0025, momentum: 0.9, weightDecay: 5e-4, velocity });
+    options.each?.(step);
+  }
+  return losses;
+}
+
+/** Fails unless twenty steps of CoCoOp on the mini model give onnx's losses within 1e-3. */
+export async function assertSameTraining(engine: Engine): Promise<void> {
+  const weights = await loadWeights(sharedPath("reference/mini_openai.safetensors"));
+  const tokenizer = await loadTokenizer();
+  async function losses(on: Engine): Promise<number[]> {
+    const model = loadModel(weights, { engine: on, tokenizer });
+    const session = await openSession(model);
+    const out = await train(session, { steps: 20, embedding: model.config.embedding });
+    await session.dispose();
+    await model.dispose();
+    return out;
+  }
+  const start = performance.now();
+  const [before, found] = [engine.kernelCount(), await losses(engine)];
+  const ms = (performance.now() - start) / 20;
+  console.log(
+    `${engine.name}: ${ms.toFixed(1)} ms and ${Math.round((engine.kernelCount() - before) / 20)} kernels a step`,
+  );
+  const onnx = await openEngine("onnx", { threads: 2 });
+  const wanted = await losses(onnx);
+  await onnx.dispose();
+  assert(wanted[19] !== wanted[0]);
+  found.forEach((loss, step) => assertAlmostEquals(loss, wanted[step], 1e-3, `step ${step + 1}`));
+}
+
+/** Fails unless the number of tensors stays as it is after the first step, over 200 steps and an evaluation. */
+export async function assertFlat(engine: Engine): Promise<void> {
+  const tower = { width: 64, layers: 1, heads: 1 };
+  const config = {
+    embedding: 32,
+    image: { size: 8, patch: 4, ...tower },
+    text: { context: 77, vocabulary: 49408, ...tower },
+  };
+  const model = loadModel(randomClip(config), { engine, tokenizer: await loadTokenizer() });
+  const session = await openSession(model, CLASSES.slice(0, 2));
+  const counts: number[] = [];
+  await train(session, { steps: 200, embedding: 32, each: () => void counts.push(engine.tensorCount()) });
+  assertEquals(counts[0] > 0, true);
+  assertEquals(new Set(counts).size, 1, `tensor counts: ${[...new Set(counts)]}`);
+  const images = normalizeRows(noiseTensor([40, 32], 9));
+  await session.logits(images);
+  const after = engine.tensorCount();
+  await session.logits(images);
+  assertEquals(engine.tensorCount(), after);
+  await session.dispose();
+  await model.dispose();
+}

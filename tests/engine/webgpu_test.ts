@@ -1,0 +1,58 @@
+/**
+ * tfjs on Deno's own WebGPU, run for real on whatever device there is: a card, or Mesa's software Vulkan.
+ */
+import { assertEquals, assertRejects, assertStringIncludes } from "jsr:@std/assert@1.0.19";
+import { loadTfjs } from "../../src/deps.ts";
+import { openEngine } from "../../src/engine/choose.ts";
+import type { Engine } from "../../src/engine/ops.ts";
+import { webgpuDevice } from "../../src/engine/webgpu.ts";
+import { UserError } from "../../src/errors.ts";
+import { assertFlat, assertParity, assertSameTraining, engineTest } from "./engine_cases.ts";
+
+const device = await webgpuDevice();
+const options = { there: device !== undefined, engine: "webgpu", variable: "CI_REQUIRE_WEBGPU" };
+
+function webgpuTest(name: string, fn: (engine: Engine) => Promise<void>): void {
+  engineTest(name, options, async () => {
+    const engine = await openEngine("webgpu");
+    try {
+      await fn(engine);
+    } finally {
+      await engine.dispose();
+    }
+  });
+}
+
+webgpuTest("webgpu names its device", (engine) => {
+  assertStringIncludes(engine.device, device!.name);
+  assertStringIncludes(engine.device, "WebGPU of Deno");
+  return Promise.resolve();
+});
+
+webgpuTest("webgpu agrees with the published code", assertParity);
+
+webgpuTest("webgpu trains as onnx does", assertSameTraining);
+
+webgpuTest("webgpu keeps the number of its tensors over 200 steps", assertFlat);
+
+webgpuTest("webgpu tells in one sentence that its device is gone, and can be opened again", async (engine) => {
+  const tf = await loadTfjs();
+  const program = engine.program("after_the_loss", (ops, [x]) => [ops.softmax(ops.matMul(x, x))]);
+  const x = { shape: [300, 300], data: new Float32Array(90_000).fill(0.1) };
+  await program.run([x]);
+  const backend = tf.backend() as unknown as { device: { destroy(): void; lost: Promise<unknown> } };
+  backend.device.destroy();
+  await backend.device.lost;
+  await assertRejects(() => program.run([x]), UserError, "The engine webgpu lost its device in after_the_loss");
+  await engine.dispose();
+  const next = await openEngine("webgpu");
+  assertEquals(next.name, "webgpu");
+  await next.dispose();
+});
+
+webgpuTest("webgpu tells in one sentence that memory is out", async (engine) => {
+  const program = engine.program("too_large", (ops, [a, b]) => [ops.sum(ops.matMul(a, b), -1)]);
+  const column = { shape: [200_000, 1], data: new Float32Array(200_000) };
+  const row = { shape: [1, 200_000], data: new Float32Array(200_000) };
+  await assertRejects(() => program.run([column, row]), UserError, "ran out of memory in too_large");
+});

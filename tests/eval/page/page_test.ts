@@ -1,0 +1,174 @@
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "jsr:@std/assert@1.0.19";
+import { XMLValidator } from "npm:fast-xml-parser@5.3.3";
+import { parseHTML } from "npm:linkedom@0.18.15";
+import { compareReports } from "../../../src/eval/compare.ts";
+import { comparisonPage } from "../../../src/eval/page/comparison_page.ts";
+import { html, raw } from "../../../src/eval/page/html.ts";
+import { runPage } from "../../../src/eval/page/run_page.ts";
+import { writeRunPage } from "../../../src/eval/page/write_page.ts";
+import { writeReport } from "../../../src/eval/report_file.ts";
+import { makeReport, NAMES } from "../report_cases.ts";
+
+/** The elements of a page that the checks look at. */
+interface Element {
+  textContent: string;
+  getAttribute(name: string): string | null;
+}
+
+function elements(page: string, selector: string): Element[] {
+  const { document } = parseHTML(page) as unknown as {
+    document: { querySelectorAll(selector: string): Iterable<Element> };
+  };
+  return [...document.querySelectorAll(selector)];
+}
+
+function assertSelfContained(page: string): void {
+  assertStringIncludes(page, "<!doctype html>");
+  assertEquals(elements(page, "script, iframe, object, embed, base").length, 0);
+  for (const element of elements(page, "[src], [href]")) {
+    const address = element.getAttribute("src") ?? element.getAttribute("href") ?? "";
+    assertMatch(address, /^(data:|#)/);
+  }
+  assert(!/url\(|@import|srcset/.test(page), "the style sheet loads something");
+}
+
+Deno.test("the page of a run holds its numbers, charts, words, configuration and command, and loads nothing", async () => {
+  const reports = [await makeReport({ evaluatedOn: "new", accuracy: 0.5 }), await makeReport()];
+  const { html: page, charts } = await runPage(reports);
+  assertSelfContained(page);
+  assertEquals([...charts.keys()].sort(), [
+    "classes-base",
+    "classes-new",
+    "confusion-base",
+    "confusion-new",
+    "learning-rate",
+    "loss",
+  ]);
+  assertEquals(elements(page, "figure.card svg").length, 6);
+  const [base, fresh] = [reports[1], reports[0]].map(({ results }) => results.metrics);
+  assertEquals(elements(page, ".tile .value").map(({ textContent }) => textContent), [
+    `${base.accuracy.toFixed(1)}\u00a0%`,
+    `${fresh.accuracy.toFixed(1)}\u00a0%`,
+    `${(2 * base.accuracy * fresh.accuracy / (base.accuracy + fresh.accuracy)).toFixed(1)}\u00a0%`,
+  ]);
+  for (
+    const text of ["deno task cocoop --eval base --seed 1", "0.0025", "a photo of a", "satellite", "35,360", "0.800"]
+  ) {
+    assertStringIncludes(page, text);
+  }
+});
+
+Deno.test("names of classes and words are text, wherever they stand", async () => {
+  const report = await makeReport({ evaluatedOn: "new" });
+  const { html: page, charts } = await runPage([report], { images: new Map([[report.results.worst[0].path, PNG]]) });
+  const comparison = await comparisonPage(
+    compareReports([report], { resamples: 10, command: "</pre><script>x</script>" }),
+  );
+  for (const text of [page, comparison.html, ...charts.values()]) {
+    assert(!text.includes("<script"), "a name became an element");
+  }
+  assertStringIncludes(page, "<b>&lt;b&gt;</b>");
+  const cells = elements(page, "td").map(({ textContent }) => textContent);
+  assert(cells.includes(NAMES.new[4]), "the name with a tag in it is not shown as it is");
+});
+
+/** A picture of one pixel. */
+const PNG = Uint8Array.fromBase64(
+  "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==",
+);
+
+Deno.test("worst mistakes are pictures where there are pictures, and paths where there are none", async () => {
+  const report = await makeReport();
+  const [first, second] = report.results.worst;
+  const images = new Map([[first.path, PNG], [second.path, PNG]]);
+  const pictures = elements((await runPage([report], { images })).html, ".mistakes img");
+  assertEquals(pictures.length, 2);
+  assertEquals(pictures[0].getAttribute("title"), first.path);
+  assertStringIncludes(
+    pictures[0].getAttribute("alt")!,
+    `${NAMES.base[first.label]}, taken for ${NAMES.base[first.prediction]}`,
+  );
+  assertStringIncludes((await runPage([report])).html, `<code class="note">${first.path}</code>`);
+});
+
+Deno.test("zero-shot pages have no curves and no words; pages of many classes leave out what nobody could read", async () => {
+  const zeroshot = await runPage([await makeReport({ method: "zeroshot" })]);
+  assertEquals([...zeroshot.charts.keys()], ["classes-base", "confusion-base"]);
+  assert(!zeroshot.html.includes("learned tokens"));
+
+  const many = await makeReport();
+  const classNames = Array.from({ length: 100 }, (_, i) => `class ${i}`);
+  const perClass = classNames.map((name, i) => ({ name, total: 4, correct: i % 5, accuracy: 25 * (i % 5), f1: 50 }));
+  const confusion = classNames.map((_, i) =>
+    classNames.map((_, k) => i === k ? i % 5 : k === (i + 1) % 100 ? 4 - i % 5 : 0)
+  );
+  Object.assign(many.results.metrics, { perClass, confusion });
+  Object.assign(many.run, { classNames, prompts: classNames.map((name) => [`X X X X ${name}.`]) });
+  const { html: page, charts } = await runPage([many]);
+  assertSelfContained(page);
+  assert(!charts.has("confusion-base"));
+  assertStringIncludes(page, "most frequent confusions");
+  assertStringIncludes(page, "The 15 lowest of 100 classes");
+  assertStringIncludes(page, "80 more prompts");
+});
+
+Deno.test("the page of a comparison holds table, seeds, intervals, curve and warnings, and loads nothing", async () => {
+  const reports = [];
+  for (const evaluatedOn of ["base", "new"] as const) {
+    reports.push(await makeReport({ method: "zeroshot", evaluatedOn, accuracy: 0.6 }));
+    for (const shots of [1, 16]) {
+      for (const seed of [1, 2]) {
+        const accuracy = evaluatedOn === "base" ? 0.9 : [0.5, 0.2][seed - 1];
+        reports.push(
+          await makeReport({ method: "coop", evaluatedOn, shots, seed, accuracy, trainAccuracy: 15 + 10 * seed }),
+        );
+      }
+    }
+  }
+  const comparison = compareReports(reports, {
+    methods: ["zeroshot", "coop"],
+    resamples: 50,
+    command: "deno task compare",
+  });
+  const { html: page, charts } = await comparisonPage(comparison);
+  assertSelfContained(page);
+  assertEquals([...charts.keys()].sort(), ["accuracy", "differences", "loss", "shots-base", "shots-h", "shots-new"]);
+  const { mean, std } = comparison.methods[1].accuracy.new!;
+  assertStringIncludes(page, `${mean.toFixed(1)} ± ${std!.toFixed(1)}`);
+  for (const { sentence } of comparison.differences) assertStringIncludes(page, sentence);
+  assertEquals(elements(page, "p.warn").length, comparison.warnings.length);
+  assertStringIncludes(page, "collapsed: it gets 25.0 %");
+  assertStringIncludes(charts.get("shots-new")!, "stroke-dasharray");
+  // Two seeds of one method in base, new and H: a dot each.
+  assertEquals(charts.get("accuracy")!.match(/<title>seed /g)?.length, 6);
+});
+
+Deno.test("a run folder gets its page, and charts that are whole SVG files in plain colours", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    assertEquals(await writeRunPage(folder), undefined);
+    const report = await makeReport({ evaluatedOn: "new" });
+    await writeReport(folder, report);
+    const images = { has: () => true, read: () => Promise.resolve(PNG) };
+    assertEquals(await writeRunPage(folder, { images }), `${folder}/report.html`);
+    const page = await Deno.readTextFile(`${folder}/report.html`);
+    assertEquals(elements(page, ".mistakes img").length, report.results.worst.length);
+    const plots = [...Deno.readDirSync(`${folder}/plots`)].map(({ name }) => name).sort();
+    assertEquals(plots, ["classes-new.svg", "confusion-new.svg", "learning-rate.svg", "loss.svg"]);
+    for (const name of plots) {
+      const svg = await Deno.readTextFile(`${folder}/plots/${name}`);
+      assertEquals(XMLValidator.validate(svg), true);
+      assertMatch(svg, /^<svg[^>]* xmlns="http:\/\/www\.w3\.org\/2000\/svg"/);
+      assert(!/var\(--(?!plot)|currentColor/.test(svg), `${name} needs a style sheet`);
+    }
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("templates escape text, keep markup, and leave out nothing but what is not there", () => {
+  assertEquals(
+    html`<p title="${`"a" & 'b'`}">${["<i>", raw("<b>x</b>"), 0, null, false, undefined]}</p>`.markup,
+    '<p title="&quot;a&quot; &amp; &#39;b&#39;">&lt;i&gt;<b>x</b>0</p>',
+  );
+});

@@ -1,0 +1,25 @@
+import { assert, assertAlmostEquals, assertEquals } from "jsr:@std/assert@1.0.19";
+import { tipAdapter, tipAdapterF } from "../../src/methods/tip_adapter.ts";
+import { assertClose, fixture, task, test_NE } from "./feature_cases.ts";
+
+Deno.test("Tip-Adapter finds PyTorch's α and β and has its logits", () => {
+  const found = tipAdapter(task);
+  assertAlmostEquals(found.chosen.beta, fixture.tip.beta, 1e-12);
+  assertAlmostEquals(found.chosen.alpha, fixture.tip.alpha, 1e-12);
+  assertClose(found.logits(test_NE).data, fixture.tip.logits, 1e-6);
+  assert(typeof found.newClasses !== "function" && found.newClasses.impossible.includes("no keys"));
+});
+
+Deno.test("Tip-Adapter-F tunes its keys as torch.optim.AdamW does and keeps the epoch that validates best", () => {
+  const found = tipAdapterF(task, { epochs: fixture.tipF.epochs, lr: fixture.tipF.lr });
+  assertEquals(found.chosen.epoch, fixture.tipF.epoch);
+  assertAlmostEquals(found.chosen.beta, fixture.tipF.beta, 1e-12);
+  assertAlmostEquals(found.chosen.alpha, fixture.tipF.alpha, 1e-12);
+  assertClose(found.logits(test_NE).data, fixture.tipF.logits, 1e-6);
+});
+
+Deno.test("smaller batches take more steps and other paths, the same on every run", () => {
+  const run = (batchSize: number) => tipAdapterF(task, { epochs: 3, lr: 0.02, batchSize }).logits(test_NE).data;
+  assertEquals(run(5), run(5));
+  assert(run(5).some((value, i) => Math.abs(value - run(256)[i]) > 1e-3));
+});

@@ -1,0 +1,252 @@
+/** Runs that are killed, or that the disk refuses, and started again: they end with the bits of one that nothing happened to. */
+import { assert, assertEquals } from "jsr:@std/assert@1.0.19";
+import { namedStream, type RandomStream } from "../../src/data/random.ts";
+import { UserError } from "../../src/errors.ts";
+import { coop } from "../../src/methods/coop.ts";
+import { type PromptRecipe, runPromptRecipe } from "../../recipes/cli/prompt_recipe.ts";
+import { settingNames } from "../../recipes/cli/settings.ts";
+import { decodeCheckpoint } from "../../src/train/checkpoint.ts";
+import { type Fault, Killed, type Operation, withFault } from "../faults.ts";
+import {
+  assertSameResults,
+  assertSentence,
+  resultsOf,
+  RUN_FOLDER,
+  runRecipe,
+  SMALL_RUN,
+  smallFolder,
+  startRecipe,
+} from "../small_run.ts";
+
+const KILLS = 50;
+
+/** A line on standard error, and when it came. */
+interface Line {
+  text: string;
+  /** Milliseconds from the first line. */
+  at: number;
+}
+
+/** Reads what a process says, line by line. */
+async function* linesOf(child: Deno.ChildProcess): AsyncGenerator<Line> {
+  let began: number | undefined;
+  let rest = "";
+  for await (const text of child.stderr.pipeThrough(new TextDecoderStream())) {
+    began ??= performance.now();
+    const lines = (rest + text).split("\n");
+    rest = lines.pop()!;
+    for (const line of lines) yield { text: line, at: performance.now() - began };
+  }
+}
+
+/** Milliseconds after a line, counted from 1. */
+interface Moment {
+  line: number;
+  milliseconds: number;
+}
+
+/** By turns any moment of the undisturbed run is equally likely, and any line, so that short phases get their share. */
+function momentOf(timeline: Line[], { random, kills }: { random: RandomStream; kills: number }): Moment {
+  const end = timeline.at(-1)!.at;
+  if (kills % 2 === 0) {
+    const at = random.uniform(0, end);
+    const line = timeline.findLastIndex((line) => line.at <= at);
+    return { line: line + 1, milliseconds: at - timeline[line].at };
+  }
+  const line = random.below(timeline.length);
+  return { line: line + 1, milliseconds: random.uniform(0, (timeline[line + 1]?.at ?? end) - timeline[line].at) };
+}
+
+/** Starts the run and kills it at a moment, if one is given; says the last line, or nothing when it had ended before. */
+async function killAt(
+  folder: string,
+  moment?: Moment,
+  run?: Parameters<typeof startRecipe>[1],
+): Promise<string | undefined> {
+  const child = startRecipe(folder, run);
+  const stdout = child.stdout.cancel();
+  let count = 0;
+  let last = "";
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  for await (const { text } of linesOf(child)) {
+    last = text;
+    if (++count === moment?.line) timer = setTimeout(() => child.kill("SIGKILL"), moment.milliseconds);
+  }
+  const { code, signal } = await child.status;
+  clearTimeout(timer);
+  await stdout;
+  if (signal === "SIGKILL") return last;
+  assertEquals(code, 0, last);
+}
+
+Deno.test(`a run killed at ${KILLS} random moments and started again ends with the same bits`, async (t) => {
+  const folders = [await smallFolder(), await smallFolder()];
+  try {
+    const timeline: Line[] = [];
+    const child = startRecipe(folders[0]);
+    const stdout = child.stdout.cancel();
+    for await (const line of linesOf(child)) timeline.push(line);
+    await stdout;
+    assert((await child.status).success, timeline.at(-1)?.text);
+    const expected = await resultsOf(`${folders[0]}/${RUN_FOLDER}`);
+    assert(expected.has("done") && expected.has("checkpoint-0012.safetensors"), [...expected.keys()].join());
+
+    const killedAfter: string[] = [];
+    await Promise.all(folders.map(async (folder, lane) => {
+      const random = namedStream(lane, "kills");
+      let kills = 0;
+      let isDone = true;
+      while (kills < KILLS / 2 || !isDone) {
+        if (isDone) await clear(folder);
+        const moment = kills < KILLS / 2 ? momentOf(timeline, { random, kills }) : undefined;
+        const last = await killAt(folder, moment);
+        isDone = last === undefined;
+        if (isDone) await assertSameResults(`${folder}/${RUN_FOLDER}`, expected, `after ${kills} kills`);
+        else {
+          kills++;
+          killedAfter.push(last!);
+        }
+      }
+    }));
+    for (const phase of ["image features", "training", "evaluating"]) {
+      const count = killedAfter.filter((line) => line.toLowerCase().startsWith(phase)).length;
+      await t.step(`${count} of the ${killedAfter.length} kills while at: ${phase}`, () => assert(count > 0));
+    }
+  } finally {
+    for (const folder of folders) await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("a method on features that is killed and started again ends with the same bits", async () => {
+  const folder = await smallFolder();
+  try {
+    const args = "--data images --eval base,new --shots 4 --epochs 3 --views 2 --engine onnx --threads 1".split(" ");
+    const run = { recipe: "tip_adapter_f", args };
+    const { code, stderr } = await runRecipe(folder, run);
+    assertEquals(code, 0, stderr);
+    const lines = stderr.trimEnd().split("\n").length;
+    const done = (await listAll(`${folder}/runs`)).find((path) => path.endsWith("/done"))!;
+    const runFolder = done.slice(0, -"/done".length);
+    const expected = await resultsOf(runFolder);
+    const random = namedStream(7, "kills");
+    await clear(folder);
+    for (let kills = 0; kills < 5; kills++) {
+      await killAt(folder, { line: 1 + random.below(lines), milliseconds: random.uniform(0, 30) }, run);
+    }
+    assertEquals((await runRecipe(folder, run)).code, 0);
+    await assertSameResults(runFolder, expected, "after 5 kills");
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+async function clear(folder: string): Promise<void> {
+  for (const name of ["runs", ".cache"]) await Deno.remove(`${folder}/${name}`, { recursive: true }).catch(() => {});
+}
+
+const RECIPE: PromptRecipe = {
+  method: "coop",
+  title: "",
+  url: import.meta.resolve("../../recipes/coop.ts"),
+  settings: settingNames({ without: [] }),
+  examples: [],
+  makeMethod: ({ model, hyper, classNames, seed }) =>
+    coop({ ...hyper, model, classes: classNames.length, random: namedStream(seed, "context-init") }),
+};
+
+/** Operations on the same file, or on files of one kind, have the same key. */
+function keyOf({ kind, path }: Operation): string {
+  const file = path.replace(/\.\d+\.\d+\.partial$/, ".partial");
+  return `${kind} ${file.replace(/[0-9a-f]{64}/, "*").replace(/\w+[-\w]*(?=\.svg)/, "*")}`;
+}
+
+/** Runs the small run in this process, each time with a failure at an operation that has not failed yet, until none is left. */
+async function failEverywhere(fault: Fault, check: (failed: Operation, error: unknown) => void | Promise<void>) {
+  const folder = await smallFolder();
+  const home = Deno.cwd();
+  const { log } = console;
+  const run = () => runPromptRecipe(RECIPE, [...SMALL_RUN, "--eval", "base", "--quiet"]);
+  try {
+    Deno.chdir(folder);
+    console.log = () => {};
+    await run();
+    const expected = await resultsOf(RUN_FOLDER);
+    const tried = new Set<string>();
+    let triedBefore: number;
+    do {
+      triedBefore = tried.size;
+      await clear(folder);
+      for (;;) {
+        const { failed, error } = await withFault({
+          fault,
+          choose: (operation) => !tried.has(keyOf(operation)),
+        }, run);
+        if (failed === undefined) {
+          if (error !== undefined) throw error;
+          break;
+        }
+        tried.add(keyOf(failed));
+        await check(failed, error);
+      }
+      await assertSameResults(RUN_FOLDER, expected, `after failures at ${[...tried].slice(triedBefore).join(", ")}`);
+    } while (tried.size > triedBefore);
+    return tried;
+  } finally {
+    console.log = log;
+    Deno.chdir(home);
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+Deno.test("a run that dies at any operation on files ends with the same bits when it is started again", async () => {
+  const tried = await failEverywhere("killed", (failed, error) => {
+    assert(error instanceof Killed, `${keyOf(failed)}: ${error}`);
+  });
+  for (const name of ["checkpoint.safetensors", "checkpoint-0012.safetensors", "report-base.json", "done"]) {
+    assert(tried.has(`rename ${RUN_FOLDER}/${name}`), [...tried].join("\n"));
+  }
+  assert(tried.has(`writeTextFile ${RUN_FOLDER}/metrics.jsonl`));
+});
+
+Deno.test("a disk that is full at any operation on files is told in a sentence, and nothing is lost", async () => {
+  let whole: string[] = [];
+  await failEverywhere("full disk", async (failed, error) => {
+    assert(error instanceof UserError, `${keyOf(failed)}: ${error}`);
+    assert(/: the disk is full, free some space or choose another folder\.$/.test(error.message), error.message);
+    const left = (await listAll(".")).filter((path) => !path.startsWith("./images/"));
+    assertEquals(left.filter((path) => path.endsWith(".partial")), [], keyOf(failed));
+    for (const path of whole) {
+      assert(left.includes(path) || path.endsWith("/checkpoint.safetensors"), `${path} is gone: ${keyOf(failed)}`);
+    }
+    whole = left.length < whole.length ? [] : left;
+  });
+});
+
+async function listAll(folder: string): Promise<string[]> {
+  const found: string[] = [];
+  for await (const { name, isDirectory } of Deno.readDir(folder)) {
+    found.push(...isDirectory ? await listAll(`${folder}/${name}`) : [`${folder}/${name}`]);
+  }
+  return found;
+}
+
+Deno.test("numbers that are not finite stop a run by step and tensor; the last good checkpoint stays, and the run starts from it", async () => {
+  const folder = await smallFolder();
+  try {
+    const args = [...SMALL_RUN, "--lr", "3e38"];
+    const first = await runRecipe(folder, { args });
+    // The warm-up epoch of four steps has its own rate.
+    assertSentence(first, "Training stopped at step 5 (epoch 2): the learned ctx after it is not finite.");
+    const path = (await listAll(`${folder}/runs`)).find((file) => file.endsWith("/checkpoint.safetensors"))!;
+    const bytes = await Deno.readFile(path);
+    const { state } = decodeCheckpoint(bytes, path);
+    assertEquals(state.step, 3);
+    assert(state.params.ctx.data.every(Number.isFinite));
+    const second = await runRecipe(folder, { args });
+    assertSentence(second, "Training stopped at step 5 (epoch 2)");
+    assert(second.stderr.includes("Going on at step 4 from the checkpoint"), second.stderr);
+    assertEquals(await Deno.readFile(path), bytes);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});

@@ -1,0 +1,147 @@
+import { assert, assertEquals, assertNotEquals, assertRejects, assertThrows } from "jsr:@std/assert@1.0.19";
+import { namedStream } from "../../src/data/random.ts";
+import { UserError } from "../../src/errors.ts";
+import { epochBatches, stepsPerEpoch } from "../../src/optim/batch_order.ts";
+import { decodeCheckpoint, encodeCheckpoint } from "../../src/train/checkpoint.ts";
+import { gaussianWeights } from "../../src/optim/prompt_average.ts";
+import { epochMeans, train, type TrainingState, type TrainOptions } from "../../src/train/loop.ts";
+import { assertClose } from "../methods/feature_cases.ts";
+import { toyPrompt, toyRun } from "../prompt/toy_prompt.ts";
+
+Deno.test("an epoch shows each image at most once, in an order of its own", () => {
+  const random = namedStream(1, "batch-order");
+  const first = epochBatches(10, { batchSize: 4, random });
+  const second = epochBatches(10, { batchSize: 4, random });
+  assertEquals(first.map((batch) => batch.length), [4, 4]);
+  assertEquals(new Set(first.flat()).size, 8);
+  assertNotEquals(first, second);
+  assertEquals(stepsPerEpoch(80, 4), 20);
+  assertEquals(stepsPerEpoch(80, 32), 2);
+});
+
+Deno.test("fewer images than a batch holds are one smaller batch", () => {
+  const batches = epochBatches(3, { batchSize: 32, random: namedStream(1, "batch-order") });
+  assertEquals(batches.length, 1);
+  assertEquals(batches[0].toSorted(), [0, 1, 2]);
+});
+
+Deno.test("the loop uses the lr of its epoch, one view an epoch, and learns", async () => {
+  const prompt = toyPrompt();
+  const views: number[] = [];
+  const run = toyRun({ views: 3, onView: (view) => views.push(view) });
+  const lines: string[] = [];
+  const state = await train(prompt, {
+    ...run,
+    onStep: ({ step, epoch, lr }) => lines.push(`${step} ${epoch} ${lr.toPrecision(3)}`),
+  });
+  assertEquals(state.step, 20);
+  assertEquals(views, [0, 1, 2, 0, 1]);
+  assertEquals(lines.slice(0, 5), ["1 1 0.00100", "2 1 0.00100", "3 1 0.00100", "4 1 0.00100", "5 2 0.100"]);
+  const means = epochMeans(state.losses, 4);
+  assertEquals(means.length, 5);
+  assert(means[4] < means[0], `${means}`);
+});
+
+Deno.test("resuming from any step gives the bits of the uninterrupted run", async () => {
+  const whole = toyPrompt();
+  const kept: TrainingState[] = [];
+  const expected = await train(whole, {
+    ...toyRun(),
+    checkpointEvery: 1,
+    save: (state) => Promise.resolve(void kept.push(structuredClone(state))),
+  });
+  assertEquals(kept.length, 20);
+  for (const resume of kept) {
+    const prompt = toyPrompt();
+    const state = await train(prompt, { ...toyRun(), resume });
+    assertEquals(prompt.params, whole.params, `from step ${resume.step}`);
+    assertEquals(state.losses, expected.losses);
+    assertEquals(state.velocity, expected.velocity);
+    assertEquals(state.order, expected.order);
+  }
+});
+
+Deno.test("a Gaussian average and a blend with the start are what is kept, to the same bits however often the run was cut", async () => {
+  const average = gaussianWeights(5, { mean: 3, deviation: 1.5 });
+  const ends: Float32Array[] = [];
+  const plain = toyPrompt();
+  const start = plain.params.weight.data.slice();
+  await train(plain, {
+    ...toyRun(),
+    onStep: ({ step }) => step % 4 === 0 && ends.push(plain.params.weight.data.slice()),
+  });
+  // The mean over epochs and the blend, written out.
+  const expected = start.map((from, i) => {
+    const mean = ends.reduce((sum, end, epoch) => sum + average[epoch] * end[i], 0);
+    return 0.75 * from + 0.25 * mean;
+  });
+
+  const options = { ...toyRun(), average, share: 0.25 };
+  const whole = toyPrompt();
+  const kept: Uint8Array[] = [];
+  await train(whole, {
+    ...options,
+    order: toyRun().order,
+    checkpointEvery: 1,
+    save: (state) => Promise.resolve(void kept.push(encodeCheckpoint(state, {}))),
+  });
+  assertClose(whole.params.weight.data, [...expected], 1e-6);
+  assert(Math.abs(whole.params.weight.data[0] - plain.params.weight.data[0]) > 1e-3);
+  assertEquals(kept.length, 20);
+  for (const bytes of kept) {
+    const resume = decodeCheckpoint(bytes, "a checkpoint").state;
+    assertEquals(resume.average === undefined, resume.step < 4 || resume.step === 20);
+    const prompt = toyPrompt();
+    await train(prompt, { ...options, order: toyRun().order, resume });
+    assertEquals(prompt.params, whole.params, `from step ${resume.step}`);
+  }
+  const cut = decodeCheckpoint(kept[9], "a checkpoint").state;
+  delete cut.average;
+  await assertRejects(() => train(toyPrompt(), { ...options, resume: cut }), UserError, "no average");
+});
+
+Deno.test("a damaged average in a checkpoint is refused", () => {
+  const params = { ctx: { shape: [2], data: Float32Array.of(1, 2) } };
+  const state = { step: 0, losses: [], params, velocity: {}, order: [1] };
+  const damaged = [{ ctx: Float64Array.of(1, NaN) }, { ctx: Float64Array.of(1) }];
+  for (const average of damaged) {
+    assertThrows(() => decodeCheckpoint(encodeCheckpoint({ ...state, average }, {}), "x.safetensors"), Error);
+  }
+  const average = { ctx: Float64Array.of(0.1, -2) };
+  assertEquals(decodeCheckpoint(encodeCheckpoint({ ...state, average }, {}), "x").state, { ...state, average });
+});
+
+Deno.test("checkpoints come every so many steps, and after the last", async () => {
+  const at = async (options: Partial<TrainOptions>) => {
+    const steps: number[] = [];
+    await train(toyPrompt(), { ...toyRun(), ...options, save: (s) => Promise.resolve(void steps.push(s.step)) });
+    return steps;
+  };
+  assertEquals(await at({}), [4, 8, 12, 16, 20]);
+  assertEquals(await at({ checkpointEvery: 7 }), [7, 14, 20]);
+});
+
+Deno.test("a loss or gradient that is not finite stops the run, names step and tensor, and is not saved", async () => {
+  for (const [broken, words] of [["loss", "the loss (NaN)"], ["gradient", "the gradient of weight"]] as const) {
+    const saved: number[] = [];
+    const prompt = toyPrompt({ brokenAt: 6, broken });
+    const error = await assertRejects(
+      () => train(prompt, { ...toyRun(), checkpointEvery: 5, save: (s) => Promise.resolve(void saved.push(s.step)) }),
+      UserError,
+      `step 6 (epoch 2): ${words}`,
+    );
+    assert(error instanceof UserError);
+    assertEquals(saved, [5]);
+    assert(prompt.params.weight.data.every(Number.isFinite));
+  }
+});
+
+Deno.test("a prompt of another shape is refused by name", async () => {
+  let state: TrainingState | undefined;
+  await train(toyPrompt(), { ...toyRun(), save: (s) => Promise.resolve(void (state = structuredClone(s))) });
+  await assertRejects(
+    () => train(toyPrompt({ classes: 3 }), { ...toyRun(), resume: state }),
+    UserError,
+    "holds bias [2], weight [2, 3] and this method learns bias [3], weight [3, 3]",
+  );
+});

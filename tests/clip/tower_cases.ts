@@ -52,7 +52,7 @@ export const twoLayerModel = (engine: Engine): ClipModel => loadModel(twoLayers(
 export type WithPullback = <T>(ops: Ops<T>, inputs: readonly T[]) => { y: T; pullback(dy: T): T };
 
 const CORE = new URL(
-  `../node_modules/.deno/@tensorflow+tfjs-core@${TFJS_VERSION}/node_modules/@tensorflow/tfjs-core/dist/`,
+  `../../node_modules/.deno/@tensorflow+tfjs-core@${TFJS_VERSION}/node_modules/@tensorflow/tfjs-core/dist/`,
   import.meta.url,
 );
 let registered: Promise<void> | undefined;

@@ -4,7 +4,7 @@
  *
  * Frozen towers are compiled, learned prompts are differentiated: an {@linkcode Engine} runs the towers, a
  * {@linkcode PromptMethod} says what is learned, {@linkcode openPrompt} binds both to class names, {@linkcode train}
- * descends. Methods on features ({@linkcode gda}, {@linkcode tipAdapter}, …) are functions from a {@linkcode FeatureTask}
+ * descends. Methods on features ({@linkcode learnGda}, {@linkcode learnTipAdapter}, …) are functions from a {@linkcode FeatureTask}
  * to a {@linkcode FeatureClassifier} and never run the text tower.
  *
  * Tensors are float32, row-major, with their axes in their names: `x_BE` is B images × E numbers of a feature (`C`
@@ -14,14 +14,14 @@
  *
  * @example A step of CoOp on the sample model
  * ```ts
- * import { coop, loadModel, loadTokenizer, loadWeights, namedStream, openEngine, openPrompt } from "./mod.ts";
+ * import { coopPrompt, loadModel, loadTokenizer, loadWeights, namedStream, openEngine, openPrompt } from "./mod.ts";
  * import { sgdStep, zeroShotFeatures } from "./mod.ts";
  *
  * const engine = await openEngine("cpu");
  * const weights = await loadWeights("data/sample/model.safetensors");
  * const model = loadModel(weights, { engine, tokenizer: await loadTokenizer() });
  * const random = namedStream(1, "context-init");
- * const method = coop({ model, contextTokens: 4, classes: 2, classSpecific: false, classTokenPosition: "end", random });
+ * const method = coopPrompt({ model, contextTokens: 4, classes: 2, classSpecific: false, classTokenPosition: "end", random });
  * const prompt = await openPrompt(model, { method, classNames: ["River", "Forest"] });
  * // Two sentences stand in for two images: both are points of the same space.
  * const templates = ["a photo of a {}."];
@@ -110,11 +110,11 @@ export {
 } from "./src/data/views.ts";
 
 // What is learned, in prompts.
-export { cocoop, type CocoopOptions } from "./src/methods/cocoop.ts";
-export { type ContextInit, coop, type CoopOptions } from "./src/methods/coop.ts";
-export { kgcoop, type KgcoopOptions } from "./src/methods/kgcoop.ts";
+export { cocoopPrompt, type CocoopOptions } from "./src/methods/cocoop.ts";
+export { type ContextInit, coopPrompt, type CoopOptions } from "./src/methods/coop.ts";
+export { kgcoopPrompt, type KgcoopOptions } from "./src/methods/kgcoop.ts";
 export type { LossInputs, PromptMethod, PromptShape } from "./src/methods/prompt_method.ts";
-export { prograd, type ProgradOptions } from "./src/methods/prograd.ts";
+export { progradPrompt, type ProgradOptions } from "./src/methods/prograd.ts";
 export {
   addToAverage,
   type GaussianOptions,
@@ -125,13 +125,13 @@ export {
 export { featureLogits, fillTemplate, normalizeRows, zeroShotFeatures } from "./src/methods/zero_shot.ts";
 
 // What is learned, on features.
-export { clipAdapter, type ClipAdapterOptions } from "./src/methods/clip_adapter.ts";
+export { learnClipAdapter, type ClipAdapterOptions } from "./src/methods/clip_adapter.ts";
 export type { FeatureClassifier, FeatureMethod, FeatureTask, LabelledFeatures } from "./src/methods/feature_method.ts";
-export { gda, type GdaOptions } from "./src/methods/gda.ts";
+export { learnGda, type GdaOptions } from "./src/methods/gda.ts";
 export { NO_NEW_CLASSES } from "./src/methods/new_classes.ts";
-export { linearProbe } from "./src/methods/linear_probe.ts";
-export { lpPlusPlus, type LpPlusPlusOptions } from "./src/methods/lp_plus_plus.ts";
-export { tipAdapter, tipAdapterF, type TipAdapterFOptions, type TipAdapterOptions } from "./src/methods/tip_adapter.ts";
+export { learnLinearProbe } from "./src/methods/linear_probe.ts";
+export { learnLpPlusPlus, type LpPlusPlusOptions } from "./src/methods/lp_plus_plus.ts";
+export { learnTipAdapter, learnTipAdapterF, type TipAdapterFOptions, type TipAdapterOptions } from "./src/methods/tip_adapter.ts";
 
 // How it is learned.
 export { stepsPerEpoch } from "./src/optim/batch_order.ts";

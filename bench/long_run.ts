@@ -14,7 +14,7 @@ import { loadWeights } from "../src/clip/weights/load.ts";
 import { namedStream } from "../src/data/random.ts";
 import type { Engine } from "../src/engine/ops.ts";
 import { openEngine } from "../src/engine/choose.ts";
-import { cocoop } from "../src/methods/cocoop.ts";
+import { cocoopPrompt } from "../src/methods/cocoop.ts";
 import { normalizeRows } from "../src/methods/zero_shot.ts";
 import { type StepRecord, train } from "../src/train/loop.ts";
 import { openPrompt } from "../src/prompt/session.ts";
@@ -54,7 +54,7 @@ export async function longRun({ engine, steps, every, folder, onSample }: LongRu
   const weights = await loadWeights(new URL("../data/sample/model.safetensors", import.meta.url).pathname);
   const model = loadModel(weights, { engine, tokenizer: await loadTokenizer() });
   const session = await openPrompt(model, {
-    method: cocoop({
+    method: cocoopPrompt({
       model,
       initWords: "a photo of a",
       contextTokens: 4,

@@ -5,7 +5,7 @@ import { type ClipModel, loadModel } from "../src/clip/model.ts";
 import { loadTokenizer } from "../src/clip/tokenizer.ts";
 import { namedStream } from "../src/data/random.ts";
 import type { Engine, HostTensor } from "../src/engine/ops.ts";
-import { cocoop } from "../src/methods/cocoop.ts";
+import { cocoopPrompt } from "../src/methods/cocoop.ts";
 import { normalizeRows } from "../src/methods/zero_shot.ts";
 import { openPrompt, type PromptSession } from "../src/prompt/session.ts";
 import { noiseTensor, randomClip, VIT_B_16 } from "./random_clip.ts";
@@ -25,7 +25,7 @@ export async function promptBench(engine: Engine, classNames: readonly string[])
   const tokenizer = await loadTokenizer();
   const model = loadModel(randomClip(VIT_B_16), { engine, tokenizer });
   const { text, embedding } = model.config;
-  const method = cocoop({
+  const method = cocoopPrompt({
     contextTokens: 4,
     initWords: "a photo of a",
     model,

@@ -23,8 +23,20 @@ import {
   toUnitRows,
   viewOf,
 } from "./feature_method.ts";
+import { LEAST_AREA_OF_FEATURE_METHODS } from "../data/views.ts";
+import {
+  type FeatureSettings,
+  templates,
+  type TextSettings,
+  tuneOn,
+  views,
+  withFullValidation,
+} from "./feature_settings.ts";
+import type { FeatureLearning } from "./method.ts";
+import { epochsByShots } from "./prompt_settings.ts";
+import { decimal, wholeNumber } from "./setting.ts";
 
-/** The options of {@linkcode clipAdapter}. */
+/** The options of {@linkcode learnClipAdapter}. */
 export interface ClipAdapterOptions {
   /** Residual ratios to choose from; the published code has 0.2 alone. */
   ratios?: readonly number[];
@@ -51,7 +63,7 @@ const REDUCTION = 4;
  *
  * @example Two classes of two images each
  * ```ts
- * import { type FeatureTask, clipAdapter } from "@prompt-kit/clip-prompts";
+ * import { type FeatureTask, learnClipAdapter } from "@prompt-kit/clip-prompts";
  *
  * const features_NE = { shape: [4, 4], data: Float32Array.of(9, 1, 0, 1, 8, 2, 1, 0, 1, 9, 0, 1, 2, 8, 1, 0) };
  * const labels = Int32Array.of(0, 0, 1, 1);
@@ -63,11 +75,11 @@ const REDUCTION = 4;
  *   val: { features_NE, labels },
  *   seed: 1,
  * };
- * const logits_NC = clipAdapter(task, { ratios: [0.2], epochs: 2 }).logits(features_NE);
+ * const logits_NC = learnClipAdapter(task, { ratios: [0.2], epochs: 2 }).logits(features_NE);
  * if (!(logits_NC.data[0] > logits_NC.data[1] && logits_NC.data[6] < logits_NC.data[7])) throw new Error("unexpected");
  * ```
  */
-export function clipAdapter(task: FeatureTask, options: ClipAdapterOptions = {}): FeatureClassifier {
+export function learnClipAdapter(task: FeatureTask, options: ClipAdapterOptions = {}): FeatureClassifier {
   const { ratios = [0.2, 0.4, 0.6, 0.8] } = options;
   const validation_NE = toMatrix(task.val.features_NE);
   const text_EC = toUnitRows(task.textFeatures_CE).transpose();
@@ -113,7 +125,7 @@ export function trainAdapter(
   options: ClipAdapterOptions & { ratio: number },
 ): void {
   const shots = task.train.labels.length / task.classNames.length;
-  const { epochs = shots >= 8 ? 200 : shots >= 2 ? 100 : 50, batchSize = 32, lr = 0.002, ratio } = options;
+  const { epochs = epochsByShots(shots), batchSize = 32, lr = 0.002, ratio } = options;
   const schedule = { rate: lr, epochs, warmupEpochs: 1, warmupRate: 1e-5 };
   const random = namedStream(task.seed, "batch-order");
   const [V, N] = task.train.views_VNE.shape;
@@ -187,3 +199,32 @@ function where(x: Matrix, gate: Matrix): Matrix {
   }
   return x;
 }
+
+/**
+ * CLIP-Adapter as the kit runs it.
+ *
+ * Gao et al., CLIP-Adapter: Better Vision-Language Models with Feature Adapters, IJCV 2024
+ * (https://arxiv.org/abs/2110.04544).
+ */
+export const clipAdapter: FeatureLearning<
+  FeatureSettings & TextSettings & { views: number; epochs: number; batchSize: number; lr: number }
+> = withFullValidation({
+  name: "clip-adapter",
+  label: "CLIP-Adapter",
+  title:
+    "CLIP-Adapter (Gao et al., IJCV 2024): a small network on image features, blended with them; evaluates, reports.",
+  // Trained as CoOp is: epochs by shots, batches of 32.
+  settings: {
+    templates,
+    tuneOn,
+    views: views(10),
+    epochs: wholeNumber({ help: "passes over the training images", default: epochsByShots, least: 1 }),
+    batchSize: wholeNumber({ help: "images a step", default: 32, least: 1 }),
+    lr: decimal({ help: "learning rate that the cosine starts from", default: 0.002 }),
+  },
+  presets: {},
+  leastArea: LEAST_AREA_OF_FEATURE_METHODS,
+  learn: (task, { settings: { epochs, batchSize, lr } }) => learnClipAdapter(task, { epochs, batchSize, lr }),
+  // Two maps without bias, to a quarter of the embedding and back.
+  learnedNumbers: ({ E }) => 2 * E * Math.floor(E / REDUCTION),
+});

@@ -4,8 +4,12 @@
 import type { HostTensor, Ops } from "../engine/ops.ts";
 import { type ContextInit, initialContext } from "./coop.ts";
 import { promptLoss, type PromptMethod } from "./prompt_method.ts";
+import { contextInit } from "./coop.ts";
+import type { PromptLearning } from "./method.ts";
+import { epochWeights, PHOTO, type PromptSettings, promptSettings, SEED_NOTEBOOK } from "./prompt_settings.ts";
+import { withDefaults } from "./setting.ts";
 
-/** The options of {@linkcode cocoop}. */
+/** The options of {@linkcode cocoopPrompt}. */
 export interface CocoopOptions extends ContextInit {
   /** The width of image features, E. */
   embedding: number;
@@ -61,18 +65,18 @@ export function conditionedContexts<T>(
  *
  * @example
  * ```ts
- * import { cocoop, loadTokenizer, namedStream } from "@prompt-kit/clip-prompts";
+ * import { cocoopPrompt, loadTokenizer, namedStream } from "@prompt-kit/clip-prompts";
  *
  * const tokenizer = await loadTokenizer();
  * // A `ClipModel` fits here; this is all of it that is read.
  * const model = { config: { text: { width: 8 } }, tokenizer, tokenEmbedding: (id: number) => new Float32Array(8).fill(id) };
  * const random = namedStream(1, "context-init");
  * const metaNetRandom = namedStream(1, "meta-net-init");
- * const { params } = cocoop({ model, contextTokens: 4, random, embedding: 32, metaNetRandom });
+ * const { params } = cocoopPrompt({ model, contextTokens: 4, random, embedding: 32, metaNetRandom });
  * if (params["meta_net.linear1.weight"].shape.join() !== "2,32") throw new Error("unexpected");
  * ```
  */
-export function cocoop(options: CocoopOptions): PromptMethod {
+export function cocoopPrompt(options: CocoopOptions): PromptMethod {
   const ctx = initialContext(options);
   const [M, D] = ctx.shape;
   const hidden = Math.floor(options.embedding / REDUCTION);
@@ -87,3 +91,41 @@ export function cocoop(options: CocoopOptions): PromptMethod {
     losses: (ops, inputs) => [promptLoss(ops, inputs)],
   };
 }
+
+/**
+ * CoCoOp as the kit runs it.
+ *
+ * Zhou et al., Conditional Prompt Learning for Vision-Language Models, CVPR 2022 (https://arxiv.org/abs/2203.05557).
+ */
+export const cocoop: PromptLearning<PromptSettings> = {
+  name: "cocoop",
+  label: "CoCoOp",
+  title:
+    "CoCoOp (Zhou et al., CVPR 2022): context tokens moved for every image by a meta-net; trains, evaluates, reports.",
+  settings: {
+    ...withDefaults(promptSettings, PHOTO),
+    // The published method has one context for all classes, and the class name at its end.
+    classTokenPosition: { ...promptSettings.classTokenPosition, fixed: true },
+    classSpecific: { ...promptSettings.classSpecific, fixed: true },
+  },
+  check: epochWeights,
+  presets: {
+    "seed-notebook": SEED_NOTEBOOK,
+    "cocoop-cvpr22": {
+      title: "CoCoOp as published, 10 epochs of batch 1",
+      source: "Zhou et al., Conditional Prompt Learning for Vision-Language Models, CVPR 2022; " +
+        "CoOp configs/trainers/CoCoOp/vit_b16_c4_ep10_batch1_ctxv1.yaml",
+      expected: "ViT-B/16, EuroSAT, 16 shots, mean of seeds 1-3: 87.49 base / 60.04 new / H 71.21",
+      time: "800 steps on EuroSAT; a batch of 1 image, so steps are short",
+      command: "deno task cocoop --preset cocoop-cvpr22 --model ViT-B/16 --data data/eurosat --seeds 1,2,3",
+      protocol: { train: "base", eval: ["base", "new"] },
+      values: () => ({ epochs: 10, batchSize: 1, lr: 0.002 }),
+    },
+  },
+  prompt: (task) =>
+    cocoopPrompt({
+      ...contextInit(task),
+      embedding: task.model.config.embedding,
+      metaNetRandom: task.random("meta-net-init"),
+    }),
+};

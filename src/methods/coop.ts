@@ -8,6 +8,15 @@ import type { ClassTokenPosition } from "../clip/prompt_layout.ts";
 import type { HostTensor } from "../engine/ops.ts";
 import { promptLoss, type PromptMethod } from "./prompt_method.ts";
 import { UserError } from "../errors.ts";
+import type { PromptLearning, PromptTask } from "./method.ts";
+import {
+  epochsByShots,
+  epochWeights,
+  PHOTO,
+  type PromptSettings,
+  promptSettings,
+  SEED_NOTEBOOK,
+} from "./prompt_settings.ts";
 
 /** The standard deviation of random context tokens, as published. */
 export const CONTEXT_INIT_STD = 0.02;
@@ -28,7 +37,7 @@ export interface ContextInit {
   random: { normal(): number };
 }
 
-/** The options of {@linkcode coop}. */
+/** The options of {@linkcode coopPrompt}. */
 export interface CoopOptions extends ContextInit {
   /** Each class learns tokens of its own ("CSC"). */
   classSpecific: boolean;
@@ -70,17 +79,17 @@ export function initialContext(init: ContextInit, copies?: number): HostTensor {
  *
  * @example Words set the length of the context
  * ```ts
- * import { coop, loadTokenizer, namedStream } from "@prompt-kit/clip-prompts";
+ * import { coopPrompt, loadTokenizer, namedStream } from "@prompt-kit/clip-prompts";
  *
  * const tokenizer = await loadTokenizer();
  * // A `ClipModel` fits here; this is all of it that is read.
  * const model = { config: { text: { width: 8 } }, tokenizer, tokenEmbedding: (id: number) => new Float32Array(8).fill(id) };
  * const start = { model, initWords: "a photo of a", contextTokens: 16, random: namedStream(1, "context-init") };
- * const { params } = coop({ ...start, classes: 5, classSpecific: false, classTokenPosition: "end" });
+ * const { params } = coopPrompt({ ...start, classes: 5, classSpecific: false, classTokenPosition: "end" });
  * if (params.ctx.shape.join() !== "4,8" || params.ctx.data[0] !== 320) throw new Error("unexpected");
  * ```
  */
-export function coop(options: CoopOptions): PromptMethod {
+export function coopPrompt(options: CoopOptions): PromptMethod {
   const ctx = initialContext(options, options.classSpecific ? options.classes : undefined);
   const [M, D] = ctx.shape.slice(-2);
   return {
@@ -96,3 +105,52 @@ export function coop(options: CoopOptions): PromptMethod {
     losses: (ops, inputs) => [promptLoss(ops, inputs)],
   };
 }
+
+/** Where a context starts, from the settings of a run: the words' tokens, or numbers of the stream `context-init`. */
+export function contextInit({ model, settings, random }: PromptTask<PromptSettings>): ContextInit {
+  const { initWords, contextTokens } = settings;
+  return { model, initWords, contextTokens, random: random("context-init") };
+}
+
+/**
+ * CoOp as the kit runs it.
+ *
+ * Zhou et al., Learning to Prompt for Vision-Language Models, IJCV 2022 (https://arxiv.org/abs/2109.01134).
+ */
+export const coop: PromptLearning<PromptSettings> = {
+  name: "coop",
+  label: "CoOp",
+  title: "CoOp (Zhou et al., IJCV 2022): context tokens learned in place of words; trains, evaluates, reports.",
+  settings: promptSettings,
+  check: epochWeights,
+  presets: {
+    "seed-notebook": SEED_NOTEBOOK,
+    "coop-ijcv22": {
+      title: "CoOp as published, few-shot on all classes, batch 32",
+      source:
+        "Zhou et al., Learning to Prompt for Vision-Language Models, IJCV 2022; CoOp configs/trainers/CoOp/*.yaml, COOP.md",
+      expected:
+        "all ten EuroSAT classes; the paper's figure 3 has the curves, the tables of its repository the numbers",
+      time: "1,000 steps of 32 images on EuroSAT at 16 shots",
+      command: "deno task coop --preset coop-ijcv22 --model ViT-B/16 --data data/eurosat --seeds 1,2,3",
+      protocol: { train: "all", eval: ["all"] },
+      values: (shots) => ({ epochs: epochsByShots(shots), batchSize: 32, lr: 0.002 }),
+    },
+    "coop-base2new": {
+      title: "CoOp as the CVPR 2022 paper's baseline: trained on base classes, batch 32, 200 epochs",
+      source: "Zhou et al., CVPR 2022, table of base-to-new generalisation; CoOp scripts/coop/main.sh with ctxv1",
+      expected: "ViT-B/16, EuroSAT, 16 shots, mean of seeds 1-3: 92.19 base / 54.74 new / H 68.69",
+      time: "400 steps of 32 images on EuroSAT at 16 shots",
+      command: "deno task coop --preset coop-base2new --model ViT-B/16 --data data/eurosat --seeds 1,2,3",
+      protocol: { train: "base", eval: ["base", "new"] },
+      values: () => ({ ...PHOTO, epochs: 200, batchSize: 32, lr: 0.002 }),
+    },
+  },
+  prompt: (task) =>
+    coopPrompt({
+      ...contextInit(task),
+      classTokenPosition: task.settings.classTokenPosition,
+      classSpecific: task.settings.classSpecific,
+      classes: task.classNames.length,
+    }),
+};

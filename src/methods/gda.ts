@@ -16,8 +16,18 @@ import {
   toHost,
   toUnitRows,
 } from "./feature_method.ts";
+import { LEAST_AREA_OF_FEATURE_METHODS } from "../data/views.ts";
+import {
+  type FeatureSettings,
+  templates,
+  type TextSettings,
+  tuneOn,
+  views,
+  withFullValidation,
+} from "./feature_settings.ts";
+import type { FeatureLearning } from "./method.ts";
 
-/** The options of {@linkcode gda}. */
+/** The options of {@linkcode learnGda}. */
 export interface GdaOptions {
   /**
    * How Σ⁻¹ is estimated: `base-to-new` by the pseudo-inverse of the mean of the classes' covariances, `few-shot` by
@@ -49,7 +59,7 @@ interface Head {
  *
  * @example Two classes of two images each
  * ```ts
- * import { type FeatureTask, gda } from "@prompt-kit/clip-prompts";
+ * import { type FeatureTask, learnGda } from "@prompt-kit/clip-prompts";
  *
  * const features_NE = { shape: [4, 4], data: Float32Array.of(9, 1, 0, 1, 8, 2, 1, 0, 1, 9, 0, 1, 2, 8, 1, 0) };
  * const labels = Int32Array.of(0, 0, 1, 1);
@@ -61,11 +71,11 @@ interface Head {
  *   val: { features_NE, labels },
  *   seed: 1,
  * };
- * const logits_NC = gda(task, { variant: "base-to-new" }).logits(features_NE);
+ * const logits_NC = learnGda(task, { variant: "base-to-new" }).logits(features_NE);
  * if (!(logits_NC.data[0] > logits_NC.data[1] && logits_NC.data[6] < logits_NC.data[7])) throw new Error("unexpected");
  * ```
  */
-export function gda(task: FeatureTask, options: GdaOptions): FeatureClassifier {
+export function learnGda(task: FeatureTask, options: GdaOptions): FeatureClassifier {
   const vectors = toUnitRows(task.train.views_VNE);
   const labels = repeatLabels(task.train.labels, task.train.views_VNE.shape[0]);
   const counts = countPerClass(labels, task.classNames);
@@ -206,3 +216,22 @@ function countPerClass(labels: Int32Array, classNames: readonly string[]): numbe
   }
   return counts;
 }
+
+/**
+ * GDA as the kit runs it.
+ *
+ * Wang et al., A Hard-to-Beat Baseline for Training-Free CLIP-based Adaptation, ICLR 2024
+ * (https://arxiv.org/abs/2402.04087).
+ */
+export const gda: FeatureLearning<FeatureSettings & TextSettings & { views: number }> = withFullValidation({
+  name: "gda",
+  label: "GDA",
+  title: "GDA (Wang et al., ICLR 2024): Gaussian classes beside zero-shot CLIP, without training; evaluates, reports.",
+  settings: { templates, tuneOn, views: views(10) },
+  presets: {},
+  leastArea: LEAST_AREA_OF_FEATURE_METHODS,
+  // Trained on half of the classes, it must also tell apart the others; trained on all, it is the paper's few-shot classifier.
+  learn: (task, { trainedOn }) => learnGda(task, { variant: trainedOn === "all" ? "few-shot" : "base-to-new" }),
+  // W and b, both by formula.
+  learnedNumbers: ({ C, E }) => C * (E + 1),
+});

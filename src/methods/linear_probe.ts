@@ -15,7 +15,11 @@ import {
   toHost,
   toMatrix,
 } from "./feature_method.ts";
-import { NO_NEW_CLASSES } from "./new_classes.ts";
+import { type FeatureSettings, tuneOn, withFullValidation } from "./feature_settings.ts";
+import type { FeatureLearning } from "./method.ts";
+
+/** Why there is no classifier of classes without training images. */
+const NO_TEXT = "its weights are learned from images of each class, and no text is used";
 
 /** Weights and bias of a linear classifier. */
 export interface LinearHead {
@@ -34,7 +38,7 @@ const SWEEP = [1e6, 1e4, 1e2, 1, 1e-2, 1e-4, 1e-6];
  *
  * @example Two classes of two images each
  * ```ts
- * import { type FeatureTask, linearProbe } from "@prompt-kit/clip-prompts";
+ * import { type FeatureTask, learnLinearProbe } from "@prompt-kit/clip-prompts";
  *
  * const features_NE = { shape: [4, 4], data: Float32Array.of(9, 1, 0, 1, 8, 2, 1, 0, 1, 9, 0, 1, 2, 8, 1, 0) };
  * const labels = Int32Array.of(0, 0, 1, 1);
@@ -46,11 +50,11 @@ const SWEEP = [1e6, 1e4, 1e2, 1, 1e-2, 1e-4, 1e-6];
  *   val: { features_NE, labels },
  *   seed: 1,
  * };
- * const logits_NC = linearProbe(task).logits(features_NE);
+ * const logits_NC = learnLinearProbe(task).logits(features_NE);
  * if (!(logits_NC.data[0] > logits_NC.data[1] && logits_NC.data[6] < logits_NC.data[7])) throw new Error("unexpected");
  * ```
  */
-export function linearProbe(task: FeatureTask): FeatureClassifier {
+export function learnLinearProbe(task: FeatureTask): FeatureClassifier {
   const images_NE = toMatrix(task.train.features_NE);
   const validation_NE = toMatrix(task.val.features_NE);
   const classes = task.classNames.length;
@@ -62,7 +66,7 @@ export function linearProbe(task: FeatureTask): FeatureClassifier {
   return {
     chosen: { C: strength },
     logits: (features_NE) => toHost(headLogits(head, toMatrix(features_NE))),
-    newClasses: { impossible: NO_NEW_CLASSES["linear-probe"] },
+    newClasses: { impossible: NO_TEXT },
   };
 }
 
@@ -131,3 +135,20 @@ export function logisticRegression(
   );
   return headOf(x);
 }
+
+/**
+ * The linear probe as the kit runs it. The published code shows it each image once, under the test transform.
+ *
+ * Radford et al., Learning Transferable Visual Models From Natural Language Supervision, ICML 2021.
+ */
+export const linearProbe: FeatureLearning<FeatureSettings> = withFullValidation({
+  name: "linear-probe",
+  label: "Linear probe",
+  title: "Linear probe (Radford et al., ICML 2021): logistic regression on image features, without any text.",
+  settings: { tuneOn },
+  presets: {},
+  noNewClasses: NO_TEXT,
+  learn: (task) => learnLinearProbe(task),
+  // Weights and a bias for each class; of two classes one has them.
+  learnedNumbers: ({ C, E }) => (C === 2 ? 1 : C) * (E + 1),
+});

@@ -19,9 +19,22 @@ import {
   toUnitRows,
   viewOf,
 } from "./feature_method.ts";
-import { NO_NEW_CLASSES } from "./new_classes.ts";
+import { LEAST_AREA_OF_FEATURE_METHODS } from "../data/views.ts";
+import {
+  type FeatureSettings,
+  templates,
+  type TextSettings,
+  tuneOn,
+  views,
+  withFullValidation,
+} from "./feature_settings.ts";
+import type { FeatureLearning } from "./method.ts";
+import { wholeNumber } from "./setting.ts";
 
-/** The options of {@linkcode lpPlusPlus}. */
+/** Why there is no classifier of classes without training images. */
+const NO_WEIGHTS = "its visual weights are learned from images of each class";
+
+/** The options of {@linkcode learnLpPlusPlus}. */
 export interface LpPlusPlusOptions {
   /** Full-batch steps; 300 when left out, as published. */
   epochs?: number;
@@ -51,7 +64,7 @@ const ALPHA_START = 250;
  *
  * @example Two classes of two images each
  * ```ts
- * import { type FeatureTask, lpPlusPlus } from "@prompt-kit/clip-prompts";
+ * import { type FeatureTask, learnLpPlusPlus } from "@prompt-kit/clip-prompts";
  *
  * const features_NE = { shape: [4, 4], data: Float32Array.of(9, 1, 0, 1, 8, 2, 1, 0, 1, 9, 0, 1, 2, 8, 1, 0) };
  * const labels = Int32Array.of(0, 0, 1, 1);
@@ -63,11 +76,11 @@ const ALPHA_START = 250;
  *   val: { features_NE, labels },
  *   seed: 1,
  * };
- * const logits_NC = lpPlusPlus(task, { epochs: 20 }).logits(features_NE);
+ * const logits_NC = learnLpPlusPlus(task, { epochs: 20 }).logits(features_NE);
  * if (!(logits_NC.data[0] > logits_NC.data[1] && logits_NC.data[6] < logits_NC.data[7])) throw new Error("unexpected");
  * ```
  */
-export function lpPlusPlus(task: FeatureTask, options: LpPlusPlusOptions = {}): FeatureClassifier {
+export function learnLpPlusPlus(task: FeatureTask, options: LpPlusPlusOptions = {}): FeatureClassifier {
   const random = namedStream(task.seed, "lp-plus-plus-bias");
   const bound = 1 / Math.sqrt(task.textFeatures_CE.shape[1]);
   const bias_C = task.classNames.map(() => random.uniform(-bound, bound));
@@ -76,7 +89,7 @@ export function lpPlusPlus(task: FeatureTask, options: LpPlusPlusOptions = {}): 
   return {
     chosen: { epoch, alpha: head.alpha_C.reduce((sum, a) => sum + a, 0) / head.alpha_C.length },
     logits: (features_NE) => toHost(lpLogits(head, toUnitRows(features_NE), text_CE)),
-    newClasses: { impossible: NO_NEW_CLASSES["lp++"] },
+    newClasses: { impossible: NO_WEIGHTS },
   };
 }
 
@@ -159,3 +172,28 @@ function startAlpha(cosines_NC: Matrix, labels: Int32Array): number {
   labels.forEach((label, n) => mean += cosines_NC.get(n, label) / counts[label] / C);
   return ALPHA_START * mean;
 }
+
+/**
+ * LP++ as the kit runs it.
+ *
+ * Huang et al., LP++: A Surprisingly Strong Linear Probe for Few-Shot CLIP, CVPR 2024 (https://arxiv.org/abs/2404.02285).
+ */
+export const lpPlusPlus: FeatureLearning<FeatureSettings & TextSettings & { views: number; epochs: number }> =
+  withFullValidation({
+    name: "lp++",
+    label: "LP++",
+    title: "LP++ (Huang et al., CVPR 2024): a linear probe blended with the class names' features; evaluates, reports.",
+    settings: {
+      templates,
+      tuneOn,
+      // It learns from one augmented view of each image.
+      views: views(1),
+      epochs: wholeNumber({ help: "passes over the training images", default: 300, least: 1 }),
+    },
+    presets: {},
+    leastArea: LEAST_AREA_OF_FEATURE_METHODS,
+    noNewClasses: NO_WEIGHTS,
+    learn: (task, { settings: { epochs } }) => learnLpPlusPlus(task, { epochs }),
+    // Visual weights, a bias and a blend for each class.
+    learnedNumbers: ({ C, E }) => C * (E + 2),
+  });

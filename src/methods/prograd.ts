@@ -7,8 +7,11 @@
  */
 import type { HostTensor, Ops } from "../engine/ops.ts";
 import { cosineLogits, type LossInputs, type PromptMethod } from "./prompt_method.ts";
+import { overContexts, type OverSettings } from "./over_contexts.ts";
+import type { PromptLearning } from "./method.ts";
+import { epochsByShots, lambda, PHOTO } from "./prompt_settings.ts";
 
-/** The options of {@linkcode prograd}. */
+/** The options of {@linkcode progradPrompt}. */
 export interface ProgradOptions {
   /** Text features [C, E] of the hand-written prompts of the trained classes, L2-normalised; from `zeroShotFeatures`. */
   handFeatures_CE: HostTensor;
@@ -27,18 +30,18 @@ export interface ProgradOptions {
  *
  * @example The part of a gradient that disagrees is taken out
  * ```ts
- * import { coop, namedStream, prograd } from "@prompt-kit/clip-prompts";
+ * import { coopPrompt, namedStream, progradPrompt } from "@prompt-kit/clip-prompts";
  *
  * const tokenizer = { encode: () => [1, 2] };
  * const model = { config: { text: { width: 2 } }, tokenizer, tokenEmbedding: (id: number) => Float32Array.of(id, id) };
  * const random = namedStream(1, "context-init");
- * const base = coop({ model, contextTokens: 1, classes: 2, classSpecific: false, classTokenPosition: "end", random });
- * const method = prograd(base, { handFeatures_CE: { shape: [2, 2], data: Float32Array.of(1, 0, 0, 1) } });
+ * const base = coopPrompt({ model, contextTokens: 1, classes: 2, classSpecific: false, classTokenPosition: "end", random });
+ * const method = progradPrompt(base, { handFeatures_CE: { shape: [2, 2], data: Float32Array.of(1, 0, 0, 1) } });
  * const { ctx } = method.combine!([{ ctx: Float32Array.of(1, 1) }, { ctx: Float32Array.of(-2, 0) }]);
  * if (ctx[0] !== 0 || ctx[1] !== 1) throw new Error("unexpected");
  * ```
  */
-export function prograd(base: PromptMethod, options: ProgradOptions): PromptMethod {
+export function progradPrompt(base: PromptMethod, options: ProgradOptions): PromptMethod {
   const { handFeatures_CE, weight = 1, temperature = 1 } = options;
   return {
     ...base,
@@ -84,3 +87,29 @@ export function projected(own: Float32Array, general: Float32Array, weight = 1):
   const factor = weight * along / squares;
   return own.map((value, i) => value - factor * general[i]);
 }
+
+/**
+ * ProGrad as the kit runs it, over CoOp's contexts or, with `--over cocoop`, CoCoOp's.
+ *
+ * Zhu et al., Prompt-aligned Gradient for Prompt Tuning, ICCV 2023 (https://arxiv.org/abs/2205.14865).
+ */
+export const prograd: PromptLearning<OverSettings & { lambda: number }> = overContexts({
+  name: "prograd",
+  label: "ProGrad",
+  title:
+    "ProGrad (Zhu et al., ICCV 2023): CoOp without the part of a gradient that goes against zero-shot CLIP; trains, evaluates, reports.",
+  settings: { lambda: lambda(1) },
+  presets: {
+    "prograd-iccv23": {
+      title: "ProGrad as published: CoOp's schedule, batch 32",
+      source:
+        "Zhu et al., Prompt-aligned Gradient for Prompt Tuning, ICCV 2023; ProGrad trainers/prograd.py with CoOp's settings",
+      expected: "ViT-B/16, 16 shots, mean of 11 data sets: 82.48 base / 70.75 new / H 76.16",
+      time: "400 steps of 32 images on EuroSAT at 16 shots",
+      command: "deno task prograd --preset prograd-iccv23 --model ViT-B/16 --data data/eurosat --seeds 1,2,3",
+      protocol: { train: "base", eval: ["base", "new"] },
+      values: (shots) => ({ ...PHOTO, epochs: epochsByShots(shots), batchSize: 32, lr: 0.002 }),
+    },
+  },
+  add: (base, { handFeatures_CE, settings }) => progradPrompt(base, { handFeatures_CE, weight: settings.lambda }),
+});

@@ -38,7 +38,7 @@ export interface LossInputs<T> {
  *
  * @example A variation on CoOp: the context is held near its start
  * ```ts
- * import { coop, namedStream, type PromptMethod } from "@prompt-kit/clip-prompts";
+ * import { coopPrompt, namedStream, type PromptMethod } from "@prompt-kit/clip-prompts";
  *
  * function anchored(base: PromptMethod, weight: number): PromptMethod {
  *   return {
@@ -56,7 +56,7 @@ export interface LossInputs<T> {
  * const tokenizer = { encode: () => [] };
  * const model = { config: { text: { width: 2 } }, tokenizer, tokenEmbedding: () => new Float32Array(2) };
  * const random = namedStream(1, "context-init");
- * const base = coop({ model, contextTokens: 4, classes: 2, classSpecific: false, classTokenPosition: "end", random });
+ * const base = coopPrompt({ model, contextTokens: 4, classes: 2, classSpecific: false, classTokenPosition: "end", random });
  * if (anchored(base, 0.1).name !== "anchored-coop") throw new Error("unexpected");
  * ```
  */

@@ -23,9 +23,22 @@ import {
   unitRowsOf,
   viewOf,
 } from "./feature_method.ts";
-import { NO_NEW_CLASSES } from "./new_classes.ts";
+import { LEAST_AREA_OF_FEATURE_METHODS } from "../data/views.ts";
+import {
+  type FeatureSettings,
+  templates,
+  type TextSettings,
+  tuneOn,
+  views,
+  withFullValidation,
+} from "./feature_settings.ts";
+import type { FeatureLearning } from "./method.ts";
+import { decimal, wholeNumber } from "./setting.ts";
 
-/** The options of {@linkcode tipAdapter}; the defaults are those published for EuroSAT. */
+/** Why there is no classifier of classes without training images. */
+const NO_KEYS = "the cache has no keys of classes without training images, so this would be zero-shot CLIP";
+
+/** The options of {@linkcode learnTipAdapter}; the defaults are those published for EuroSAT. */
 export interface TipAdapterOptions {
   /** β is searched from 0.1 up to below this, α likewise. */
   searchScale?: { beta: number; alpha: number };
@@ -33,7 +46,7 @@ export interface TipAdapterOptions {
   searchSteps?: { beta: number; alpha: number };
 }
 
-/** The options of {@linkcode tipAdapterF}. */
+/** The options of {@linkcode learnTipAdapterF}. */
 export interface TipAdapterFOptions extends TipAdapterOptions {
   /** Passes over the training images; published: 100 for EuroSAT, 20 for others. */
   epochs?: number;
@@ -67,7 +80,7 @@ interface Cache {
  *
  * @example Two classes of two images each
  * ```ts
- * import { type FeatureTask, tipAdapter } from "@prompt-kit/clip-prompts";
+ * import { type FeatureTask, learnTipAdapter } from "@prompt-kit/clip-prompts";
  *
  * const features_NE = { shape: [4, 4], data: Float32Array.of(9, 1, 0, 1, 8, 2, 1, 0, 1, 9, 0, 1, 2, 8, 1, 0) };
  * const labels = Int32Array.of(0, 0, 1, 1);
@@ -79,11 +92,11 @@ interface Cache {
  *   val: { features_NE, labels },
  *   seed: 1,
  * };
- * const logits_NC = tipAdapter(task, { searchSteps: { beta: 5, alpha: 2 } }).logits(features_NE);
+ * const logits_NC = learnTipAdapter(task, { searchSteps: { beta: 5, alpha: 2 } }).logits(features_NE);
  * if (!(logits_NC.data[0] > logits_NC.data[1] && logits_NC.data[6] < logits_NC.data[7])) throw new Error("unexpected");
  * ```
  */
-export function tipAdapter(task: FeatureTask, options: TipAdapterOptions = {}): FeatureClassifier {
+export function learnTipAdapter(task: FeatureTask, options: TipAdapterOptions = {}): FeatureClassifier {
   const cache = cacheOf(task);
   return classifier(cache, searchMix(cache, task, options));
 }
@@ -97,7 +110,7 @@ export function tipAdapter(task: FeatureTask, options: TipAdapterOptions = {}): 
  *
  * @example Two classes of two images each
  * ```ts
- * import { type FeatureTask, tipAdapterF } from "@prompt-kit/clip-prompts";
+ * import { type FeatureTask, learnTipAdapterF } from "@prompt-kit/clip-prompts";
  *
  * const features_NE = { shape: [4, 4], data: Float32Array.of(9, 1, 0, 1, 8, 2, 1, 0, 1, 9, 0, 1, 2, 8, 1, 0) };
  * const labels = Int32Array.of(0, 0, 1, 1);
@@ -109,12 +122,12 @@ export function tipAdapter(task: FeatureTask, options: TipAdapterOptions = {}): 
  *   val: { features_NE, labels },
  *   seed: 1,
  * };
- * const { chosen, logits } = tipAdapterF(task, { epochs: 3, searchSteps: { beta: 5, alpha: 2 } });
+ * const { chosen, logits } = learnTipAdapterF(task, { epochs: 3, searchSteps: { beta: 5, alpha: 2 } });
  * const logits_NC = logits(features_NE);
  * if (!(chosen.epoch <= 3 && logits_NC.data[0] > logits_NC.data[1])) throw new Error("unexpected");
  * ```
  */
-export function tipAdapterF(task: FeatureTask, options: TipAdapterFOptions = {}): FeatureClassifier {
+export function learnTipAdapterF(task: FeatureTask, options: TipAdapterFOptions = {}): FeatureClassifier {
   const cache = cacheOf(task);
   const { keys_KE, epoch } = tuneKeys(cache, task, options);
   const tuned = { ...cache, keys_KE };
@@ -125,7 +138,7 @@ function classifier(cache: Cache, chosen: Mix & { epoch?: number }): FeatureClas
   return {
     chosen: { ...chosen },
     logits: (features_NE) => toHost(tipLogits(cache, toUnitRows(features_NE), chosen)),
-    newClasses: { impossible: NO_NEW_CLASSES["tip-adapter"] },
+    newClasses: { impossible: NO_KEYS },
   };
 }
 
@@ -260,3 +273,45 @@ function keysGradient(cache: Cache, batch: { unit_NE: Matrix; labels: Int32Array
   }
   return gradient_NK.transpose().mmul(unit_NE);
 }
+
+/**
+ * Tip-Adapter as the kit runs it.
+ *
+ * Zhang et al., Tip-Adapter: Training-free Adaption of CLIP for Few-shot Classification, ECCV 2022
+ * (https://arxiv.org/abs/2207.09519).
+ */
+export const tipAdapter: FeatureLearning<FeatureSettings & TextSettings & { views: number }> = withFullValidation({
+  name: "tip-adapter",
+  label: "Tip-Adapter",
+  title: "Tip-Adapter (Zhang et al., ECCV 2022): a cache of few-shot features beside zero-shot CLIP, without training.",
+  // The keys of the cache are means of ten augmented views.
+  settings: { templates, tuneOn, views: views(10) },
+  presets: {},
+  leastArea: LEAST_AREA_OF_FEATURE_METHODS,
+  noNewClasses: NO_KEYS,
+  learn: (task) => learnTipAdapter(task),
+  learnedNumbers: () => 0,
+});
+
+/** Tip-Adapter-F as the kit runs it: {@linkcode tipAdapter} with keys that are tuned. */
+export const tipAdapterF: FeatureLearning<
+  FeatureSettings & TextSettings & { views: number; epochs: number; batchSize: number; lr: number }
+> = withFullValidation({
+  name: "tip-adapter-f",
+  label: "Tip-Adapter-F",
+  title: "Tip-Adapter-F (Zhang et al., ECCV 2022): a cache of few-shot features with tuned keys beside zero-shot CLIP.",
+  settings: {
+    templates,
+    tuneOn,
+    views: views(10),
+    epochs: wholeNumber({ help: "passes over the training images", default: 100, least: 1 }),
+    batchSize: wholeNumber({ help: "images a step", default: 256, least: 1 }),
+    lr: decimal({ help: "learning rate that the cosine starts from", default: 0.001 }),
+  },
+  presets: {},
+  leastArea: LEAST_AREA_OF_FEATURE_METHODS,
+  noNewClasses: NO_KEYS,
+  learn: (task, { settings: { epochs, batchSize, lr } }) => learnTipAdapterF(task, { epochs, batchSize, lr }),
+  // The keys, one for each image.
+  learnedNumbers: ({ N, E }) => N * E,
+});

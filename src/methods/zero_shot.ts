@@ -4,6 +4,9 @@
 import type { ClipModel } from "../clip/model.ts";
 import type { HostTensor } from "../engine/ops.ts";
 import { UserError } from "../errors.ts";
+import { templates, type TextSettings } from "./feature_settings.ts";
+import type { FeatureClassifier } from "./feature_method.ts";
+import type { FeatureLearning } from "./method.ts";
 
 /**
  * `x / ‖x‖` of every row of the last axis, without an epsilon, as published (clip/model.py:362-363).
@@ -124,3 +127,27 @@ export function featureLogits(
   }
   return { shape: [B, C], data };
 }
+
+/**
+ * Zero-shot CLIP as the kit runs it: nothing is learned, so it answers for any classes.
+ *
+ * Radford et al., Learning Transferable Visual Models From Natural Language Supervision, ICML 2021.
+ */
+export const zeroShot: FeatureLearning<TextSettings> = {
+  name: "zeroshot",
+  label: "Zero-shot",
+  title: "Zero-shot CLIP (Radford et al., ICML 2021): hand-written prompts, nothing learned; evaluates, reports.",
+  settings: { templates },
+  presets: {},
+  draws: false,
+  folder: ({ templates }) => templates,
+  learn({ textFeatures_CE, logitScale }) {
+    const classifier = (texts_CE: HostTensor): FeatureClassifier => ({
+      chosen: {},
+      logits: (features_NE) => featureLogits(normalizeRows(features_NE), texts_CE, { logitScale }),
+      newClasses: classifier,
+    });
+    return classifier(textFeatures_CE);
+  },
+  learnedNumbers: () => 0,
+};

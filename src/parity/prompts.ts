@@ -5,8 +5,8 @@ import type { ClipModel } from "../clip/model.ts";
 import { toPatches } from "../clip/patches.ts";
 import type { ClassTokenPosition } from "../clip/prompt_layout.ts";
 import type { HostTensor } from "../engine/ops.ts";
-import { cocoop } from "../methods/cocoop.ts";
-import { coop } from "../methods/coop.ts";
+import { cocoopPrompt } from "../methods/cocoop.ts";
+import { coopPrompt } from "../methods/coop.ts";
 import type { PromptMethod } from "../methods/prompt_method.ts";
 import { normalizeRows } from "../methods/zero_shot.ts";
 import { learningRate } from "../optim/schedule.ts";
@@ -44,8 +44,8 @@ function methodOf(
     random: { normal: () => 0 },
   };
   const method = about.kind === "cocoop"
-    ? cocoop({ ...start, embedding: model.config.embedding, metaNetRandom: { uniform: () => 0 } })
-    : coop({ ...start, classes, classSpecific: about.csc ?? false, classTokenPosition: about.pos ?? "end" });
+    ? cocoopPrompt({ ...start, embedding: model.config.embedding, metaNetRandom: { uniform: () => 0 } })
+    : coopPrompt({ ...start, classes, classSpecific: about.csc ?? false, classTokenPosition: about.pos ?? "end" });
   return { ...method, params: init };
 }
 
@@ -90,7 +90,7 @@ export async function promptRows(
     const method = methodOf(about, { model, classes: classnames.length, init });
     if (about.init !== "") {
       // The words' embeddings are ours to find: the fixture's start is what they must be.
-      const own = coop({
+      const own = coopPrompt({
         ...about,
         contextTokens: about.n_ctx,
         initWords: about.init,

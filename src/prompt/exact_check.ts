@@ -34,14 +34,14 @@ export const EXACT_TOLERANCE = 1e-4;
  *
  * @example
  * ```ts
- * import { coop, EXACT_TOLERANCE, exactCheck, loadModel, loadTokenizer, loadWeights } from "@prompt-kit/clip-prompts";
+ * import { coopPrompt, EXACT_TOLERANCE, exactCheck, loadModel, loadTokenizer, loadWeights } from "@prompt-kit/clip-prompts";
  * import { namedStream, openEngine, openPrompt } from "@prompt-kit/clip-prompts";
  *
  * const engine = await openEngine("cpu");
  * const weights = await loadWeights("data/sample/model.safetensors");
  * const model = loadModel(weights, { engine, tokenizer: await loadTokenizer() });
  * const random = namedStream(1, "context-init");
- * const method = coop({ model, contextTokens: 2, classes: 1, classSpecific: false, classTokenPosition: "end", random });
+ * const method = coopPrompt({ model, contextTokens: 2, classes: 1, classSpecific: false, classTokenPosition: "end", random });
  * const session = await openPrompt(model, { method, classNames: ["River"] });
  * const E = model.config.embedding;
  * const imageFeatures_BE = { shape: [1, E], data: new Float32Array(E).fill(1 / Math.sqrt(E)) };

@@ -125,13 +125,13 @@ function groupedText<T>(
  *
  * @example Logits of images under an untrained CoOp prompt
  * ```ts
- * import { coop, loadModel, loadTokenizer, loadWeights, namedStream, openEngine, openPrompt } from "@prompt-kit/clip-prompts";
+ * import { coopPrompt, loadModel, loadTokenizer, loadWeights, namedStream, openEngine, openPrompt } from "@prompt-kit/clip-prompts";
  *
  * const engine = await openEngine("cpu");
  * const weights = await loadWeights("data/sample/model.safetensors");
  * const model = loadModel(weights, { engine, tokenizer: await loadTokenizer() });
  * const random = namedStream(1, "context-init");
- * const method = coop({ model, contextTokens: 2, classes: 2, classSpecific: false, classTokenPosition: "end", random });
+ * const method = coopPrompt({ model, contextTokens: 2, classes: 2, classSpecific: false, classTokenPosition: "end", random });
  * const prompt = await openPrompt(model, { method, classNames: ["River", "Forest"] });
  * const E = model.config.embedding;
  * const logits_BC = await prompt.logits({ shape: [1, E], data: new Float32Array(E).fill(1 / Math.sqrt(E)) });

@@ -2,8 +2,8 @@
 import type { ClipModel } from "../clip/model.ts";
 import type { ClassTokenPosition } from "../clip/prompt_layout.ts";
 import { UserError } from "../errors.ts";
-import { cocoop, META_NET } from "../methods/cocoop.ts";
-import { coop } from "../methods/coop.ts";
+import { cocoopPrompt, META_NET } from "../methods/cocoop.ts";
+import { coopPrompt } from "../methods/coop.ts";
 import type { PromptMethod } from "../methods/prompt_method.ts";
 import type { Parameter } from "../optim/sgd.ts";
 import { openPrompt, type PromptSession } from "./session.ts";
@@ -142,9 +142,9 @@ function methodOf(
   // Nothing is drawn: the stored numbers take the place of the start.
   const start = { model, contextTokens: M, random: { normal: () => 0 } };
   if (META_NET[0] in prompt.params) {
-    return cocoop({ ...start, embedding: model.config.embedding, metaNetRandom: { uniform: () => 0 } });
+    return cocoopPrompt({ ...start, embedding: model.config.embedding, metaNetRandom: { uniform: () => 0 } });
   }
-  return coop({
+  return coopPrompt({
     ...start,
     classSpecific: prompt.params.ctx.shape.length === 3,
     classTokenPosition: prompt.classTokenPosition,

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertLess } from "jsr:@std/assert@1.0.19";
 import type { ClassTokenPosition } from "../../src/clip/prompt_layout.ts";
 import { textTower } from "../../src/clip/text_tower.ts";
-import { coop } from "../../src/methods/coop.ts";
+import { coopPrompt } from "../../src/methods/coop.ts";
 import { openPrompt, promptsOf } from "../../src/prompt/session.ts";
 import { normalizeRows } from "../../src/methods/zero_shot.ts";
 import { namedStream } from "../../src/data/random.ts";
@@ -57,7 +57,7 @@ for (const { position, classSpecific } of SHAPES) {
       const model = twoLayerModel(engine);
       // Five classes run as one program of one pack, 400 in pieces of many packs.
       for (const classNames of [NAMES, Array.from({ length: 400 }, (_, i) => `n${i}`)]) {
-        const method = coop({
+        const method = coopPrompt({
           model,
           contextTokens: M,
           initWords: "",

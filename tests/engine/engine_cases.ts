@@ -9,7 +9,7 @@ import { loadWeights } from "../../src/clip/weights/load.ts";
 import { namedStream } from "../../src/data/random.ts";
 import { openEngine } from "../../src/engine/choose.ts";
 import type { Engine } from "../../src/engine/ops.ts";
-import { cocoop } from "../../src/methods/cocoop.ts";
+import { cocoopPrompt } from "../../src/methods/cocoop.ts";
 import { normalizeRows } from "../../src/methods/zero_shot.ts";
 import { openFixtures } from "../../src/parity/fixtures.ts";
 import { promptRows } from "../../src/parity/prompts.ts";
@@ -57,7 +57,7 @@ export async function assertParity(engine: Engine): Promise<void> {
 }
 
 async function openSession(model: ClipModel, classNames: readonly string[] = CLASSES): Promise<PromptSession> {
-  const method = cocoop({
+  const method = cocoopPrompt({
     contextTokens: 4,
     initWords: "a photo of a",
     model,

@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "jsr:@std/assert@1.0.19";
-import { clipAdapter, trainAdapter } from "../../src/methods/clip_adapter.ts";
+import { learnClipAdapter, trainAdapter } from "../../src/methods/clip_adapter.ts";
 import { assertClose, fixture, task, test_NE, textNew_CE } from "./feature_cases.ts";
 
 Deno.test("thirty steps of CLIP-Adapter end at PyTorch's weights", () => {
@@ -14,7 +14,7 @@ Deno.test("thirty steps of CLIP-Adapter end at PyTorch's weights", () => {
 });
 
 Deno.test("a ratio of 0 is zero-shot CLIP, also for classes that it was not trained on", () => {
-  const adapter = clipAdapter(task, { ratios: [0], epochs: 2 });
+  const adapter = learnClipAdapter(task, { ratios: [0], epochs: 2 });
   assert(typeof adapter.newClasses === "function");
   for (
     const [text_CE, classifier] of [[task.textFeatures_CE, adapter], [
@@ -40,7 +40,7 @@ Deno.test("a ratio of 0 is zero-shot CLIP, also for classes that it was not trai
 
 Deno.test("the ratio is the first that no other beats on the validation images", () => {
   const accuracy = (ratio: number) => {
-    const logits = clipAdapter(task, { ratios: [ratio], epochs: 40 }).logits(task.val.features_NE).data;
+    const logits = learnClipAdapter(task, { ratios: [ratio], epochs: 40 }).logits(task.val.features_NE).data;
     return task.val.labels.reduce((hits, label, n) => {
       const row = [...logits.subarray(n * 3, n * 3 + 3)];
       return hits + (row.indexOf(Math.max(...row)) === label ? 1 : 0);
@@ -49,5 +49,5 @@ Deno.test("the ratio is the first that no other beats on the validation images",
   const ratios = [0.9, 0.2, 0.5];
   const hits = ratios.map(accuracy);
   const expected = ratios[hits.indexOf(Math.max(...hits))];
-  assertEquals(clipAdapter(task, { ratios, epochs: 40 }).chosen.ratio, expected);
+  assertEquals(learnClipAdapter(task, { ratios, epochs: 40 }).chosen.ratio, expected);
 });

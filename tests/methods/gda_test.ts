@@ -1,10 +1,10 @@
 import { assert, assertEquals, assertThrows } from "jsr:@std/assert@1.0.19";
 import { UserError } from "../../src/errors.ts";
-import { gda } from "../../src/methods/gda.ts";
+import { learnGda } from "../../src/methods/gda.ts";
 import { assertClose, fixture, task, test_NE, textNew_CE } from "./feature_cases.ts";
 
 Deno.test("base-to-new GDA has PyTorch's α and logits, on base and on new classes", () => {
-  const base = gda(task, { variant: "base-to-new" });
+  const base = learnGda(task, { variant: "base-to-new" });
   assertEquals(base.chosen.alpha, fixture.gda.alpha);
   assertClose(base.logits(test_NE).data, fixture.gda.base, 1e-6);
   assert(typeof base.newClasses === "function");
@@ -14,7 +14,7 @@ Deno.test("base-to-new GDA has PyTorch's α and logits, on base and on new class
 });
 
 Deno.test("few-shot GDA shrinks as in PyTorch, and says that it has no rule for new classes", () => {
-  const few = gda(task, { variant: "few-shot" });
+  const few = learnGda(task, { variant: "few-shot" });
   assertEquals(few.chosen.alpha, fixture.gda.alphaFew);
   assertClose(few.logits(test_NE).data, fixture.gda.few, 1e-6);
   assert(typeof few.newClasses !== "function" && few.newClasses.impossible.includes("without images"));
@@ -34,12 +34,12 @@ Deno.test("with fewer vectors than directions, absent directions carry no weight
     val,
     train: { ...val, views_VNE: { shape: [1, ...features_NE.shape], data } },
   };
-  const found = gda(small, { variant: "base-to-new" });
+  const found = learnGda(small, { variant: "base-to-new" });
   assertEquals(found.chosen.alpha, alpha);
   assertClose(found.logits(test_NE).data, base, 1e-6);
   assert(typeof found.newClasses === "function");
   assertClose(found.newClasses(textNew_CE).logits(test_NE).data, fresh, 1e-6);
-  const shrunk = gda(small, { variant: "few-shot" });
+  const shrunk = learnGda(small, { variant: "few-shot" });
   assertEquals(shrunk.chosen.alpha, alphaFew);
   assertClose(shrunk.logits(test_NE).data, few, 1e-6);
 });
@@ -54,6 +54,6 @@ Deno.test("one vector a class has no covariance", () => {
     },
   };
   for (const variant of ["base-to-new", "few-shot"] as const) {
-    assertThrows(() => gda(lonely, { variant }), UserError, 'class "class 0"');
+    assertThrows(() => learnGda(lonely, { variant }), UserError, 'class "class 0"');
   }
 });

@@ -1,6 +1,6 @@
 import { assert, assertAlmostEquals, assertEquals } from "jsr:@std/assert@1.0.19";
 import { toMatrix } from "../../src/methods/feature_method.ts";
-import { linearProbe, logisticRegression, searchStrength } from "../../src/methods/linear_probe.ts";
+import { learnLinearProbe, logisticRegression, searchStrength } from "../../src/methods/linear_probe.ts";
 import { assertClose, fixture, rows, task, test_NE } from "./feature_cases.ts";
 
 const images_NE = toMatrix(task.train.features_NE);
@@ -25,7 +25,7 @@ Deno.test("two classes have one row of weights, as in scikit-learn", () => {
 });
 
 Deno.test("the published search ends at scikit-learn's C", () => {
-  const probe = linearProbe(task);
+  const probe = learnLinearProbe(task);
   assertAlmostEquals(probe.chosen.C / fixture.probe.C, 1, 1e-9);
   assertEquals(probe.logits(test_NE).shape, [10, 3]);
   assert(typeof probe.newClasses !== "function" && probe.newClasses.impossible.includes("no text"));

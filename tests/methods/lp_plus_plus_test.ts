@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "jsr:@std/assert@1.0.19";
-import { fitLpPlusPlus, lpLogits, lpPlusPlus } from "../../src/methods/lp_plus_plus.ts";
+import { fitLpPlusPlus, lpLogits, learnLpPlusPlus } from "../../src/methods/lp_plus_plus.ts";
 import { toUnitRows } from "../../src/methods/feature_method.ts";
 import { assertClose, fixture, task, test_NE } from "./feature_cases.ts";
 
@@ -16,7 +16,7 @@ for (const alphaGradient of ["present", "accumulated"] as const) {
 }
 
 Deno.test("LP++ is the same on every run and has no new classes", () => {
-  const one = lpPlusPlus(task, { epochs: 20 });
-  assertEquals(one.logits(test_NE), lpPlusPlus(task, { epochs: 20 }).logits(test_NE));
+  const one = learnLpPlusPlus(task, { epochs: 20 });
+  assertEquals(one.logits(test_NE), learnLpPlusPlus(task, { epochs: 20 }).logits(test_NE));
   assert(typeof one.newClasses !== "function" && one.newClasses.impossible.includes("images of each class"));
 });

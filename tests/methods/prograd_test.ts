@@ -1,5 +1,5 @@
 import { assert, assertAlmostEquals, assertEquals } from "jsr:@std/assert@1.0.19";
-import { prograd, projected } from "../../src/methods/prograd.ts";
+import { progradPrompt, projected } from "../../src/methods/prograd.ts";
 import { assertClose } from "./feature_cases.ts";
 import { withEngine } from "../engine/ops_cases.ts";
 import { baseMethod, fixture, hand_CE, lossesAt } from "./prompt_loss_cases.ts";
@@ -11,12 +11,12 @@ for (const [name, groups] of [["coop", 1], ["cocoop", 4]] as const) {
     const expected = fixture.cases[groups];
     await withEngine("cpu", async (engine) => {
       const at = { groups, data: expected.text };
-      const [own, general] = await lossesAt(engine, prograd(baseMethod(name), options), at);
+      const [own, general] = await lossesAt(engine, progradPrompt(baseMethod(name), options), at);
       assertAlmostEquals(own.loss, expected.crossEntropy, 1e-5);
       assertClose(own.gradient, expected.crossEntropyGradient, 1e-5);
       assertAlmostEquals(general.loss, expected.distillation, 1e-5);
       assertClose(general.gradient, expected.distillationGradient, 1e-5);
-      const [, soft] = await lossesAt(engine, prograd(baseMethod(name), { ...options, temperature: 2 }), at);
+      const [, soft] = await lossesAt(engine, progradPrompt(baseMethod(name), { ...options, temperature: 2 }), at);
       assertAlmostEquals(soft.loss, expected.softened, 1e-5);
       assertClose(soft.gradient, expected.softenedGradient, 1e-5);
     });
@@ -37,7 +37,7 @@ Deno.test("a gradient that agrees with zero-shot knowledge stays, and each learn
   const agrees = k.map((value) => -value);
   assertEquals(projected(g, agrees), g);
   assertEquals(projected(g, new Float32Array(g.length)), g);
-  const combined = prograd(baseMethod("cocoop"), options).combine!([{ a: g, b: g }, { a: k, b: agrees }]);
+  const combined = progradPrompt(baseMethod("cocoop"), options).combine!([{ a: g, b: g }, { a: k, b: agrees }]);
   assert(combined.a.some((value, i) => value !== g[i]));
   assertEquals(combined.b, g);
 });

@@ -1,9 +1,9 @@
 import { assert, assertAlmostEquals, assertEquals } from "jsr:@std/assert@1.0.19";
-import { tipAdapter, tipAdapterF } from "../../src/methods/tip_adapter.ts";
+import { learnTipAdapter, learnTipAdapterF } from "../../src/methods/tip_adapter.ts";
 import { assertClose, fixture, task, test_NE } from "./feature_cases.ts";
 
 Deno.test("Tip-Adapter finds PyTorch's α and β and has its logits", () => {
-  const found = tipAdapter(task);
+  const found = learnTipAdapter(task);
   assertAlmostEquals(found.chosen.beta, fixture.tip.beta, 1e-12);
   assertAlmostEquals(found.chosen.alpha, fixture.tip.alpha, 1e-12);
   assertClose(found.logits(test_NE).data, fixture.tip.logits, 1e-6);
@@ -11,7 +11,7 @@ Deno.test("Tip-Adapter finds PyTorch's α and β and has its logits", () => {
 });
 
 Deno.test("Tip-Adapter-F tunes its keys as torch.optim.AdamW does and keeps the epoch that validates best", () => {
-  const found = tipAdapterF(task, { epochs: fixture.tipF.epochs, lr: fixture.tipF.lr });
+  const found = learnTipAdapterF(task, { epochs: fixture.tipF.epochs, lr: fixture.tipF.lr });
   assertEquals(found.chosen.epoch, fixture.tipF.epoch);
   assertAlmostEquals(found.chosen.beta, fixture.tipF.beta, 1e-12);
   assertAlmostEquals(found.chosen.alpha, fixture.tipF.alpha, 1e-12);
@@ -19,7 +19,7 @@ Deno.test("Tip-Adapter-F tunes its keys as torch.optim.AdamW does and keeps the 
 });
 
 Deno.test("smaller batches take more steps and other paths, the same on every run", () => {
-  const run = (batchSize: number) => tipAdapterF(task, { epochs: 3, lr: 0.02, batchSize }).logits(test_NE).data;
+  const run = (batchSize: number) => learnTipAdapterF(task, { epochs: 3, lr: 0.02, batchSize }).logits(test_NE).data;
   assertEquals(run(5), run(5));
   assert(run(5).some((value, i) => Math.abs(value - run(256)[i]) > 1e-3));
 });

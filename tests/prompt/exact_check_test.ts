@@ -7,8 +7,8 @@ import { loadWeights } from "../../src/clip/weights/load.ts";
 import type { PromptMethod } from "../../src/methods/prompt_method.ts";
 import type { ClassTokenPosition } from "../../src/clip/prompt_layout.ts";
 import { namedStream } from "../../src/data/random.ts";
-import { cocoop } from "../../src/methods/cocoop.ts";
-import { coop } from "../../src/methods/coop.ts";
+import { cocoopPrompt } from "../../src/methods/cocoop.ts";
+import { coopPrompt } from "../../src/methods/coop.ts";
 import { normalizeRows } from "../../src/methods/zero_shot.ts";
 import { EXACT_TOLERANCE, exactCheck } from "../../src/prompt/exact_check.ts";
 import { openPrompt } from "../../src/prompt/session.ts";
@@ -29,8 +29,8 @@ const learned = (model: ClipModel, classes: number): PromptMethod[] => {
   const { embedding } = model.config;
   const shared = { model, contextTokens: 5, initWords: "", random: namedStream(1, "context-init") };
   return [
-    ...COOP.map((shape) => coop({ ...shared, ...shape, classes })),
-    cocoop({ ...shared, embedding, metaNetRandom: namedStream(1, "meta-net-init") }),
+    ...COOP.map((shape) => coopPrompt({ ...shared, ...shape, classes })),
+    cocoopPrompt({ ...shared, embedding, metaNetRandom: namedStream(1, "meta-net-init") }),
   ];
 };
 
@@ -73,7 +73,7 @@ Deno.test("the same on the sample model, whose plain pass has 77 positions", asy
 Deno.test("the check sees a context token that is off by a little", async () => {
   await withEngine("onnx", async (engine) => {
     const model = twoLayerModel(engine);
-    const method = coop({
+    const method = coopPrompt({
       model,
       contextTokens: 2,
       initWords: "",

@@ -13,8 +13,8 @@ import { loadTokenizer } from "../../src/clip/tokenizer.ts";
 import { loadWeights } from "../../src/clip/weights/load.ts";
 import { openEngine } from "../../src/engine/choose.ts";
 import { UserError } from "../../src/errors.ts";
-import { cocoop } from "../../src/methods/cocoop.ts";
-import { coop } from "../../src/methods/coop.ts";
+import { cocoopPrompt } from "../../src/methods/cocoop.ts";
+import { coopPrompt } from "../../src/methods/coop.ts";
 import { decodeCheckpoint, encodeCheckpoint } from "../../src/train/checkpoint.ts";
 import { copyParameters } from "../../src/train/loop.ts";
 import { readPublishedPrompt } from "../../src/published/checkpoint.ts";
@@ -68,8 +68,8 @@ Deno.test("a stored prompt gives the logits of the method that it was learned wi
       const prompt = await stored(file);
       const contextTokens = prompt.params.ctx.shape[0];
       const method = prompt.method === "cocoop"
-        ? cocoop({ model, contextTokens, random: nothing, metaNetRandom: nothing, embedding: 128 })
-        : coop({ model, contextTokens, random: nothing, classSpecific: false, classTokenPosition: "end", classes: 4 });
+        ? cocoopPrompt({ model, contextTokens, random: nothing, metaNetRandom: nothing, embedding: 128 })
+        : coopPrompt({ model, contextTokens, random: nothing, classSpecific: false, classTokenPosition: "end", classes: 4 });
       const trained = await openPrompt(model, { method, classNames });
       copyParameters(prompt.params, trained.params);
       const session = await openStoredPrompt(prompt, { model, classNames });

@@ -3,7 +3,7 @@ import { featurePart, featurePath, featureYaml, resolveFeatureConfig } from "../
 import { settingsFromYaml } from "../../recipes/cli/config.ts";
 import { readFlags } from "../../recipes/cli/flags.ts";
 import { templatesOf } from "../../recipes/cli/templates.ts";
-import { recipe as tipAdapterF } from "../../recipes/tip_adapter_f.ts";
+import { recipe as learnTipAdapterF } from "../../recipes/tip_adapter_f.ts";
 import { loadModel } from "../../src/clip/model.ts";
 import { loadTokenizer } from "../../src/clip/tokenizer.ts";
 import { loadWeights } from "../../src/clip/weights/load.ts";
@@ -15,8 +15,8 @@ import { UserError } from "../../src/errors.ts";
 import { outcomeOf } from "../../src/eval/report.ts";
 import { readReport } from "../../src/eval/report_file.ts";
 import type { FeatureClassifier, FeatureTask } from "../../src/methods/feature_method.ts";
-import { gda } from "../../src/methods/gda.ts";
-import { linearProbe } from "../../src/methods/linear_probe.ts";
+import { learnGda } from "../../src/methods/gda.ts";
+import { learnLinearProbe } from "../../src/methods/linear_probe.ts";
 import { zeroShotFeatures } from "../../src/methods/zero_shot.ts";
 import { assertSentence, runRecipe, smallFolder } from "../small_run.ts";
 import { ROOT } from "../tasks.ts";
@@ -113,7 +113,7 @@ Deno.test("the recipes of GDA and of the linear probe say of every test image wh
       const { code, stderr, stdout } = await runRecipe(folder, { recipe, args: ["--seeds", "2", "--engine", "cpu"] });
       assertEquals(code, 0, stderr);
       const run = `${folder}/runs/eurosat/${recipe.replace("_", "-")}/published/sample/shots16/seed2`;
-      const expected = await byHand(recipe === "gda" ? (task) => gda(task, { variant: "base-to-new" }) : linearProbe);
+      const expected = await byHand(recipe === "gda" ? (task) => learnGda(task, { variant: "base-to-new" }) : linearProbe);
       const base = await readReport(`${run}/report-base.json`);
       assertEquals(base.results.predictions.predictions, expected.base);
       assert(base.results.metrics.accuracy > 85, `${base.results.metrics.accuracy}`);

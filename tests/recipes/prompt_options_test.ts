@@ -9,7 +9,7 @@ import { getFeatures } from "../../src/data/feature_cache.ts";
 import { openEngine } from "../../src/engine/choose.ts";
 import { outcomeOf } from "../../src/eval/report.ts";
 import { readReport } from "../../src/eval/report_file.ts";
-import { coop } from "../../src/methods/coop.ts";
+import { coopPrompt } from "../../src/methods/coop.ts";
 import { normalizeRows } from "../../src/methods/zero_shot.ts";
 import { decodeCheckpoint } from "../../src/train/checkpoint.ts";
 import { openPrompt } from "../../src/prompt/session.ts";
@@ -129,7 +129,7 @@ Deno.test("a prompt of one data set is evaluated on another, with that one's own
       classTokenPosition: "end" as const,
       contextTokens: 4,
     };
-    const session = await openPrompt(model, { method: coop({ model, random, ...shape }), classNames });
+    const session = await openPrompt(model, { method: coopPrompt({ model, random, ...shape }), classNames });
     session.params.ctx.data.set(state.params.ctx.data);
     const { predictions } = outcomeOf(await session.logits(normalizeRows({ shape: [N, E], data })));
     assertEquals(report.results.predictions.predictions, predictions);

@@ -2,7 +2,7 @@
 import { assert, assertEquals } from "jsr:@std/assert@1.0.19";
 import { namedStream, type RandomStream } from "../../src/data/random.ts";
 import { UserError } from "../../src/errors.ts";
-import { coop } from "../../src/methods/coop.ts";
+import { coopPrompt } from "../../src/methods/coop.ts";
 import { type PromptRecipe, runPromptRecipe } from "../../recipes/cli/prompt_recipe.ts";
 import { settingNames } from "../../recipes/cli/settings.ts";
 import { decodeCheckpoint } from "../../src/train/checkpoint.ts";
@@ -151,7 +151,7 @@ const RECIPE: PromptRecipe = {
   settings: settingNames({ without: [] }),
   examples: [],
   makeMethod: ({ model, hyper, classNames, seed }) =>
-    coop({ ...hyper, model, classes: classNames.length, random: namedStream(seed, "context-init") }),
+    coopPrompt({ ...hyper, model, classes: classNames.length, random: namedStream(seed, "context-init") }),
 };
 
 /** Operations on the same file, or on files of one kind, have the same key. */

@@ -21,7 +21,7 @@ function flagError(args: string[], ...words: string[]): void {
 }
 
 Deno.test("no flags: the default preset, trained on base classes, evaluated on base and new", () => {
-  const config = cocoop("");
+  const config = cocoopPrompt("");
   const { preset, train, epochs, batchSize, lr, initWords, shots, seeds, views, changed } = config;
   assertEquals({ preset, train, epochs, batchSize, lr, initWords, shots, seeds, views, changed }, {
     preset: "seed-notebook",
@@ -39,19 +39,19 @@ Deno.test("no flags: the default preset, trained on base classes, evaluated on b
 });
 
 Deno.test("--eval alone trains nothing; --train alone evaluates on the same classes", () => {
-  assertEquals([cocoop("--eval new").train, cocoop("--eval new").eval], [undefined, ["new"]]);
-  assertEquals([cocoop("--train all").train, cocoop("--train all").eval], ["all", ["all"]]);
+  assertEquals([cocoopPrompt("--eval new").train, cocoopPrompt("--eval new").eval], [undefined, ["new"]]);
+  assertEquals([cocoopPrompt("--train all").train, cocoopPrompt("--train all").eval], ["all", ["all"]]);
 });
 
 Deno.test("of a flag given twice the last counts, and values may follow an equals sign", () => {
-  assertEquals(cocoop("--epochs 3 --epochs=5").epochs, 5);
-  assertEquals(cocoop("--seed 0").seeds, [0]);
-  assertEquals(cocoop("--seeds 3,1,3").seeds, [3, 1]);
+  assertEquals(cocoopPrompt("--epochs 3 --epochs=5").epochs, 5);
+  assertEquals(cocoopPrompt("--seed 0").seeds, [0]);
+  assertEquals(cocoopPrompt("--seeds 3,1,3").seeds, [3, 1]);
 });
 
 Deno.test("a number of context tokens takes the place of the preset's words", () => {
-  assertEquals(cocoop("--context-tokens 8").initWords, "");
-  assertEquals(cocoop("--context-tokens 4 --init-words=photo").initWords, "photo");
+  assertEquals(cocoopPrompt("--context-tokens 8").initWords, "");
+  assertEquals(cocoopPrompt("--context-tokens 4 --init-words=photo").initWords, "photo");
 });
 
 Deno.test("wrong flags are told in a sentence, with a suggestion where one is near", () => {
@@ -73,10 +73,10 @@ Deno.test("wrong flags are told in a sentence, with a suggestion where one is ne
 });
 
 Deno.test("a preset that is unknown, or of another method, is refused", () => {
-  const unknown = assertThrows(() => cocoop("--preset seed-notbook"), UserError, "seed-notebook or cocoop-cvpr22");
+  const unknown = assertThrows(() => cocoopPrompt("--preset seed-notbook"), UserError, "seed-notebook or cocoop-cvpr22");
   assertStringIncludes(unknown.message, 'Did you mean "seed-notebook"?');
-  assertThrows(() => cocoop("--preset coop-ijcv22"), UserError, "not for cocoop");
-  assertThrows(() => cocoop("--preset constructor"), UserError, "no preset");
+  assertThrows(() => cocoopPrompt("--preset coop-ijcv22"), UserError, "not for cocoop");
+  assertThrows(() => cocoopPrompt("--preset constructor"), UserError, "no preset");
 });
 
 Deno.test("YAML goes over the preset, flags over YAML", async () => {
@@ -110,7 +110,7 @@ Deno.test("YAML with unknown keys, wrong values or wrong syntax names the file",
 });
 
 Deno.test("a saved configuration gives the same run again", () => {
-  const config = cocoop("--epochs 3 --context-tokens 8 --seeds 1,2 --train base --lr 1e-3");
+  const config = cocoopPrompt("--epochs 3 --context-tokens 8 --seeds 1,2 --train base --lr 1e-3");
   const text = configYaml(config, { header: ["made by: …"], seed: 2 });
   assertStringIncludes(text, "# made by: …\n");
   const again = resolveConfig(settingsFromYaml(text, { where: "config.yaml", names: ALL }), "cocoop");
@@ -124,8 +124,8 @@ Deno.test("every preset resolves for its methods, and the published numbers are 
     }
   }
   const coop = (shots: number) => resolveConfig({ preset: "coop-ijcv22", shots }, "coop");
-  assertEquals([1, 2, 4, 8, 16].map((shots) => coop(shots).epochs), [50, 100, 100, 200, 200]);
-  assertEquals([coop(16).train, coop(16).batchSize, coop(16).contextTokens], ["all", 32, 16]);
+  assertEquals([1, 2, 4, 8, 16].map((shots) => coopPrompt(shots).epochs), [50, 100, 100, 200, 200]);
+  assertEquals([coopPrompt(16).train, coopPrompt(16).batchSize, coopPrompt(16).contextTokens], ["all", 32, 16]);
   const published = resolveConfig({ preset: "cocoop-cvpr22" }, "cocoop");
   assertEquals([published.epochs, published.batchSize, published.lr], [10, 1, 0.002]);
 });
@@ -152,9 +152,9 @@ Deno.test("averages of prompts and λ are settings like others: checked, in the 
   );
   const weights = epochWeights({ ...config, epochs: 20 })!;
   assertEquals([weights.length, weights.indexOf(Math.max(...weights))], [20, 14]);
-  assertEquals(epochWeights(cocoop("")), undefined);
-  assertEquals([cocoop("").wise, cocoop("").lambda], [1, undefined]);
-  assertThrows(() => cocoop("--prompt-average 500,1 --epochs 10"), UserError, "epochs 1 to 10");
+  assertEquals(epochWeights(cocoopPrompt("")), undefined);
+  assertEquals([cocoopPrompt("").wise, cocoopPrompt("").lambda], [1, undefined]);
+  assertThrows(() => cocoopPrompt("--prompt-average 500,1 --epochs 10"), UserError, "epochs 1 to 10");
   for (const wrong of ["15", "15,0", "15,-1", "a,b", "1,2,3", ","]) {
     flagError([`--prompt-average=${wrong}`], wrong, "15,1");
   }
@@ -164,14 +164,14 @@ Deno.test("averages of prompts and λ are settings like others: checked, in the 
 
 Deno.test("run folders: the published layout, with every change in the name", () => {
   const run = { method: "cocoop", dataset: "eurosat", backbone: "ViT-B-16", seed: 1 };
-  assertEquals(runPath(cocoop(""), run), "runs/eurosat/cocoop/seed-notebook/ViT-B-16/shots16/seed1");
+  assertEquals(runPath(cocoopPrompt(""), run), "runs/eurosat/cocoop/seed-notebook/ViT-B-16/shots16/seed1");
   assertEquals(
-    runPath(cocoop("--train all --shots 4 --out x"), run),
+    runPath(cocoopPrompt("--train all --shots 4 --out x"), run),
     "x/eurosat/cocoop/seed-notebook/ViT-B-16/shots4-all/seed1",
   );
-  assertEquals(presetPart(cocoop("--epochs 100")), "seed-notebook");
-  assertEquals(presetPart(cocoop("--epochs 3 --lr 0.01")), "seed-notebook+epochs=3+lr=0.01");
-  assertEquals(presetPart(cocoop("--init-words=../a/b")), "seed-notebook+init-words=-a-b");
+  assertEquals(presetPart(cocoopPrompt("--epochs 100")), "seed-notebook");
+  assertEquals(presetPart(cocoopPrompt("--epochs 3 --lr 0.01")), "seed-notebook+epochs=3+lr=0.01");
+  assertEquals(presetPart(cocoopPrompt("--init-words=../a/b")), "seed-notebook+init-words=-a-b");
   const [long, longer] = ["a".repeat(101), "a".repeat(102)].map(pathPart);
   assert(long !== longer && long.length < 80 && /^a{60}-[0-9a-f]{8}$/.test(long), long);
 });

@@ -1,0 +1,125 @@
+/**
+ * What a method is to the rest of the kit, in one file of its own: name, label, settings with defaults, presets, and how
+ * it learns. There are two kinds: {@linkcode PromptLearning} makes prompts that are trained through the text tower,
+ * {@linkcode FeatureLearning} makes a classifier from stored image features. Runs, reports, `--help` and comparisons
+ * know nothing of a method but this.
+ */
+import type { ClipModel } from "../clip/model.ts";
+import type { ClassSubset } from "../data/few_shot.ts";
+import type { RandomStream } from "../data/random.ts";
+import type { FeatureClassifier, FeatureTask } from "./feature_method.ts";
+import type { PromptMethod } from "./prompt_method.ts";
+import type { SettingsOf } from "./setting.ts";
+
+/** Values of settings by name. */
+export type Values = Record<string, unknown>;
+
+/** A published configuration: where its numbers come from, and how they differ from the method's defaults. */
+export interface Preset<S = Values> {
+  /** One line for menus. */
+  title: string;
+  /** Where the numbers come from. */
+  source: string;
+  /** What its authors, or we, got with it. */
+  expected: string;
+  /** How long it takes, and where. */
+  time: string;
+  /** The exact command. */
+  command: string;
+  /** Classes that are trained on and evaluated when the command line does not say. */
+  protocol: { train: ClassSubset; eval: readonly ClassSubset[] };
+  /** What differs from the method's defaults; it may depend on the training images a class. */
+  values: (shots: number) => Partial<S>;
+}
+
+/** What both kinds of method say of themselves. */
+export interface MethodFacts<S = Values> {
+  /** As in folders, reports and `--methods`: `cocoop`. */
+  readonly name: string;
+  /** As people write it: `CoCoOp`. */
+  readonly label: string;
+  /** One or two sentences for `--help`: the paper, and what it does. */
+  readonly title: string;
+  /** Its own settings; those of every run come besides. */
+  readonly settings: SettingsOf<S>;
+  /** Published configurations by name, the first of them the default; none where its settings' defaults are published. */
+  readonly presets: Readonly<Record<string, Preset<S>>>;
+  /** Checks settings that must fit each other. Throws UserError. */
+  check?(settings: S): void;
+  /** What stands for the settings in a run's path; preset and changes when left out. */
+  folder?(settings: S): string;
+  /** Methods that a value of a setting makes of it: `{ over: { cocoop: … } }` is what `--over cocoop` runs. */
+  readonly variants?: Readonly<Record<string, Readonly<Record<string, Method>>>>;
+}
+
+/** What a prompt is made from. */
+export interface PromptTask<S = Values> {
+  /** The frozen model. */
+  model: ClipModel;
+  /** The C classes in the order of the labels. */
+  classNames: string[];
+  /** Values of the method's settings. */
+  settings: S;
+  /** The data set's hand-written template, with `{}` for the class name. */
+  template: string;
+  /** Random numbers of the run's seed; streams of different names are independent. */
+  random(name: string): RandomStream;
+}
+
+/** A method that learns prompts by gradient descent. */
+export interface PromptLearning<S = Values> extends MethodFacts<S> {
+  /** The learned numbers at the start, and the loss. */
+  prompt(task: PromptTask<S>): PromptMethod | Promise<PromptMethod>;
+}
+
+/** A method on frozen image features. */
+export interface FeatureLearning<S = Values> extends MethodFacts<S> {
+  /** Learns, and chooses on the validation images. */
+  learn(task: FeatureTask, options: { settings: S; trainedOn: ClassSubset }): FeatureClassifier;
+  /** How many numbers it learns, of C classes, N training images and features of E numbers. */
+  learnedNumbers(sizes: { C: number; N: number; E: number }): number;
+  /** False when it looks at no training image: it has no shots and no seeds. True when left out. */
+  readonly draws?: boolean;
+  /** The least share of an image that a training view keeps; that of prompt learning when left out. */
+  readonly leastArea?: number;
+  /** Why it has no result on classes without training images, in words that end a sentence; absent where it has. */
+  readonly noNewClasses?: string;
+}
+
+/** A method of either kind. */
+export type Method<S = Values> = PromptLearning<S> | FeatureLearning<S>;
+
+/** Whether a method learns prompts. */
+export function learnsPrompts<S>(method: Method<S>): method is PromptLearning<S> {
+  return "prompt" in method;
+}
+
+/** Whether a method draws few-shot images and has seeds: all but zero-shot CLIP. */
+export function drawsImages(method: Method): boolean {
+  return learnsPrompts(method) || method.draws !== false;
+}
+
+/** A method and all that its variants' settings make of it. */
+export function withVariants(method: Method): Method[] {
+  const variants = Object.values(method.variants ?? {}).flatMap((byValue) => Object.values(byValue));
+  return [method, ...variants];
+}
+
+/**
+ * What a file is expected to export, checked when a method comes from a file of the user's.
+ *
+ * @returns what is missing or wrong in words, or undefined for a method
+ */
+export function methodFault(value: unknown): string | undefined {
+  if (typeof value !== "object" || value === null) return "it is no object";
+  const method = value as Record<string, unknown>;
+  for (const name of ["name", "label", "title"]) {
+    if (typeof method[name] !== "string" || method[name] === "") return `its "${name}" is no text`;
+  }
+  for (const name of ["settings", "presets"]) {
+    if (typeof method[name] !== "object" || method[name] === null) return `its "${name}" is missing`;
+  }
+  if (typeof method.prompt === "function") return undefined;
+  if (typeof method.learn !== "function") return 'it has neither "prompt" nor "learn"';
+  return typeof method.learnedNumbers === "function" ? undefined : 'its "learnedNumbers" is no function';
+}

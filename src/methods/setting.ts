@@ -1,0 +1,204 @@
+/**
+ * A setting, declared once: its words in `--help`, its default, its check, and whether it changes the numbers. The flag
+ * `--batch-size`, the YAML key `batch-size`, the identity of a run, its path and what `compare` hands on follow from it.
+ */
+import { UserError } from "../errors.ts";
+import { didYouMean } from "../did_you_mean.ts";
+
+/** Where a setting stands in `--help`. */
+export type Section = "What runs" | "On what" | "Training" | "Prompt" | "Computing" | "Output";
+
+/** One setting of a method or of a run. */
+export interface Setting<T> {
+  /** Its heading in `--help`. */
+  section: Section;
+  /** What stands for the value in `--help`; absent for switches. */
+  placeholder?: string;
+  /** What it means. */
+  help: string;
+  /** Its value when nothing is said, which may depend on the number of training images a class. */
+  default?: T | ((shots: number) => T);
+  /** The default in words, where the value alone would not tell. */
+  defaultWords?: string;
+  /** False for what cannot change a result: such settings are in no run's identity or path. True when left out. */
+  changesNumbers?: boolean;
+  /** Settings that go back to being empty when this one is given and they are not. */
+  resets?: readonly string[];
+  /** True for a number that the method's paper fixes: it is recorded and no flag changes it. */
+  fixed?: boolean;
+  /** Reads the text of a flag or of a YAML value; `label` names it in messages. Throws UserError. */
+  parse(text: string, label: string): T;
+}
+
+/** The settings of a method, by the names of its values: `batchSize` is the flag `--batch-size`. */
+export type SettingsOf<S> = { [K in keyof S]: Setting<S[K]> };
+
+/** The parts of a setting that its author writes; the check follows from the kind. */
+export interface SettingWords<T> extends Omit<Partial<Setting<T>>, "parse"> {
+  /** What it means, for `--help`. */
+  help: string;
+}
+
+function setting<T>(
+  words: SettingWords<T>,
+  placeholder: string | undefined,
+  parse: Setting<T>["parse"],
+): Setting<T> {
+  return { section: "Training", ...(placeholder === undefined ? {} : { placeholder }), ...words, parse };
+}
+
+/**
+ * A whole number.
+ *
+ * @param words what it means, its default, and the least value that it may have (0 when left out)
+ *
+ * @example
+ * ```ts
+ * import { wholeNumber } from "@prompt-kit/clip-prompts";
+ *
+ * const rank = wholeNumber({ help: "rank of the update", default: 4, least: 1 });
+ * if (rank.parse("8", "--rank") !== 8) throw new Error("unexpected");
+ * ```
+ */
+export function wholeNumber(words: SettingWords<number> & { least?: number }): Setting<number> {
+  const { least = 0, ...rest } = words;
+  return setting(rest, "N", (text, label) => {
+    const value = text.trim() === "" ? NaN : Number(text);
+    if (Number.isSafeInteger(value) && value >= least) return value;
+    throw new UserError(`${label} is "${text}", and must be a whole number from ${least}.`);
+  });
+}
+
+/**
+ * A number from 0.
+ *
+ * @param words what it means and its default
+ *
+ * @example
+ * ```ts
+ * import { decimal } from "@prompt-kit/clip-prompts";
+ *
+ * const pull = decimal({ help: "weight of the pull", default: 0.1 });
+ * if (pull.parse("2e-3", "--pull") !== 0.002) throw new Error("unexpected");
+ * ```
+ */
+export function decimal(words: SettingWords<number>): Setting<number> {
+  return setting(words, "X", (text, label) => {
+    const value = text.trim() === "" ? NaN : Number(text);
+    if (Number.isFinite(value) && value >= 0) return value;
+    throw new UserError(`${label} is "${text}", and must be a number from 0, such as 0.002 or 2e-3.`);
+  });
+}
+
+/**
+ * One of several words.
+ *
+ * @param values the words
+ * @param words what it means and its default
+ *
+ * @example
+ * ```ts
+ * import { choice } from "@prompt-kit/clip-prompts";
+ *
+ * const norm = choice(["l1", "l2"], { help: "length that the pull is measured by", default: "l2" });
+ * if (norm.parse("l1", "--norm") !== "l1") throw new Error("unexpected");
+ * ```
+ */
+export function choice<T extends string>(values: readonly T[], words: SettingWords<T>): Setting<T> {
+  return setting(words, values.join("|"), (text, label) => oneOf(values, text, label));
+}
+
+/**
+ * A switch: given or not.
+ *
+ * @param words what it means
+ *
+ * @example
+ * ```ts
+ * import { toggle } from "@prompt-kit/clip-prompts";
+ *
+ * const tied = toggle({ help: "one weight for both towers", default: false });
+ * if (tied.parse("true", "--tied") !== true) throw new Error("unexpected");
+ * ```
+ */
+export function toggle(words: SettingWords<boolean>): Setting<boolean> {
+  return setting(words, undefined, (text, label) => {
+    if (text === "true" || text === "false") return text === "true";
+    throw new UserError(`${label} is "${text}", and must be true or false.`);
+  });
+}
+
+/**
+ * Words of the user's own, not empty.
+ *
+ * @param words what it means, its default and what stands for it in `--help`
+ *
+ * @example
+ * ```ts
+ * import { text } from "@prompt-kit/clip-prompts";
+ *
+ * const anchor = text({ help: "words that the prompt is held to", placeholder: "TEXT", default: "a photo of a" });
+ * if (anchor.parse("a map of a", "--anchor") !== "a map of a") throw new Error("unexpected");
+ * ```
+ */
+export function text(words: SettingWords<string>): Setting<string> {
+  return setting(words, "TEXT", (value, label) => {
+    if (value === "") throw new UserError(`${label} is empty: give a value, or leave it out.`);
+    return value;
+  });
+}
+
+/** A list with commas between, each item once. */
+export function listOf<T>(item: Setting<T>["parse"], words: SettingWords<T[]>): Setting<T[]> {
+  return setting(words, "A,B,…", (text, label) => {
+    const items = text.split(",").map((one) => one.trim()).filter((one) => one !== "");
+    if (items.length === 0) throw new UserError(`${label} is empty: give one value or several with commas between.`);
+    return [...new Set(items.map((one) => item(one, label)))];
+  });
+}
+
+/** One of several words; the nearest is suggested for another. */
+export function oneOf<T extends string>(values: readonly T[], text: string, label: string): T {
+  if ((values as readonly string[]).includes(text)) return text as T;
+  throw new UserError(`${label} is "${text}", and can be ${orList(values)}.${didYouMean(text, values)}`);
+}
+
+/** `a`, `a or b`, `a, b or c`. */
+export function orList(items: readonly string[]): string {
+  return items.length < 2 ? items.join("") : `${items.slice(0, -1).join(", ")} or ${items[items.length - 1]}`;
+}
+
+/** `batchSize` → `batch-size`. */
+export function flagName(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
+
+/** The value of a setting when nothing is said. */
+export function defaultOf<T>({ default: value }: Setting<T>, shots: number): T | undefined {
+  return typeof value === "function" ? (value as (shots: number) => T)(shots) : value;
+}
+
+/**
+ * The same settings with other defaults: what a variation of a method changes.
+ *
+ * @param settings of the method that is varied
+ * @param defaults by name
+ *
+ * @example
+ * ```ts
+ * import { coop, withDefaults } from "@prompt-kit/clip-prompts";
+ *
+ * const { contextTokens } = withDefaults(coop.settings, { contextTokens: 4 });
+ * if (contextTokens.default !== 4) throw new Error("unexpected");
+ * ```
+ */
+export function withDefaults<S extends object>(
+  settings: SettingsOf<S>,
+  defaults: { readonly [K in keyof S]?: Setting<S[K]>["default"] },
+): SettingsOf<S> {
+  const changed = { ...settings };
+  for (const name of Object.keys(defaults) as (keyof S)[]) {
+    changed[name] = { ...settings[name], default: defaults[name] };
+  }
+  return changed;
+}

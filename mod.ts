@@ -158,7 +158,7 @@ export { openStoredPrompt, type SavedPrompt, type StoredPrompt, storedPrompt } f
 
 // What comes out of a run.
 export { type ClassMetrics, evaluatePredictions, harmonicMean, type Metrics } from "./src/eval/metrics.ts";
-export { methodLabel } from "./src/eval/method_names.ts";
+export { methodLabel } from "./src/methods/kit.ts";
 export { modelCard, type ModelCardOptions } from "./src/eval/model_card.ts";
 export { type NearestWords, nearestWords, type NearestWordsOptions } from "./src/eval/nearest_words.ts";
 export {

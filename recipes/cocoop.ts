@@ -6,34 +6,22 @@
  *
  * `deno task cocoop --train base --eval base,new --model ViT-B/16 --data data/eurosat --seeds 1,2,3`
  */
-import { namedStream } from "../src/data/random.ts";
-import { cocoop } from "../src/methods/cocoop.ts";
-import { type PromptRecipe, runPromptRecipe } from "./cli/prompt_recipe.ts";
+import { cocoop, openRun } from "../mod.ts";
 import { runRecipe } from "./cli/recipe.ts";
-import { settingNames } from "./cli/settings.ts";
 
-/** What the recipe says of itself, and how its method is made. */
-export const recipe: PromptRecipe = {
-  method: "cocoop",
-  title:
-    "CoCoOp (Zhou et al., CVPR 2022): context tokens moved for every image by a meta-net; trains, evaluates, reports.",
-  url: import.meta.url,
-  // The published method has one context for all classes, and the class name at its end.
-  settings: settingNames({ without: ["templates", "tuneOn", "lambda", "over", "classTokenPosition", "classSpecific"] }),
-  examples: [
-    "deno task cocoop:base",
-    "deno task cocoop --eval new",
-    "deno task cocoop --train base --eval base,new --model ViT-B/16 --data data/eurosat --seeds 1,2,3",
-  ],
-  makeMethod: ({ model, hyper, seed }) =>
-    cocoop({
-      model,
-      initWords: hyper.initWords,
-      contextTokens: hyper.contextTokens,
-      embedding: model.config.embedding,
-      random: namedStream(seed, "context-init"),
-      metaNetRandom: namedStream(seed, "meta-net-init"),
-    }),
-};
+const examples = [
+  "deno task cocoop:base",
+  "deno task cocoop --eval new",
+  "deno task cocoop --train base --eval base,new --model ViT-B/16 --data data/eurosat --seeds 1,2,3",
+];
 
-if (import.meta.main) await runRecipe(recipe, (args) => runPromptRecipe(recipe, args));
+await runRecipe(import.meta, { method: cocoop, examples }, async (settings, terminal) => {
+  await using run = await openRun(cocoop, settings, terminal); // engine, CLIP, data, stored features
+  if (terminal.dryRun) return await terminal.showPlan(run);
+  for (const seed of run.seeds) {
+    await using learned = await run.learn(seed); // trains, or goes on where it was
+    for (const target of run.targets) await run.report(learned, target);
+    await run.finish(learned); // page, card, done
+  }
+  terminal.showResults(run);
+});

@@ -6,34 +6,23 @@
  *
  * `deno task coop --train base --eval base,new --model ViT-B/16 --data data/eurosat --seeds 1,2,3`
  */
-import { namedStream } from "../src/data/random.ts";
-import { coop } from "../src/methods/coop.ts";
-import { type PromptRecipe, runPromptRecipe } from "./cli/prompt_recipe.ts";
+import { coop, openRun } from "../mod.ts";
 import { runRecipe } from "./cli/recipe.ts";
-import { settingNames } from "./cli/settings.ts";
 
-/** What the recipe says of itself, and how its method is made. */
-export const recipe: PromptRecipe = {
-  method: "coop",
-  title: "CoOp (Zhou et al., IJCV 2022): context tokens learned in place of words; trains, evaluates, reports.",
-  url: import.meta.url,
-  settings: settingNames({ without: ["templates", "tuneOn", "lambda", "over"] }),
-  examples: [
-    "deno task coop:base",
-    "deno task coop --eval new",
-    "deno task coop --train base --eval base,new --model ViT-B/16 --data data/eurosat --seeds 1,2,3",
-    "deno task coop --class-specific --class-token-position middle --train all",
-  ],
-  makeMethod: ({ model, hyper, classNames, seed }) =>
-    coop({
-      model,
-      initWords: hyper.initWords,
-      contextTokens: hyper.contextTokens,
-      classTokenPosition: hyper.classTokenPosition,
-      classSpecific: hyper.classSpecific,
-      classes: classNames.length,
-      random: namedStream(seed, "context-init"),
-    }),
-};
+const examples = [
+  "deno task coop:base",
+  "deno task coop --eval new",
+  "deno task coop --train base --eval base,new --model ViT-B/16 --data data/eurosat --seeds 1,2,3",
+  "deno task coop --class-specific --class-token-position middle --train all",
+];
 
-if (import.meta.main) await runRecipe(recipe, (args) => runPromptRecipe(recipe, args));
+await runRecipe(import.meta, { method: coop, examples }, async (settings, terminal) => {
+  await using run = await openRun(coop, settings, terminal); // engine, CLIP, data, stored features
+  if (terminal.dryRun) return await terminal.showPlan(run);
+  for (const seed of run.seeds) {
+    await using learned = await run.learn(seed); // trains, or goes on where it was
+    for (const target of run.targets) await run.report(learned, target);
+    await run.finish(learned); // page, card, done
+  }
+  terminal.showResults(run);
+});

@@ -7,30 +7,14 @@
  * `deno task gda --model ViT-B/16 --data data/eurosat --seeds 1,2,3` chooses α on four validation images a class;
  * with `--tune-on full` on all of them, as published.
  */
-import { LEAST_AREA_OF_FEATURE_METHODS } from "../src/data/views.ts";
-import { gda } from "../src/methods/gda.ts";
-import { type FeatureRecipe, runFeatureRecipe } from "./cli/feature_recipe.ts";
-import { FEATURE_WORDS, featureSettings } from "./cli/feature_config.ts";
+import { gda } from "../mod.ts";
+import { pipeline } from "./cli/pipeline.ts";
 import { runRecipe } from "./cli/recipe.ts";
 
-/** What the recipe says of itself, its published numbers, and how it learns. */
-export const recipe: FeatureRecipe = {
-  method: "gda",
-  title: "GDA (Wang et al., ICLR 2024): Gaussian classes beside zero-shot CLIP, without training; evaluates, reports.",
-  url: import.meta.url,
-  settings: featureSettings(["views"]),
-  words: FEATURE_WORDS,
-  examples: [
-    "deno task gda",
-    "deno task gda --train all",
-    "deno task gda --tune-on full --model ViT-B/16 --data data/eurosat --seeds 1,2,3",
-  ],
-  defaults: () => ({ views: 10 }),
-  leastArea: LEAST_AREA_OF_FEATURE_METHODS,
-  // Trained on half of the classes, it must also tell apart the others; trained on all, it is the paper's few-shot classifier.
-  learn: (task, { trainedOn }) => gda(task, { variant: trainedOn === "all" ? "few-shot" : "base-to-new" }),
-  // W and b, both by formula.
-  learnedNumbers: ({ textFeatures_CE: { shape: [C, E] } }) => C * (E + 1),
-};
+const examples = [
+  "deno task gda",
+  "deno task gda --train all",
+  "deno task gda --tune-on full --model ViT-B/16 --data data/eurosat --seeds 1,2,3",
+];
 
-if (import.meta.main) await runRecipe(recipe, (args) => runFeatureRecipe(recipe, args));
+await runRecipe(import.meta, { method: gda, examples }, pipeline(gda));

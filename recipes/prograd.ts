@@ -6,30 +6,14 @@
  *
  * `deno task prograd --preset prograd-iccv23 --model ViT-B/16 --data data/eurosat --seeds 1,2,3`
  */
-import { prograd } from "../src/methods/prograd.ts";
-import { zeroShotFeatures } from "../src/methods/zero_shot.ts";
-import { learnedContexts } from "./cli/contexts.ts";
-import { type PromptRecipe, runPromptRecipe } from "./cli/prompt_recipe.ts";
+import { prograd } from "../mod.ts";
+import { pipeline } from "./cli/pipeline.ts";
 import { runRecipe } from "./cli/recipe.ts";
-import { settingNames } from "./cli/settings.ts";
 
-/** What the recipe says of itself, and how its method is made. */
-export const recipe: PromptRecipe = {
-  method: "prograd",
-  title:
-    "ProGrad (Zhu et al., ICCV 2023): CoOp without the part of a gradient that goes against zero-shot CLIP; trains, evaluates, reports.",
-  url: import.meta.url,
-  settings: settingNames({ without: ["templates", "tuneOn"] }),
-  examples: [
-    "deno task prograd",
-    "deno task prograd --over cocoop",
-    "deno task prograd --preset prograd-iccv23 --model ViT-B/16 --data data/eurosat --seeds 1,2,3",
-  ],
-  async makeMethod(options) {
-    const { model, classNames, template, hyper } = options;
-    const handFeatures_CE = await zeroShotFeatures(model, { classNames, templates: [template] });
-    return prograd(learnedContexts(options), { handFeatures_CE, weight: hyper.lambda });
-  },
-};
+const examples = [
+  "deno task prograd",
+  "deno task prograd --over cocoop",
+  "deno task prograd --preset prograd-iccv23 --model ViT-B/16 --data data/eurosat --seeds 1,2,3",
+];
 
-if (import.meta.main) await runRecipe(recipe, (args) => runPromptRecipe(recipe, args));
+await runRecipe(import.meta, { method: prograd, examples }, pipeline(prograd));

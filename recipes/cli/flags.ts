@@ -1,72 +1,77 @@
-import { parseArgs } from "node:util";
+/** The command line as settings. */
+import { parseArgs } from "jsr:@std/cli@1.0.30/parse-args";
 import { didYouMean } from "../../src/did_you_mean.ts";
 import { UserError } from "../../src/errors.ts";
-import {
-  flagName,
-  type GivenSettings,
-  isSwitch,
-  type Setting,
-  type SettingName,
-  SETTINGS,
-  settingsByFlag,
-} from "./settings.ts";
+import { flagName, type Setting } from "../../src/methods/setting.ts";
+
+/** Settings by name. */
+export type Settings = Readonly<Record<string, Setting<unknown>>>;
+
+/** What was typed. */
+export interface CommandLine {
+  /** Values of the settings that were given, by name. */
+  given: Record<string, unknown>;
+  /** What is no flag and no flag's value. */
+  words: string[];
+}
+
+/** Settings by the name that users write; `--seed` is `--seeds`. */
+export function settingsByFlag(settings: Settings): Map<string, string> {
+  const byFlag = new Map(Object.keys(settings).filter((name) => !settings[name].fixed).map((name) => [flagName(name), name]));
+  if (byFlag.has("seeds")) byFlag.set("seed", "seeds");
+  return byFlag;
+}
+
+/** True for settings that need no value. */
+export function isSwitch({ placeholder }: Setting<unknown>): boolean {
+  return placeholder === undefined;
+}
 
 /**
- * Reads the command line. Of a flag given twice the last counts, so that a task's flags can be overridden.
+ * Reads a command line. Of a flag given twice the last counts, so that a task's flags can be overridden.
  *
  * @param args as in `Deno.args`
- * @param names the settings that this recipe has
+ * @param settings that this recipe has
+ * @param options what words that are no flags mean; without it they are refused
  * @throws {UserError} for an unknown flag, a missing or wrong value, or a word that is no flag
  */
-export function readFlags(args: readonly string[], names: readonly SettingName[]): GivenSettings {
-  const byFlag = settingsByFlag(names);
-  const options = Object.fromEntries(
-    [...byFlag].map(([flag, name]) => [flag, { type: isSwitch(name) ? "boolean" as const : "string" as const }]),
-  );
-  const { tokens } = parseArgs({
-    args: expandHelp(args),
-    options,
-    strict: false,
-    allowPositionals: true,
-    tokens: true,
-  });
-  const given: GivenSettings = {};
-  for (const token of tokens) {
-    if (token.kind === "positional") {
-      throw new UserError(
-        `"${token.value}" is not a flag and stands alone: flags look like --shots 16, lists like --eval base,new.`,
-      );
+export function readFlags(args: readonly string[], settings: Settings, options: { words?: string } = {}): CommandLine {
+  const byFlag = settingsByFlag(settings);
+  const flags = [...byFlag.keys()];
+  const switches = flags.filter((flag) => isSwitch(settings[byFlag.get(flag)!]));
+  const valued = flags.filter((flag) => !switches.includes(flag));
+  for (const [i, arg] of args.entries()) {
+    const next = args[i + 1];
+    // A forgotten value would otherwise be empty.
+    if (arg.startsWith("--") && valued.includes(arg.slice(2)) && (next === undefined || next.startsWith("--"))) {
+      throw new UserError(`${arg} needs a value: ${arg} ${settings[byFlag.get(arg.slice(2))!].placeholder}.`);
     }
-    if (token.kind !== "option") continue;
-    const name = byFlag.get(token.name);
-    if (name === undefined) throw new UserError(unknownFlag(token.rawName, names));
-    // A forgotten value would otherwise swallow the next flag.
-    const swallowed = token.value?.startsWith("--") && !token.inlineValue;
-    if (!isSwitch(name) && (token.value === undefined || swallowed)) {
-      throw new UserError(`${token.rawName} needs a value: ${token.rawName} ${placeholder(name)}.`);
-    }
-    setSetting(given, name, { text: token.value ?? "true", label: token.rawName });
   }
-  return given;
+  const read = parseArgs(args.map((arg) => arg === "-h" ? "--help" : arg), {
+    string: [...valued, "_"],
+    boolean: switches,
+    unknown(arg, key) {
+      if (key === undefined) return true;
+      throw new UserError(unknownFlag(arg.replace(/=.*$/s, ""), flags));
+    },
+  });
+  const given: Record<string, unknown> = {};
+  for (const flag of flags) {
+    const value = read[flag];
+    const name = byFlag.get(flag)!;
+    if (typeof value === "string") given[name] = settings[name].parse(value, `--${flag}`);
+    else if (value === true) given[name] = true;
+  }
+  const words = read._.map(String);
+  if (words.length > 0 && options.words === undefined) {
+    throw new UserError(
+      `"${words[0]}" is not a flag and stands alone: flags look like --shots 16, lists like --eval base,new.`,
+    );
+  }
+  return { given, words };
 }
 
-/** Sets one setting from text. */
-export function setSetting(given: GivenSettings, name: SettingName, value: { text: string; label: string }): void {
-  Object.assign(given, { [name]: SETTINGS[name].parse(value.text, value.label) });
-}
-
-function expandHelp(args: readonly string[]): string[] {
-  return args.map((arg) => arg === "-h" ? "--help" : arg);
-}
-
-function placeholder(name: SettingName): string {
-  const setting: Setting<unknown> = SETTINGS[name];
-  return setting.placeholder ?? "";
-}
-
-function unknownFlag(flag: string, names: readonly SettingName[]): string {
-  const elsewhere = settingsByFlag(Object.keys(SETTINGS) as SettingName[]).has(flag.replace(/^-+/, ""));
-  if (elsewhere) return `${flag} is not a flag of this recipe, though of others: --help lists what this one has.`;
-  const suggestion = didYouMean(flag, names.map((name) => `--${flagName(name)}`));
+function unknownFlag(flag: string, flags: readonly string[]): string {
+  const suggestion = didYouMean(flag, flags.map((name) => `--${name}`));
   return `There is no flag ${flag}.${suggestion || " --help lists all flags."}`;
 }

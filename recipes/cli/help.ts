@@ -1,57 +1,56 @@
-import { PRESETS } from "../../src/train/presets.ts";
-import type { RecipeInfo } from "./recipe.ts";
-import { flagName, type Section, type Setting, type SettingName, SETTINGS } from "./settings.ts";
+/** The text of `--help`. */
+import { wrap } from "../../src/eval/comparison_table.ts";
+import type { Preset } from "../../src/methods/method.ts";
+import { defaultOf, flagName, type Setting } from "../../src/methods/setting.ts";
+import { DEFAULT_SHOTS } from "../../src/run/settings.ts";
+import { isSwitch, type Settings } from "./flags.ts";
 
 const LINE = 100;
+const SECTIONS = ["What runs", "On what", "Training", "Prompt", "Computing", "Output"] as const;
 
-/**
- * The text of `--help`: what the recipe does, an example, every flag with its default, the presets.
- *
- * @param recipe the recipe that is asked
- */
-export function helpText(recipe: RecipeInfo): string {
-  const lines = [recipe.title, "", ...recipe.examples.map((example) => `  ${example}`)];
-  const width = Math.max(...recipe.settings.map((name) => usage(name).length));
-  let section: Section | undefined;
-  for (const name of recipe.settings) {
-    if (SETTINGS[name].section !== section) {
-      section = SETTINGS[name].section;
-      lines.push("", section);
+/** What a recipe says of itself. */
+export interface HelpInfo {
+  /** One or two sentences. */
+  title: string;
+  /** The settings that it has. */
+  settings: Settings;
+  /** Commands that work as they stand. */
+  examples: readonly string[];
+  /** Published configurations by name, the default first. */
+  presets?: Readonly<Record<string, Preset>>;
+}
+
+/** What the recipe does, an example, every flag with its default, the presets. */
+export function helpText({ title, settings, examples, presets = {} }: HelpInfo): string {
+  const lines = [title, "", ...examples.map((example) => `  ${example}`)];
+  const shown = Object.entries(settings).filter(([, { fixed }]) => !fixed);
+  const width = Math.max(...shown.map(([name, setting]) => usage(name, setting).length));
+  const indent = " ".repeat(width + 4);
+  for (const section of SECTIONS) {
+    const own = shown.filter(([, setting]) => setting.section === section);
+    if (own.length > 0) lines.push("", section);
+    for (const [name, setting] of own) {
+      const words = `${setting.help}${defaultWords(name, setting, presets)}`;
+      lines.push(`  ${usage(name, setting).padEnd(width)}  ${wrap(words, LINE - width - 4).join(`\n${indent}`)}`);
     }
-    const indent = " ".repeat(width + 4);
-    const words = `${recipe.words?.[name] ?? SETTINGS[name].help}${defaultOf(name, recipe)}`;
-    lines.push(`  ${usage(name).padEnd(width)}  ${wrap(words, LINE - width - 4).join(`\n${indent}`)}`);
   }
-  const presets = Object.entries(PRESETS).filter(([, preset]) => recipe.method in preset.methods);
-  if (recipe.settings.includes("preset") && presets.length > 0) {
-    lines.push("", "Presets");
-    for (const [name, preset] of presets) {
-      const facts = [preset.title, `source: ${preset.source}`, `expected: ${preset.expected}`, `time: ${preset.time}`];
-      lines.push(`  ${name}`, ...facts.flatMap((fact) => wrap(fact, LINE - 4)).map((line) => `    ${line}`));
-    }
+  if (Object.keys(presets).length > 0) lines.push("", "Presets");
+  for (const [name, preset] of Object.entries(presets)) {
+    const facts = [preset.title, `source: ${preset.source}`, `expected: ${preset.expected}`, `time: ${preset.time}`];
+    lines.push(`  ${name}`, ...facts.flatMap((fact) => wrap(fact, LINE - 4)).map((line) => `    ${line}`));
   }
   return lines.join("\n");
 }
 
-function usage(name: SettingName): string {
-  const setting: Setting<unknown> = SETTINGS[name];
-  return `--${flagName(name)}${setting.placeholder ? ` ${setting.placeholder}` : ""}`;
+function usage(name: string, setting: Setting<unknown>): string {
+  return `--${flagName(name)}${isSwitch(setting) ? "" : ` ${setting.placeholder}`}`;
 }
 
-function defaultOf(name: SettingName, { method, defaults }: RecipeInfo): string {
-  const setting: Setting<unknown> = SETTINGS[name];
-  if (setting.fallback !== undefined) return ` [${setting.fallback}]`;
-  const preset = Object.values(PRESETS).find((candidate) => method in candidate.methods);
-  const values: Record<string, unknown> = { ...(defaults ?? preset?.methods[method])?.(16) };
-  return name in values ? ` [${values[name] === "" ? '""' : values[name]}]` : "";
-}
-
-function wrap(text: string, width: number): string[] {
-  const lines = [""];
-  for (const word of text.split(" ")) {
-    const last = lines.length - 1;
-    if (lines[last] !== "" && lines[last].length + 1 + word.length > width) lines.push(word);
-    else lines[last] += (lines[last] === "" ? "" : " ") + word;
-  }
-  return lines;
+function defaultWords(name: string, setting: Setting<unknown>, presets: HelpInfo["presets"] = {}): string {
+  if (setting.defaultWords !== undefined) return ` [${setting.defaultWords}]`;
+  const [first] = Object.keys(presets);
+  if (name === "preset") return ` [${first}]`;
+  const value = presets[first]?.values(DEFAULT_SHOTS)[name] ?? defaultOf(setting, DEFAULT_SHOTS);
+  if (value === undefined || (isSwitch(setting) && value === false)) return "";
+  return ` [${value === "" ? '""' : value}]`;
 }

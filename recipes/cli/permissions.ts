@@ -1,11 +1,14 @@
 /**
- * What a recipe may touch, as Deno's flags: those of its task in `deno.json`, and the paths that were typed. Without a terminal Deno
- * refuses instead of asking; then the exact command is named.
+ * What a recipe may touch, as Deno's flags: those of its task in `deno.json`, and the paths that were typed. Without a
+ * terminal Deno refuses instead of asking; then the exact command is named.
  */
 import { dirname, join, normalize, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import config from "../../deno.json" with { type: "json" };
-import { isSwitch, type SettingName, SETTINGS, settingsByFlag } from "./settings.ts";
+import { RUN_SETTINGS } from "../../src/run/settings.ts";
+import { isSwitch, settingsByFlag } from "./flags.ts";
+import { shellLine } from "./jobs.ts";
+import { TERMINAL_SETTINGS } from "./terminal.ts";
 
 /** A recipe, as far as permissions go. */
 export interface Script {
@@ -17,8 +20,8 @@ export interface Script {
 const READ_FLAGS = ["--data", "--split", "--model", "--config", "--dataset", "--prompt", "--from", "--images"];
 const WRITE_FLAGS = ["--out"];
 
-/** The standard recipe: what other recipes without a task of their own are started with. */
-const STANDARD = "coop.ts";
+/** The task that recipes are started with; `deno run -P` has the same list. */
+const RECIPE = "recipe";
 
 /**
  * The flags of `deno run` for a recipe: its task's, and over them whatever the command line names outside of them.
@@ -27,38 +30,64 @@ const STANDARD = "coop.ts";
  * @param args its own flags
  */
 export function permissionFlags(script: Script, args: readonly string[]): string[] {
-  const name = script.url.slice(script.url.lastIndexOf("/") + 1);
   const read = [...named(args, READ_FLAGS), ...positional(args), ...named(args, WRITE_FLAGS)];
   const write = named(args, WRITE_FLAGS);
-  return taskFlags(name).map((flag) => {
+  return taskFlags(script).flatMap((flag) => {
     const [kind, value] = flag.split(/=(.*)/s);
-    if (kind === "--allow-ffi" && script.url.startsWith("http")) return kind;
-    if (value === undefined || value.startsWith("$(")) return flag;
+    if (kind === "--allow-ffi" && script.url.startsWith("http")) return [kind];
+    if (value === undefined || value.startsWith("$(")) return [flag];
     const paths = value.split(",").flatMap((path) => inKit(path, script));
-    if (kind === "--allow-read") return `${kind}=${withPaths(paths, read)}`;
-    if (kind === "--allow-write") return `${kind}=${withPaths(paths, write)}`;
-    return `${kind}=${paths.join(",")}`;
-  });
+    if (kind === "--allow-read") return [`${kind}=${withPaths(paths, read)}`];
+    if (kind === "--allow-write") return [`${kind}=${withPaths(paths, write)}`];
+    return [`${kind}=${paths.join(",")}`];
+  }).concat(script.url.startsWith("http") ? [`--allow-net=${new URL(script.url).host}`] : []);
 }
 
-/** The permission flags of the task that starts a recipe. */
-function taskFlags(script: string): string[] {
-  const commands = Object.values(config.tasks).map(({ command }) => command).filter((command) =>
-    command.startsWith("deno run ")
-  );
-  const starts = (name: string) => commands.find((command) => command.split(" ").includes(`recipes/${name}`));
-  const command = starts(script) ?? starts(STANDARD)!;
+/**
+ * The same in few words: `-P` stands for the list in `deno.json` where that is the recipe's own, and only what was added to
+ * it is written out.
+ */
+export function shortFlags(script: Script, args: readonly string[]): string[] {
+  const flags = permissionFlags(script, args);
+  const listed = expanded(RECIPE);
+  const isListed = script.url.startsWith("file:") && root(script) === Deno.cwd() &&
+    taskFlags(script).join() === listed.join();
+  return isListed ? ["-P", ...flags.filter((flag) => !listed.includes(flag))] : flags;
+}
+
+/** The permission flags of the task that starts a recipe; of `recipe` for one that has no task of its own. */
+function taskFlags({ url }: Script): string[] {
+  const name = url.slice(url.lastIndexOf("/") + 1);
+  const own = Object.entries(config.tasks).find(([, { command }]) => command.split(" ").includes(`recipes/${name}`));
+  return expanded(own?.[0] ?? RECIPE);
+}
+
+/** The flags of a task, and of the tasks that it hands on to; a later flag of the same kind adds to an earlier one. */
+function expanded(task: string): string[] {
+  const { command } = config.tasks[task as keyof typeof config.tasks];
+  const next = /^deno task -q (\S+)/.exec(command)?.[1];
   // What stands in $(…) is one part of a word.
-  return command.match(/--(allow|deny)-(?:\$\((?:[^()]|\([^()]*\))*\)|[^\s$])+/g) ?? [];
+  const words = command.match(/--(allow|deny)-(?:\$\((?:[^()]|\([^()]*\))*\)|[^\s$])+/g) ?? [];
+  const flags = new Map<string, string | undefined>();
+  for (const word of [...next === undefined ? [] : expanded(next), ...words]) {
+    const [kind, value] = word.split(/=(.*)/s);
+    const before = flags.get(kind);
+    if (flags.has(kind) && (before === undefined || value === undefined)) flags.set(kind, undefined);
+    else flags.set(kind, before === undefined ? value : `${before},${value}`);
+  }
+  return [...flags].map(([kind, value]) => value === undefined ? kind : `${kind}=${value}`);
+}
+
+function root({ url }: Script): string {
+  return resolve(dirname(fileURLToPath(url)), "..");
 }
 
 /** What ships with the kit lies beside the recipe, wherever that is started. */
-function inKit(path: string, { url }: Script): string[] {
+function inKit(path: string, script: Script): string[] {
   if (path !== "data" && path !== "node_modules") return [path];
-  if (!url.startsWith("file:")) return path === "data" ? [path] : [];
-  const root = resolve(dirname(fileURLToPath(url)), "..");
-  if (root === Deno.cwd()) return [path];
-  const there = shown(join(root, path));
+  if (!script.url.startsWith("file:")) return path === "data" ? [path] : [];
+  if (root(script) === Deno.cwd()) return [path];
+  const there = shown(join(root(script), path));
   return path === "data" ? [path, there] : [there];
 }
 
@@ -78,6 +107,7 @@ function named(args: readonly string[], flags: readonly string[]): string[] {
     const [flag, inline] = arg.split(/=(.*)/s);
     const value = inline ?? args[i + 1];
     if (flag === "--eval" && flags === READ_FLAGS) return otherData(value ?? "");
+    if (flag === "--methods" && flags === READ_FLAGS) return (value ?? "").split(",").flatMap(methodFile);
     if (!flags.includes(flag) || value === undefined || !isPath(flag, value)) return [];
     return [flag === "--data" ? archiveFolder(value) : normalize(value)];
   });
@@ -91,6 +121,13 @@ function otherData(targets: string): string[] {
   });
 }
 
+/** A method's file and what lies beside it, which it may import. */
+function methodFile(word: string): string[] {
+  if (!/\.[mc]?[jt]s$/.test(word)) return [];
+  const folder = dirname(normalize(word));
+  return [resolve(folder) === Deno.cwd() ? normalize(word) : folder];
+}
+
 /** The split lies beside an archive. */
 function archiveFolder(path: string): string {
   return /\.(zip|tar|tgz|gz)$/i.test(path) ? dirname(path) : normalize(path);
@@ -98,14 +135,16 @@ function archiveFolder(path: string): string {
 
 /** Images and other files that stand alone. */
 function positional(args: readonly string[]): string[] {
-  return args.filter((arg, i) => !arg.startsWith("-") && !isFlagWithValue(args[i - 1]) && /[\\/.]/.test(arg));
+  const alone = args.filter((arg, i) => !arg.startsWith("-") && !isFlagWithValue(args[i - 1]) && /[\\/.]/.test(arg));
+  return alone.flatMap((path) => /\.[mc]?[jt]s$/.test(path) ? methodFile(path) : [path]);
 }
 
 /** Whether a word takes the next one for its value: `--out`, but not `--quiet`. */
 function isFlagWithValue(word: string | undefined): boolean {
   if (!word?.startsWith("--") || word.includes("=")) return false;
-  const setting = settingsByFlag(Object.keys(SETTINGS) as SettingName[]).get(word.slice(2));
-  return setting === undefined || !isSwitch(setting);
+  const settings = { ...RUN_SETTINGS, ...TERMINAL_SETTINGS };
+  const name = settingsByFlag(settings).get(word.slice(2)) as keyof typeof settings | undefined;
+  return name === undefined || !isSwitch(settings[name]);
 }
 
 /** `--model ViT-B/16` and `--dataset eurosat` are names. */
@@ -117,24 +156,21 @@ function isPath(flag: string, value: string): boolean {
 
 /** The command line of this recipe with more flags of its own. */
 export function commandWith(script: Script, more: readonly string[], denoFlags: readonly string[] = []): string {
-  const words = [scriptPath(script.url), ...Deno.args, ...more].map(quoted);
-  return ["deno", "run", ...denoFlags.map(quoted), ...words].join(" ");
+  return ["deno", "run", ...denoFlags, scriptPath(script.url), ...Deno.args, ...more].map(quoted).join(" ");
 }
 
-/** The sentence for an error that is Deno's refusal; nothing for other errors. */
+/** The sentence for an error that is Deno's refusal; undefined for other errors. */
 export function permissionAdvice(error: unknown, script: Script): string | undefined {
   const refusal = findRefusal(error);
   if (refusal === undefined) return undefined;
-  const flags = permissionFlags(script, Deno.args);
   return `Deno was started without a permission that this recipe needs (${refusal}). Run: ` +
-    commandWith(script, [], flags);
+    commandWith(script, [], shortFlags(script, Deno.args));
 }
 
 function findRefusal(error: unknown): string | undefined {
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
-    if (cause instanceof Deno.errors.NotCapable) {
-      return cause.message.replace(/^Requires /, "").replace(/, run again.*$/s, "");
-    }
+    const refused = cause instanceof Deno.errors.NotCapable || /^Requires \w+ access to /.test(cause.message);
+    if (refused) return cause.message.replace(/^Requires /, "").replace(/, run again.*$/s, "");
   }
   return undefined;
 }
@@ -151,5 +187,5 @@ function shown(path: string): string {
 
 /** A word for a shell; what the shell itself fills in stays as it is. */
 function quoted(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) || word.includes("=$(") ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+  return word.includes("=$(") ? word : shellLine([word]);
 }

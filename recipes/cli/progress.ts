@@ -1,32 +1,8 @@
 /**
  * Progress for people, on standard error: one live line on a terminal, a line an epoch elsewhere, nothing with `--quiet`.
  */
-
 import { wrap } from "../../src/eval/comparison_table.ts";
-
-/** Says what happens. */
-export interface Progress {
-  /** A line that stays. */
-  say(line: string): void;
-  /** A count that moves; `line` is called only when it is shown. */
-  update(count: Count): void;
-  /** The end of a piece of work: a line that stays, off a terminal and on it. */
-  finish(line: string): void;
-}
-
-/** How far a piece of work has come. */
-export interface Count {
-  /** What is being done: `training`, `evaluating base`. */
-  what: string;
-  done: number;
-  total: number;
-  /** What is counted: `steps`, `images`. */
-  unit: string;
-  /** More to say: loss, learning rate. */
-  detail?: string;
-  /** Worth a line where there is no live line. */
-  milestone?: boolean;
-}
+import { type Count, duration, type Progress } from "../../src/run/progress.ts";
 
 /** Where lines go; replaced in tests. */
 export interface Terminal {
@@ -126,12 +102,4 @@ function fitting(parts: readonly Part[], columns: number): string {
 function speed(rate: number, unit: string): string {
   if (rate >= 1) return `${rate >= 10 ? Math.round(rate) : rate.toFixed(1)} ${unit}/s`;
   return `${rate > 0.1 ? `${(1 / rate).toFixed(1)} s` : duration(1 / rate)} a ${unit.replace(/s$/, "")}`;
-}
-
-/** `42 s`, `3 min 05 s`, `2 h 07 min`. */
-export function duration(seconds: number): string {
-  const whole = Math.round(seconds);
-  if (whole < 60) return `${whole} s`;
-  if (whole < 3600) return `${Math.floor(whole / 60)} min ${String(whole % 60).padStart(2, "0")} s`;
-  return `${Math.floor(whole / 3600)} h ${String(Math.floor(whole % 3600 / 60)).padStart(2, "0")} min`;
 }

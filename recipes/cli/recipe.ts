@@ -1,60 +1,173 @@
 /**
- * What a recipe says of itself, and how it is run: errors become sentences, and exit codes mean something.
+ * A recipe as a program: flags and YAML become settings, errors become sentences, and exit codes mean something.
  * 0 done, 1 a defect of the kit, 2 something that the user can mend.
  */
+import type { DatasetDescription } from "../../src/data/description.ts";
 import { UserError } from "../../src/errors.ts";
-import { helpText } from "./help.ts";
-import { commandWith, permissionAdvice } from "./permissions.ts";
-import type { SettingName } from "./settings.ts";
+import { formatJson } from "../../src/eval/report_file.ts";
+import type { Method } from "../../src/methods/method.ts";
+import type { Given } from "../../src/run/config.ts";
+import type { Progress } from "../../src/run/progress.ts";
+import type { Run } from "../../src/run/run.ts";
+import { settingsOf } from "../../src/run/settings.ts";
+import { readConfigFile } from "./config_file.ts";
+import { namedDataset } from "./dataset_file.ts";
+import { readFlags, type Settings } from "./flags.ts";
+import { type HelpInfo, helpText } from "./help.ts";
+import { shellLine } from "./jobs.ts";
+import { commandWith, permissionAdvice, permissionFlags } from "./permissions.ts";
+import { openProgress } from "./progress.ts";
+import { printResults } from "./results.ts";
+import { TERMINAL_SETTINGS, type TerminalValues } from "./terminal.ts";
 
-/** A recipe as `--help` and messages need it. */
-export interface RecipeInfo {
-  /** The method's name in presets, folders and reports. */
-  method: string;
-  /** The task that starts it, where that is called otherwise than the method. */
-  task?: string;
-  /** One or two sentences. */
-  title: string;
-  /** `import.meta.url` of the recipe. */
+/** A program of the kit, as `--help` and messages need it. */
+export interface Program extends Omit<HelpInfo, "settings"> {
+  /** `import.meta.url` of its file. */
   url: string;
-  /** The settings that it has, in the order of `--help`. */
-  settings: readonly SettingName[];
-  /** Other words for settings in `--help`, where they mean something else here. */
-  words?: Partial<Record<SettingName, string>>;
-  /** The values of settings that were not given, by the number of shots, where no preset tells them. */
-  defaults?: (shots: number) => object;
+  /** The settings that `--help` lists; undefined where the program tells them itself. */
+  settings: Settings | undefined;
+}
+
+/** What a method's recipe says of itself; the rest it takes from the method. */
+export interface RecipeInfo<S> {
+  method: Method<S>;
   /** Commands that work as they stand. */
   examples: readonly string[];
+  /** The words that start it, when they are not `deno task NAME`. */
+  command?: readonly string[];
+  /** sha256 of the method's file, where it is the user's. */
+  methodSha256?: string;
+}
+
+/** What a recipe's run shows and is told by the terminal that it was started in. */
+export interface Terminal {
+  /** Takes what the run tells of its way. */
+  progress: Progress;
+  /** The command that was typed. */
+  command: string;
+  /** The description that `--dataset FILE.yaml` holds. */
+  description?: DatasetDescription;
+  methodSha256?: string;
+  /** Whether `--dry-run` was typed. */
+  dryRun: boolean;
+  /** Prints what a run would do, and with which permissions. */
+  showPlan(run: Run): Promise<void>;
+  /**
+   * Prints the results of a run. Throws UserError where there are none.
+   */
+  showResults(run: Run): void;
+}
+
+/** All settings of a method's recipe, those of the terminal among them. */
+export function recipeSettings(method: Method): Settings {
+  return { ...settingsOf(method), ...TERMINAL_SETTINGS };
 }
 
 /**
- * Runs a recipe as a program.
+ * Runs a method's recipe, when its file is what was started.
  *
- * @param recipe what it says of itself
+ * @param meta `import.meta` of the recipe
+ * @param info the method, and examples for `--help`
+ * @param body the pipeline
+ */
+export async function runRecipe<S>(
+  meta: ImportMeta,
+  info: RecipeInfo<S>,
+  body: (settings: Given, terminal: Terminal) => Promise<void>,
+): Promise<void> {
+  if (!meta.main) return;
+  const { title, presets } = info.method as Method;
+  const settings = recipeSettings(info.method as Method);
+  await runProgram(
+    { url: meta.url, title, presets, settings, examples: info.examples },
+    (args) => runMethod(meta.url, { info, args }, body),
+  );
+}
+
+/** Runs a method with the flags of a command line. */
+export async function runMethod<S>(
+  url: string,
+  { info, args }: { info: RecipeInfo<S>; args: readonly string[] },
+  body: (settings: Given, terminal: Terminal) => Promise<void>,
+): Promise<void> {
+  const method = info.method as Method;
+  const settings = recipeSettings(method);
+  if (args.includes("--help") || args.includes("-h")) {
+    console.log(helpText({ title: method.title, presets: method.presets, settings, examples: info.examples }));
+    return;
+  }
+  const { given, values } = await readSettings(args, settings);
+  await body(given, await openTerminal(info, { given, values, args, url }));
+}
+
+/** Settings as given: the YAML file's, and over them the flags'; apart, those of the terminal. */
+export async function readSettings(
+  args: readonly string[],
+  settings: Settings,
+): Promise<{ given: Given; values: Partial<TerminalValues> }> {
+  const flags = readFlags(args, settings).given;
+  const { config } = flags as Partial<TerminalValues>;
+  const all = config === undefined ? flags : { ...await readConfigFile(config, settings), ...flags };
+  const isTerminal = (name: string) => name in TERMINAL_SETTINGS;
+  const pick = (which: (name: string) => boolean) => Object.fromEntries(Object.entries(all).filter(([name]) => which(name)));
+  return { given: pick((name) => !isTerminal(name)), values: pick(isTerminal) };
+}
+
+async function openTerminal<S>(
+  info: RecipeInfo<S>,
+  at: { given: Given; values: Partial<TerminalValues>; args: readonly string[]; url: string },
+): Promise<Terminal> {
+  const { given, values, args, url } = at;
+  const words = info.command ?? ["deno", "task", info.method.name];
+  const dataset = await namedDataset(given.dataset);
+  const progress = openProgress({ quiet: values.quiet ?? false });
+  return {
+    progress,
+    command: shellLine([...words, ...args]),
+    description: typeof dataset === "string" ? undefined : dataset,
+    methodSha256: info.methodSha256,
+    dryRun: values.dryRun ?? false,
+    async showPlan(run) {
+      for (const line of await run.plan()) console.log(line);
+      console.log(`Permissions: ${permissionFlags({ url }, args).join(" ")}`);
+    },
+    showResults({ reports, missing }) {
+      if (reports.length === 0) throw new UserError([...missing].join(" "));
+      for (const sentence of missing) progress.say(sentence);
+      if (values.json) console.log(formatJson(reports.length === 1 ? reports[0] : reports, ""));
+      else printResults(reports, { model: reports[0].on.model, command: shellLine(words) });
+    },
+  };
+}
+
+/**
+ * Runs a program.
+ *
+ * @param program what it says of itself
  * @param body does the work; throws {@linkcode UserError} for what the user can mend
  */
-export async function runRecipe(recipe: RecipeInfo, body: (args: string[]) => Promise<void>): Promise<void> {
-  if (Deno.args.includes("--help") || Deno.args.includes("-h")) {
-    console.log(helpText(recipe));
+export async function runProgram(program: Program, body: (args: string[]) => Promise<void>): Promise<void> {
+  if (program.settings !== undefined && (Deno.args.includes("--help") || Deno.args.includes("-h"))) {
+    console.log(helpText({ ...program, settings: program.settings }));
     return;
   }
   try {
     await body(Deno.args);
   } catch (error) {
-    Deno.exitCode = report(error, recipe);
+    Deno.exitCode = report(error, program);
   }
   // Engines keep worker threads and handles that would hold the process open.
   Deno.exit();
 }
 
-function report(error: unknown, recipe: RecipeInfo): number {
-  const advice = permissionAdvice(error, recipe);
+function report(error: unknown, program: Program): number {
+  const advice = permissionAdvice(error, program);
   const mendable = advice !== undefined || error instanceof UserError;
   const reason = error instanceof Error ? error.message : String(error);
   if (advice !== undefined) console.error(`error: ${advice}`);
   else if (mendable) console.error(`error: ${reason}`);
   else console.error(`error: ${reason.split("\n")[0]} (a defect of this kit, not of what you typed)`);
   if (Deno.args.includes("--debug")) console.error(error);
-  else if (!mendable) console.error(`For a stack trace: ${commandWith(recipe, ["--debug"])}`);
+  else if (!mendable) console.error(`For a stack trace: ${commandWith(program, ["--debug"])}`);
   return mendable ? 2 : 1;
 }

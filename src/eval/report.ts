@@ -31,6 +31,8 @@ export interface Report {
 export interface ReportedRun {
   /** `zeroshot`, `coop`, `cocoop`, … */
   method: string;
+  /** As people write the method's name; reports of 0.1.0 have none. */
+  label?: string;
   /** Published configuration that the run started from; null where there is none (zero-shot). */
   preset: string | null;
   /** All hyper-parameters after preset, file and flags; empty where nothing is learned. */
@@ -55,6 +57,12 @@ export interface ReportedRun {
   learnedNumbers: number;
   /** The exact command. */
   command: string;
+  /** One sha256 of the bytes of the images that were learned from; absent where none were, and before 0.2. */
+  imagesSha256?: string;
+  /** Of the method's file, where it is the user's own. */
+  methodSha256?: string;
+  /** The engines that it was trained with, where another one evaluated it. */
+  trainedWithEngine?: string;
 }
 
 /** On what it ran. */
@@ -87,6 +95,8 @@ export interface ReportedCircumstances {
     val: number;
     /** Test images that were evaluated. */
     test: number;
+    /** One sha256 of their bytes; absent before 0.2. */
+    testImagesSha256?: string;
   };
   /** What computed. */
   engine: {

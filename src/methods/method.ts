@@ -9,7 +9,7 @@ import type { ClassSubset } from "../data/few_shot.ts";
 import type { RandomStream } from "../data/random.ts";
 import type { FeatureClassifier, FeatureTask } from "./feature_method.ts";
 import type { PromptMethod } from "./prompt_method.ts";
-import type { SettingsOf } from "./setting.ts";
+import { defaultOf, type SettingsOf } from "./setting.ts";
 
 /** Values of settings by name. */
 export type Values = Record<string, unknown>;
@@ -88,6 +88,12 @@ export interface FeatureLearning<S = Values> extends MethodFacts<S> {
 
 /** A method of either kind. */
 export type Method<S = Values> = PromptLearning<S> | FeatureLearning<S>;
+
+/** The values of a preset over the method's defaults. */
+export function publishedValues(method: Method, preset: string | null, shots: number): Values {
+  const defaults = Object.entries(method.settings).map(([name, setting]) => [name, defaultOf(setting, shots)]);
+  return { ...Object.fromEntries(defaults), ...(preset === null ? {} : method.presets[preset].values(shots)) };
+}
 
 /** Whether a method learns prompts. */
 export function learnsPrompts<S>(method: Method<S>): method is PromptLearning<S> {

@@ -2,7 +2,8 @@
  * Parity of the learning-rate law, to the digits that the published logs print (`{:.4e}`).
  */
 import { learningRate } from "../optim/schedule.ts";
-import { PRESETS } from "../train/presets.ts";
+import { KIT_METHODS } from "../methods/kit.ts";
+import { learnsPrompts, publishedValues } from "../methods/method.ts";
 import { type ParityRow, parityRow } from "./row.ts";
 
 /** Digits of a log's lr column. */
@@ -32,12 +33,12 @@ export function rateRow(): ParityRow {
     name: `log, epoch ${epoch}`,
     difference: Number(printed(learningRate(epoch, law(0.0025, 100))) !== wanted),
   }));
-  for (const [preset, { methods }] of Object.entries(PRESETS)) {
-    for (const [method, numbers] of Object.entries(methods)) {
-      const { lr, epochs } = numbers(16);
+  for (const method of KIT_METHODS.filter(learnsPrompts)) {
+    for (const preset of Object.keys(method.presets)) {
+      const { lr, epochs } = publishedValues(method, preset, 16) as { lr: number; epochs: number };
       recursiveRates(law(lr, epochs)).forEach((rate, i) => {
         const got = learningRate(i + 1, law(lr, epochs));
-        cases.push({ name: `${preset} ${method} epoch ${i + 1}`, difference: Number(printed(got) !== printed(rate)) });
+        cases.push({ name: `${preset} ${method.name} epoch ${i + 1}`, difference: Number(printed(got) !== printed(rate)) });
       });
     }
   }

@@ -1,13 +1,15 @@
 /**
  * The folder of one run: `OUT/DATASET/METHOD/PRESET/BACKBONE/shots16/seed1`.
  *
- * `config.yaml` (what was asked), `metrics.jsonl` (a line a step), `checkpoint.safetensors` (while training),
+ * `identity.json` (what decides the numbers), `config.yaml` (what was asked), `metrics.jsonl` (a line a step), `checkpoint.safetensors` (while training),
  * `checkpoint-0100.safetensors` (after epoch 100, the last), `report-*.json`, `time.json`, and `done`, written last.
  * Every file is written beside and renamed, but `metrics.jsonl`, which grows and is written anew from the checkpoint when a run goes on.
  */
 import { fileError, writeFileAtomic } from "../files.ts";
 import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from "../train/checkpoint.ts";
 import type { StepRecord, TrainingState } from "../train/loop.ts";
+import { readFolder } from "../eval/page/write_page.ts";
+import { identityOfReport, type RunIdentity } from "./identity.ts";
 import { lockFolder } from "./lock.ts";
 import { FINAL_CHECKPOINT } from "./path.ts";
 
@@ -15,6 +17,7 @@ const LATEST = "checkpoint.safetensors";
 const METRICS = "metrics.jsonl";
 const LOCK = ".lock";
 const DONE = "done";
+const IDENTITY = "identity.json";
 
 /** Seconds between two notes of the time spent; more would cost more than they tell. */
 const TIME_NOTE_SECONDS = 5;
@@ -25,7 +28,9 @@ export interface RunFolder {
   /** A process that left its lock behind. */
   readonly stale?: number;
   /** The last checkpoint, when there is one, and whether it is the end of the training. */
-  checkpoint(): Promise<{ checkpoint: Checkpoint; final: boolean } | undefined>;
+  checkpoint(): Promise<{ checkpoint: Checkpoint; name: string; final: boolean } | undefined>;
+  /** What the folder's files say of the run that they are of: its own note, its checkpoint, and reports of runs before 0.2. */
+  identities(): Promise<RunIdentity[]>;
   /** Writes a checkpoint; the final one takes the place of all others. */
   saveCheckpoint(
     state: TrainingState,
@@ -99,6 +104,17 @@ export async function openRunFolder(path: string): Promise<RunFolder> {
     }
   };
 
+  /** A half-written note says nothing: it is written before anything else of the run. */
+  const readIdentity = async (): Promise<RunIdentity | undefined> => {
+    const bytes = await read(IDENTITY);
+    if (bytes === undefined) return undefined;
+    try {
+      return JSON.parse(new TextDecoder().decode(bytes));
+    } catch {
+      return undefined;
+    }
+  };
+
   return {
     path,
     stale: lock.stale,
@@ -107,7 +123,17 @@ export async function openRunFolder(path: string): Promise<RunFolder> {
       const name = final ?? LATEST;
       const bytes = await read(name);
       if (bytes === undefined) return undefined;
-      return { checkpoint: decodeCheckpoint(bytes, `${path}/${name}`), final: final !== undefined };
+      return { checkpoint: decodeCheckpoint(bytes, `${path}/${name}`), name, final: final !== undefined };
+    },
+    async identities() {
+      const found: RunIdentity[] = [];
+      const own = await readIdentity();
+      if (own !== undefined) found.push(own);
+      const final = (await names()).filter((name) => FINAL_CHECKPOINT.test(name)).sort().at(-1);
+      const bytes = await read(final ?? LATEST);
+      if (bytes !== undefined) found.push(decodeCheckpoint(bytes, `${path}/${final ?? LATEST}`).metadata);
+      if (found.length === 0) found.push(...(await readFolder(path)).map(identityOfReport));
+      return found;
     },
     async saveCheckpoint(state, { metadata, finalEpoch }) {
       const name = finalEpoch === undefined ? LATEST : `checkpoint-${String(finalEpoch).padStart(4, "0")}.safetensors`;

@@ -1,4 +1,4 @@
-/** What classified images are answered with. */
+/** What images of the user's own were classified as, as a table. */
 import type { HostTensor } from "../../src/engine/ops.ts";
 import { UserError } from "../../src/errors.ts";
 

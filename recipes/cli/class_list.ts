@@ -1,0 +1,37 @@
+/** Class names as users give them to `--classes`. */
+import { UserError } from "../../src/errors.ts";
+import { text } from "../../src/methods/setting.ts";
+
+/** The flag. */
+export const classesSetting = text({
+  section: "What runs",
+  placeholder: '"NAME,NAME,…"',
+  help: "class names with commas between, or a text file with a name a line",
+});
+
+/**
+ * Class names with commas between, or from a file with one a line.
+ *
+ * @throws {UserError} when there are fewer than two, or one twice
+ */
+export async function readClassNames(value: string): Promise<string[]> {
+  const isFile = /\.(txt|csv)$/i.test(value);
+  const words = isFile ? await readNames(value) : value;
+  const names = words.split(isFile ? /\r?\n/ : ",").map((name) => name.trim()).filter((name) => name !== "");
+  const twice = names.find((name, i) => names.indexOf(name) !== i);
+  if (twice !== undefined) throw new UserError(`--classes names "${twice}" twice: name each class once.`);
+  if (names.length >= 2) return names;
+  throw new UserError(
+    `--classes has ${names.length === 1 ? "one name" : "no name"}: give at least two with commas between, such as ` +
+      '--classes "river,forest,sea", or a text file with one a line.',
+  );
+}
+
+async function readNames(path: string): Promise<string> {
+  try {
+    return await Deno.readTextFile(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    throw new UserError(`There is no file ${path} with class names: check the path given to --classes.`);
+  }
+}

@@ -1,0 +1,60 @@
+/** A YAML file with settings: keys are the flags' names without dashes in front. */
+import { didYouMean } from "../../src/did_you_mean.ts";
+import { UserError } from "../../src/errors.ts";
+import { readBytes } from "../../src/files.ts";
+import { type Settings, settingsByFlag } from "./flags.ts";
+import { parseYaml, yamlText } from "./yaml.ts";
+
+const WHAT = "the configuration";
+
+/**
+ * Reads a file for `--config`.
+ *
+ * @throws {UserError} when it is missing, not YAML, or has an unknown key or a wrong value
+ */
+export async function readConfigFile(path: string, settings: Settings): Promise<Record<string, unknown>> {
+  const text = yamlText(await readBytes(path, WHAT), { path, what: WHAT });
+  return settingsFromYaml(text, { where: path, settings });
+}
+
+/**
+ * Reads settings from YAML.
+ *
+ * @throws {UserError} for YAML that cannot be read, an unknown key or a wrong value; names the file
+ */
+export function settingsFromYaml(
+  text: string,
+  options: { where: string; settings: Settings },
+): Record<string, unknown> {
+  const { where, settings } = options;
+  const byFlag = settingsByFlag(settings);
+  const given: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(documentOf(text, where))) {
+    const name = byFlag.get(key);
+    if (name === undefined || name === "config" || name === "help") {
+      throw new UserError(
+        `The configuration ${where} has an unknown key "${key}".${didYouMean(key, [...byFlag.keys()])}`,
+      );
+    }
+    const items = Array.isArray(value) ? value : [value];
+    if (!items.every((item) => ["string", "number", "boolean"].includes(typeof item))) {
+      throw new UserError(`In the configuration ${where}, "${key}" is not a value or a list of values.`);
+    }
+    given[name] = settings[name].parse(items.join(","), `"${key}" in ${where}`);
+  }
+  return given;
+}
+
+function documentOf(text: string, where: string): Record<string, unknown> {
+  let document: unknown;
+  try {
+    document = parseYaml(text) ?? {};
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new UserError(`The configuration ${where} is not YAML (${reason}): one "key: value" a line.`);
+  }
+  if (typeof document === "object" && document !== null && !Array.isArray(document)) {
+    return document as Record<string, unknown>;
+  }
+  throw new UserError(`The configuration ${where} is not a list of settings: one "key: value" a line.`);
+}

@@ -1,0 +1,79 @@
+/** Methods by name, the kit's, or by path, the user's. */
+import { resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import { didYouMean } from "../../src/did_you_mean.ts";
+import { UserError } from "../../src/errors.ts";
+import { sha256Hex } from "../../src/files.ts";
+import { KIT_METHODS } from "../../src/methods/kit.ts";
+import { type Method, methodFault, withVariants } from "../../src/methods/method.ts";
+import { orList } from "../../src/methods/setting.ts";
+
+/** A method, and the file that it came from, where that is the user's. */
+export interface FoundMethod {
+  method: Method;
+  /** Undefined for the kit's. */
+  file?: { path: string; sha256: string };
+}
+
+/** Whether a word names a file and not a method of the kit. */
+export function isMethodFile(word: string): boolean {
+  return /\.[mc]?[jt]s$/.test(word);
+}
+
+/**
+ * The path of a method's file as the user meant it: below the folder that they stand in, which `deno task` leaves for the
+ * kit's.
+ */
+export function typedPath(word: string): string {
+  const { state } = Deno.permissions.querySync({ name: "env", variable: "INIT_CWD" });
+  const folder = state === "granted" ? Deno.env.get("INIT_CWD") : undefined;
+  return resolve(folder ?? ".", word);
+}
+
+/**
+ * A method by its name or file.
+ *
+ * @throws {UserError} when there is none, or the file exports none
+ */
+export async function findMethod(word: string): Promise<FoundMethod> {
+  if (isMethodFile(word)) return await loadMethod(word);
+  const known = KIT_METHODS.flatMap(withVariants);
+  const method = known.find(({ name }) => name === word);
+  if (method !== undefined) return { method };
+  const names = known.map(({ name }) => name);
+  throw new UserError(`There is no method "${word}": take ${orList(names)}, or the path of a file.${didYouMean(word, names)}`);
+}
+
+/**
+ * The method that a file exports: as its default, or as the only method among its exports.
+ *
+ * @param path of a TypeScript or JavaScript module
+ * @throws {UserError} when the file is missing, does not load, or exports no method
+ */
+export async function loadMethod(path: string): Promise<FoundMethod> {
+  const exported = await importFile(path);
+  const candidates = "default" in exported ? [exported.default] : Object.values(exported);
+  const methods = candidates.filter((one) => methodFault(one) === undefined);
+  if (methods.length === 1) {
+    return { method: methods[0] as Method, file: { path, sha256: await sha256Hex(path) } };
+  }
+  if (methods.length > 1) {
+    throw new UserError(`${path} exports ${methods.length} methods: export the one to run as its default.`);
+  }
+  const why = candidates.length === 1 ? ` (${methodFault(candidates[0])})` : "";
+  throw new UserError(`${path} exports no method${why}: see "Adding a method" in docs/methods.md.`);
+}
+
+async function importFile(path: string): Promise<Record<string, unknown>> {
+  try {
+    return await import(pathToFileURL(resolve(path)).href);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    // Deno's refusal becomes the command that has the permission.
+    if (/^Requires \w+ access to /.test(reason)) throw error;
+    if (/^Module not found/.test(reason) && reason.includes(pathToFileURL(resolve(path)).href)) {
+      throw new UserError(`There is no file ${path}: check the path of the method.`);
+    }
+    throw new UserError(`The method file ${path} does not load: ${reason.split("\n")[0]}`, { cause: error });
+  }
+}

@@ -1,0 +1,98 @@
+/** Images as a data set: features come from the store in `.cache/features`, or are computed now. */
+import { openDataset } from "../data/dataset.ts";
+import type { DatasetDescription } from "../data/description.ts";
+import { type Features, getFeatures } from "../data/feature_cache.ts";
+import { chooseClasses, fewShot } from "../data/few_shot.ts";
+import { openImageHashes } from "../data/image_hashes.ts";
+import type { Sample } from "../data/split.ts";
+import type { ViewRecipe } from "../data/views.ts";
+import type { HostTensor } from "../engine/ops.ts";
+import { type DataOptions, FEATURE_FOLDER, HASH_FOLDER, type RunData } from "./data.ts";
+import { SAMPLE_TEMPLATE } from "./stored_data.ts";
+
+/** Images that are encoded at once: progress moves by as many. */
+const BATCH = 32;
+
+/** Opens images and their split. */
+export async function openImageData(
+  settings: { data: string; dataset?: string | DatasetDescription; split?: string },
+  { model, sample, progress }: DataOptions,
+): Promise<Omit<RunData, "featureSeconds">> {
+  const dataset = await openDataset(settings);
+  const { split, images } = dataset;
+  const hashes = await openImageHashes({
+    folder: HASH_FOLDER,
+    images,
+    onProgress: ({ done, total }) => progress.update({ what: "reading images", done, total, unit: "images" }),
+  });
+  progress.say(
+    `Data: ${dataset.name}, ${
+      images.count.toLocaleString("en-US")
+    } images in ${images.describe}; split ${dataset.splitOrigin}.`,
+  );
+
+  async function features(samples: readonly Sample[], views: readonly ViewRecipe[], what: string): Promise<Features> {
+    if (model === undefined) throw new Error("These images were opened without a model");
+    const total = samples.length * views.length;
+    const found = await getFeatures({
+      folder: FEATURE_FOLDER,
+      modelId: `${model.sha256} ${model.engine.name}`,
+      imageSize: model.config.image.size,
+      patch: model.config.image.patch,
+      samples,
+      images,
+      hashes,
+      views,
+      batch: BATCH,
+      encode: (patches) => model.encodeImages(patches),
+      onProgress: ({ done, fromCache }) =>
+        progress.update({
+          what: `image features, ${what}`,
+          done,
+          total,
+          unit: "images",
+          detail: fromCache > 0 ? `${fromCache} from the cache` : undefined,
+          milestone: done === total || Math.floor(done / total * 10) > Math.floor((done - BATCH) / total * 10),
+        }),
+    });
+    if (found.damaged > 0) progress.say(`${found.damaged} damaged files of the feature cache were computed again.`);
+    progress.finish(
+      found.computed === 0
+        ? `Image features, ${what}: all ${total} from the cache in ${FEATURE_FOLDER}, the image tower did not run.`
+        : `Image features, ${what}: ${found.computed} computed, ${found.fromCache} from the cache in ${FEATURE_FOLDER}.`,
+    );
+    return found;
+  }
+
+  const oneView = ({ features_VNE: { shape: [, N, E], data } }: Features, index: number): HostTensor => ({
+    shape: [N, E],
+    data: data.subarray(index * N * E, (index + 1) * N * E),
+  });
+
+  return {
+    about: {
+      name: dataset.name,
+      source: images.describe,
+      splitOrigin: dataset.splitOrigin,
+      splitSha256: dataset.splitSha256,
+      images: images.count,
+    },
+    // The sample model knows the words of one template only.
+    template: sample ? SAMPLE_TEMPLATE : dataset.template,
+    ensemble: dataset.ensemble,
+    images,
+    draw: (choice) => fewShot(split, choice),
+    wholeVal: (classes) => chooseClasses(split, classes).val,
+    sha256: (samples) => hashes.imagesSha256(samples.map(({ path }) => path)),
+    features: async (samples, { what }) => oneView(await features(samples, [{ kind: "test" }], what), 0),
+    async views(samples, { seed, count, leastArea }) {
+      const recipes = Array.from(
+        { length: count },
+        (_, view): ViewRecipe => ({ kind: "train", view, seed, leastArea }),
+      );
+      const all = await features(samples, recipes, `${count} training views`);
+      return { count, view: (index) => Promise.resolve(oneView(all, index)) };
+    },
+    close: () => images.close(),
+  };
+}

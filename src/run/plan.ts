@@ -1,0 +1,195 @@
+/** `--dry-run`: what a run would do, with times that are measured on numbers of the right size, and nothing done. */
+import type { ClipModel } from "../clip/model.ts";
+import { drawsImages, learnsPrompts, type PromptLearning } from "../methods/method.ts";
+import type { PromptSettings } from "../methods/prompt_settings.ts";
+import { fillTemplate } from "../methods/zero_shot.ts";
+import { stepsPerEpoch } from "../optim/batch_order.ts";
+import type { PromptSession } from "../prompt/session.ts";
+import type { RunConfig } from "./config.ts";
+import { configYaml } from "./config_yaml.ts";
+import type { RunData } from "./data.ts";
+import { countLine, TEST_BATCH } from "./evaluate.ts";
+import { learningImages } from "./identity.ts";
+import type { Inputs } from "./inputs.ts";
+import type { EvaluationTarget } from "./learned.ts";
+import { runPath, type RunPlace } from "./path.ts";
+import { duration } from "./progress.ts";
+import { learnedNumbers, promptText, sessionOf } from "./prompt_learner.ts";
+import { DEFAULT_SHOTS } from "./settings.ts";
+import { templatesOf } from "./templates.ts";
+
+/** Prompts that are shown with their token ids. */
+const SHOWN = 3;
+/** Images that are timed; the tower takes them as one batch. */
+const TIMED = 8;
+
+/** What a plan is made from. */
+export interface PlanInputs {
+  config: RunConfig;
+  inputs: Inputs;
+  targets: readonly EvaluationTarget[];
+  /** Other data sets by the names in the targets. */
+  others: ReadonlyMap<string, RunData>;
+  place(seed: number | null): RunPlace;
+}
+
+/** What a part of the plan costs. */
+interface Cost {
+  lines: string[];
+  /** For each seed. */
+  seconds: number;
+  /** For each seed. */
+  bytes: number;
+  /** Views of images that the image tower has to encode, for each seed. */
+  views: number;
+  /** What is done, for the last line. */
+  work: string;
+}
+
+/** The resolved settings, folders, classes, prompts, learned numbers and estimates. */
+export async function planLines(at: PlanInputs): Promise<string[]> {
+  const { config, inputs, place } = at;
+  const lines = [configYaml(config, { seed: config.seeds[0], header: "The resolved configuration." }).trimEnd(), ""];
+  for (const seed of config.seeds) lines.push(`Run folder: ${await runPath(config, place(seed))}`);
+  const tests = evaluationLines(at, lines);
+  const { method } = config;
+  const cost = learnsPrompts(method) ? await promptCost(at, method, tests) : featureCost(at);
+  lines.push(...cost.lines);
+  const features = await featureEstimate(inputs, tests + cost.views * config.seeds.length);
+  lines.push(features.sentence);
+  const seconds = config.seeds.length * cost.seconds + features.seconds;
+  const disk = config.seeds.length * (cost.bytes + tests * 40 + 1e6) + features.bytes;
+  const seeds = config.seeds.length === 1 ? "" : ` for each of ${config.seeds.length} seeds`;
+  lines.push(
+    `Estimate: ${cost.work}${tests.toLocaleString("en-US")} test images${seeds}; about ${duration(seconds)} and ${
+      mebibytes(disk)
+    } of disk in all. Nothing was run.`,
+  );
+  return lines;
+}
+
+/** Adds what is evaluated; gives the number of test images. */
+function evaluationLines({ config, inputs, targets, others }: PlanInputs, lines: string[]): number {
+  const [seed] = config.seeds;
+  const draw = { shots: config.shots ?? DEFAULT_SHOTS, seed: seed ?? 1 };
+  if (config.train !== undefined) lines.push(countLine(config.train, learningImages(config, inputs.data, draw.seed)));
+  let tests = 0;
+  for (const { subset, other } of targets) {
+    const data = other === undefined ? inputs.data : others.get(other)!;
+    const sample = data.draw({ ...(other === undefined ? draw : { shots: DEFAULT_SHOTS, seed: 1 }), classes: subset });
+    const isOwn = other === undefined && drawsImages(config.method);
+    const counted = isOwn ? sample : { classNames: sample.classNames, test: sample.test };
+    tests += sample.test.length;
+    lines.push(`Evaluated on ${other === undefined ? "" : `${data.about.name}: `}${countLine(subset, counted)}`);
+    if (!("templates" in config.values)) continue;
+    for (const name of sample.classNames) {
+      const texts = templatesOf(config.values, data).map((template) => tokenLine(fillTemplate(template, name), inputs.model));
+      lines.push(`  ${name}: ${texts.join(", ")}`);
+    }
+  }
+  return tests;
+}
+
+function featureCost({ config, inputs }: PlanInputs): Cost {
+  const nothing = { seconds: 2, bytes: 0, work: "" };
+  if (!drawsImages(config.method)) return { ...nothing, lines: ["Learned numbers: 0."], views: 0 };
+  const sample = learningImages(config, inputs.data, config.seeds[0]!);
+  const views = config.values.views as number | undefined ?? 0;
+  return { ...nothing, lines: [], views: sample.val.length + sample.train.length * (1 + views) };
+}
+
+async function promptCost(
+  { config, inputs }: PlanInputs,
+  method: PromptLearning,
+  tests: number,
+): Promise<Cost> {
+  const seed = config.seeds[0]!;
+  const settings = config.values as PromptSettings;
+  const sample = learningImages(config, inputs.data, seed);
+  const session = await sessionOf({ config, inputs, seed }, method, sample.classNames);
+  const lines = [`Classes: ${sample.classNames.join(", ")}`];
+  for (const [c, { tokens }] of session.prompts.slice(0, SHOWN).entries()) {
+    const ids = [
+      inputs.model.tokenizer.startToken,
+      ...tokens.map((token) => "id" in token ? token.id : `X${token.learned + 1}`),
+    ];
+    lines.push(`Prompt "${promptText(sample.classNames[c], session.method.shape)}": ${ids.join(" ")}`);
+  }
+  const tensors = Object.entries(session.params).map(([name, { shape }]) => `${name} [${shape.join(", ")}]`);
+  const count = learnedNumbers(session.method);
+  lines.push(`Learned numbers: ${count.toLocaleString("en-US")}: ${tensors.join(", ")}`);
+
+  const { stepSeconds, batchSeconds } = await timeOf(inputs.model, {
+    session,
+    batchSize: Math.min(settings.batchSize, sample.train.length),
+  });
+  await session.dispose();
+  const isTrained = config.train !== undefined;
+  const steps = isTrained ? settings.epochs * stepsPerEpoch(sample.train.length, settings.batchSize) : 0;
+  const views = isTrained ? settings.views === "epochs" ? settings.epochs : settings.views : 0;
+  return {
+    lines,
+    seconds: steps * stepSeconds + tests / TEST_BATCH * batchSeconds,
+    // Parameters, momentum, and as much again for the file beside.
+    bytes: count * 16 + steps * 100 + 1e6,
+    // One test view of each training image tells how well they are learned.
+    views: sample.train.length * (views + 1),
+    work: `${steps.toLocaleString("en-US")} steps of ${(stepSeconds * 1000).toFixed(0)} ms and `,
+  };
+}
+
+/** Measures one step and one batch of evaluation. */
+async function timeOf(
+  model: ClipModel,
+  { session, batchSize }: { session: PromptSession; batchSize: number },
+): Promise<{ stepSeconds: number; batchSeconds: number }> {
+  const E = model.config.embedding;
+  const features = (B: number) => ({ shape: [B, E], data: new Float32Array(B * E).fill(1 / Math.sqrt(E)) });
+  const batch = { imageFeatures_BE: features(batchSize), labels: new Int32Array(batchSize) };
+  return {
+    stepSeconds: await secondsOf(() => session.step(batch)),
+    batchSeconds: await secondsOf(() => session.logits(features(TEST_BATCH))),
+  };
+}
+
+/** How long the image features of a run take and how much they weigh, from one batch through the image tower. */
+async function featureEstimate(
+  { model, data }: Inputs,
+  images: number,
+): Promise<{ seconds: number; bytes: number; sentence: string }> {
+  if (data.images === undefined) return { seconds: 0, bytes: 0, sentence: "Image features are stored." };
+  const { size, patch } = model.config.image;
+  const shape = [TIMED, (size / patch) ** 2, 3 * patch ** 2];
+  const batch = { shape, data: new Float32Array(shape[0] * shape[1] * shape[2]).fill(0.5) };
+  const seconds = images / TIMED * await secondsOf(() => model.encodeImages(batch));
+  const bytes = images * model.config.embedding * 4;
+  return {
+    seconds,
+    bytes,
+    sentence: `Image features: ${images.toLocaleString("en-US")} images, about ${duration(seconds)} and ${
+      mebibytes(bytes)
+    } in the cache, less what is there.`,
+  };
+}
+
+/** The time of some work: the shortest of three after one that prepares it, since other programs run too. */
+async function secondsOf(work: () => Promise<unknown>): Promise<number> {
+  await work();
+  let least = Infinity;
+  for (let i = 0; i < 3; i++) {
+    const began = performance.now();
+    await work();
+    least = Math.min(least, (performance.now() - began) / 1000);
+  }
+  return least;
+}
+
+/** A hand-written prompt with the ids of its tokens. */
+function tokenLine(text: string, { tokenizer }: Pick<ClipModel, "tokenizer">): string {
+  return `"${text}" [${[tokenizer.startToken, ...tokenizer.encode(text), tokenizer.endToken].join(" ")}]`;
+}
+
+/** `12 MiB`. */
+function mebibytes(bytes: number): string {
+  return `${Math.ceil(bytes / 2 ** 20).toLocaleString("en-US")} MiB`;
+}

@@ -1,0 +1,329 @@
+/** Learned prompts in a run: trained from the start or from the last checkpoint, or taken as they are. */
+import { namedStream } from "../data/random.ts";
+import type { Sample } from "../data/split.ts";
+import { UserError } from "../errors.ts";
+import { nearestWords } from "../eval/nearest_words.ts";
+import type { ReportedTraining } from "../eval/report.ts";
+import type { PromptLearning } from "../methods/method.ts";
+import type { PromptMethod, PromptShape } from "../methods/prompt_method.ts";
+import { epochWeights, type PromptSettings, promptSettings } from "../methods/prompt_settings.ts";
+import { flagName } from "../methods/setting.ts";
+import { featureLogits, normalizeRows } from "../methods/zero_shot.ts";
+import { stepsPerEpoch } from "../optim/batch_order.ts";
+import { learningRate, type Schedule } from "../optim/schedule.ts";
+import { EXACT_TOLERANCE, exactCheck } from "../prompt/exact_check.ts";
+import { openPrompt, type PromptSession } from "../prompt/session.ts";
+import type { Checkpoint } from "../train/checkpoint.ts";
+import { copyParameters, epochMeans, type StepRecord, train, type TrainingImages } from "../train/loop.ts";
+import { KIT_VERSION } from "../version.ts";
+import { accuracyOf, classifyAll, countLine } from "./evaluate.ts";
+import { learningImages } from "./identity.ts";
+import type { Classifier, Learned, SeedRun } from "./learned.ts";
+import { duration, SILENT } from "./progress.ts";
+
+/** Images that the exact check compares. */
+const CHECKED_IMAGES = 4;
+
+/** The prompt of a run on the classes that it is trained on: from its last checkpoint, or trained now. */
+export async function learnPrompt(run: SeedRun, method: PromptLearning): Promise<Learned> {
+  const { config, inputs, folder, progress, seed } = run;
+  requireTrainable(method);
+  const sample = learningImages(config, inputs.data, seed!);
+  const session = await sessionOf(run, method, sample.classNames);
+  try {
+    let stored = await folder.checkpoint();
+    if (stored?.final) {
+      copyParameters(stored.checkpoint.state.params, session.params);
+      if (config.train !== undefined) {
+        await folder.writeMetrics(stepRecords(stored.checkpoint.state.losses, settingsOf(run), sample.train.length));
+      }
+      progress.say(`The prompt of seed ${seed} is trained: ${folder.path}.`);
+    } else {
+      if (config.train === undefined) throw new UserError(`The prompt in ${folder.path} is not whole: train it again.`);
+      await trainPrompt(run, { session, stored: stored?.checkpoint });
+      stored = await folder.checkpoint();
+    }
+    return learnedPrompt(run, { method, session, trained: stored!.checkpoint, file: stored!.name, sample });
+  } catch (error) {
+    await session.dispose();
+    throw error;
+  }
+}
+
+/** The prompt's session on some classes, its numbers at the start. */
+export async function sessionOf(
+  { config, inputs, seed }: Pick<SeedRun, "config" | "inputs" | "seed">,
+  method: PromptLearning,
+  classNames: string[],
+): Promise<PromptSession> {
+  const { model, data } = inputs;
+  const prompt = await method.prompt({
+    model,
+    classNames,
+    settings: config.values,
+    template: data.template,
+    random: (name) => namedStream(seed!, name),
+  });
+  return await openPrompt(model, { method: prompt, classNames });
+}
+
+function settingsOf({ config }: Pick<SeedRun, "config">): PromptSettings {
+  return config.values as PromptSettings;
+}
+
+/** A user's method file that leaves out a setting of the training loop would train with numbers that are none. */
+function requireTrainable({ settings, label }: PromptLearning): void {
+  const loop = Object.keys(promptSettings).filter((name) => promptSettings[name as keyof PromptSettings].section !== "Prompt");
+  const missing = loop.filter((name) => !(name in settings));
+  if (missing.length === 0) return;
+  throw new UserError(
+    `The method ${label} lacks the setting ${missing.join(", ")} that training needs: spread coop.settings into its ` +
+      "settings.",
+  );
+}
+
+/** The learning-rate law of a configuration. */
+export function scheduleOf({ lr, epochs, warmupEpochs, warmupLr }: PromptSettings): Schedule {
+  return { rate: lr, epochs, warmupEpochs, warmupRate: warmupLr };
+}
+
+/** The lines of `metrics.jsonl`, from the losses that a checkpoint holds. */
+function stepRecords(losses: readonly number[], settings: PromptSettings, images: number): StepRecord[] {
+  const perEpoch = stepsPerEpoch(images, settings.batchSize);
+  const schedule = scheduleOf(settings);
+  return losses.map((loss, i) => {
+    const epoch = Math.floor(i / perEpoch) + 1;
+    return { step: i + 1, epoch, lr: learningRate(epoch, schedule), loss };
+  });
+}
+
+/** Trains the session's prompt in the run's folder, from its start or from a checkpoint. */
+async function trainPrompt(
+  run: SeedRun,
+  { session, stored }: { session: PromptSession; stored?: Checkpoint },
+): Promise<void> {
+  const { config, inputs, progress, seed, folder, identity } = run;
+  const settings = settingsOf(run);
+  const resume = stored?.state;
+  const sample = learningImages(config, inputs.data, seed!);
+  progress.say(countLine(config.train!, sample));
+  const images = await trainingImages(run, sample.train);
+  const perEpoch = stepsPerEpoch(images.labels.length, settings.batchSize);
+  await folder.writeMetrics(stepRecords(resume?.losses ?? [], settings, images.labels.length));
+  if (resume) progress.say(`Going on at step ${resume.step + 1} from the checkpoint in ${folder.path}.`);
+  if (config.run.exactCheck) await tellExactCheck(run, session, await images.view(0));
+
+  const metadata = {
+    ...identity,
+    "classes-seen": JSON.stringify(sample.classNames),
+    kit: KIT_VERSION,
+    engine: enginesOf(run, stored),
+  };
+  const before = await folder.trainSeconds();
+  const began = performance.now();
+  const spent = () => before + (performance.now() - began) / 1000;
+  let waiting: StepRecord[] = [];
+  const total = settings.epochs * perEpoch;
+  const state = await train(session, {
+    images,
+    batchSize: settings.batchSize,
+    schedule: scheduleOf(settings),
+    momentum: settings.momentum,
+    weightDecay: settings.weightDecay,
+    order: namedStream(seed!, "batch-order"),
+    average: epochWeights(settings),
+    share: settings.wise,
+    resume,
+    checkpointEvery: config.run.checkpointEvery,
+    async save(state) {
+      await folder.appendMetrics(waiting);
+      waiting = [];
+      const last = state.step === total;
+      await folder.noteTrainSeconds(spent(), { last });
+      await folder.saveCheckpoint(state, { metadata, finalEpoch: last ? settings.epochs : undefined });
+    },
+    onStep(record) {
+      waiting.push(record);
+      progress.update({
+        what: `training ${config.method.name}, seed ${seed}`,
+        done: record.step,
+        total,
+        unit: "steps",
+        detail: `epoch ${record.epoch}/${settings.epochs}  loss ${record.loss.toFixed(4)}  lr ${
+          record.lr.toExponential(2)
+        }`,
+        milestone: record.step % perEpoch === 0,
+      });
+    },
+  });
+  progress.finish(
+    `Trained ${config.method.name}, seed ${seed}: ${state.step.toLocaleString("en-US")} steps in ${
+      duration(spent())
+    }, last loss ${state.losses[state.losses.length - 1].toFixed(4)}.`,
+  );
+}
+
+/** The engines of a training: that of the checkpoint, and this process's where it is another one. */
+function enginesOf({ inputs, progress, folder }: SeedRun, stored: Checkpoint | undefined): string {
+  const { name } = inputs.on.engine;
+  const before = stored?.metadata.engine;
+  if (before === undefined || before.split(", then ").at(-1) === name) return before ?? name;
+  progress.say(
+    `The checkpoint in ${folder.path} was computed by the engine ${before}, and the rest will be by ${name}: results ` +
+      "repeat bit by bit on one engine only.",
+  );
+  return `${before}, then ${name}`;
+}
+
+async function trainingImages(run: SeedRun, samples: readonly Sample[]): Promise<TrainingImages> {
+  const { inputs: { data }, seed } = run;
+  const { views: asked, epochs } = settingsOf(run);
+  const labels = Int32Array.from(samples, ({ label }) => label);
+  if (asked === 0) {
+    const plain = normalizeRows(await data.features(samples, { what: "training images", seed: seed! }));
+    return { labels, views: 1, view: () => Promise.resolve(plain) };
+  }
+  const views = await data.views(samples, { seed: seed!, count: asked === "epochs" ? epochs : asked });
+  return { labels, views: views.count, view: async (index) => normalizeRows(await views.view(index)) };
+}
+
+async function tellExactCheck(
+  { inputs: { model }, progress }: SeedRun,
+  session: PromptSession,
+  features_NE: { shape: readonly number[]; data: Float32Array },
+): Promise<void> {
+  const [N, E] = features_NE.shape;
+  const images = Math.min(N, CHECKED_IMAGES);
+  const found = await exactCheck(model, {
+    session,
+    imageFeatures_BE: { shape: [images, E], data: features_NE.data.subarray(0, images * E) },
+  });
+  progress.say(
+    `Exact check: logits of the shared-prefix pass and of the plain ${model.config.text.context}-token pass differ ` +
+      `by ${found.largestDifference.toExponential(2)} at the most, ${found.relative.toExponential(2)} of their scale ` +
+      `(${found.images} images, ${found.classes} classes).`,
+  );
+  if (found.relative < EXACT_TOLERANCE) return;
+  throw new UserError(
+    `The exact check failed: ${found.relative.toExponential(2)} of the logits' scale is more than ${EXACT_TOLERANCE}: ` +
+      "use another --engine.",
+  );
+}
+
+/** A trained prompt as runs know it. */
+function learnedPrompt(
+  run: SeedRun,
+  at: {
+    method: PromptLearning;
+    session: PromptSession;
+    trained: Checkpoint;
+    file: string;
+    sample: ReturnType<typeof learningImages>;
+  },
+): Learned {
+  const { inputs: { model }, folder } = run;
+  const { method, session, trained, sample } = at;
+  let described: ReturnType<Learned["describe"]> | undefined;
+  return {
+    async classifier({ classNames }) {
+      const isSame = session.classNames.join("\n") === classNames.join("\n");
+      const opened = isSame ? session : await sessionOf(run, method, classNames);
+      if (!isSame) copyParameters(session.params, opened.params);
+      const logits = await promptLogits(model, opened);
+      return { logits, dispose: () => isSame ? Promise.resolve() : opened.dispose() };
+    },
+    prompts: ({ classNames }) => classNames.map((name) => [promptText(name, session.method.shape)]),
+    learnedNumbers: learnedNumbers(session.method),
+    chosen: {},
+    counts: { train: sample.train.length, val: sample.val.length },
+    seconds: () => folder.trainSeconds(),
+    describe: () => described ??= describe(run, { session, trained, sample }),
+    engine: trained.metadata.engine,
+    file: at.file,
+    dispose: () => session.dispose(),
+  };
+}
+
+/** The logits that a prompt gives of raw image features. Prompts that do not depend on the image are encoded once. */
+export async function promptLogits(
+  model: SeedRun["inputs"]["model"],
+  session: PromptSession,
+): Promise<Classifier["logits"]> {
+  if (session.method.imageConditioned) return (features) => session.logits(normalizeRows(features));
+  const E = model.config.embedding;
+  const { data, shape: [, C] } = await session.textFeatures({ shape: [1, E], data: new Float32Array(E).fill(1) });
+  const texts_CE = normalizeRows({ shape: [C, E], data });
+  return (features) =>
+    Promise.resolve(featureLogits(normalizeRows(features), texts_CE, { logitScale: model.logitScale }));
+}
+
+/** How many numbers a prompt learns. */
+export function learnedNumbers({ params }: Pick<PromptMethod, "params">): number {
+  return Object.values(params).reduce((sum, { data }) => sum + data.length, 0);
+}
+
+async function describe(
+  run: SeedRun,
+  at: { session: PromptSession; trained: Checkpoint; sample: ReturnType<typeof learningImages> },
+): Promise<Awaited<ReturnType<Learned["describe"]>>> {
+  const { model } = run.inputs;
+  return {
+    training: await describeTraining(run, at),
+    nearestWords: nearestWords(at.session.params.ctx, {
+      embedding: model.tokenEmbedding,
+      tokenizer: model.tokenizer,
+      classNames: at.session.classNames,
+    }),
+  };
+}
+
+/** How training went, from the final checkpoint alone: the same whether it was trained now or a month ago. */
+async function describeTraining(
+  run: SeedRun,
+  at: { session: PromptSession; trained: Checkpoint; sample: ReturnType<typeof learningImages> },
+): Promise<ReportedTraining | undefined> {
+  const { inputs: { model, data }, seed } = run;
+  const { session, trained: { state }, sample } = at;
+  // A prompt that was imported was trained elsewhere, and how is not known.
+  if (state.step === 0) return undefined;
+  const settings = settingsOf(run);
+  const logits = await promptLogits(model, session);
+  const outcome = await classifyAll(await data.features(sample.train, { what: "training images", seed: seed! }), {
+    classifier: { logits, dispose: () => Promise.resolve() },
+    samples: sample.train,
+    what: "evaluating on training images",
+    progress: SILENT,
+  });
+  const schedule = scheduleOf(settings);
+  return {
+    steps: state.step,
+    loss: epochMeans(state.losses, stepsPerEpoch(sample.train.length, settings.batchSize)),
+    lr: Array.from({ length: settings.epochs }, (_, epoch) => learningRate(epoch + 1, schedule)),
+    accuracy: accuracyOf(outcome, sample.train),
+    classes: sample.classNames.length,
+  };
+}
+
+/** A class's prompt as text, with `X` for each learned token, as CoOp's code writes place-holders. */
+export function promptText(className: string, { contextTokens, classTokenPosition }: PromptShape): string {
+  const before = { end: contextTokens, middle: Math.floor(contextTokens / 2), front: 0 }[classTokenPosition];
+  const learned = (count: number) => new Array<string>(count).fill("X");
+  const words = [...learned(before), className.replaceAll("_", " "), ...learned(contextTokens - before)];
+  return `${words.join(" ")}.`;
+}
+
+/** The settings that a stored prompt was trained with, from what its checkpoint says; others keep the values given. */
+export function storedValues(
+  method: PromptLearning,
+  { metadata, state: { params } }: Checkpoint,
+): Record<string, unknown> {
+  const values: Record<string, unknown> = {};
+  for (const [name, setting] of Object.entries(method.settings)) {
+    const text = metadata[flagName(name)];
+    if (text !== undefined) values[name] = setting.parse(text, `${flagName(name)} of the stored prompt`);
+  }
+  // Imported by 0.1.0: the length of the context stands in its tensor alone.
+  const { ctx } = params;
+  if (ctx !== undefined && !("contextTokens" in values)) values.contextTokens = ctx.shape[ctx.shape.length - 2];
+  return values;
+}

@@ -1,0 +1,153 @@
+/** The settings of every run, whatever its method: what it trains on and evaluates on, on what it computes, where it writes. */
+import type { ClassSubset } from "../data/few_shot.ts";
+import { UserError } from "../errors.ts";
+import { drawsImages, learnsPrompts, type Method } from "../methods/method.ts";
+import { listOf, oneOf, type Setting, type SettingsOf, text, toggle, wholeNumber } from "../methods/setting.ts";
+
+/** Another data set to evaluate on, and which of its classes: `caltech101:all`. */
+export type Transfer = `${string}:${ClassSubset}`;
+
+/** What a run is evaluated on. */
+export type Target = ClassSubset | Transfer;
+
+/** Values of the settings that every run has. */
+export type RunValues = {
+  /** Classes to train on. */
+  train: ClassSubset;
+  /** Classes to evaluate on. */
+  eval: Target[];
+  /** Published configuration. */
+  preset: string;
+  /** Training images a class. */
+  shots: number;
+  /** One run each. */
+  seeds: number[];
+  /** Weights: a file or the name of downloaded ones; the sample model when left out. */
+  model: string;
+  /** Images: a folder or an archive; the sample's stored features when left out. */
+  data: string;
+  /** What the data set is called, or the path of its description. */
+  dataset: string;
+  /** The split file; the one beside the data when left out. */
+  split: string;
+  /** Steps between checkpoints; one epoch when left out. */
+  checkpointEvery: number;
+  /** What computes. */
+  engine: string;
+  /** Device of the engine. */
+  device: string;
+  /** Threads; all cores when left out. */
+  threads: number;
+  /** Whether the shared-prefix text pass is compared with the plain one. */
+  exactCheck: boolean;
+  /** Where run folders go. */
+  out: string;
+  /** Whether an earlier run in the same folder is thrown away. */
+  fresh: boolean;
+};
+
+/** Training images a class when nothing is said, as in the papers' base-to-new tables. */
+export const DEFAULT_SHOTS = 16;
+
+const SUBSETS: readonly ClassSubset[] = ["base", "new", "all"];
+
+/** `base`, or `caltech101:all`. */
+function target(value: string, label: string): Target {
+  const at = value.lastIndexOf(":");
+  if (at === 0) throw new UserError(`${label} "${value}" names no data set: write one such as caltech101:all.`);
+  const subset = oneOf(SUBSETS, value.slice(at + 1), at < 0 ? label : `The part of ${label} after the colon`);
+  return at < 0 ? subset : `${value.slice(0, at)}:${subset}`;
+}
+
+const WHAT = { section: "What runs" } as const;
+const ON = { section: "On what", changesNumbers: false } as const;
+const COMPUTING = { section: "Computing", changesNumbers: false } as const;
+const OUTPUT = { section: "Output", changesNumbers: false } as const;
+
+/** All of them, in the order of `--help`. */
+export const RUN_SETTINGS: SettingsOf<RunValues> = {
+  train: {
+    ...WHAT,
+    placeholder: "base|new|all",
+    help: "classes to train on; left out together with a given --eval, a prompt that was trained earlier is evaluated",
+    parse: (value, label) => oneOf(SUBSETS, value, label),
+  },
+  eval: listOf(target, {
+    ...WHAT,
+    placeholder: "base,new,all",
+    help:
+      "classes to evaluate on, each against its own names only; DATASET:all evaluates what was learned on another data " +
+      "set: one in data/, or the path of its images",
+  }),
+  preset: text({
+    ...WHAT,
+    placeholder: "NAME",
+    help: "published configuration to start from (listed below)",
+  }),
+  shots: wholeNumber({ ...WHAT, help: "training images a class", default: DEFAULT_SHOTS, least: 1 }),
+  seeds: listOf((value, label) => wholeNumber({ help: "" }).parse(value, label), {
+    ...WHAT,
+    placeholder: "1,2,3",
+    help: "seeds, one run each (also --seed N)",
+    default: [1],
+  }),
+  model: text({
+    ...ON,
+    placeholder: "FILE|NAME",
+    help: "CLIP weights, or the name of downloaded ones such as ViT-B/16",
+    defaultWords: "the sample model",
+  }),
+  data: text({
+    ...ON,
+    placeholder: "DIR|ZIP",
+    help: "images: a folder, a zip or a tar.gz",
+    defaultWords: "the sample model's stored EuroSAT features",
+  }),
+  dataset: text({ ...ON, placeholder: "NAME|YAML", help: "what the data set is called, or a YAML that describes it" }),
+  split: text({
+    ...ON,
+    placeholder: "FILE",
+    help: "split file (split_zhou_*.json)",
+    defaultWords: "the one beside the data",
+  }),
+  checkpointEvery: wholeNumber({
+    section: "Training",
+    changesNumbers: false,
+    placeholder: "STEPS",
+    help: "steps between checkpoints; a killed run goes on from the last one",
+    defaultWords: "one epoch",
+    least: 1,
+  }),
+  engine: text({
+    ...COMPUTING,
+    placeholder: "NAME",
+    help: "auto, onnx, wasm, cpu, webgpu, tensorflow or tensorflow-gpu",
+    default: "auto",
+  }),
+  device: text({ ...COMPUTING, placeholder: "NAME", help: "device of the engine" }),
+  threads: wholeNumber({ ...COMPUTING, help: "threads", defaultWords: "all cores", least: 1 }),
+  exactCheck: toggle({
+    ...COMPUTING,
+    help: "compare the shared-prefix text pass with the plain 77-token pass, and print the largest difference",
+  }),
+  out: text({ ...OUTPUT, placeholder: "DIR", help: "where run folders go", default: "runs" }),
+  fresh: toggle({ ...OUTPUT, help: "throw away an earlier run in the same folder and start over" }),
+};
+
+/** Settings that only a method with training steps has. */
+const OF_PROMPTS: readonly string[] = ["checkpointEvery", "exactCheck"];
+/** Settings that only a method that draws few-shot images has. */
+const OF_DRAWS: readonly string[] = ["train", "shots", "seeds"];
+
+/**
+ * All settings that a run of this method has, its own among them.
+ *
+ * @param method of the kit or of the user
+ */
+export function settingsOf(method: Method): Record<string, Setting<unknown>> {
+  const common = Object.entries(RUN_SETTINGS).filter(([name]) =>
+    (learnsPrompts(method) || !OF_PROMPTS.includes(name)) && (drawsImages(method) || !OF_DRAWS.includes(name)) &&
+    (name !== "preset" || Object.keys(method.presets).length > 0)
+  );
+  return { ...Object.fromEntries(common), ...method.settings };
+}

@@ -1,0 +1,129 @@
+/** The features that ship with the kit: EuroSAT under the sample model, so that a fresh clone needs no image. */
+import { fileURLToPath } from "node:url";
+import { ensembleTemplates, knownDatasets } from "../data/catalogue.ts";
+import { chooseClasses } from "../data/few_shot.ts";
+import { readSampleFeatures, type SampleFeatures, STORED_SOURCE } from "../data/sample_features.ts";
+import type { Sample } from "../data/split.ts";
+import { UserError } from "../errors.ts";
+import { fileError, readBytes, sha256Hex, writeFileAtomic } from "../files.ts";
+import type { RunData } from "./data.ts";
+import type { Progress } from "./progress.ts";
+
+/** The template that the sample model was made for; it knows few other words (its model card). */
+export const SAMPLE_TEMPLATE = "a photo of a {}.";
+
+/** Where the sample's files are kept when the kit runs from a URL and has none beside it. */
+const FETCHED = ".cache/sample";
+
+/**
+ * The path of a file of the sample: beside the kit's code, or fetched once from where that comes from.
+ *
+ * @throws {UserError} when it cannot be fetched
+ */
+export async function sampleFile(name: string): Promise<string> {
+  const url = new URL(`../../data/sample/${name}`, import.meta.url);
+  if (url.protocol === "file:") return fileURLToPath(url);
+  const path = `${FETCHED}/${name}`;
+  if (await isFile(path)) return path;
+  const response = await fetch(url).catch((error) => {
+    throw error instanceof TypeError ? new UserError(`${url} does not answer: check the connection.`) : error;
+  });
+  if (!response.ok) throw new UserError(`${url} answers ${response.status}: give --model FILE and --data DIR_OR_ZIP.`);
+  await writeFileAtomic(path, await response.bytes());
+  return path;
+}
+
+async function isFile(path: string): Promise<boolean> {
+  try {
+    return (await Deno.stat(path)).isFile;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw fileError(error, path, "read", "the sample");
+  }
+}
+
+/** The sample's features, and the hash of their file. */
+export interface StoredFeatures {
+  features: SampleFeatures;
+  sha256: string;
+}
+
+/** Reads the sample's features. */
+export async function openStoredFeatures(): Promise<StoredFeatures> {
+  const path = await sampleFile("features.safetensors");
+  const bytes = await readBytes(path, "the sample's stored features");
+  return { features: readSampleFeatures(bytes, path), sha256: await sha256Hex(bytes) };
+}
+
+/** Stored features as a data set. */
+export function openStoredData({ features: stored, sha256 }: StoredFeatures, progress: Progress): RunData {
+  const { source } = stored;
+  progress.say(
+    `Data: ${source.dataset}, ${
+      source.images.toLocaleString("en-US")
+    } images; features of the sample model are stored, so no image is read.`,
+  );
+  let told = 0;
+  const drawn = (seed: number, shots: number) => {
+    const split = stored.split(seed);
+    if (shots === source.shots) return split;
+    if (shots > source.shots) {
+      throw new UserError(
+        `The sample holds ${source.shots} training images a class and not ${shots}: take fewer with --shots, or give the ` +
+          "images with --data EuroSAT.zip.",
+      );
+    }
+    if (told !== shots) {
+      progress.say(
+        `The sample holds the published ${source.shots}-shot draw; ${shots} ${
+          shots === 1 ? "shot is its first image" : "shots are its first images"
+        } of each class, not the published ${shots}-shot draw (that needs --data EuroSAT.zip).`,
+      );
+    }
+    told = shots;
+    const first = (samples: Sample[], count: number) =>
+      [...Map.groupBy(samples, ({ label }) => label).values()].flatMap((items) => items.slice(0, count));
+    return { ...split, train: first(split.train, shots), val: first(split.val, shots) };
+  };
+  return {
+    about: {
+      name: source.dataset,
+      source: STORED_SOURCE,
+      splitOrigin: `stored with the sample's features, drawn with ${source.shots} shots`,
+      splitSha256: source.splitSha256,
+      images: source.images,
+    },
+    template: SAMPLE_TEMPLATE,
+    ensemble: ensembleTemplates(
+      knownDatasets().find(({ name }) => name.toLowerCase() === source.dataset.toLowerCase())!,
+    ),
+    draw: ({ shots, seed, classes }) => chooseClasses(drawn(seed, shots), classes),
+    wholeVal() {
+      throw new UserError(
+        "The sample holds only the few-shot validation images: give all images with --data EuroSAT.zip, or leave --tune-on out.",
+      );
+    },
+    // Not of images, which are not there: of the features, and of which of them.
+    sha256: (samples) =>
+      sha256Hex(new TextEncoder().encode([sha256, ...samples.map(({ path }) => path)].join("\n"))),
+    features: (samples, { seed }) => Promise.resolve(stored.plain(samples, seed)),
+    views(samples, { seed, count, leastArea }) {
+      if (leastArea !== undefined) {
+        progress.say(
+          "The sample's training views are crops of at least 8 % of an image; this method was published with at least 50 %.",
+        );
+      }
+      if (count > source.views) {
+        progress.say(
+          `The sample holds ${source.views} training views of an image; later epochs take them again from the first.`,
+        );
+      }
+      return Promise.resolve({
+        count: Math.min(count, source.views),
+        view: (index) => Promise.resolve(stored.view(samples, { seed, view: index })),
+      });
+    },
+    featureSeconds: () => 0,
+    close: () => Promise.resolve(),
+  };
+}

@@ -1,7 +1,7 @@
 /**
  * Image features, computed once: a store addressed by content. A chunk of features is named by the sha256 of all that
- * it depends on: the model, the preprocessing, the bytes of its images, and the view. So a file that is there is the
- * right one, a run that was killed goes on where it was, and runs at the same time can share a folder.
+ * it depends on: the model, the preprocessing, the bytes of its images, and the view. So a file that exists is the
+ * right one, a run that was killed continues where it was, and concurrent runs can share a folder.
  *
  * `V` views, `N` images, `B` images encoded at once, `E` embedding.
  */
@@ -21,7 +21,7 @@ export type EncodeImages = (patches_BNK: HostTensor) => Promise<HostTensor>;
 
 /** How far {@linkcode getFeatures} is. */
 export interface FeatureProgress {
-  /** Features that are there, of `total`. */
+  /** Features found or computed so far, of `total`. */
   done: number;
   /** Features in all: images times views. */
   total: number;
@@ -43,13 +43,18 @@ export interface FeatureOptions {
   samples: readonly { path: string }[];
   /** Where the images are read from. */
   images: Pick<ImageSource, "read">;
+  /**
+   * The sha256 of each image's bytes, by path: with them, images whose features are stored are not read. When left out,
+   * all images are read and hashed.
+   */
+  hashes?: { hashesOf(paths: readonly string[]): Promise<string[]> };
   /** One or more views of each image. */
   views: readonly ViewRecipe[];
   /** What makes the features; `encodeImages` of a `ClipModel`. */
   encode: EncodeImages;
   /** Images encoded at once; 32 when not given. */
   batch?: number;
-  /** Hears of each chunk that was found and each batch that was computed. */
+  /** Called after each chunk that was found and each batch that was computed. */
   onProgress?: (progress: FeatureProgress) => void;
 }
 
@@ -61,18 +66,25 @@ export interface Features {
   fromCache: number;
   /** Features that were computed now. */
   computed: number;
-  /** Files of the store that were damaged and have been made anew. */
+  /** Files of the store that were damaged and have been replaced. */
   damaged: number;
 }
 
-/** Raise it when preprocessing changes in any pixel: features made before are then not found any more. */
+/** Raise it when preprocessing changes in any pixel: features from before are then no longer found. */
 const PREPROCESSING = "pillow-bicubic, clip-normalisation, 1";
 /** Images in a file: what a kill can cost. */
 const CHUNK = 128;
 /** Decoded images up to this many pixels are kept while their views are made. */
 const KEEP_PIXELS = 1 << 20;
 
-/** Images of a chunk and one view of which the features are not there yet. */
+/** Consecutive images of which the features are stored together. */
+interface Chunk {
+  /** Number of the first image among all. */
+  first: number;
+  samples: FeatureOptions["samples"];
+}
+
+/** Images of a chunk in one view. */
 interface Job {
   key: string;
   view: number;
@@ -124,12 +136,15 @@ export async function getFeatures(options: FeatureOptions): Promise<Features> {
   const report = () => onProgress?.({ done: counts.fromCache + counts.computed, total, fromCache: counts.fromCache });
 
   await removeStalePartials(dirname(chunkPath(options, "")));
-  const onCached = (job: Job, features: Float32Array) => {
-    table.put(job.view, job.first, features, features.length / job.count);
-    counts.fromCache += job.count;
-    report();
+  const onChunk = ({ cached, damaged }: StoredViews) => {
+    counts.damaged += damaged;
+    for (const { job, features } of cached) {
+      table.put(job.view, job.first, features, features.length / job.count);
+      counts.fromCache += job.count;
+      report();
+    }
   };
-  const batches = missingBatches(options, { onCached, onDamaged: () => void counts.damaged++ });
+  const batches = missingBatches(options, onChunk);
   for await (const { job, begin, patches_BNK } of prefetch(batches)) {
     const features_BE = await encode(patches_BNK);
     checkFinite(features_BE, { ...options, job, begin });
@@ -145,27 +160,51 @@ export async function getFeatures(options: FeatureOptions): Promise<Features> {
   return { features_VNE: table.tensor(), ...counts };
 }
 
-/** Looks every chunk up; of those that are not there, gives the views batch by batch. */
+/** Views of a chunk of which the features were found in the store, and those that are to be computed. */
+interface StoredViews {
+  cached: { job: Job; features: Float32Array }[];
+  missing: Job[];
+  /** Files that were there but damaged; their views are among the missing ones. */
+  damaged: number;
+}
+
+/** Looks every chunk up in the store and reports it; yields what the encoder needs for views that are not there. */
 async function* missingBatches(
   options: FeatureOptions,
-  events: { onCached: (job: Job, features: Float32Array) => void; onDamaged: () => void },
+  onChunk: (stored: StoredViews) => void,
 ): AsyncGenerator<Batch> {
-  const { samples, images, views } = options;
+  const { samples, images } = options;
+  const hashes = await options.hashes?.hashesOf(samples.map(({ path }) => path));
   for (let first = 0; first < samples.length; first += CHUNK) {
-    const chunk = samples.slice(first, first + CHUNK);
-    const files = await Promise.all(chunk.map(({ path }) => images.read(path)));
-    const hashes = await Promise.all(files.map((bytes) => sha256Hex(bytes)));
-    const missing: Job[] = [];
-    for (let view = 0; view < views.length; view++) {
-      const key = await chunkKey(options, { view: views[view], hashes, paths: chunk.map(({ path }) => path) });
-      const job = { key, view, first, count: chunk.length };
-      const found = await readChunk(chunkPath(options, key), { key, rows: chunk.length });
-      if (found.features) events.onCached(job, found.features);
-      else missing.push(job);
-      if (found.damaged) events.onDamaged();
+    const chunk = { first, samples: samples.slice(first, first + CHUNK) };
+    const known = hashes?.slice(first, first + CHUNK);
+    let stored = known && await storedViews(options, chunk, known);
+    let files: Uint8Array[] = [];
+    if (stored === undefined || stored.missing.length > 0) {
+      files = await Promise.all(chunk.samples.map(({ path }) => images.read(path)));
+      const read = await Promise.all(files.map((bytes) => sha256Hex(bytes)));
+      // An image may have changed since its hash was taken: features are stored by the bytes that they are made of.
+      if (stored === undefined || read.some((hash, i) => hash !== known?.[i])) {
+        stored = await storedViews(options, chunk, read);
+      }
     }
-    if (missing.length > 0) yield* prepareBatches(options, missing, decoder(chunk, files));
+    onChunk(stored);
+    if (stored.missing.length > 0) yield* prepareBatches(options, stored.missing, decoder(chunk.samples, files));
   }
+}
+
+async function storedViews(options: FeatureOptions, chunk: Chunk, hashes: readonly string[]): Promise<StoredViews> {
+  const stored: StoredViews = { cached: [], missing: [], damaged: 0 };
+  const paths = chunk.samples.map(({ path }) => path);
+  for (const [view, recipe] of options.views.entries()) {
+    const key = await chunkKey(options, { view: recipe, hashes, paths });
+    const job: Job = { key, view, first: chunk.first, count: paths.length };
+    const { features, damaged } = await readChunk(chunkPath(options, key), { key, rows: paths.length });
+    if (features) stored.cached.push({ job, features });
+    else stored.missing.push(job);
+    if (damaged) stored.damaged++;
+  }
+  return stored;
 }
 
 async function* prepareBatches(
@@ -210,7 +249,7 @@ function chunkKey(
 ): Promise<string> {
   const { modelId, imageSize } = options;
   const { view, hashes, paths } = chunk;
-  // Random crops follow from the path too.
+  // Random crops depend on the path too.
   const recipe = view.kind === "test" ? ["test"] : ["train", view.seed, view.view, paths, view.leastArea ?? LEAST_AREA];
   const parts = [PREPROCESSING, modelId, imageSize, recipe, hashes];
   return sha256Hex(new TextEncoder().encode(JSON.stringify(parts)));

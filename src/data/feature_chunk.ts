@@ -1,4 +1,4 @@
-/** One file of the feature store: safetensors with its own key and checksum, believed only when both are right. */
+/** One file of the feature store: safetensors with its own key and checksum, used only when both are right. */
 import { readSafetensors, toFloat32, writeSafetensors } from "../clip/weights/safetensors.ts";
 import type { HostTensor } from "../engine/ops.ts";
 import { UserError } from "../errors.ts";
@@ -19,7 +19,7 @@ export async function writeChunk(key: string, features: HostTensor): Promise<Uin
 /**
  * Reads a file of features.
  *
- * @returns The features, or none when the file is missing or damaged; `damaged` tells which.
+ * @returns The features, undefined when the file is missing or damaged; `damaged` tells which.
  * @throws {UserError} When the file may not be read.
  */
 export async function readChunk(

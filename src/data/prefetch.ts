@@ -1,12 +1,12 @@
 /**
- * Asks for the next item while the present one is being worked on.
+ * Computes the next item while the current one is in use.
  *
- * @param items What is iterated over; one item is made ahead.
+ * @param items What is iterated over; one item is computed ahead.
  */
 export async function* prefetch<T>(items: AsyncGenerator<T>): AsyncGenerator<T> {
   const ask = () => {
     const promise = items.next();
-    // An error is met when the item is awaited; until then nobody looks at the promise.
+    // Errors surface when the item is awaited; this keeps an earlier rejection from ending the process.
     promise.catch(() => {});
     return promise;
   };

@@ -1,6 +1,6 @@
 /**
  * Where images come from: a folder, a zip archive (read in place, never unpacked to the disk), or a tar or tar.gz
- * archive (held in memory). Which of them it is, the content decides and not the name.
+ * archive (held in memory). The kind is recognised by content, not by name.
  */
 import { UserError } from "../errors.ts";
 import { fileError } from "../files.ts";
@@ -16,11 +16,20 @@ export interface ImageSource {
   readonly paths: readonly string[];
   /** What it is, for people: `EuroSAT.zip (zip archive)`. */
   readonly describe: string;
+  /** Where it is: the absolute path with links resolved, and the folder in it where only that is used. */
+  readonly location: string;
   /** Whether there is an image of this path. */
   has(path: string): boolean;
   /** The bytes of an image file. Throws {@linkcode UserError} when it is not there, not whole, or cannot be read. */
   read(path: string): Promise<Uint8Array>;
-  /** Lets go of files and memory. */
+  /**
+   * What tells that an image's bytes are still the same, without reading them. Where `text` is what it was, so are the
+   * bytes, provided that the earlier stamp was `settled`: the last change was long enough ago that a later one shows.
+   * Bytes that are read after the stamp was taken belong to it or to a later one, never to an earlier one. Throws
+   * {@linkcode UserError} when there is no such image.
+   */
+  stamp(path: string): Promise<{ readonly text: string; readonly settled: boolean }>;
+  /** Closes files and frees memory. */
   close(): Promise<void>;
 }
 
@@ -38,7 +47,7 @@ const TAR_MAGIC_AT = 257;
  * import { openImages } from "@prompt-kit/clip-prompts";
  *
  * const folder = await Deno.makeTempDir();
- * await Deno.writeTextFile(`${folder}/a.jpg`, "opened when it is looked at");
+ * await Deno.writeTextFile(`${folder}/a.jpg`, "not decoded until it is used");
  * const images = await openImages(folder);
  * const has = images.has("a.jpg");
  * await images.close();
@@ -66,8 +75,10 @@ export function imagesBelow(source: ImageSource, prefix: string): ImageSource {
     ...source,
     count: paths.length,
     paths,
+    location: `${source.location}/${prefix}`,
     has: (path) => source.has(prefix + path),
     read: (path) => source.read(prefix + path),
+    stamp: (path) => source.stamp(prefix + path),
   };
 }
 

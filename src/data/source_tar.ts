@@ -3,8 +3,9 @@ import { UserError } from "../errors.ts";
 import { fileError } from "../files.ts";
 import { isImagePath, pathProblem } from "./paths.ts";
 import type { ImageSource } from "./source.ts";
+import { fileStamp, type ImageStamp } from "./source_stamp.ts";
 
-/** What an archive may hold in memory; larger ones are to be unpacked by the user. */
+/** Largest archive that is held in memory; users are asked to unpack larger ones. */
 const MOST_BYTES = 2 ** 31;
 
 /**
@@ -15,26 +16,34 @@ const MOST_BYTES = 2 ** 31;
  * leads out of the archive.
  */
 export async function openTar(path: string, options: { gzip: boolean }): Promise<ImageSource> {
-  const images = await readImages(path, options);
+  const location = await Deno.realPath(path);
+  const { images, stamp } = await readImages(path, options);
   const paths = [...images.keys()].sort();
+  const missing = (name: string) => new UserError(`The archive ${path} has no image ${name}: check the split file.`);
   return {
     count: paths.length,
     paths,
     describe: `${path} (${options.gzip ? "tar.gz" : "tar"} archive)`,
+    location,
     has: (name) => images.has(name),
     read(name) {
       const bytes = images.get(name);
-      if (bytes) return Promise.resolve(bytes);
-      return Promise.reject(new UserError(`The archive ${path} has no image ${name}: check the split file.`));
+      return bytes ? Promise.resolve(bytes) : Promise.reject(missing(name));
     },
+    // The bytes in memory are those of the archive as it was when it was opened.
+    stamp: (name) => images.has(name) ? Promise.resolve(stamp) : Promise.reject(missing(name)),
     close: () => Promise.resolve(images.clear()),
   };
 }
 
-async function readImages(path: string, { gzip }: { gzip: boolean }): Promise<Map<string, Uint8Array>> {
+async function readImages(
+  path: string,
+  { gzip }: { gzip: boolean },
+): Promise<{ images: Map<string, Uint8Array>; stamp: ImageStamp }> {
   const { createTarDecoder } = await loadTar();
   const images = new Map<string, Uint8Array>();
   const file = await Deno.open(path, { read: true });
+  const stamp = fileStamp(file.statSync(), Date.now());
   const bytes = gzip ? file.readable.pipeThrough(new DecompressionStream("gzip")) : file.readable;
   let held = 0;
   try {
@@ -66,7 +75,7 @@ async function readImages(path: string, { gzip }: { gzip: boolean }): Promise<Ma
     const reason = error instanceof Error ? error.message : String(error);
     throw new UserError(`The archive ${path} is damaged or cut off (${reason}): get it anew.`);
   }
-  return images;
+  return { images, stamp };
 }
 
 function entryProblem(type: string, name: string): string | undefined {

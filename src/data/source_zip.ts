@@ -3,6 +3,7 @@ import { loadZip } from "../deps.ts";
 import { UserError } from "../errors.ts";
 import { isImagePath, pathProblem } from "./paths.ts";
 import type { ImageSource } from "./source.ts";
+import { fileStamp } from "./source_stamp.ts";
 
 /** What is needed to read an entry; the library's own entries take seven kilobytes each, too much for a million. */
 interface Entry {
@@ -15,7 +16,7 @@ interface Entry {
 
 const LOCAL_HEADER = 30;
 const LOCAL_SIGNATURE = 0x04034b50;
-/** Deflate cannot grow data more. */
+/** Deflated data grows at most this many times when it is unpacked. */
 const MOST_GROWTH = 1032;
 /** No image of a data set is larger. */
 const MOST_BYTES = 256 << 20;
@@ -27,6 +28,7 @@ const MOST_BYTES = 256 << 20;
  * leads out of the archive.
  */
 export async function openZip(path: string): Promise<ImageSource> {
+  const location = await Deno.realPath(path);
   const file = Deno.openSync(path, { read: true });
   let entries: Map<string, Entry>;
   try {
@@ -36,16 +38,26 @@ export async function openZip(path: string): Promise<ImageSource> {
     throw error;
   }
   const paths = [...entries.keys()].sort();
+  const entryOf = (name: string): Entry => {
+    const entry = entries.get(name);
+    if (entry === undefined) throw new UserError(`The archive ${path} has no image ${name}: check the split file.`);
+    return entry;
+  };
   return {
     count: paths.length,
     paths,
     describe: `${path} (zip archive)`,
+    location,
     has: (name) => entries.has(name),
     // deno-lint-ignore require-await -- other sources do wait
     async read(name) {
-      const entry = entries.get(name);
-      if (entry === undefined) throw new UserError(`The archive ${path} has no image ${name}: check the split file.`);
-      return readEntry(file, entry, { archive: path, name });
+      return readEntry(file, entryOf(name), { archive: path, name });
+    },
+    // deno-lint-ignore require-await -- other sources do wait
+    async stamp(name) {
+      const { crc, size } = entryOf(name);
+      const { text, settled } = fileStamp(file.statSync(), Date.now());
+      return { text: `${text} ${crc.toString(16)} ${size}`, settled };
     },
     close: () => Promise.resolve(file.close()),
   };
@@ -81,7 +93,7 @@ async function readDirectory(file: Deno.FsFile, path: string): Promise<Map<strin
   return entries;
 }
 
-/** The library asks for an object of its class `Reader`, of which it uses these members alone. */
+/** A `Reader` of the library, with only the members that it uses. */
 function readerOf(file: Deno.FsFile, size: number): ConstructorParameters<ZipReaderClass>[0] {
   const reader = {
     size,
@@ -130,7 +142,7 @@ function inflate(stored: Uint8Array, size: number, where: { archive: string; nam
   }
 }
 
-/** Seeking and reading in one go, so that reads under way at the same time cannot get into each other's way. */
+/** Seeks and reads in one synchronous step, so that concurrent reads cannot move the position in between. */
 function readAt(file: Deno.FsFile, position: number, length: number): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(length);
   file.seekSync(position, Deno.SeekMode.Start);

@@ -2,6 +2,7 @@ import { assert, assertEquals, assertNotEquals, assertRejects } from "jsr:@std/a
 import { UserError } from "../../src/errors.ts";
 import { type FeatureOptions, type FeatureProgress, getFeatures } from "../../src/data/feature_cache.ts";
 import type { HostTensor } from "../../src/engine/ops.ts";
+import { sha256Hex } from "../../src/files.ts";
 import type { ViewRecipe } from "../../src/data/views.ts";
 
 const NAMES = ["sampling_420.jpg", "grey.jpg", "rgb.png", "lossy.webp", "lzw.tif", "photo_size.jpg"];
@@ -100,7 +101,7 @@ cacheTest("model, image size, seed, view, path of a training view and content ma
   assertEquals((await get(folder, base)).features_VNE, first.features_VNE);
 });
 
-cacheTest("a run that was cut short goes on where it was, to the same bits", async (folder) => {
+cacheTest("a run that was cut short continues where it was, to the same bits", async (folder) => {
   const views = [TEST, train(0)];
   const expected = await get(`${folder}/whole`, { views });
   for (const limit of [0, 3, 7, 9, 12]) {
@@ -114,7 +115,7 @@ cacheTest("a run that was cut short goes on where it was, to the same bits", asy
   }
 });
 
-cacheTest("damaged files are found out and made anew", async (folder) => {
+cacheTest("damaged files are noticed and replaced", async (folder) => {
   const expected = await get(folder);
   const [name] = filesIn(folder);
   const path = `${folder}/0123456789ab/${name}`;
@@ -146,6 +147,57 @@ cacheTest("a file under a wrong name is not believed", async (folder) => {
   const again = await get(folder, { samples, views });
   assertEquals(again.damaged, 1);
   assertNotEquals(again.features_VNE, other.features_VNE);
+});
+
+/** The right hashes, and who was asked to read. */
+function withHashes() {
+  const read: string[] = [];
+  return {
+    read,
+    images: { read: (path: string) => (read.push(path), images.read(path)) },
+    hashes: {
+      hashesOf: (paths: readonly string[]) =>
+        Promise.all(paths.map(async (path) => await sha256Hex(await images.read(path)))),
+    },
+  };
+}
+
+cacheTest("keys are those of the first version, with hashes and without", async (folder) => {
+  const { images, hashes } = withHashes();
+  for (const options of [{}, { images, hashes }]) {
+    await Deno.remove(`${folder}/0123456789ab`, { recursive: true }).catch(() => {});
+    await get(folder, { samples: SAMPLES.slice(0, 3), views: [TEST, train(0)], ...options });
+    assertEquals(filesIn(folder), [
+      "169acfc8fc01a58b83ef95cc6508d3d383db00d60d906668beeab3e879165c28.safetensors",
+      "6341b0454d62bb8b618ae92e4bf081302b741d5be35ab2003aa42085fcebaf37.safetensors",
+    ]);
+  }
+});
+
+cacheTest("with hashes, stored features are found without reading an image", async (folder) => {
+  const views = [TEST, train(0)];
+  const first = await get(folder, { views });
+  const { images, hashes, read } = withHashes();
+  const second = await get(folder, { views, images, hashes });
+  assertEquals([second.fromCache, second.computed, read.length], [300, 0, 0]);
+  assertEquals(second.features_VNE, first.features_VNE);
+  const [name] = filesIn(folder);
+  await Deno.remove(`${folder}/0123456789ab/${name}`);
+  const third = await get(folder, { views, images, hashes });
+  assertEquals(third.computed, read.length);
+  assertEquals(third.features_VNE, first.features_VNE);
+});
+
+cacheTest("an image that changed after it was hashed has its features stored by its own bytes", async (folder) => {
+  const samples = SAMPLES.slice(0, 6);
+  const { hashes } = withHashes();
+  const changed = { read: () => images.read("0/rgb.png") };
+  const first = await get(folder, { samples, images: changed, hashes });
+  assertEquals(first.computed, 6);
+  assertEquals((await get(folder, { samples })).fromCache, 0);
+  const again = await get(folder, { samples, images: changed });
+  assertEquals(again.fromCache, 6);
+  assertEquals(again.features_VNE, first.features_VNE);
 });
 
 cacheTest("runs at the same time share a folder", async (folder) => {

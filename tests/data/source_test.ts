@@ -1,46 +1,15 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "jsr:@std/assert@1.0.19";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
-import { loadTar, loadZip } from "../../src/deps.ts";
 import { UserError } from "../../src/errors.ts";
 import { imagesBelow, openImages } from "../../src/data/source.ts";
 import { isImagePath } from "../../src/data/paths.ts";
 import { sharedPath, sharedTest } from "../shared.ts";
+import { content, inFolder, type TarEntries, tarOf, type ZipEntry, zipOf } from "./source_fixtures.ts";
 
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-const content = (name: string) => new TextEncoder().encode(`the bytes of ${name} `.repeat(20));
 const names = ["2750/Forest/Forest_1.jpg", "2750/River/River_1.JPG", "2750/River/deep/River_2.png"];
 const others = ["2750/notes.txt", "2750/River/.hidden.jpg", "__MACOSX/2750/River/._River_1.jpg"];
-
-async function inFolder(body: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir();
-  try {
-    await body(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
-
-interface ZipEntry {
-  name: string;
-  data?: Uint8Array;
-  options?: Record<string, unknown>;
-}
-
-async function zipOf(entries: ZipEntry[]): Promise<Uint8Array> {
-  const zip = await loadZip();
-  const writer = new zip.ZipWriter(new zip.Uint8ArrayWriter());
-  for (const { name, data = content(name), options } of entries) {
-    await writer.add(name, new zip.Uint8ArrayReader(data), { useWebWorkers: false, ...options });
-  }
-  return await writer.close();
-}
-
-type TarEntries = Parameters<Awaited<ReturnType<typeof loadTar>>["packTar"]>[0];
-
-async function tarOf(entries: TarEntries): Promise<Uint8Array> {
-  return await (await loadTar()).packTar(entries);
-}
 
 const file = (name: string) => ({
   header: { name, size: content(name).length, type: "file" as const },

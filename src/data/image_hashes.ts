@@ -1,0 +1,167 @@
+/**
+ * The sha256 of image files, computed once: a run is identified by the bytes of its images, and reading all of them at
+ * each start would take too long. A hash is stored with its image's stamp (size, times and inode; in a zip archive also
+ * the entry's checksum) and is used again only while the image has exactly that stamp. Hashes of images that changed
+ * less than 2 seconds before are not stored, because a further change could leave the stamp as it is.
+ *
+ * The store is one text file for each source of images, named by the sha256 of the source's location:
+ *
+ * | line | what |
+ * |---|---|
+ * | 1 | `clip-image-hashes 1` and the sha256 of all bytes after this line |
+ * | 2 | the location, as JSON |
+ * | others | sha256, stamp and path (as JSON) of an image, with tabs between |
+ *
+ * A file that does not match its checksum or names another location is ignored and replaced. When two processes write
+ * at the same time the last one wins; hashes that are lost that way are computed again.
+ */
+import { createHash } from "node:crypto";
+import { join } from "node:path";
+import { fileError, removeStalePartials, sha256Hex, writeFileAtomic } from "../files.ts";
+import type { ImageSource } from "./source.ts";
+import type { ImageStamp } from "./source_stamp.ts";
+
+/** What {@linkcode openImageHashes} works on. */
+export interface ImageHashOptions {
+  /** Folder of the stores, made when missing: `.cache/hashes`, beside the features and not among them. */
+  folder: string;
+  /** The images; they must stay open. */
+  images: Pick<ImageSource, "location" | "has" | "stamp" | "read">;
+  /** Called while images are read, with the paths that are done of those asked for; never when all are stored. */
+  onProgress?: (progress: { done: number; total: number }) => void;
+}
+
+/**
+ * Hashes of images, in lower-case hexadecimal; from {@linkcode openImageHashes}. All throw {@linkcode UserError} when
+ * an image is missing or cannot be read, or the store cannot be written.
+ */
+export interface ImageHashes {
+  /** The sha256 of an image's bytes. Of many images, ask {@linkcode ImageHashes.hashesOf}: it stores them at once. */
+  hashOf(path: string): Promise<string>;
+  /** The sha256 of each image's bytes, in the order of the paths. */
+  hashesOf(paths: readonly string[]): Promise<string[]>;
+  /** The sha256 of the lines `path TAB sha256 LF`, in the order of the paths: names, order and bytes all count. */
+  imagesSha256(paths: readonly string[]): Promise<string>;
+}
+
+const FORMAT = "clip-image-hashes 1";
+/** Images that are in memory at once. */
+const AT_ONCE = 16;
+/** The most work that is lost when the process is killed. */
+const SAVE_EVERY_MS = 30_000;
+
+interface StoredHash {
+  stamp: string;
+  sha256: string;
+}
+
+/**
+ * Opens the stored hashes of a source of images. There is nothing to close.
+ *
+ * @param options the images, and the folder of the stores
+ * @returns functions that look hashes up, and compute and store missing ones
+ * @throws {UserError} When the store may not be read; a damaged one is ignored.
+ *
+ * @example A hash that changes when any image does
+ * ```ts ignore
+ * const images = await openImages("data/eurosat");
+ * const hashes = await openImageHashes({ folder: ".cache/hashes", images });
+ * const identity = await hashes.imagesSha256(images.paths);
+ * ```
+ */
+export async function openImageHashes(options: ImageHashOptions): Promise<ImageHashes> {
+  const { folder, images, onProgress } = options;
+  const file = join(folder, `${await sha256Hex(new TextEncoder().encode(images.location))}.tsv`);
+  const stored = await readStore(file, images);
+  let unsaved = false;
+
+  async function save(): Promise<void> {
+    unsaved = false;
+    await removeStalePartials(folder);
+    await writeFileAtomic(file, await storeBytes(images.location, stored));
+  }
+
+  /** The hash of an image, with the stamp where it had to be computed. */
+  async function lookUp(path: string): Promise<{ path: string; sha256: string; computedAt?: ImageStamp }> {
+    // Taken before the bytes are read: if they change in between, the stored stamp no longer matches.
+    const stamp = await images.stamp(path);
+    const known = stored.get(path);
+    if (known?.stamp === stamp.text) return { path, sha256: known.sha256 };
+    return { path, sha256: await sha256Hex(await images.read(path)), computedAt: stamp };
+  }
+
+  async function hashesOf(paths: readonly string[]): Promise<string[]> {
+    const hashes: string[] = [];
+    let read = false;
+    let saved = performance.now();
+    while (hashes.length < paths.length) {
+      const found = await Promise.all(paths.slice(hashes.length, hashes.length + AT_ONCE).map(lookUp));
+      for (const { path, sha256, computedAt } of found) {
+        hashes.push(sha256);
+        read ||= computedAt !== undefined;
+        if (!computedAt?.settled) continue;
+        stored.set(path, { stamp: computedAt.text, sha256 });
+        unsaved = true;
+      }
+      if (read) onProgress?.({ done: hashes.length, total: paths.length });
+      if (unsaved && (hashes.length === paths.length || performance.now() - saved > SAVE_EVERY_MS)) {
+        await save();
+        saved = performance.now();
+      }
+    }
+    return hashes;
+  }
+
+  return {
+    hashOf: async (path) => (await hashesOf([path]))[0],
+    hashesOf,
+    async imagesSha256(paths) {
+      const hashes = await hashesOf(paths);
+      const hash = createHash("sha256");
+      paths.forEach((path, i) => hash.update(`${path}\t${hashes[i]}\n`));
+      return hash.digest("hex");
+    },
+  };
+}
+
+/** The stored hashes of images that still exist; empty when the file is missing, damaged or of another source. */
+async function readStore(
+  file: string,
+  images: Pick<ImageSource, "location" | "has">,
+): Promise<Map<string, StoredHash>> {
+  const stored = new Map<string, StoredHash>();
+  let bytes: Uint8Array;
+  try {
+    bytes = await Deno.readFile(file);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return stored;
+    throw fileError(error, file, "read", "the stored hashes");
+  }
+  const headEnd = bytes.indexOf(10) + 1;
+  const body = bytes.subarray(headEnd);
+  const decoder = new TextDecoder();
+  if (decoder.decode(bytes.subarray(0, headEnd)) !== await headLine(body)) return stored;
+  const [location, ...lines] = decoder.decode(body).trimEnd().split("\n");
+  if (location !== JSON.stringify(images.location)) return stored;
+  for (const line of lines) {
+    const [sha256, stamp, json] = line.split("\t");
+    const path: string = JSON.parse(json);
+    if (images.has(path)) stored.set(path, { stamp, sha256 });
+  }
+  return stored;
+}
+
+async function storeBytes(location: string, stored: ReadonlyMap<string, StoredHash>): Promise<Uint8Array> {
+  const lines = [JSON.stringify(location)];
+  for (const [path, { stamp, sha256 }] of stored) lines.push(`${sha256}\t${stamp}\t${JSON.stringify(path)}`);
+  const body = new TextEncoder().encode(lines.join("\n") + "\n");
+  const head = new TextEncoder().encode(await headLine(body));
+  const bytes = new Uint8Array(head.length + body.length);
+  bytes.set(head);
+  bytes.set(body, head.length);
+  return bytes;
+}
+
+async function headLine(body: Uint8Array): Promise<string> {
+  return `${FORMAT} ${await sha256Hex(body)}\n`;
+}

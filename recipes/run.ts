@@ -7,6 +7,7 @@
  * to read the method's folder.
  */
 import { UserError } from "../mod.ts";
+import { RECIPE } from "./cli/permissions.ts";
 import { isMethodFile, loadMethod, typedPath } from "./cli/method_file.ts";
 import { pipeline } from "./cli/pipeline.ts";
 import { runMethod, runProgram } from "./cli/recipe.ts";
@@ -25,7 +26,7 @@ if (import.meta.main) {
   if (!isMethodFile(file)) await runProgram(program, noFile);
   const path = typedPath(file);
   if (await isStarter()) Deno.exit(await startWithPermissions(import.meta.url, [path, ...args]));
-  await runProgram({ ...program, settings: undefined }, async () => {
+  await runProgram({ ...program, task: RECIPE, settings: undefined }, async () => {
     const { method, file } = await loadMethod(path);
     const info = { method, examples, command: ["deno", "task", "run", path], methodSha256: file?.sha256 };
     await runMethod(import.meta.url, { info, args }, pipeline(method));

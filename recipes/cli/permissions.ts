@@ -14,14 +14,16 @@ import { TERMINAL_SETTINGS } from "./terminal.ts";
 export interface Script {
   /** `import.meta.url` of the recipe. */
   url: string;
+  /** The task whose permissions it has; found by the name of its file when left out. */
+  task?: string;
 }
 
 /** Flags whose value is a path that is read, and those whose value is a folder that is written. */
 const READ_FLAGS = ["--data", "--split", "--model", "--config", "--dataset", "--prompt", "--from", "--images"];
 const WRITE_FLAGS = ["--out"];
 
-/** The task that recipes are started with; `deno run -P` has the same list. */
-const RECIPE = "recipe";
+/** The task that methods are run with; `deno run -P` has the same list. */
+export const RECIPE = "recipe";
 
 /**
  * The flags of `deno run` for a recipe: its task's, and over them whatever the command line names outside of them.
@@ -56,7 +58,8 @@ export function shortFlags(script: Script, args: readonly string[]): string[] {
 }
 
 /** The permission flags of the task that starts a recipe; of `recipe` for one that has no task of its own. */
-function taskFlags({ url }: Script): string[] {
+function taskFlags({ url, task }: Script): string[] {
+  if (task !== undefined) return expanded(task);
   const name = url.slice(url.lastIndexOf("/") + 1);
   const own = Object.entries(config.tasks).find(([, { command }]) => command.split(" ").includes(`recipes/${name}`));
   return expanded(own?.[0] ?? RECIPE);

@@ -15,7 +15,7 @@ import { namedDataset } from "./dataset_file.ts";
 import { readFlags, type Settings } from "./flags.ts";
 import { type HelpInfo, helpText } from "./help.ts";
 import { shellLine } from "./jobs.ts";
-import { commandWith, permissionAdvice, permissionFlags } from "./permissions.ts";
+import { commandWith, permissionAdvice, permissionFlags, RECIPE } from "./permissions.ts";
 import { openProgress } from "./progress.ts";
 import { printResults } from "./results.ts";
 import { TERMINAL_SETTINGS, type TerminalValues } from "./terminal.ts";
@@ -24,6 +24,8 @@ import { TERMINAL_SETTINGS, type TerminalValues } from "./terminal.ts";
 export interface Program extends Omit<HelpInfo, "settings"> {
   /** `import.meta.url` of its file. */
   url: string;
+  /** The task whose permissions it has; found by the name of its file when left out. */
+  task?: string;
   /** The settings that `--help` lists; undefined where the program tells them itself. */
   settings: Settings | undefined;
 }
@@ -129,7 +131,7 @@ async function openTerminal<S>(
     dryRun: values.dryRun ?? false,
     async showPlan(run) {
       for (const line of await run.plan()) console.log(line);
-      console.log(`Permissions: ${permissionFlags({ url }, args).join(" ")}`);
+      console.log(`Permissions: ${permissionFlags({ url, task: RECIPE }, args).join(" ")}`);
     },
     showResults({ reports, missing }) {
       if (reports.length === 0) throw new UserError([...missing].join(" "));

@@ -1,5 +1,5 @@
 /** A recipe that starts itself again, with the permissions for the paths that were typed. */
-import { shortFlags } from "./permissions.ts";
+import { RECIPE, shortFlags } from "./permissions.ts";
 import { fileURLToPath } from "node:url";
 
 /** Whether this process may start Deno: then it was started by a task that may do nothing else. */
@@ -12,7 +12,7 @@ export async function isStarter(): Promise<boolean> {
 export async function startWithPermissions(url: string, args: readonly string[]): Promise<number> {
   const script = url.startsWith("file:") ? fileURLToPath(url) : url;
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "--quiet", ...shortFlags({ url }, args), script, ...args],
+    args: ["run", "--quiet", ...shortFlags({ url, task: RECIPE }, args), script, ...args],
     stdin: "inherit",
     stdout: "inherit",
     stderr: "inherit",

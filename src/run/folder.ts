@@ -185,6 +185,16 @@ export async function openRunFolder(path: string): Promise<RunFolder> {
   };
 }
 
+/** What `done` says is complete; undefined where the run has not come to its end. */
+export async function readDone(path: string): Promise<{ evaluatedOn?: string[] } | undefined> {
+  try {
+    return JSON.parse(await Deno.readTextFile(`${path}/${DONE}`));
+  } catch (error) {
+    if (error instanceof SyntaxError || error instanceof Deno.errors.NotFound) return undefined;
+    throw fileError(error, `${path}/${DONE}`, "read");
+  }
+}
+
 function jsonLine(record: StepRecord): string {
   return `${JSON.stringify(record)}\n`;
 }

@@ -1,0 +1,236 @@
+/** The flags of a comparison: its own, and those that it hands on to the recipes. */
+import type { ClassSubset } from "../../src/data/few_shot.ts";
+import { UserError } from "../../src/errors.ts";
+import { KIT_METHODS } from "../../src/methods/kit.ts";
+import { drawsImages, learnsPrompts, type Method, withVariants } from "../../src/methods/method.ts";
+import { choice, flagName, listOf, type Setting, text, toggle, wholeNumber } from "../../src/methods/setting.ts";
+import type { ComparedMethod } from "../../src/run/comparison_runs.ts";
+import type { Given } from "../../src/run/config.ts";
+import { DEFAULT_SHOTS, RUN_SETTINGS, type RunValues, settingsOf } from "../../src/run/settings.ts";
+import { readConfigFile } from "./config_file.ts";
+import { readFlags, type Settings } from "./flags.ts";
+import { findMethod, type FoundMethod, isMethodFile, typedPath } from "./method_file.ts";
+import { TERMINAL_SETTINGS, type TerminalValues } from "./terminal.ts";
+
+/** What is compared when nothing is said. */
+const USUAL = "zeroshot,coop,cocoop";
+
+/** The comparison's own settings. */
+const COMPARISON_SETTINGS = {
+  methods: text({
+    section: "What runs",
+    placeholder: "NAME,./FILE.ts|all",
+    help: "methods to compare (see below), or files of your own; the first is what the others are measured against",
+    default: USUAL,
+  }),
+  shots: listOf(RUN_SETTINGS.shots.parse, {
+    section: "What runs",
+    placeholder: "1,2,4,8,16",
+    help: "training images a class; several give a curve",
+    default: [DEFAULT_SHOTS],
+  }),
+  jobs: wholeNumber({
+    section: "Computing",
+    help: "runs at a time, each a process of its own",
+    default: 1,
+    least: 1,
+  }),
+  emit: choice(["commands", "slurm"], {
+    section: "Output",
+    help: "print what is missing as a list of commands or as an array job, and run nothing",
+    defaultWords: "run here",
+  }),
+  collect: toggle({ section: "Output", help: "run nothing: compare what is there" }),
+} satisfies Settings;
+
+/** Settings of recipes that a comparison does not take: a run's own affair, or part of a method's name. */
+const NOT_HANDED_ON = ["checkpointEvery", "exactCheck", ...KIT_METHODS.flatMap(({ variants = {} }) => Object.keys(variants))];
+
+/** What a comparison is told to do. */
+export interface CompareSettings {
+  methods: ComparedMethod[];
+  /** The methods were asked for as `all`. */
+  all: boolean;
+  shots: number[];
+  seeds: number[];
+  subsets: ClassSubset[];
+  train: ClassSubset;
+  /** Processes at a time. */
+  jobs: number;
+  emit?: "commands" | "slurm";
+  /** Take what is there, run nothing. */
+  collect: boolean;
+  /** Data, model, output folder, engine. */
+  on: Pick<RunValues, "out"> & Partial<RunValues>;
+  fresh: boolean;
+  /** Settings as typed, by name, for the command lines of the runs. */
+  typed: Record<string, string>;
+  terminal: Partial<TerminalValues>;
+}
+
+/** Names of all methods, those with variants' settings after their own. */
+export function comparableNames({ withImages }: { withImages: boolean }): string[] {
+  // GDA's paper chooses on all validation images; the sample does not hold them.
+  return KIT_METHODS.flatMap(({ name }) => withImages && name === "gda" ? [name, "gda-full-val"] : [name]);
+}
+
+/** The settings of a comparison of these methods. */
+export function compareSettings(methods: readonly Method[]): Settings {
+  const handedOn: Record<string, Setting<unknown>> = {};
+  for (const method of methods) {
+    for (const [name, setting] of Object.entries(settingsOf(method))) {
+      if (NOT_HANDED_ON.includes(name) || setting.fixed) continue;
+      handedOn[name] = asTyped(setting, handedOn[name]);
+    }
+  }
+  return { ...handedOn, ...COMPARISON_SETTINGS, ...TERMINAL_SETTINGS };
+}
+
+/** Methods may take the same flag in different ways: what one of them understands is kept as it was typed. */
+function asTyped(setting: Setting<unknown>, other: Setting<unknown> | undefined): Setting<unknown> {
+  return {
+    ...setting,
+    ...(other === undefined ? {} : { help: other.help, placeholder: other.placeholder }),
+    // Each method has its own.
+    default: undefined,
+    parse(text, label) {
+      try {
+        setting.parse(text, label);
+      } catch (error) {
+        if (other === undefined) throw error;
+        other.parse(text, label);
+      }
+      return text;
+    },
+  };
+}
+
+/** The part of `--help` that lists the methods. */
+export function methodsHelp(): string {
+  const names = comparableNames({ withImages: false });
+  const besides = KIT_METHODS.flatMap(withVariants).map(({ name }) => name).filter((name) => !names.includes(name));
+  return `Methods: ${names.join(", ")};\nbesides, and not among all: ${
+    besides.join(", ")
+  } (choosing on all validation images needs --data; gda-full-val is among all with it).\n` +
+    "A file that exports a method goes by its path. Each method takes those of the flags below that it has.";
+}
+
+/**
+ * Reads the command line of a comparison.
+ *
+ * @throws {UserError} for an unknown flag or method, or a missing or wrong value
+ */
+export async function readCompareSettings(args: readonly string[]): Promise<CompareSettings> {
+  const words = wordsOf(args);
+  const withImages = args.some((arg) => arg === "--data" || arg.startsWith("--data="));
+  const names = [...new Set(words.flatMap((name) => name === "all" ? comparableNames({ withImages }) : name))];
+  const found = await Promise.all(names.map((name) => findMethod(isMethodFile(name) ? typedPath(name) : name)));
+  const settings = compareSettings([...KIT_METHODS, ...found.map(({ method }) => method)]);
+  const flags = readFlags(args, settings).given;
+  const all = typeof flags.config === "string"
+    ? { ...await readConfigFile(flags.config, settings), ...flags }
+    : flags;
+  const isHandedOn = (name: string) => !(name in COMPARISON_SETTINGS) && !(name in TERMINAL_SETTINGS);
+  const typed = Object.fromEntries(
+    Object.entries(all).filter(([name]) => isHandedOn(name)).map(([name, value]) => [name, String(value)]),
+  );
+  const run = parsed(RUN_SETTINGS, typed) as Partial<RunValues>;
+  const own = all as Partial<{ shots: number[]; jobs: number; emit: CompareSettings["emit"]; collect: boolean }>;
+  const subsets = ownSubsets(run.eval);
+  return {
+    methods: found.map((one) => compared(one, typed)),
+    all: words.includes("all"),
+    shots: [...own.shots ?? [DEFAULT_SHOTS]].sort((a, b) => a - b),
+    seeds: run.seeds ?? [1, 2, 3],
+    subsets,
+    train: run.train ?? (subsets.every((subset) => subset === "all") ? "all" : "base"),
+    jobs: own.jobs ?? 1,
+    emit: own.emit,
+    collect: own.collect ?? false,
+    on: { out: "runs", ...run },
+    fresh: run.fresh ?? false,
+    typed,
+    terminal: Object.fromEntries(Object.entries(all).filter(([name]) => name in TERMINAL_SETTINGS)),
+  };
+}
+
+function wordsOf(args: readonly string[]): string[] {
+  const at = args.findLastIndex((arg) => arg === "--methods" || arg.startsWith("--methods="));
+  const value = at < 0 ? USUAL : args[at].includes("=") ? args[at].slice("--methods=".length) : args[at + 1] ?? "";
+  if (value === "" || value.startsWith("--")) throw new UserError("--methods needs a value: --methods NAME,./FILE.ts|all.");
+  return value.split(",").map((name) => name.trim()).filter((name) => name !== "");
+}
+
+/** What was typed, as the values of one method's settings; what it does not understand is another's. */
+function parsed(settings: Settings, typed: Record<string, string>): Given {
+  const given: Given = {};
+  for (const [name, setting] of Object.entries(settings)) {
+    if (typed[name] === undefined || setting.fixed) continue;
+    try {
+      given[name] = setting.parse(typed[name], `--${name}`);
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+    }
+  }
+  return given;
+}
+
+function compared({ method, file }: FoundMethod, typed: Record<string, string>): ComparedMethod {
+  const asked = KIT_METHODS.find((one) => withVariants(one).includes(method)) ?? method;
+  const variant: Given = {};
+  for (const [name, byValue] of Object.entries(asked.variants ?? {})) {
+    const value = Object.keys(byValue).find((one) => byValue[one] === method);
+    if (value !== undefined) variant[name] = value;
+  }
+  const settings = Object.fromEntries(Object.entries(method.settings).filter(([name]) => !NOT_HANDED_ON.includes(name)));
+  const preset = typed.preset !== undefined && (learnsPrompts(method) || Object.keys(method.presets).length > 0)
+    ? { preset: typed.preset }
+    : {};
+  return { method, asked, file, given: { ...parsed(settings, typed), ...preset, ...variant } };
+}
+
+/** What `--eval` names: a comparison is on one data set. */
+function ownSubsets(targets: RunValues["eval"] | undefined): ClassSubset[] {
+  const other = targets?.find((target) => target.includes(":"));
+  if (other === undefined) return targets as ClassSubset[] | undefined ?? ["base", "new"];
+  throw new UserError(
+    `--eval ${other} is another data set, and a comparison is on one: run the recipes with it, or compare with --data.`,
+  );
+}
+
+/** The words of the command line of one run. */
+export function runWords(
+  { compared: { method, asked, file, given }, subsets, shots, seed }: {
+    compared: ComparedMethod;
+    subsets: readonly ClassSubset[];
+    shots: number | null;
+    seed: number | null;
+  },
+  { settings, threads }: { settings: CompareSettings; threads?: number },
+): string[] {
+  const { typed, train } = settings;
+  const known = settingsOf(asked);
+  const decided = ["train", "eval", "shots", "seeds", "threads", "preset"];
+  const handedOn = Object.keys(typed).filter((name) =>
+    name in known && !decided.includes(name) && (name in given || !(name in method.settings))
+  );
+  const variants = Object.keys(asked.variants ?? {}).filter((name) => given[name] !== undefined);
+  return [
+    ...(file === undefined ? [] : [file.path]),
+    ...(drawsImages(method) ? ["--train", train, "--shots", String(shots), "--seeds", String(seed)] : []),
+    ...(given.preset === undefined ? [] : ["--preset", given.preset]),
+    ...variants.flatMap((name) => flagWords(name, known[name], String(given[name]))),
+    "--eval",
+    subsets.join(","),
+    ...handedOn.flatMap((name) => flagWords(name, known[name], typed[name])),
+    ...(threads === undefined ? [] : ["--threads", String(threads)]),
+    ...(settings.terminal.debug ? ["--debug"] : []),
+  ];
+}
+
+function flagWords(name: string, setting: Setting<unknown>, value: string): string[] {
+  const flag = `--${flagName(name)}`;
+  if (setting.placeholder === undefined) return value === "true" ? [flag] : [];
+  // An empty value, or one that starts with dashes, must not be taken for the next flag.
+  return value === "" || value.startsWith("-") ? [`${flag}=${value}`] : [flag, value];
+}

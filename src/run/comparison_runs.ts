@@ -1,0 +1,178 @@
+/** The runs that a comparison needs: each method × shots × seed, and which of them are there, whole and of these very inputs. */
+import type { ClassSubset } from "../data/few_shot.ts";
+import type { DatasetDescription } from "../data/description.ts";
+import { UserError } from "../errors.ts";
+import { type NoResult, noResultSentences } from "../eval/comparison.ts";
+import { readFolder } from "../eval/page/write_page.ts";
+import type { Report } from "../eval/report.ts";
+import { drawsImages, type Method } from "../methods/method.ts";
+import { completeSettings, type Given, type RunConfig, whyNotOn } from "./config.ts";
+import { openData, type RunData } from "./data.ts";
+import { readDone } from "./folder.ts";
+import { difference, identityOfReport, type RunIdentity, runIdentity } from "./identity.ts";
+import { backbonePart, modelFacts, type ModelFacts } from "./inputs.ts";
+import { runPath } from "./path.ts";
+import type { Progress } from "./progress.ts";
+import { DEFAULT_SHOTS, type RunValues } from "./settings.ts";
+
+/** A method of a comparison. */
+export interface ComparedMethod {
+  method: Method;
+  /** The method whose recipe runs it, and what it is told besides: `--over cocoop`. */
+  asked: Method;
+  /** The file of a user's own method. */
+  file?: { path: string; sha256: string };
+  /** Settings as given, those that this method has. */
+  given: Given;
+}
+
+/** What is compared. */
+export interface ComparisonRequest {
+  methods: readonly ComparedMethod[];
+  subsets: readonly ClassSubset[];
+  train: ClassSubset;
+  shots: readonly number[];
+  seeds: readonly number[];
+  /** Where data and model are, and where runs go. */
+  on: Pick<RunValues, "out"> & Partial<RunValues>;
+  description?: DatasetDescription;
+}
+
+/** A run that a comparison needs. */
+export interface PlannedRun {
+  compared: ComparedMethod;
+  config: RunConfig;
+  /** For people: `CoOp, 16 shots, seed 2`. */
+  title: string;
+  /** Null for methods that draw no images; so is the seed. */
+  shots: number | null;
+  seed: number | null;
+  /** What it is evaluated on: of what was asked for, all that the method can. */
+  subsets: ClassSubset[];
+  /** Its folder. */
+  path: string;
+  /** What decides its numbers. */
+  identity: RunIdentity;
+}
+
+/** What a comparison needs. */
+export interface ComparisonPlan {
+  /** The data set's name. */
+  dataset: string;
+  runs: PlannedRun[];
+  /** Results that were asked for and that methods cannot have. */
+  without: NoResult[];
+  /** One sha256 of the bytes of the test images, by classes. */
+  testImages: ReadonlyMap<ClassSubset, string>;
+}
+
+/**
+ * Plans a comparison. Data and model are looked at, since a run is known by their bytes; nothing is computed.
+ *
+ * @throws {UserError} when no method can have any result that was asked for, or data or model are missing
+ */
+export async function planComparison(
+  request: ComparisonRequest,
+  { progress }: { progress: Progress },
+): Promise<ComparisonPlan> {
+  const { methods, subsets, train } = request;
+  const without = methods.flatMap(({ method }) =>
+    subsets.flatMap((subset): NoResult[] => {
+      const why = whyNotOn(method, { train, subset });
+      if (why === undefined) return [];
+      const others = "it tells apart the classes that it learned from, or the other half";
+      return [{ method: method.name, subset, why: why === "other classes" ? others : why }];
+    })
+  );
+  const isPossible = (method: Method, subset: ClassSubset) =>
+    !without.some((one) => one.method === method.name && one.subset === subset);
+  if (methods.every(({ method }) => subsets.every((subset) => !isPossible(method, subset)))) {
+    throw new UserError(noResultSentences(without).join(" "));
+  }
+  const model = await modelFacts(request.on.model);
+  const data = await openData(request.on, { sample: model.sample, description: request.description, progress });
+  try {
+    const runs: PlannedRun[] = [];
+    for (const compared of methods) {
+      const possible = subsets.filter((subset) => isPossible(compared.method, subset));
+      if (possible.length > 0) runs.push(...await runsOf(compared, { request, subsets: possible, data, model }));
+    }
+    const testImages = new Map<ClassSubset, string>();
+    for (const subset of subsets) {
+      const { test } = data.draw({ shots: request.shots[0] ?? DEFAULT_SHOTS, seed: request.seeds[0] ?? 1, classes: subset });
+      testImages.set(subset, await data.sha256(test));
+    }
+    return { dataset: data.about.name, runs, without, testImages };
+  } finally {
+    await data.close();
+  }
+}
+
+async function runsOf(
+  compared: ComparedMethod,
+  at: { request: ComparisonRequest; subsets: ClassSubset[]; data: RunData; model: ModelFacts },
+): Promise<PlannedRun[]> {
+  const { request: { train, shots, seeds, on }, subsets, data, model } = at;
+  const { method, asked, given, file } = compared;
+  const draws = drawsImages(method)
+    ? shots.flatMap((count) => seeds.map((seed) => ({ shots: count, seed })))
+    : [{ shots: null, seed: null }];
+  const runs: PlannedRun[] = [];
+  for (const { shots, seed } of draws) {
+    const config = completeSettings(asked, {
+      ...given,
+      ...on,
+      eval: subsets,
+      ...(shots === null ? {} : { train, shots, seeds: [seed] }),
+    });
+    runs.push({
+      compared,
+      config,
+      title: shots === null
+        ? method.label
+        : `${method.label}, ${shots} ${shots === 1 ? "shot" : "shots"}, seed ${seed}`,
+      shots,
+      seed,
+      subsets,
+      path: await runPath(config, { dataset: data.about.name, backbone: backbonePart(model, data.about), seed }),
+      identity: await runIdentity(config, { model, data, seed, methodSha256: file?.sha256 }),
+    });
+  }
+  return runs;
+}
+
+/** What is there of a plan. */
+export interface FoundRuns {
+  /** Reports of the runs that are there, wholly or in part. */
+  reports: Report[];
+  /** Runs of which a report is missing, or the end: page, card or `done`. */
+  missing: PlannedRun[];
+  /** What is said of folders that hold results of other inputs. */
+  conflicts: string[];
+}
+
+/**
+ * Looks for the reports of a plan.
+ *
+ * @param engine that was asked for; reports of any engine fit when it is left out
+ * @throws {UserError} when a report cannot be used
+ */
+export async function findRuns(plan: ComparisonPlan, { engine }: { engine?: string } = {}): Promise<FoundRuns> {
+  const found: FoundRuns = { reports: [], missing: [], conflicts: [] };
+  for (const run of plan.runs) {
+    const fitting: Report[] = [];
+    for (const report of await readFolder(run.path)) {
+      const { run: { evaluatedOn }, on } = report;
+      if (!run.subsets.includes(evaluatedOn)) continue;
+      const wanted = { ...run.identity, "test-images-sha256": plan.testImages.get(evaluatedOn)! };
+      const words = difference(identityOfReport(report), wanted);
+      if (words !== undefined) found.conflicts.push(`${run.title}: ${run.path} holds results with ${words}.`);
+      else if (engine === undefined || engine === "auto" || engine === on.engine.name) fitting.push(report);
+    }
+    const ended = (await readDone(run.path))?.evaluatedOn ?? [];
+    const isWhole = fitting.length === run.subsets.length && run.subsets.every((subset) => ended.includes(subset));
+    if (!isWhole) found.missing.push(run);
+    found.reports.push(...fitting);
+  }
+  return found;
+}

@@ -1,41 +1,94 @@
 /**
- * Few-shot prompt learning for CLIP: CoOp, CoCoOp, zero-shot and cheap methods on frozen features, computed exactly as the
- * published PyTorch code does.
+ * Few-shot adaptation of CLIP: CoOp, CoCoOp, zero-shot and methods on frozen features, computed exactly as the published
+ * PyTorch code does.
  *
- * Frozen towers are compiled, learned prompts are differentiated: an {@linkcode Engine} runs the towers, a
- * {@linkcode PromptMethod} says what is learned, {@linkcode openPrompt} binds both to class names, {@linkcode train}
- * descends. Methods on features ({@linkcode learnGda}, {@linkcode learnTipAdapter}, …) are functions from a {@linkcode FeatureTask}
- * to a {@linkcode FeatureClassifier} and never run the text tower.
+ * {@linkcode openRun} runs a {@linkcode Method} on a data set: it learns from few images, evaluates, and writes reports.
+ * A method is an object, the kit's ({@linkcode coop}, {@linkcode cocoop}, {@linkcode zeroShot}, …) or your own: one that
+ * learns prompts is a {@linkcode PromptLearning}, one on image features a {@linkcode FeatureLearning}. What is
+ * learned in a prompt is a {@linkcode PromptMethod}: numbers, and a loss written in the operations of {@linkcode Ops},
+ * which every engine runs and differentiates. {@linkcode loadModel} and {@linkcode openPrompt} are CLIP and a prompt by
+ * themselves.
  *
  * Tensors are float32, row-major, with their axes in their names: `x_BE` is B images × E numbers of a feature (`C`
  * classes, `G` groups of images that share a context, `M` context tokens, `D` width of the text tower, `N` images, `V`
  * views). What a caller can mend is thrown as a {@linkcode UserError}, one sentence. Nothing native is loaded by
  * importing this module: engines and image decoding load their packages when they are used.
  *
- * @example A step of CoOp on the sample model
+ * @example CoOp for two epochs on the sample model
  * ```ts
- * import { coopPrompt, loadModel, loadTokenizer, loadWeights, namedStream, openEngine, openPrompt } from "./mod.ts";
- * import { sgdStep, zeroShotFeatures } from "./mod.ts";
+ * import { coop, openRun } from "@prompt-kit/clip-prompts";
  *
- * const engine = await openEngine("cpu");
- * const weights = await loadWeights("data/sample/model.safetensors");
- * const model = loadModel(weights, { engine, tokenizer: await loadTokenizer() });
- * const random = namedStream(1, "context-init");
- * const method = coopPrompt({ model, contextTokens: 4, classes: 2, classSpecific: false, classTokenPosition: "end", random });
- * const prompt = await openPrompt(model, { method, classNames: ["River", "Forest"] });
- * // Two sentences stand in for two images: both are points of the same space.
- * const templates = ["a photo of a {}."];
- * const imageFeatures_BE = await zeroShotFeatures(model, { classNames: ["river", "forest"], templates });
- * const before = await prompt.step({ imageFeatures_BE, labels: [0, 1] });
- * sgdStep(prompt.params, before.gradients, { learningRate: 0.002, momentum: 0.9, weightDecay: 5e-4, velocity: {} });
- * const after = await prompt.step({ imageFeatures_BE, labels: [0, 1] });
- * if (!(after.loss < before.loss)) throw new Error(`The loss went from ${before.loss} to ${after.loss}`);
+ * const out = await Deno.makeTempDir();
+ * await using run = await openRun(coop, { train: "base", eval: ["base"], epochs: 2, out });
+ * await using learned = await run.learn(1);
+ * const report = await run.report(learned, run.targets[0]);
+ * await run.finish(learned);
+ * await Deno.remove(out, { recursive: true });
+ * if (report!.results.training!.loss.length !== 2) throw new Error("Not two epochs");
  * ```
  *
  * @module
  */
 
-// What CLIP is.
+// Runs.
+export { completeSettings, type Given, type RunConfig } from "./src/run/config.ts";
+export type { EvaluationTarget } from "./src/run/learned.ts";
+export type { Count, Progress } from "./src/run/progress.ts";
+export { type LearnedRun, openRun, type Run, type RunOptions } from "./src/run/run.ts";
+export type { RunValues, Target, Transfer } from "./src/run/settings.ts";
+export type { ClassSubset } from "./src/data/few_shot.ts";
+export type { ClassNameRules } from "./src/data/class_names.ts";
+export type { DatasetDescription, SplitRule } from "./src/data/description.ts";
+
+// Methods.
+export * from "./src/methods/kit.ts";
+export type {
+  FeatureLearning,
+  Method,
+  MethodFacts,
+  Preset,
+  PromptLearning,
+  PromptTask,
+  Values,
+} from "./src/methods/method.ts";
+export {
+  choice,
+  decimal,
+  type Section,
+  type Setting,
+  type SettingsOf,
+  type SettingWords,
+  text,
+  toggle,
+  wholeNumber,
+  withDefaults,
+} from "./src/methods/setting.ts";
+export {
+  type ContextSettings,
+  type KeptSettings,
+  type PromptSettings,
+  promptSettings,
+  type TrainingSettings,
+} from "./src/methods/prompt_settings.ts";
+export type { FeatureSettings, TextSettings, Validation } from "./src/methods/feature_settings.ts";
+export type { OverSettings } from "./src/methods/over_contexts.ts";
+
+// What a method of one's own is made of.
+export {
+  cosineLogits,
+  crossEntropy,
+  l2Normalize,
+  type LossInputs,
+  promptLoss,
+  type PromptMethod,
+  type PromptShape,
+} from "./src/methods/prompt_method.ts";
+export { type ContextInit, type CoopOptions, coopPrompt } from "./src/methods/coop.ts";
+export { featureLogits, fillTemplate, normalizeRows, zeroShotFeatures } from "./src/methods/zero_shot.ts";
+export type { FeatureClassifier, FeatureTask, LabelledFeatures } from "./src/methods/feature_method.ts";
+export { namedStream, type RandomStream } from "./src/data/random.ts";
+
+// CLIP, engines, and a prompt by itself.
 export type { ClipConfig } from "./src/clip/config.ts";
 export { type ClipModel, loadModel } from "./src/clip/model.ts";
 export type {
@@ -49,155 +102,40 @@ export type { FrozenBlock, FrozenLinear } from "./src/clip/block_weights.ts";
 export type { FrozenTextTower } from "./src/clip/text_tower.ts";
 export { loadTokenizer, type Tokenizer } from "./src/clip/tokenizer.ts";
 export { type ClipWeights, loadWeights, type WeightsLayout } from "./src/clip/weights/load.ts";
-
-// What computes.
-export { ENGINE_NAMES, type EngineName, engineName, type EngineOptions, openEngine } from "./src/engine/choose.ts";
+export { type EngineName, type EngineOptions, openEngine } from "./src/engine/choose.ts";
 export type { Engine, Frozen, HostTensor, MatMulOptions, Ops, Program, ProgramFunction } from "./src/engine/ops.ts";
-export { type EngineProbe, probeEngine } from "./src/engine/probe.ts";
-export { tape, type TapeOps, type Var } from "./src/engine/tape.ts";
-
-// Where samples come from.
-export {
-  DATASET_NAMES,
-  describeDataset,
-  ENSEMBLE_TEMPLATES,
-  ensembleTemplates,
-  knownDatasets,
-} from "./src/data/catalogue.ts";
-export type { ClassNameRules } from "./src/data/class_names.ts";
-export { type Dataset, type DatasetOptions, openDataset } from "./src/data/dataset.ts";
-export type { DatasetDescription, SplitRule } from "./src/data/description.ts";
-export { chooseClasses, type ClassSubset, type FewShot, fewShot, type FewShotOptions } from "./src/data/few_shot.ts";
-export {
-  CATALOGUE,
-  type Catalogue,
-  type CatalogueFile,
-  catalogueHosts,
-  type CatalogueItem,
-  requireItem,
-} from "./src/data/downloads.ts";
-export { findModel, type ModelFile } from "./src/data/models.ts";
-export { type ObtainedFile, obtainItem, type ObtainOptions } from "./src/data/obtain.ts";
-export { namedStream, pythonRandom, type RandomStream } from "./src/data/random.ts";
-export { type ImageSource, openImages } from "./src/data/source.ts";
-export { readSplit, type Sample, type Split } from "./src/data/split.ts";
-
-// Images as features.
-export {
-  type EncodeImages,
-  type FeatureOptions,
-  type FeatureProgress,
-  type Features,
-  getFeatures,
-} from "./src/data/feature_cache.ts";
-export {
-  readSampleFeatures,
-  SAMPLE_MODEL_SHA256,
-  type SampleFeatures,
-  type SampleSource,
-  STORED_SOURCE,
-  type StoredList,
-  type StoredSeed,
-  writeSampleFeatures,
-} from "./src/data/sample_features.ts";
-export {
-  imageView,
-  LEAST_AREA,
-  LEAST_AREA_OF_FEATURE_METHODS,
-  normalizeToPatches,
-  type ViewOptions,
-  type ViewRecipe,
-} from "./src/data/views.ts";
-
-// What is learned, in prompts.
-export { cocoopPrompt, type CocoopOptions } from "./src/methods/cocoop.ts";
-export { type ContextInit, coopPrompt, type CoopOptions } from "./src/methods/coop.ts";
-export { kgcoopPrompt, type KgcoopOptions } from "./src/methods/kgcoop.ts";
-export type { LossInputs, PromptMethod, PromptShape } from "./src/methods/prompt_method.ts";
-export { progradPrompt, type ProgradOptions } from "./src/methods/prograd.ts";
-export {
-  addToAverage,
-  type GaussianOptions,
-  gaussianWeights,
-  interpolate,
-  type PromptValues,
-} from "./src/optim/prompt_average.ts";
-export { featureLogits, fillTemplate, normalizeRows, zeroShotFeatures } from "./src/methods/zero_shot.ts";
-
-// What is learned, on features.
-export { learnClipAdapter, type ClipAdapterOptions } from "./src/methods/clip_adapter.ts";
-export type { FeatureClassifier, FeatureMethod, FeatureTask, LabelledFeatures } from "./src/methods/feature_method.ts";
-export { learnGda, type GdaOptions } from "./src/methods/gda.ts";
-export { NO_NEW_CLASSES } from "./src/methods/new_classes.ts";
-export { learnLinearProbe } from "./src/methods/linear_probe.ts";
-export { learnLpPlusPlus, type LpPlusPlusOptions } from "./src/methods/lp_plus_plus.ts";
-export { learnTipAdapter, learnTipAdapterF, type TipAdapterFOptions, type TipAdapterOptions } from "./src/methods/tip_adapter.ts";
-
-// How it is learned.
-export { stepsPerEpoch } from "./src/optim/batch_order.ts";
-export { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from "./src/train/checkpoint.ts";
-export { EXACT_TOLERANCE, type ExactCheck, exactCheck } from "./src/prompt/exact_check.ts";
-export {
-  copyParameters,
-  epochMeans,
-  type OrderStream,
-  type StepRecord,
-  train,
-  type Trainable,
-  type TrainingImages,
-  type TrainingState,
-  type TrainOptions,
-} from "./src/train/loop.ts";
-export { type Hyperparameters, type Preset, PRESETS } from "./src/train/presets.ts";
-export { type PublishedPrompt, readPublishedPrompt } from "./src/published/checkpoint.ts";
-export { recoverClassNames, type TokenTable } from "./src/published/class_names.ts";
-export { learningRate, type Schedule } from "./src/optim/schedule.ts";
-export { type Parameter, type SgdOptions, sgdStep, type Velocity } from "./src/optim/sgd.ts";
 export { type Batch, openPrompt, type PromptSession, type StepResult } from "./src/prompt/session.ts";
-export { openStoredPrompt, type SavedPrompt, type StoredPrompt, storedPrompt } from "./src/prompt/stored_prompt.ts";
+export type { Parameter } from "./src/optim/sgd.ts";
 
-// What comes out of a run.
-export { type ClassMetrics, evaluatePredictions, harmonicMean, type Metrics } from "./src/eval/metrics.ts";
-export { methodLabel } from "./src/methods/kit.ts";
-export { modelCard, type ModelCardOptions } from "./src/eval/model_card.ts";
-export { type NearestWords, nearestWords, type NearestWordsOptions } from "./src/eval/nearest_words.ts";
-export {
-  buildReport,
-  joinOutcomes,
-  type Mistake,
-  type Outcome,
-  outcomeOf,
-  type Report,
-  REPORT_VERSION,
-  type ReportedCircumstances,
-  type ReportedResults,
-  type ReportedRun,
-  type ReportedTiming,
-  type ReportedTraining,
-  type ReportInput,
+// Reports and comparisons.
+export { type ClassMetrics, harmonicMean, type Metrics } from "./src/eval/metrics.ts";
+export type { NearestWords } from "./src/eval/nearest_words.ts";
+export { REPORT_VERSION } from "./src/eval/report.ts";
+export type {
+  Mistake,
+  Report,
+  ReportedCircumstances,
+  ReportedResults,
+  ReportedRun,
+  ReportedTiming,
+  ReportedTraining,
 } from "./src/eval/report.ts";
-export { formatJson, readReport, reportName, writeReport } from "./src/eval/report_file.ts";
-
-// What comes out of many.
+export { formatJson, readReport } from "./src/eval/report_file.ts";
 export type { Warning } from "./src/eval/collapse.ts";
 export { type CompareOptions, compareReports } from "./src/eval/compare.ts";
-export {
-  type ComparedRun,
-  type Comparison,
-  COMPARISON_VERSION,
-  type CurvePoint,
-  type Difference,
-  type MethodSummary,
-  type NoResult,
-  noResultSentences,
-  type Spread,
+export { COMPARISON_VERSION } from "./src/eval/comparison.ts";
+export type {
+  ComparedRun,
+  Comparison,
+  CurvePoint,
+  Difference,
+  MethodSummary,
+  NoResult,
+  Spread,
 } from "./src/eval/comparison.ts";
 export { comparisonText, type TextOptions } from "./src/eval/comparison_table.ts";
 export { comparisonPage } from "./src/eval/page/comparison_page.ts";
-export { type Page, runPage } from "./src/eval/page/run_page.ts";
-export { type ImageReader, readThumbnails } from "./src/eval/page/thumbnails.ts";
-export { readFolder, writePage, writeRunPage } from "./src/eval/page/write_page.ts";
-
+export { type Page } from "./src/eval/page/run_page.ts";
+export { readFolder, writePage } from "./src/eval/page/write_page.ts";
 export { UserError } from "./src/errors.ts";
-export { sha256Hex, writeFileAtomic } from "./src/files.ts";
-export { KIT_VERSION } from "./src/version.ts";
+export { writeFileAtomic } from "./src/files.ts";

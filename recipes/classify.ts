@@ -3,7 +3,6 @@
  *
  * `deno task classify --prompt runs/eurosat/cocoop/seed-notebook/sample/shots16/seed1 --classes "river,forest,sea" IMAGE …`
  */
-import { fileURLToPath } from "node:url";
 import { type ClipModel, loadModel } from "../src/clip/model.ts";
 import { loadTokenizer } from "../src/clip/tokenizer.ts";
 import { loadWeights } from "../src/clip/weights/load.ts";
@@ -16,42 +15,49 @@ import type { HostTensor } from "../src/engine/ops.ts";
 import { UserError } from "../src/errors.ts";
 import { formatJson } from "../src/eval/report_file.ts";
 import { fileError, readBytes } from "../src/files.ts";
+import { templates } from "../src/methods/feature_settings.ts";
+import { text } from "../src/methods/setting.ts";
 import { featureLogits, normalizeRows, zeroShotFeatures } from "../src/methods/zero_shot.ts";
-import { decodeCheckpoint } from "../src/train/checkpoint.ts";
 import { openStoredPrompt, type StoredPrompt, storedPrompt } from "../src/prompt/stored_prompt.ts";
-import { answersText, type ImageAnswer, probabilities } from "./cli/answers.ts";
-import { type Classifier, promptClassifier } from "../src/run/evaluate.ts";
+import type { Classifier } from "../src/run/learned.ts";
+import { FINAL_CHECKPOINT } from "../src/run/path.ts";
+import { promptLogits } from "../src/run/prompt_learner.ts";
+import { RUN_SETTINGS } from "../src/run/settings.ts";
+import { sampleFile } from "../src/run/stored_data.ts";
+import { templatesOf } from "../src/run/templates.ts";
+import { decodeCheckpoint } from "../src/train/checkpoint.ts";
+import { answersText, type ImageAnswer, probabilities } from "./cli/answer_table.ts";
+import { classesSetting, readClassNames } from "./cli/class_list.ts";
 import { readFlags } from "./cli/flags.ts";
 import { openProgress } from "./cli/progress.ts";
-import { type RecipeInfo, runRecipe } from "./cli/recipe.ts";
-import { FINAL_CHECKPOINT } from "../src/run/path.ts";
-import type { SettingName } from "./cli/settings.ts";
-import { templatesOf } from "./cli/templates.ts";
-import { readClassNames, splitWords } from "./cli/words.ts";
+import { type Program, runProgram } from "./cli/recipe.ts";
+import { TERMINAL_SETTINGS } from "./cli/terminal.ts";
 
 /** Images that are in memory at a time. */
 const BATCH = 16;
 
-const OWN = { prompt: "RUN", classes: '"NAME,NAME,…"' };
+const { model, engine, device, threads } = RUN_SETTINGS;
+const { json, quiet, debug, help } = TERMINAL_SETTINGS;
+const SETTINGS = {
+  prompt: text({
+    section: "What runs",
+    placeholder: "RUN",
+    help: "a run folder or a prompt's file; without it, hand-written templates are used",
+  }),
+  classes: { ...classesSetting, defaultWords: "the prompt's own classes" },
+  templates,
+  model,
+  engine,
+  device,
+  threads,
+  json: { ...json, help: "the answers on standard output as JSON" },
+  quiet,
+  debug,
+  help,
+};
 
-const SETTINGS: readonly SettingName[] = [
-  "templates",
-  "model",
-  "engine",
-  "device",
-  "threads",
-  "json",
-  "quiet",
-  "debug",
-  "help",
-];
-
-const recipe: RecipeInfo = {
-  method: "classify",
-  title: "Classifies images of your own: JPEG, PNG, WebP or TIFF, of any size.\n\n" +
-    "  IMAGE …                  files, or folders of them\n" +
-    "  --prompt RUN             a run folder or a prompt's file; without it, hand-written templates are taken\n" +
-    `  --classes ${OWN.classes}  what they may be; also a text file with a name a line [the prompt's own classes]`,
+const program: Program = {
+  title: "Classifies images of your own: JPEG, PNG, WebP or TIFF, of any size; name files, or folders of them.",
   url: import.meta.url,
   settings: SETTINGS,
   examples: [
@@ -60,13 +66,12 @@ const recipe: RecipeInfo = {
   ],
 };
 
-if (import.meta.main) await runRecipe(recipe, main);
+if (import.meta.main) await runProgram(program, main);
 
 async function main(args: string[]): Promise<void> {
-  const { words, own, flags } = splitWords(args, { own: OWN, settings: SETTINGS });
-  const given = readFlags(flags, SETTINGS);
-  const prompt = own.prompt === undefined ? undefined : await readPrompt(own.prompt);
-  const classNames = own.classes === undefined ? prompt?.classesSeen : await readClassNames(own.classes);
+  const { words, given } = readFlags(args, SETTINGS, { words: true });
+  const prompt = given.prompt === undefined ? undefined : await readPrompt(given.prompt);
+  const classNames = given.classes === undefined ? prompt?.classesSeen : await readClassNames(given.classes);
   if (classNames === undefined) {
     throw new UserError(
       'Say what the images may be: --classes "river,forest,sea", or give a trained prompt with --prompt RUN.',
@@ -86,7 +91,7 @@ async function main(args: string[]): Promise<void> {
   });
   const model = loadModel(weights, { engine, tokenizer });
   try {
-    const templates = templatesOf(given.templates ?? "single", {
+    const templates = templatesOf(given, {
       template: "a photo of a {}.",
       ensemble: ENSEMBLE_TEMPLATES,
     });
@@ -94,7 +99,7 @@ async function main(args: string[]): Promise<void> {
     const answers: ImageAnswer[] = [];
     for (let from = 0; from < paths.length; from += BATCH) {
       const batch = paths.slice(from, from + BATCH);
-      const logits_BC = await classifier.classify(await imageFeatures(model, batch));
+      const logits_BC = await classifier.logits(await imageFeatures(model, batch));
       answers.push(...probabilities(logits_BC, { images: batch, classNames }));
       const done = Math.min(paths.length, from + BATCH);
       progress.update({
@@ -106,7 +111,7 @@ async function main(args: string[]): Promise<void> {
       });
     }
     await classifier.dispose();
-    const by = prompt === undefined ? { templates } : { method: prompt.method, prompt: own.prompt };
+    const by = prompt === undefined ? { templates } : { method: prompt.method, prompt: given.prompt };
     if (given.json) {
       console.log(formatJson({ model: { name: file.name, sha256: model.sha256 }, by, classNames, answers }, ""));
     } else for (const line of answersText(answers, { classNames })) console.log(line);
@@ -141,11 +146,7 @@ async function promptFile(path: string): Promise<string> {
 async function modelFile(name: string | undefined, prompt: StoredPrompt | undefined): Promise<ModelFile> {
   const wanted = name ?? prompt?.model.name ?? "sample";
   if (wanted === "sample") {
-    const url = new URL("../data/sample/model.safetensors", import.meta.url);
-    if (url.protocol === "file:") return { path: fileURLToPath(url), name: "sample" };
-    throw new UserError(
-      "The sample model comes with a clone of the kit, and this recipe runs from a URL: give --model FILE.",
-    );
+    return { path: await sampleFile("model.safetensors"), name: "sample" };
   }
   if (name !== undefined || prompt === undefined) return await findModel(wanted);
   try {
@@ -182,20 +183,21 @@ async function imagesOf(words: readonly string[]): Promise<string[]> {
 async function openClassifier(
   model: ClipModel,
   options: { prompt?: StoredPrompt; classNames: string[]; templates: readonly string[] },
-): Promise<{ classify: Classifier; dispose(): Promise<void> }> {
+): Promise<Classifier> {
   const { prompt, classNames, templates } = options;
   if (prompt !== undefined) {
     const session = await openStoredPrompt(prompt, { model, classNames });
-    return { classify: await promptClassifier(model, session), dispose: () => session.dispose() };
+    return { logits: await promptLogits(model, session), dispose: () => session.dispose() };
   }
   const texts_CE = await zeroShotFeatures(model, { classNames, templates });
   return {
-    classify: (features) => Promise.resolve(featureLogits(features, texts_CE, { logitScale: model.logitScale })),
+    logits: (features) =>
+      Promise.resolve(featureLogits(normalizeRows(features), texts_CE, { logitScale: model.logitScale })),
     dispose: () => Promise.resolve(),
   };
 }
 
-/** Features [B, E] of image files under the test transform, L2-normalised. */
+/** Features [B, E] of image files under the test transform, as the image tower gives them. */
 async function imageFeatures(model: ClipModel, paths: readonly string[]): Promise<HostTensor> {
   const { size, patch } = model.config.image;
   const grid = size / patch;
@@ -205,5 +207,5 @@ async function imageFeatures(model: ClipModel, paths: readonly string[]): Promis
     const rgb = await imageView(await readBytes(path, "the image"), { size, recipe: { kind: "test" }, path });
     normalizeToPatches(rgb, { size, patch, target: data.subarray(i * each, (i + 1) * each) });
   }
-  return normalizeRows(await model.encodeImages({ shape: [paths.length, grid * grid, 3 * patch * patch], data }));
+  return await model.encodeImages({ shape: [paths.length, grid * grid, 3 * patch * patch], data });
 }

@@ -15,7 +15,7 @@ import {
   writePage,
 } from "../mod.ts";
 import { jobOf } from "./cli/compare_jobs.ts";
-import { compareSettings, type CompareSettings, methodsHelp, readCompareSettings } from "./cli/compare_settings.ts";
+import { type CompareSettings, compareSettings, methodsHelp, readCompareSettings } from "./cli/compare_settings.ts";
 import { namedDataset } from "./cli/dataset_file.ts";
 import { commandList, requireSuccess, runJobs, shellLine, slurmScript } from "./cli/jobs.ts";
 import { openProgress } from "./cli/progress.ts";

@@ -4,29 +4,35 @@
  *
  * `deno task download eurosat ViT-B/16`
  */
-import { parseArgs } from "node:util";
 import { CATALOGUE, catalogueHosts, type CatalogueItem, requireItem } from "../src/data/downloads.ts";
 import { obtainItem } from "../src/data/obtain.ts";
-import { didYouMean } from "../src/did_you_mean.ts";
 import { UserError } from "../src/errors.ts";
-import { openProgress, type Progress } from "./cli/progress.ts";
-import { type RecipeInfo, runRecipe } from "./cli/recipe.ts";
+import { text } from "../src/methods/setting.ts";
+import type { Progress } from "../src/run/progress.ts";
+import { readFlags } from "./cli/flags.ts";
+import { openProgress } from "./cli/progress.ts";
+import { type Program, runProgram } from "./cli/recipe.ts";
+import { TERMINAL_SETTINGS } from "./cli/terminal.ts";
 
 /** Where everything goes; the task may write there and nowhere else. */
 const FOLDER = "data";
 
-const FLAGS = {
-  source: { type: "string" },
-  quiet: { type: "boolean" },
-  debug: { type: "boolean" },
-  help: { type: "boolean" },
-} as const;
+const { quiet, debug, help } = TERMINAL_SETTINGS;
+const SETTINGS = {
+  source: text({
+    section: "What runs",
+    placeholder: "FILE_OR_FOLDER_OR_URL",
+    help: "a file that you have, a folder with it, or an address, in place of the catalogue's",
+  }),
+  quiet,
+  debug,
+  help,
+};
 
-const recipe: RecipeInfo = {
-  method: "download",
+const program: Program = {
   title: helpText(),
   url: import.meta.url,
-  settings: [],
+  settings: SETTINGS,
   examples: [
     "deno task download eurosat ViT-B/16",
     "deno task download ViT-B/16 --source /media/stick/ViT-B-16.pt",
@@ -34,10 +40,10 @@ const recipe: RecipeInfo = {
   ],
 };
 
-if (import.meta.main) await runRecipe(recipe, main);
+if (import.meta.main) await runProgram(program, main);
 
 async function main(args: string[]): Promise<void> {
-  const { names, source, quiet } = readArguments(args);
+  const { words: names, given: { source, quiet = false } } = readFlags(args, SETTINGS, { words: true });
   const items = names.map((name) => requireItem(name));
   if (items.length === 0) {
     throw new UserError(
@@ -103,45 +109,12 @@ async function withPermission<T>(work: () => Promise<T>, source: string | undefi
   }
 }
 
-function readArguments(args: readonly string[]): { names: string[]; source?: string; quiet: boolean } {
-  const { tokens } = parseArgs({
-    args: [...args],
-    options: FLAGS,
-    strict: false,
-    allowPositionals: true,
-    tokens: true,
-  });
-  const names: string[] = [];
-  let source: string | undefined;
-  let quiet = false;
-  for (const token of tokens) {
-    if (token.kind === "positional") names.push(token.value);
-    if (token.kind !== "option") continue;
-    if (!Object.hasOwn(FLAGS, token.name)) {
-      const known = Object.keys(FLAGS).map((name) => `--${name}`);
-      throw new UserError(
-        `There is no flag ${token.rawName}.${didYouMean(token.rawName, known)} --help lists all flags.`,
-      );
-    }
-    if (token.name === "quiet") quiet = true;
-    if (token.name !== "source") continue;
-    if (!token.value || (token.value.startsWith("--") && !token.inlineValue)) {
-      throw new UserError("--source needs a value: --source FILE_OR_FOLDER_OR_URL.");
-    }
-    source = token.value;
-  }
-  return { names, source, quiet };
-}
-
 function helpText(): string {
   const width = Math.max(...CATALOGUE.items.map(({ name }) => name.length));
   const list = CATALOGUE.items.map(({ name, title, licence }) => `  ${name.padEnd(width)}  ${title} (${licence})`);
   return `Gets CLIP weights and data sets into data/, whole and checked, or not at all. What was cut off goes on.
 
-  NAME …            what to get, from the list below
-  --source WHERE    a file that you have, a folder with it, or an address, in place of the catalogue's
-  --quiet           no progress
-  --debug           a stack trace with an error
+Name what to get:
 
 ${list.join("\n")}`;
 }

@@ -3,28 +3,29 @@
  *
  * `deno task engines` (half a minute: every engine is measured for two seconds, in a process of its own)
  */
-import { parseArgs } from "node:util";
 import { openEngine } from "../src/engine/choose.ts";
 import { probeEngine } from "../src/engine/probe.ts";
 import { installCommand } from "../src/engine/tensorflow.ts";
-import { UserError } from "../src/errors.ts";
+import { text } from "../src/methods/setting.ts";
+import { readFlags } from "./cli/flags.ts";
 import { PROBE_MARK, probeInChild, type ProbeResult } from "./cli/probe.ts";
-import { type RecipeInfo, runRecipe } from "./cli/recipe.ts";
+import { type Program, runProgram } from "./cli/recipe.ts";
+import { TERMINAL_SETTINGS } from "./cli/terminal.ts";
 
-const HELP = `Lists what can compute on this machine, measured for two seconds each, and what to do about the rest.
+const { json, debug, help } = TERMINAL_SETTINGS;
+const SETTINGS = {
+  json: { ...json, help: "one JSON object on standard output, for programs" },
+  debug,
+  help,
+};
+/** What a probing process is told besides. */
+const OF_PROBES = { probe: text({ help: "" }), device: text({ help: "" }) };
 
-  deno task engines [--json]
-
-  --json   one JSON object on standard output, for programs
-  --help   this text
-`;
-
-const recipe: RecipeInfo = {
-  method: "engines",
-  title: "Lists the engines of this machine.",
+const program: Program = {
+  title: "Lists what can compute on this machine, measured for two seconds each, and what to do about the rest.",
   url: import.meta.url,
-  settings: [],
-  examples: ["deno task engines"],
+  settings: SETTINGS,
+  examples: ["deno task engines", "deno task engines --json"],
 };
 
 /** An engine, and what brings it to a machine that lacks it. */
@@ -71,13 +72,10 @@ export interface EngineRow {
   gflops?: number;
 }
 
-if (import.meta.main) {
-  if (Deno.args.includes("--help") || Deno.args.includes("-h")) console.log(HELP);
-  else await runRecipe(recipe, main);
-}
+if (import.meta.main) await runProgram(program, main);
 
 async function main(args: string[]): Promise<void> {
-  const { json, probe, device } = readArgs(args);
+  const { json, probe, device } = readFlags(args, { ...SETTINGS, ...OF_PROBES }).given;
   if (probe !== undefined) return await answer(probe, device);
   const rows: EngineRow[] = [];
   for (const candidate of CANDIDATES) {
@@ -88,23 +86,6 @@ async function main(args: string[]): Promise<void> {
   const auto = choice(rows);
   if (json) console.log(JSON.stringify({ deno: Deno.version.deno, engines: rows, auto }, null, 2));
   else console.log(`\n--engine auto takes ${auto.engine}, because ${auto.reason}.`);
-}
-
-function readArgs(args: string[]): { json: boolean; probe?: string; device?: string } {
-  try {
-    const { values } = parseArgs({
-      args,
-      options: {
-        json: { type: "boolean", default: false },
-        debug: { type: "boolean" },
-        probe: { type: "string" },
-        device: { type: "string" },
-      },
-    });
-    return values;
-  } catch (error) {
-    throw new UserError(`${(error as Error).message.split(". ")[0]}: deno task engines takes --json and nothing else.`);
-  }
 }
 
 /** The probing process: one line, whatever happens. */

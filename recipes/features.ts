@@ -1,113 +1,102 @@
 /**
- * Makes the sample's stored features anew: EuroSAT's images under the sample model, so that a fresh clone trains and
+ * Computes the sample's stored features again: EuroSAT's images under the sample model, so that a fresh clone trains and
  * evaluates without images.
  *
  * `deno task features --data data/eurosat` (27,000 images; about 56,000 passes of the small image tower)
  */
 import { fileURLToPath } from "node:url";
-import { loadModel } from "../src/clip/model.ts";
-import { loadTokenizer } from "../src/clip/tokenizer.ts";
-import { loadWeights } from "../src/clip/weights/load.ts";
-import { openDataset } from "../src/data/dataset.ts";
-import { getFeatures } from "../src/data/feature_cache.ts";
-import { fewShot } from "../src/data/few_shot.ts";
-import {
-  SAMPLE_MODEL_SHA256,
-  type SampleSource,
-  type StoredSeed,
-  writeSampleFeatures,
-} from "../src/data/sample_features.ts";
+import { describeDataset } from "../src/data/catalogue.ts";
+import { SAMPLE_MODEL_SHA256, type StoredSeed, writeSampleFeatures } from "../src/data/sample_features.ts";
 import type { Sample } from "../src/data/split.ts";
-import type { ViewRecipe } from "../src/data/views.ts";
-import { openEngine } from "../src/engine/choose.ts";
 import type { HostTensor } from "../src/engine/ops.ts";
 import { UserError } from "../src/errors.ts";
 import { writeFileAtomic } from "../src/files.ts";
-import { PRESETS } from "../src/train/presets.ts";
-import { common, readSettings } from "./cli/config.ts";
+import { promptSettings } from "../src/methods/prompt_settings.ts";
+import { defaultOf } from "../src/methods/setting.ts";
+import type { RunData } from "../src/run/data.ts";
+import { openInputs } from "../src/run/inputs.ts";
+import { RUN_SETTINGS } from "../src/run/settings.ts";
+import { namedDataset } from "./cli/dataset_file.ts";
+import { readFlags } from "./cli/flags.ts";
 import { openProgress } from "./cli/progress.ts";
-import { type RecipeInfo, runRecipe } from "./cli/recipe.ts";
+import { type Program, runProgram } from "./cli/recipe.ts";
+import { TERMINAL_SETTINGS } from "./cli/terminal.ts";
 
 const SHOTS = 16;
 const SEEDS = [1, 2, 3];
-/** What preset seed-notebook draws: a fresh crop for each epoch. */
-const VIEWS = PRESETS["seed-notebook"].methods.cocoop(SHOTS).epochs;
+/** What the kit's first run draws: a fresh crop for each epoch. */
+const VIEWS = defaultOf(promptSettings.epochs, SHOTS)!;
 
-const recipe: RecipeInfo = {
-  method: "features",
+const { data, dataset, split, engine, threads } = RUN_SETTINGS;
+const { quiet, debug, help } = TERMINAL_SETTINGS;
+const SETTINGS = { data: { ...data, defaultWords: undefined }, dataset, split, engine, threads, quiet, debug, help };
+
+const program: Program = {
   title: `Rebuilds the sample's stored features (EuroSAT, ${SHOTS} shots, seeds ${
     SEEDS.join(", ")
   }, ${VIEWS} training views).`,
   url: import.meta.url,
-  settings: ["data", "dataset", "split", "engine", "threads", "quiet", "debug", "help"],
+  settings: SETTINGS,
   examples: ["deno task features --data data/eurosat"],
 };
 
-if (import.meta.main) await runRecipe(recipe, main);
+if (import.meta.main) await runProgram(program, main);
 
 async function main(args: string[]): Promise<void> {
-  const config = common(await readSettings(args, recipe.settings));
-  if (config.data === undefined) {
+  const { given } = readFlags(args, SETTINGS);
+  if (given.data === undefined) {
     throw new UserError("The sample's features come from EuroSAT's images: give them with --data EuroSAT.zip.");
   }
-  const progress = openProgress({ quiet: config.quiet });
+  const progress = openProgress({ quiet: given.quiet ?? false });
+  const named = await namedDataset(given.dataset);
+  const description = typeof named === "string" ? undefined : named;
   const folder = fileURLToPath(new URL("../data/sample", import.meta.url));
-  const weights = await loadWeights(`${folder}/model.safetensors`);
-  if (weights.sha256 !== SAMPLE_MODEL_SHA256) {
+  const inputs = await openInputs({ ...given, engine: given.engine ?? "auto" }, { progress, description });
+  if (inputs.on.model.sha256 !== SAMPLE_MODEL_SHA256) {
     throw new UserError(`${folder}/model.safetensors is not the sample model: restore it from the repository.`);
   }
-  const dataset = await openDataset({ data: config.data, dataset: config.dataset, split: config.split });
-  const engine = await openEngine(config.engine, { threads: config.threads, log: (line) => progress.say(line) });
-  const model = loadModel(weights, { engine, tokenizer: await loadTokenizer() });
-
-  async function features(samples: readonly Sample[], views: readonly ViewRecipe[], what: string): Promise<HostTensor> {
-    const { features_VNE } = await getFeatures({
-      folder: ".cache/features",
-      modelId: `${weights.sha256} ${engine.name}`,
-      imageSize: model.config.image.size,
-      patch: model.config.image.patch,
-      samples,
-      images: dataset.images,
-      views,
-      encode: (patches) => model.encodeImages(patches),
-      onProgress: ({ done, total }) =>
-        progress.update({ what, done, total, unit: "images", milestone: done === total }),
-    });
-    return features_VNE;
-  }
-  const list = async (samples: Sample[], what: string) => {
-    const { shape: [, N, E], data } = await features(samples, [{ kind: "test" }], what);
-    return { samples, features: { shape: [N, E], data } };
-  };
-
+  const { data } = inputs;
   const seeds = new Map<number, StoredSeed>();
   for (const seed of SEEDS) {
-    const sample = fewShot(dataset.split, { shots: SHOTS, seed, classes: "all" });
-    const recipes = Array.from({ length: VIEWS }, (_, view): ViewRecipe => ({ kind: "train", view, seed }));
+    const sample = data.draw({ shots: SHOTS, seed, classes: "all" });
     seeds.set(seed, {
       train: {
-        ...await list(sample.train, `training images of seed ${seed}`),
-        views: await features(sample.train, recipes, `training views of seed ${seed}`),
+        ...await list(data, { samples: sample.train, what: `training images of seed ${seed}`, seed }),
+        views: await allViews(data, { samples: sample.train, seed }),
       },
-      val: await list(sample.val, `validation images of seed ${seed}`),
+      val: await list(data, { samples: sample.val, what: `validation images of seed ${seed}`, seed }),
     });
   }
-  const all = fewShot(dataset.split, { shots: SHOTS, seed: SEEDS[0], classes: "all" });
-  const source: SampleSource = {
-    dataset: dataset.name,
+  const all = data.draw({ shots: SHOTS, seed: SEEDS[0], classes: "all" });
+  const { about } = data;
+  const bytes = writeSampleFeatures({
+    dataset: about.name,
     classNames: all.classNames,
-    template: dataset.template,
-    modelSha256: weights.sha256,
-    splitSha256: dataset.splitSha256,
-    images: dataset.images.count,
+    template: (description ?? await describeDataset(about.name)).template,
+    modelSha256: inputs.on.model.sha256,
+    splitSha256: about.splitSha256,
+    images: about.images,
     shots: SHOTS,
     seeds: SEEDS,
     views: VIEWS,
-  };
-  const bytes = writeSampleFeatures(source, { test: await list(all.test, "test images"), seeds });
+  }, { test: await list(data, { samples: all.test, what: "test images", seed: SEEDS[0] }), seeds });
   await writeFileAtomic(`${folder}/features.safetensors`, bytes);
   progress.finish(`Written: data/sample/features.safetensors, ${(bytes.length / 2 ** 20).toFixed(1)} MiB.`);
-  await dataset.images.close();
-  await model.dispose();
-  await engine.dispose();
+  await inputs.close();
+}
+
+async function list(
+  data: RunData,
+  { samples, what, seed }: { samples: Sample[]; what: string; seed: number },
+): Promise<{ samples: Sample[]; features: HostTensor }> {
+  return { samples, features: await data.features(samples, { what, seed }) };
+}
+
+/** All training views in one tensor [V, N, E]. */
+async function allViews(data: RunData, { samples, seed }: { samples: Sample[]; seed: number }): Promise<HostTensor> {
+  const views = await data.views(samples, { seed, count: VIEWS });
+  const first = await views.view(0);
+  const all = new Float32Array(VIEWS * first.data.length);
+  for (let v = 0; v < VIEWS; v++) all.set((await views.view(v)).data, v * first.data.length);
+  return { shape: [VIEWS, ...first.shape], data: all };
 }

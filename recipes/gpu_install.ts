@@ -8,7 +8,6 @@
  * docs/gpu.md tells more.
  */
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
 import {
   TENSORFLOW_FOLDER,
   type TensorflowEngineName,
@@ -18,32 +17,42 @@ import {
 import { UserError } from "../src/errors.ts";
 import { writeFileAtomic } from "../src/files.ts";
 import { probeInChild } from "./cli/probe.ts";
-import { type RecipeInfo, runRecipe } from "./cli/recipe.ts";
+import { text, toggle } from "../src/methods/setting.ts";
+import { readFlags } from "./cli/flags.ts";
+import { type Program, runProgram } from "./cli/recipe.ts";
+import { TERMINAL_SETTINGS } from "./cli/terminal.ts";
 import { addonAddress, compileAddon, fetchAddon, findCompiler } from "./tensorflow/addon.ts";
 import { cudaProblem, findCuda } from "./tensorflow/cuda.ts";
 import { installLibrary, libraryAddress } from "./tensorflow/library.ts";
 import { installPackages } from "./tensorflow/packages.ts";
 
-const HELP = `Installs the engine tensorflow-gpu (CUDA), or tensorflow (no card needed).
+const { debug, help } = TERMINAL_SETTINGS;
+const SETTINGS = {
+  cpu: toggle({ section: "What runs", help: "install the engine tensorflow, which computes on the processor" }),
+  withoutCuda: toggle({
+    section: "What runs",
+    help: "install tensorflow-gpu on a machine without CUDA; it then computes on the processor",
+  }),
+  libtensorflow: text({
+    section: "What runs",
+    placeholder: "FILE",
+    help: "libtensorflow of your own: its .tar.gz, TensorFlow's Python wheel, a folder, or an address",
+  }),
+  onnx: toggle({
+    section: "What runs",
+    help: "fetch ONNX Runtime's CUDA libraries, for --engine onnx --device cuda",
+  }),
+  debug,
+  help,
+};
 
-  deno task gpu:install [--cpu] [--without-cuda] [--libtensorflow FILE]
-  deno task gpu:install --onnx
-
-  --cpu                  install the engine tensorflow, which computes on the processor
-  --without-cuda         install tensorflow-gpu on a machine without CUDA; it then computes on the processor
-  --libtensorflow FILE   libtensorflow of your own: its .tar.gz, TensorFlow's Python wheel, a folder, or an address
-  --onnx                 fetch ONNX Runtime's CUDA libraries, for --engine onnx --device cuda
-  --help                 this text
-
-docs/gpu.md describes the environment variables for mirrors.
-`;
-
-const recipe: RecipeInfo = {
-  method: "gpu_install",
-  title: "Installs TensorFlow's engines.",
+const program: Program = {
+  title:
+    "Installs the engine tensorflow-gpu (CUDA), or tensorflow (no card needed). docs/gpu.md describes the environment " +
+    "variables for mirrors.",
   url: import.meta.url,
-  settings: [],
-  examples: ["deno task gpu:install"],
+  settings: SETTINGS,
+  examples: ["deno task gpu:install", "deno task gpu:install --cpu", "deno task gpu:install --onnx"],
 };
 
 /** What the environment may say; the names are tfjs-node's and node-pre-gyp's, but for the first. */
@@ -58,13 +67,10 @@ const VARIABLES = [
   "LD_LIBRARY_PATH",
 ] as const;
 
-if (import.meta.main) {
-  if (Deno.args.includes("--help") || Deno.args.includes("-h")) console.log(HELP);
-  else await runRecipe(recipe, main);
-}
+if (import.meta.main) await runProgram(program, main);
 
 async function main(args: string[]): Promise<void> {
-  const flags = readArgs(args);
+  const flags = readFlags(args, SETTINGS).given;
   if (flags.onnx) return await installOnnxCuda();
   const env = (name: string) => (VARIABLES as readonly string[]).includes(name) ? Deno.env.get(name) : undefined;
   const kind = flags.cpu ? "cpu" : "gpu";
@@ -81,7 +87,7 @@ async function main(args: string[]): Promise<void> {
   }
   const source = flags.libtensorflow ?? env("TFJS_NODE_LIBTENSORFLOW");
   // A libtensorflow of one's own may want another CUDA: then its own self-test decides.
-  if (kind === "gpu" && !flags["without-cuda"]) {
+  if (kind === "gpu" && !flags.withoutCuda) {
     const state = await findCuda(env("LD_LIBRARY_PATH"));
     const problem = cudaProblem(source === undefined ? state : { ...state, libraries: undefined });
     if (problem !== undefined) throw new UserError(problem);
@@ -109,30 +115,13 @@ async function main(args: string[]): Promise<void> {
   const cuda = device === "CUDA";
   const found: TensorflowFound = { tensorflow: version, cuda, device };
   await writeFileAtomic(place.found, `${JSON.stringify(found)}\n`);
-  if (kind === "gpu" && !cuda && !flags["without-cuda"]) {
+  if (kind === "gpu" && !cuda && !flags.withoutCuda) {
     throw new UserError(
       "TensorFlow is installed and finds no CUDA device, though driver and libraries are there: " +
         "run a recipe with --engine tensorflow-gpu and TF_CPP_MIN_LOG_LEVEL=0, it says what it could not open.",
     );
   }
   console.log(`Ready: --engine ${name} on ${device} (${version}), ${gflops} GFLOP/s`);
-}
-
-function readArgs(args: string[]) {
-  try {
-    return parseArgs({
-      args,
-      options: {
-        cpu: { type: "boolean", default: false },
-        "without-cuda": { type: "boolean", default: false },
-        libtensorflow: { type: "string" },
-        onnx: { type: "boolean", default: false },
-        debug: { type: "boolean" },
-      },
-    }).values;
-  } catch (error) {
-    throw new UserError(`${(error as Error).message.split(". ")[0]}: deno task gpu:install --help lists all flags.`);
-  }
 }
 
 async function removeIfThere(path: string): Promise<void> {

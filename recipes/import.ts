@@ -1,59 +1,62 @@
 /**
- * Takes over prompts that were trained with the published PyTorch code of CoOp and CoCoOp: each becomes a run folder of
+ * Imports prompts that were trained with the published PyTorch code of CoOp and CoCoOp: each becomes a run folder of
  * this kit, to be evaluated and used like one that was trained here.
  *
  * `deno task import output/…/seed1/prompt_learner/model.pth.tar-50 --model ViT-B/16 --dataset eurosat`
  */
 import { basename, join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { loadTokenizer } from "../src/clip/tokenizer.ts";
 import { type ClipWeights, loadWeights } from "../src/clip/weights/load.ts";
 import { describeDataset } from "../src/data/catalogue.ts";
 import { openDataset } from "../src/data/dataset.ts";
 import { chooseClasses, type ClassSubset } from "../src/data/few_shot.ts";
-import { findModel } from "../src/data/models.ts";
 import { SAMPLE_MODEL_SHA256 } from "../src/data/sample_features.ts";
 import { UserError } from "../src/errors.ts";
 import { fileError, sha256Hex } from "../src/files.ts";
-import { PRESETS } from "../src/train/presets.ts";
+import { cocoop } from "../src/methods/cocoop.ts";
+import { coop } from "../src/methods/coop.ts";
+import { type Method, publishedValues } from "../src/methods/method.ts";
+import { type PromptSettings, promptSettings } from "../src/methods/prompt_settings.ts";
+import { flagName } from "../src/methods/setting.ts";
 import { type PublishedPrompt, readPublishedPrompt } from "../src/published/checkpoint.ts";
 import { recoverClassNames, requireClassNames, requireModel, type TokenTable } from "../src/published/class_names.ts";
-import { KIT_VERSION } from "../src/version.ts";
-import { recipe as cocoopRecipe } from "./cocoop.ts";
-import { recipe as coopRecipe } from "./coop.ts";
-import { configYaml, type PromptConfig, resolveConfig } from "./cli/config.ts";
-import { readFlags } from "./cli/flags.ts";
-import { factsOf, type FolderFacts } from "../src/published/folder_names.ts";
-import { type RecipeInfo, runRecipe } from "./cli/recipe.ts";
+import { factsOf } from "../src/published/folder_names.ts";
+import { completeSettings, type Given, type RunConfig } from "../src/run/config.ts";
+import { configYaml } from "../src/run/config_yaml.ts";
 import { openRunFolder } from "../src/run/folder.ts";
+import { weightsFile } from "../src/run/inputs.ts";
 import { pathPart, runPath } from "../src/run/path.ts";
-import { flagName, type GivenSettings, type SettingName } from "./cli/settings.ts";
-import { readClassNames, splitWords } from "./cli/words.ts";
+import { DEFAULT_SHOTS, RUN_SETTINGS } from "../src/run/settings.ts";
+import { KIT_VERSION } from "../src/version.ts";
+import { classesSetting, readClassNames } from "./cli/class_list.ts";
+import { readFlags } from "./cli/flags.ts";
+import { type Program, runProgram } from "./cli/recipe.ts";
+import { TERMINAL_SETTINGS } from "./cli/terminal.ts";
 
-const OWN = { classes: '"NAME,NAME,…"' };
+const { train, preset, shots, seeds, model, data, dataset, split, out, fresh } = RUN_SETTINGS;
+const { debug, help } = TERMINAL_SETTINGS;
+const { classTokenPosition } = promptSettings;
+const SETTINGS = {
+  classes: { ...classesSetting, defaultWords: "those whose tokens the file holds" },
+  train,
+  preset,
+  shots,
+  seeds,
+  model: { ...model, defaultWords: undefined },
+  data,
+  dataset,
+  split,
+  classTokenPosition,
+  out,
+  fresh,
+  debug,
+  help,
+};
 
-const SETTINGS: readonly SettingName[] = [
-  "train",
-  "preset",
-  "shots",
-  "seeds",
-  "model",
-  "data",
-  "dataset",
-  "split",
-  "classTokenPosition",
-  "out",
-  "fresh",
-  "debug",
-  "help",
-];
-
-const recipe: RecipeInfo = {
-  method: "import",
+const program: Program = {
   title:
-    "Takes over prompts of the published CoOp and CoCoOp code: prompt_learner/model.pth.tar-N becomes a run folder.\n\n" +
-    `  FILE …                   checkpoints, or the folders that they lie in\n` +
-    `  --classes ${OWN.classes}  the classes that it was trained with [those whose tokens the file holds]\n\n` +
+    "Imports prompts of the published CoOp and CoCoOp code: prompt_learner/model.pth.tar-N becomes a run folder. " +
+    "Name checkpoints, or the folders that they lie in. " +
     "Data set, shots, seed and place of the class name are read off the published folder names when they are not given.",
   url: import.meta.url,
   settings: SETTINGS,
@@ -63,7 +66,7 @@ const recipe: RecipeInfo = {
   ],
 };
 
-if (import.meta.main) await runRecipe(recipe, main);
+if (import.meta.main) await runProgram(program, main);
 
 /** A model's embeddings, and the file that they are of. */
 interface Model {
@@ -73,15 +76,16 @@ interface Model {
 }
 
 async function main(args: string[]): Promise<void> {
-  const { words, own, flags } = splitWords(args, { own: OWN, settings: SETTINGS });
-  const given = readFlags(flags, SETTINGS);
+  const { words, given: { classes, debug: _debug, help: _help, ...given } } = readFlags(args, SETTINGS, {
+    words: true,
+  });
   if (words.length === 0) {
     throw new UserError("Name a checkpoint: deno task import FILE, such as prompt_learner/model.pth.tar-50.");
   }
   if (words.length > 1 && given.seeds !== undefined) {
     throw new UserError("--seed goes with one checkpoint: give the others one after the other.");
   }
-  const classNames = own.classes === undefined ? undefined : await readClassNames(own.classes);
+  const classNames = classes === undefined ? undefined : await readClassNames(classes);
   const model = await openModel(given.model);
   for (const word of words) await importPrompt(await checkpointIn(word), { given, classNames, model });
 }
@@ -92,7 +96,7 @@ async function openModel(name: string | undefined): Promise<Model> {
       "Name the model that the prompt was trained with: --model ViT-B/16, or the path of its weights.",
     );
   }
-  const found = name === "sample" ? sampleModel() : await findModel(name);
+  const found = await weightsFile(name);
   const [weights, tokenizer] = await Promise.all([loadWeights(found.path), loadTokenizer()]);
   const { data, shape: [, D] } = weights.tensor("token_embedding.weight");
   const shown = weights.sha256 === SAMPLE_MODEL_SHA256 ? "sample" : found.name;
@@ -103,13 +107,9 @@ async function openModel(name: string | undefined): Promise<Model> {
   };
 }
 
-function sampleModel(): { path: string; name: string } {
-  return { path: fileURLToPath(new URL("../data/sample/model.safetensors", import.meta.url)), name: "sample" };
-}
-
 async function importPrompt(
   path: string,
-  options: { given: GivenSettings; classNames?: string[]; model: Model },
+  options: { given: Given; classNames?: string[]; model: Model },
 ): Promise<void> {
   const { model } = options;
   const prompt = readPublishedPrompt(path);
@@ -121,21 +121,15 @@ async function importPrompt(
       `The meta-net of ${path} is for other image features than those of ${model.name}: check --model.`,
     );
   }
-  const facts = factsOf(path);
-  const given = { ...options.given, ...missing(options.given, facts) };
+  // What is not given on the command line and stands in the names of the published folders.
+  const facts = Object.entries(factsOf(path)).filter(([, value]) => value !== undefined);
+  const given: Given = { ...Object.fromEntries(facts), ...options.given };
   const dataset = await datasetName(given, path);
   const train = given.train ?? "base";
   const classNames = await classNamesOf(prompt, { ...options, given, train, path });
   const config = configOf(prompt, { ...given, train });
   const [seed] = config.seeds;
-  const folder = await openRunFolder(
-    runPath(config, {
-      method: prompt.method,
-      dataset: pathPart(dataset.toLowerCase()),
-      backbone: pathPart(model.name),
-      seed,
-    }),
-  );
+  const folder = await openRunFolder(await runPath(config, { dataset, backbone: pathPart(model.name), seed }));
   try {
     if (given.fresh) await folder.clear();
     else if (await folder.checkpoint() !== undefined) {
@@ -144,11 +138,10 @@ async function importPrompt(
       );
     }
     const state = { step: 0, losses: [], params: prompt.params, velocity: {}, order: [] };
-    const header = [`Taken over from ${basename(path)}; what it does not tell is the preset's.`];
-    const { settings: names } = prompt.method === "cocoop" ? cocoopRecipe : coopRecipe;
-    await folder.write("config.yaml", configYaml(config, { header, seed, names }));
+    const header = `Imported from ${basename(path)}; what it does not tell is the preset's.`;
+    await folder.write("config.yaml", configYaml(config, { header, seed }));
     await folder.saveCheckpoint(state, {
-      finalEpoch: config.epochs,
+      finalEpoch: prompt.epoch,
       metadata: {
         method: prompt.method,
         model: model.name,
@@ -157,9 +150,7 @@ async function importPrompt(
         "trained-on": train,
         shots: String(config.shots),
         seed: String(seed),
-        epochs: String(prompt.epoch),
-        "class-token-position": config.classTokenPosition,
-        "class-specific": String(config.classSpecific),
+        ...Object.fromEntries(Object.entries(config.values).map(([name, value]) => [flagName(name), String(value)])),
         "classes-seen": JSON.stringify(classNames),
         "imported-from": basename(path),
         "imported-sha256": await sha256Hex(path),
@@ -172,14 +163,7 @@ async function importPrompt(
   }
 }
 
-/** What is not given on the command line and stands in the names of the published folders. */
-function missing(given: GivenSettings, facts: FolderFacts): GivenSettings {
-  return Object.fromEntries(
-    Object.entries(facts).filter(([name, value]) => value !== undefined && given[name as SettingName] === undefined),
-  );
-}
-
-async function datasetName(given: GivenSettings, path: string): Promise<string> {
+async function datasetName(given: Given, path: string): Promise<string> {
   if (given.dataset !== undefined) return (await describeDataset(given.dataset)).name;
   if (given.data !== undefined) {
     const dataset = await openDataset({ data: given.data, split: given.split });
@@ -191,7 +175,7 @@ async function datasetName(given: GivenSettings, path: string): Promise<string> 
 
 async function classNamesOf(
   prompt: PublishedPrompt,
-  options: { given: GivenSettings; classNames?: string[]; model: Model; train: ClassSubset; path: string },
+  options: { given: Given; classNames?: string[]; model: Model; train: ClassSubset; path: string },
 ): Promise<string[]> {
   const { given, model: { table }, train } = options;
   let names = options.classNames;
@@ -212,31 +196,29 @@ async function classNamesOf(
 }
 
 /** The configuration whose run folder the prompt goes into: the given preset, or the published one that fits best. */
-function configOf(prompt: PublishedPrompt, given: GivenSettings): PromptConfig {
-  const { method, epoch } = prompt;
-  const { shape } = prompt.params.ctx;
+function configOf(prompt: PublishedPrompt, given: Given): RunConfig {
+  const method = (prompt.method === "cocoop" ? cocoop : coop) as unknown as Method;
+  const { epoch, params: { ctx: { shape } } } = prompt;
   const M = shape[shape.length - 2];
-  const shots = given.shots ?? 16;
-  const published = Object.entries(PRESETS).filter(([, { methods }]) => Object.hasOwn(methods, method))
-    .map(([name, { methods }]) => ({ name, hyper: methods[method](shots) }));
-  const score = ({ epochs, contextTokens }: { epochs: number; contextTokens: number }) =>
-    Number(epochs === epoch) + Number(contextTokens === M);
-  const fitting = published.toSorted((a, b) => score(b.hyper) - score(a.hyper))[0];
-  const preset = given.preset ?? fitting.name;
-  const hyper = published.find(({ name }) => name === preset)?.hyper;
-  const isClassSpecific = shape.length === 3;
-  return resolveConfig({
+  const valuesOf = (preset: string) => publishedValues(method, preset, given.shots ?? DEFAULT_SHOTS) as PromptSettings;
+  const score = (preset: string) => {
+    const { epochs, contextTokens } = valuesOf(preset);
+    return Number(epochs === epoch) + Number(contextTokens === M);
+  };
+  const preset = given.preset ?? Object.keys(method.presets).toSorted((a, b) => score(b) - score(a))[0];
+  const isKnown = preset in method.presets;
+  return completeSettings(method, {
     ...given,
     preset,
     epochs: epoch,
-    ...hyper?.contextTokens === M ? {} : { contextTokens: M },
-    ...method === "cocoop" ? {} : { classSpecific: isClassSpecific },
-  }, method);
+    ...isKnown && valuesOf(preset).contextTokens === M ? {} : { contextTokens: M },
+    ...prompt.method === "cocoop" ? {} : { classSpecific: shape.length === 3 },
+  });
 }
 
 function tell(
   prompt: PublishedPrompt,
-  options: { config: PromptConfig; folder: string; classNames: string[]; model: Model },
+  options: { config: RunConfig; folder: string; classNames: string[]; model: Model },
 ): void {
   const { config, folder, classNames, model } = options;
   const numbers = Object.values(prompt.params).reduce((sum, { data }) => sum + data.length, 0);
@@ -244,17 +226,18 @@ function tell(
     `${prompt.method}, ${numbers.toLocaleString("en-US")} learned numbers, ${prompt.epoch} epochs → ${folder}`,
   );
   console.log(`  trained on ${classNames.length} classes: ${classNames.join(", ")}`);
+  const { values, run, shots } = config;
   const changed = config.changed
-    .map((name) => config[name] === true ? `--${flagName(name)}` : `--${flagName(name)} ${config[name]}`).join(" ");
+    .map((name) => values[name] === true ? `--${flagName(name)}` : `--${flagName(name)} ${values[name]}`).join(" ");
   // What was trained on base classes is looked for without saying so.
   const protocol = config.train === "base" ? "--eval base,new" : `--train ${config.train} --eval ${config.train}`;
   const flags = [
     `--preset ${config.preset}`,
     changed,
-    config.shots === 16 ? "" : `--shots ${config.shots}`,
+    shots === DEFAULT_SHOTS ? "" : `--shots ${shots}`,
     `--seed ${config.seeds[0]}`,
-    config.out === "runs" ? "" : `--out ${config.out}`,
-    model.name === "sample" ? "" : `--model ${config.model} --data ${config.data ?? "DIR_OR_ZIP"}`,
+    run.out === "runs" ? "" : `--out ${run.out}`,
+    model.name === "sample" ? "" : `--model ${run.model} --data ${run.data ?? "DIR_OR_ZIP"}`,
   ].filter((flag) => flag !== "").join(" ");
   console.log(`  evaluate: deno task ${prompt.method} ${protocol} ${flags}`);
   console.log(`  use: deno task classify --prompt ${folder} --classes "…" IMAGE …`);

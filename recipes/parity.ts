@@ -11,20 +11,32 @@ import { openFixtures } from "../src/parity/fixtures.ts";
 import type { ParityRow } from "../src/parity/row.ts";
 import { engineRows, eurosatBeside, modelNames, plainRows } from "../src/parity/run.ts";
 import { readFlags } from "./cli/flags.ts";
-import { type RecipeInfo, runRecipe } from "./cli/recipe.ts";
+import { RUN_SETTINGS } from "../src/run/settings.ts";
+import { type Program, runProgram } from "./cli/recipe.ts";
+import { TERMINAL_SETTINGS } from "./cli/terminal.ts";
 
 /** The folder of fixtures where none is named. */
 const FOLDER = "../shared/reference";
 /** Engines that run everywhere. */
 const ENGINES = "onnx,wasm,cpu";
 
-const recipe: RecipeInfo = {
-  method: "parity",
+const { engine, device, threads } = RUN_SETTINGS;
+const { json, debug, help } = TERMINAL_SETTINGS;
+const SETTINGS = {
+  engine: { ...engine, default: undefined, defaultWords: ENGINES },
+  device,
+  threads,
+  json,
+  debug,
+  help,
+};
+
+const program: Program = {
   title:
     "Compares every stage with numbers of the published PyTorch code: deno task parity [DIR] [--engine onnx,wasm,cpu]. " +
     `DIR is a folder of fixtures [${FOLDER}]. Exit code 1 when a stage differs, 2 when a file is missing.`,
   url: import.meta.url,
-  settings: ["engine", "device", "threads", "json", "debug", "help"],
+  settings: SETTINGS,
   examples: ["deno task parity", "deno task parity ../shared/reference --engine onnx --json"],
 };
 
@@ -37,11 +49,12 @@ const line = (cells: readonly string[]) =>
 
 const isFailed = (row: ParityRow) => !row.passed && row.skipped === undefined;
 
-if (import.meta.main) await runRecipe(recipe, main);
+if (import.meta.main) await runProgram(program, main);
 
 async function main(args: string[]): Promise<void> {
-  const { folder, flags } = takeFolder(args);
-  const given = readFlags(flags, recipe.settings);
+  const { given, words } = readFlags(args, SETTINGS, { words: true });
+  if (words.length > 1) throw new UserError(`Two folders were given, ${words.join(" and ")}: give one.`);
+  const [folder = FOLDER] = words;
   const engines = (given.engine ?? ENGINES).split(",").map((name) => engineName(name.trim()));
   const fixtures = openFixtures(folder);
   const names = modelNames(fixtures);
@@ -70,15 +83,6 @@ async function main(args: string[]): Promise<void> {
   if (given.json) console.log(JSON.stringify({ fixtures: folder, passed: failed.length === 0, rows }));
   else summarise(rows, failed);
   if (failed.length > 0) Deno.exitCode = 1;
-}
-
-/** The one word that is no flag, and all others. */
-function takeFolder(args: readonly string[]): { folder: string; flags: string[] } {
-  const valued = ["--engine", "--device", "--threads"];
-  const isFolder = (arg: string, i: number) => !arg.startsWith("-") && !valued.includes(args[i - 1] ?? "");
-  const folders = args.filter(isFolder);
-  if (folders.length > 1) throw new UserError(`Two folders were given, ${folders.join(" and ")}: give one.`);
-  return { folder: folders[0] ?? FOLDER, flags: args.filter((arg, i) => !isFolder(arg, i)) };
 }
 
 function cells(row: ParityRow): string[] {

@@ -44,7 +44,11 @@ const COMPARISON_SETTINGS = {
 } satisfies Settings;
 
 /** Settings of recipes that a comparison does not take: a run's own affair, or part of a method's name. */
-const NOT_HANDED_ON = ["checkpointEvery", "exactCheck", ...KIT_METHODS.flatMap(({ variants = {} }) => Object.keys(variants))];
+const NOT_HANDED_ON = [
+  "checkpointEvery",
+  "exactCheck",
+  ...KIT_METHODS.flatMap(({ variants = {} }) => Object.keys(variants)),
+];
 
 /** What a comparison is told to do. */
 export interface CompareSettings {
@@ -127,9 +131,7 @@ export async function readCompareSettings(args: readonly string[]): Promise<Comp
   const found = await Promise.all(names.map((name) => findMethod(isMethodFile(name) ? typedPath(name) : name)));
   const settings = compareSettings([...KIT_METHODS, ...found.map(({ method }) => method)]);
   const flags = readFlags(args, settings).given;
-  const all = typeof flags.config === "string"
-    ? { ...await readConfigFile(flags.config, settings), ...flags }
-    : flags;
+  const all = typeof flags.config === "string" ? { ...await readConfigFile(flags.config, settings), ...flags } : flags;
   const isHandedOn = (name: string) => !(name in COMPARISON_SETTINGS) && !(name in TERMINAL_SETTINGS);
   const typed = Object.fromEntries(
     Object.entries(all).filter(([name]) => isHandedOn(name)).map(([name, value]) => [name, String(value)]),
@@ -157,7 +159,9 @@ export async function readCompareSettings(args: readonly string[]): Promise<Comp
 function wordsOf(args: readonly string[]): string[] {
   const at = args.findLastIndex((arg) => arg === "--methods" || arg.startsWith("--methods="));
   const value = at < 0 ? USUAL : args[at].includes("=") ? args[at].slice("--methods=".length) : args[at + 1] ?? "";
-  if (value === "" || value.startsWith("--")) throw new UserError("--methods needs a value: --methods NAME,./FILE.ts|all.");
+  if (value === "" || value.startsWith("--")) {
+    throw new UserError("--methods needs a value: --methods NAME,./FILE.ts|all.");
+  }
   return value.split(",").map((name) => name.trim()).filter((name) => name !== "");
 }
 
@@ -182,7 +186,9 @@ function compared({ method, file }: FoundMethod, typed: Record<string, string>):
     const value = Object.keys(byValue).find((one) => byValue[one] === method);
     if (value !== undefined) variant[name] = value;
   }
-  const settings = Object.fromEntries(Object.entries(method.settings).filter(([name]) => !NOT_HANDED_ON.includes(name)));
+  const settings = Object.fromEntries(
+    Object.entries(method.settings).filter(([name]) => !NOT_HANDED_ON.includes(name)),
+  );
   const preset = typed.preset !== undefined && (learnsPrompts(method) || Object.keys(method.presets).length > 0)
     ? { preset: typed.preset }
     : {};

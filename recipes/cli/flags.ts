@@ -8,16 +8,18 @@ import { flagName, type Setting } from "../../src/methods/setting.ts";
 export type Settings = Readonly<Record<string, Setting<unknown>>>;
 
 /** What was typed. */
-export interface CommandLine {
+export interface CommandLine<S extends Settings> {
   /** Values of the settings that were given, by name. */
-  given: Record<string, unknown>;
+  given: { [K in keyof S]?: ReturnType<S[K]["parse"]> };
   /** What is no flag and no flag's value. */
   words: string[];
 }
 
 /** Settings by the name that users write; `--seed` is `--seeds`. */
 export function settingsByFlag(settings: Settings): Map<string, string> {
-  const byFlag = new Map(Object.keys(settings).filter((name) => !settings[name].fixed).map((name) => [flagName(name), name]));
+  const byFlag = new Map(
+    Object.keys(settings).filter((name) => !settings[name].fixed).map((name) => [flagName(name), name]),
+  );
   if (byFlag.has("seeds")) byFlag.set("seed", "seeds");
   return byFlag;
 }
@@ -32,10 +34,14 @@ export function isSwitch({ placeholder }: Setting<unknown>): boolean {
  *
  * @param args as in `Deno.args`
  * @param settings that this recipe has
- * @param options what words that are no flags mean; without it they are refused
+ * @param options whether words that are no flags mean something; otherwise they are refused
  * @throws {UserError} for an unknown flag, a missing or wrong value, or a word that is no flag
  */
-export function readFlags(args: readonly string[], settings: Settings, options: { words?: string } = {}): CommandLine {
+export function readFlags<S extends Settings>(
+  args: readonly string[],
+  settings: S,
+  options: { words?: boolean } = {},
+): CommandLine<S> {
   const byFlag = settingsByFlag(settings);
   const flags = [...byFlag.keys()];
   const switches = flags.filter((flag) => isSwitch(settings[byFlag.get(flag)!]));
@@ -63,12 +69,12 @@ export function readFlags(args: readonly string[], settings: Settings, options: 
     else if (value === true) given[name] = true;
   }
   const words = read._.map(String);
-  if (words.length > 0 && options.words === undefined) {
+  if (words.length > 0 && !options.words) {
     throw new UserError(
       `"${words[0]}" is not a flag and stands alone: flags look like --shots 16, lists like --eval base,new.`,
     );
   }
-  return { given, words };
+  return { given: given as CommandLine<S>["given"], words };
 }
 
 function unknownFlag(flag: string, flags: readonly string[]): string {

@@ -41,7 +41,9 @@ export async function findMethod(word: string): Promise<FoundMethod> {
   const method = known.find(({ name }) => name === word);
   if (method !== undefined) return { method };
   const names = known.map(({ name }) => name);
-  throw new UserError(`There is no method "${word}": take ${orList(names)}, or the path of a file.${didYouMean(word, names)}`);
+  throw new UserError(
+    `There is no method "${word}": take ${orList(names)}, or the path of a file.${didYouMean(word, names)}`,
+  );
 }
 
 /**

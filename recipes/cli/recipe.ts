@@ -111,7 +111,8 @@ export async function readSettings(
   const { config } = flags as Partial<TerminalValues>;
   const all = config === undefined ? flags : { ...await readConfigFile(config, settings), ...flags };
   const isTerminal = (name: string) => name in TERMINAL_SETTINGS;
-  const pick = (which: (name: string) => boolean) => Object.fromEntries(Object.entries(all).filter(([name]) => which(name)));
+  const pick = (which: (name: string) => boolean) =>
+    Object.fromEntries(Object.entries(all).filter(([name]) => which(name)));
   return { given: pick((name) => !isTerminal(name)), values: pick(isTerminal) };
 }
 

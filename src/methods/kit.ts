@@ -11,19 +11,7 @@ import { prograd } from "./prograd.ts";
 import { tipAdapter, tipAdapterF } from "./tip_adapter.ts";
 import { zeroShot } from "./zero_shot.ts";
 
-export {
-  clipAdapter,
-  cocoop,
-  coop,
-  gda,
-  kgcoop,
-  linearProbe,
-  lpPlusPlus,
-  prograd,
-  tipAdapter,
-  tipAdapterF,
-  zeroShot,
-};
+export { clipAdapter, cocoop, coop, gda, kgcoop, linearProbe, lpPlusPlus, prograd, tipAdapter, tipAdapterF, zeroShot };
 
 /** Every method of the kit. Their settings' types are forgotten here: a run knows a method by its interface alone. */
 export const KIT_METHODS = [

@@ -38,7 +38,10 @@ export function rateRow(): ParityRow {
       const { lr, epochs } = publishedValues(method, preset, 16) as { lr: number; epochs: number };
       recursiveRates(law(lr, epochs)).forEach((rate, i) => {
         const got = learningRate(i + 1, law(lr, epochs));
-        cases.push({ name: `${preset} ${method.name} epoch ${i + 1}`, difference: Number(printed(got) !== printed(rate)) });
+        cases.push({
+          name: `${preset} ${method.name} epoch ${i + 1}`,
+          difference: Number(printed(got) !== printed(rate)),
+        });
       });
     }
   }

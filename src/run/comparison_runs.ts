@@ -10,7 +10,7 @@ import { completeSettings, type Given, type RunConfig, whyNotOn } from "./config
 import { openData, type RunData } from "./data.ts";
 import { readDone } from "./folder.ts";
 import { difference, identityOfReport, type RunIdentity, runIdentity } from "./identity.ts";
-import { backbonePart, modelFacts, type ModelFacts } from "./inputs.ts";
+import { backbonePart, type ModelFacts, modelFacts } from "./inputs.ts";
 import { runPath } from "./path.ts";
 import type { Progress } from "./progress.ts";
 import { DEFAULT_SHOTS, type RunValues } from "./settings.ts";
@@ -99,7 +99,11 @@ export async function planComparison(
     }
     const testImages = new Map<ClassSubset, string>();
     for (const subset of subsets) {
-      const { test } = data.draw({ shots: request.shots[0] ?? DEFAULT_SHOTS, seed: request.seeds[0] ?? 1, classes: subset });
+      const { test } = data.draw({
+        shots: request.shots[0] ?? DEFAULT_SHOTS,
+        seed: request.seeds[0] ?? 1,
+        classes: subset,
+      });
       testImages.set(subset, await data.sha256(test));
     }
     return { dataset: data.about.name, runs, without, testImages };

@@ -2,7 +2,14 @@
 import type { ClassSubset } from "../data/few_shot.ts";
 import { didYouMean } from "../did_you_mean.ts";
 import { UserError } from "../errors.ts";
-import { drawsImages, learnsPrompts, type Method, type Preset, publishedValues, type Values } from "../methods/method.ts";
+import {
+  drawsImages,
+  learnsPrompts,
+  type Method,
+  type Preset,
+  publishedValues,
+  type Values,
+} from "../methods/method.ts";
 import { flagName, orList } from "../methods/setting.ts";
 import { DEFAULT_SHOTS, type RunValues, settingsOf, type Target, type Transfer } from "./settings.ts";
 
@@ -95,7 +102,9 @@ function presetOf(method: Method, name: string | undefined): string | null {
   if (name === undefined) return known[0] ?? null;
   if (known.includes(name)) return name;
   if (known.length === 0) throw new UserError(`${method.label} has no presets: leave --preset out.`);
-  throw new UserError(`There is no preset "${name}" of ${method.label}: take ${orList(known)}.${didYouMean(name, known)}`);
+  throw new UserError(
+    `There is no preset "${name}" of ${method.label}: take ${orList(known)}.${didYouMean(name, known)}`,
+  );
 }
 
 function runValues(method: Method, given: Given): Partial<RunValues> {
@@ -122,7 +131,8 @@ function targetsOf(
     return { train, eval: subsets ?? usual, transfers };
   }
   if (!drawsImages(method)) return { eval: subsets ?? ["base", "new"], transfers };
-  const train = given.train ?? (subsets !== undefined && subsets.length > 0 && subsets.every((one) => one === "all") ? "all" : "base");
+  const train = given.train ??
+    (subsets !== undefined && subsets.length > 0 && subsets.every((one) => one === "all") ? "all" : "base");
   const evaluated = subsets ?? (given.train === undefined ? ["base" as const, "new" as const] : [train]);
   const strange = evaluated.find((subset) => whyNotOn(method, { train, subset }) === "other classes");
   if (strange !== undefined) {

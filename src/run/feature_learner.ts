@@ -11,7 +11,7 @@ import { drawsImages, type FeatureLearning } from "../methods/method.ts";
 import { fillTemplate, zeroShotFeatures } from "../methods/zero_shot.ts";
 import { countLine } from "./evaluate.ts";
 import { learningImages } from "./identity.ts";
-import type { ClassList, Classifier, Learned, SeedRun } from "./learned.ts";
+import type { Classifier, ClassList, Learned, SeedRun } from "./learned.ts";
 import { templatesOf } from "./templates.ts";
 
 /** Learns from few-shot features, or, where nothing is learned, from class names alone. */

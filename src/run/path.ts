@@ -32,7 +32,9 @@ export async function runPath(config: RunConfig, place: RunPlace): Promise<strin
   const part = settingsPart(config);
   const known = (await folderNames(above)).filter((name) => name !== part && sameChanges(name, part));
   for (const name of known) {
-    if ((await folderNames(`${above}/${name}/${below}`, { files: true })).length > 0) return `${above}/${name}/${below}`;
+    if ((await folderNames(`${above}/${name}/${below}`, { files: true })).length > 0) {
+      return `${above}/${name}/${below}`;
+    }
   }
   return `${above}/${part}/${below}`;
 }

@@ -83,7 +83,9 @@ function evaluationLines({ config, inputs, targets, others }: PlanInputs, lines:
     lines.push(`Evaluated on ${other === undefined ? "" : `${data.about.name}: `}${countLine(subset, counted)}`);
     if (!("templates" in config.values)) continue;
     for (const name of sample.classNames) {
-      const texts = templatesOf(config.values, data).map((template) => tokenLine(fillTemplate(template, name), inputs.model));
+      const texts = templatesOf(config.values, data).map((template) =>
+        tokenLine(fillTemplate(template, name), inputs.model)
+      );
       lines.push(`  ${name}: ${texts.join(", ")}`);
     }
   }

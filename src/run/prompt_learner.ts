@@ -73,7 +73,9 @@ function settingsOf({ config }: Pick<SeedRun, "config">): PromptSettings {
 
 /** A user's method file that leaves out a setting of the training loop would train with numbers that are none. */
 function requireTrainable({ settings, label }: PromptLearning): void {
-  const loop = Object.keys(promptSettings).filter((name) => promptSettings[name as keyof PromptSettings].section !== "Prompt");
+  const loop = Object.keys(promptSettings).filter((name) =>
+    promptSettings[name as keyof PromptSettings].section !== "Prompt"
+  );
   const missing = loop.filter((name) => !(name in settings));
   if (missing.length === 0) return;
   throw new UserError(
@@ -205,7 +207,9 @@ async function tellExactCheck(
   );
   if (found.relative < EXACT_TOLERANCE) return;
   throw new UserError(
-    `The exact check failed: ${found.relative.toExponential(2)} of the logits' scale is more than ${EXACT_TOLERANCE}: ` +
+    `The exact check failed: ${
+      found.relative.toExponential(2)
+    } of the logits' scale is more than ${EXACT_TOLERANCE}: ` +
       "use another --engine.",
   );
 }

@@ -107,13 +107,17 @@ export async function openRun<S>(method: Method<S>, given: Given, options: RunOp
   }
   const without = new Set(impossibleSubsets(config));
   const missing = new Set<string>();
-  for (const subset of without) missing.add(noResult(config.method, subset, whyNotOn(config.method, { train: config.train!, subset })!));
+  for (const subset of without) {
+    missing.add(noResult(config.method, subset, whyNotOn(config.method, { train: config.train!, subset })!));
+  }
   if (without.size > 0 && without.size === config.eval.length && config.transfers.length === 0) {
     throw new UserError([...missing].join(" "));
   }
   const inputs = await openInputs(config.run, { progress, description });
   const { data, model, on } = inputs;
-  const targets: EvaluationTarget[] = config.eval.filter((subset) => !without.has(subset)).map((subset) => ({ subset }));
+  const targets: EvaluationTarget[] = config.eval.filter((subset) => !without.has(subset)).map((subset) => ({
+    subset,
+  }));
   const others = new Map<string, RunData>();
   const open = new Map<LearnedRun, { run: SeedRun; learned: Learned }>();
   const reports: Report[] = [];
@@ -145,7 +149,9 @@ export async function openRun<S>(method: Method<S>, given: Given, options: RunOp
     const wanted = path === planned ? await identityOf(config, seed) : undefined;
     const folder = await openRunFolder(path);
     try {
-      if (folder.stale !== undefined) progress.say(`Process ${folder.stale} was killed in ${path}; its work is taken up.`);
+      if (folder.stale !== undefined) {
+        progress.say(`Process ${folder.stale} was killed in ${path}; its work is taken up.`);
+      }
       if (config.run.fresh && !isToBeFound(config)) await folder.clear();
       const own = wanted === undefined ? await withStoredValues(config, folder) : config;
       const identity = wanted ?? await identityOf(own, seed);
@@ -234,7 +240,11 @@ async function withStoredValues(config: RunConfig, folder: RunFolder): Promise<R
   const { method } = config;
   const stored = await folder.checkpoint();
   if (stored === undefined || !learnsPrompts(method)) throw new UserError(`There is no prompt in ${folder.path}.`);
-  const given = { ...storedValues(method, stored.checkpoint), preset: config.preset ?? undefined, shots: config.shots! };
+  const given = {
+    ...storedValues(method, stored.checkpoint),
+    preset: config.preset ?? undefined,
+    shots: config.shots!,
+  };
   const { values, changed } = completeSettings(method, given as Given & Values);
   return { ...config, values, changed };
 }
@@ -258,7 +268,9 @@ async function evaluate(
   const { method } = config;
   const data = other ?? inputs.data;
   // Of another data set, and of methods that draw none, only names and test images are used: the same for every draw.
-  const draw = other === undefined && seed !== null ? { shots: config.shots!, seed } : { shots: DEFAULT_SHOTS, seed: 1 };
+  const draw = other === undefined && seed !== null
+    ? { shots: config.shots!, seed }
+    : { shots: DEFAULT_SHOTS, seed: 1 };
   const sample = data.draw({ ...draw, classes: subset });
   const trainedOn = drawsImages(method) ? config.train ?? "base" : null;
   const classes: ClassList = { ...sample, data, learnedFrom: other === undefined && subset === trainedOn };

@@ -104,8 +104,7 @@ export function openStoredData({ features: stored, sha256 }: StoredFeatures, pro
       );
     },
     // Not of images, which are not there: of the features, and of which of them.
-    sha256: (samples) =>
-      sha256Hex(new TextEncoder().encode([sha256, ...samples.map(({ path }) => path)].join("\n"))),
+    sha256: (samples) => sha256Hex(new TextEncoder().encode([sha256, ...samples.map(({ path }) => path)].join("\n"))),
     features: (samples, { seed }) => Promise.resolve(stored.plain(samples, seed)),
     views(samples, { seed, count, leastArea }) {
       if (leastArea !== undefined) {

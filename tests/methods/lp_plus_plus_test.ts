@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "jsr:@std/assert@1.0.19";
-import { fitLpPlusPlus, lpLogits, learnLpPlusPlus } from "../../src/methods/lp_plus_plus.ts";
+import { fitLpPlusPlus, learnLpPlusPlus, lpLogits } from "../../src/methods/lp_plus_plus.ts";
 import { toUnitRows } from "../../src/methods/feature_method.ts";
 import { assertClose, fixture, task, test_NE } from "./feature_cases.ts";
 

@@ -69,7 +69,14 @@ Deno.test("a stored prompt gives the logits of the method that it was learned wi
       const contextTokens = prompt.params.ctx.shape[0];
       const method = prompt.method === "cocoop"
         ? cocoopPrompt({ model, contextTokens, random: nothing, metaNetRandom: nothing, embedding: 128 })
-        : coopPrompt({ model, contextTokens, random: nothing, classSpecific: false, classTokenPosition: "end", classes: 4 });
+        : coopPrompt({
+          model,
+          contextTokens,
+          random: nothing,
+          classSpecific: false,
+          classTokenPosition: "end",
+          classes: 4,
+        });
       const trained = await openPrompt(model, { method, classNames });
       copyParameters(prompt.params, trained.params);
       const session = await openStoredPrompt(prompt, { model, classNames });

@@ -113,7 +113,9 @@ Deno.test("the recipes of GDA and of the linear probe say of every test image wh
       const { code, stderr, stdout } = await runRecipe(folder, { recipe, args: ["--seeds", "2", "--engine", "cpu"] });
       assertEquals(code, 0, stderr);
       const run = `${folder}/runs/eurosat/${recipe.replace("_", "-")}/published/sample/shots16/seed2`;
-      const expected = await byHand(recipe === "gda" ? (task) => learnGda(task, { variant: "base-to-new" }) : linearProbe);
+      const expected = await byHand(
+        recipe === "gda" ? (task) => learnGda(task, { variant: "base-to-new" }) : linearProbe,
+      );
       const base = await readReport(`${run}/report-base.json`);
       assertEquals(base.results.predictions.predictions, expected.base);
       assert(base.results.metrics.accuracy > 85, `${base.results.metrics.accuracy}`);

@@ -73,7 +73,11 @@ Deno.test("wrong flags are told in a sentence, with a suggestion where one is ne
 });
 
 Deno.test("a preset that is unknown, or of another method, is refused", () => {
-  const unknown = assertThrows(() => cocoopPrompt("--preset seed-notbook"), UserError, "seed-notebook or cocoop-cvpr22");
+  const unknown = assertThrows(
+    () => cocoopPrompt("--preset seed-notbook"),
+    UserError,
+    "seed-notebook or cocoop-cvpr22",
+  );
   assertStringIncludes(unknown.message, 'Did you mean "seed-notebook"?');
   assertThrows(() => cocoopPrompt("--preset coop-ijcv22"), UserError, "not for cocoop");
   assertThrows(() => cocoopPrompt("--preset constructor"), UserError, "no preset");

@@ -83,10 +83,9 @@ export {
   type PromptMethod,
   type PromptShape,
 } from "./src/methods/prompt_method.ts";
-export { type ContextInit, type CoopOptions, coopPrompt } from "./src/methods/coop.ts";
 export { featureLogits, fillTemplate, normalizeRows, zeroShotFeatures } from "./src/methods/zero_shot.ts";
 export type { FeatureClassifier, FeatureTask, LabelledFeatures } from "./src/methods/feature_method.ts";
-export { namedStream, type RandomStream } from "./src/data/random.ts";
+export type { RandomStream } from "./src/data/random.ts";
 
 // CLIP, engines, and a prompt by itself.
 export type { ClipConfig } from "./src/clip/config.ts";
@@ -120,7 +119,7 @@ export type {
   ReportedTiming,
   ReportedTraining,
 } from "./src/eval/report.ts";
-export { formatJson, readReport } from "./src/eval/report_file.ts";
+export { readReport } from "./src/eval/report_file.ts";
 export type { Warning } from "./src/eval/collapse.ts";
 export { type CompareOptions, compareReports } from "./src/eval/compare.ts";
 export { COMPARISON_VERSION } from "./src/eval/comparison.ts";
@@ -134,8 +133,5 @@ export type {
   Spread,
 } from "./src/eval/comparison.ts";
 export { comparisonText, type TextOptions } from "./src/eval/comparison_table.ts";
-export { comparisonPage } from "./src/eval/page/comparison_page.ts";
-export { type Page } from "./src/eval/page/run_page.ts";
-export { readFolder, writePage } from "./src/eval/page/write_page.ts";
+export { readFolder } from "./src/eval/page/write_page.ts";
 export { UserError } from "./src/errors.ts";
-export { writeFileAtomic } from "./src/files.ts";

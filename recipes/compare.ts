@@ -4,27 +4,21 @@
  *
  * `deno task compare --methods zeroshot,coop,cocoop --seeds 1,2,3 --shots 16 --eval base,new`
  */
-import {
-  compareReports,
-  type Comparison,
-  comparisonPage,
-  comparisonText,
-  formatJson,
-  UserError,
-  writeFileAtomic,
-  writePage,
-} from "../mod.ts";
+import { compareReports, type Comparison, comparisonText, UserError } from "../mod.ts";
+import { comparisonPage } from "../src/eval/page/comparison_page.ts";
+import { writePage } from "../src/eval/page/write_page.ts";
+import { formatJson } from "../src/eval/report_file.ts";
+import { removeStalePartials, writeFileAtomic } from "../src/files.ts";
+import { KIT_METHODS } from "../src/methods/kit.ts";
+import { type ComparisonPlan, findRuns, planComparison, type PlannedRun } from "../src/run/comparison_runs.ts";
+import { pathPart } from "../src/run/path.ts";
+import { duration, type Progress } from "../src/run/progress.ts";
 import { jobOf } from "./cli/compare_jobs.ts";
 import { type CompareSettings, compareSettings, methodsHelp, readCompareSettings } from "./cli/compare_settings.ts";
 import { namedDataset } from "./cli/dataset_file.ts";
 import { commandList, requireSuccess, runJobs, shellLine, slurmScript } from "./cli/jobs.ts";
 import { openProgress } from "./cli/progress.ts";
 import { runProgram } from "./cli/recipe.ts";
-import { KIT_METHODS } from "../src/methods/kit.ts";
-import { type ComparisonPlan, findRuns, planComparison, type PlannedRun } from "../src/run/comparison_runs.ts";
-import { pathPart } from "../src/run/path.ts";
-import { duration, type Progress } from "../src/run/progress.ts";
-import { removeStalePartials } from "../src/files.ts";
 
 /** Training images a class that the sample's stored features hold. */
 const SAMPLE_SHOTS = 16;

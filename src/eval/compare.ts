@@ -20,7 +20,7 @@ import {
   SUBSETS,
 } from "./comparison.ts";
 import { differences } from "./differences.ts";
-import { methodLabel } from "../methods/kit.ts";
+import { methodLabel } from "../methods/method_label.ts";
 import { harmonicMean, mean, populationStd } from "./metrics.ts";
 import type { Report } from "./report.ts";
 

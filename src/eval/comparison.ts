@@ -1,7 +1,7 @@
 /** What `compare.json` holds: its types, and the words in which differences are told. */
 import type { ClassSubset } from "../data/few_shot.ts";
 import type { Warning } from "./collapse.ts";
-import { methodLabel } from "../methods/kit.ts";
+import { methodLabel } from "../methods/method_label.ts";
 
 /** The layout of `compare.json`. */
 export const COMPARISON_VERSION = 1;

@@ -1,6 +1,6 @@
 /** A comparison as text for a terminal: the table of the papers, seeds, differences in sentences, warnings. */
 import { type Comparison, noResultSentences, type Spread } from "./comparison.ts";
-import { methodLabel } from "../methods/kit.ts";
+import { methodLabel } from "../methods/method_label.ts";
 
 /** The options of {@linkcode comparisonText}. */
 export interface TextOptions {

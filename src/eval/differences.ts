@@ -3,7 +3,7 @@ import type { ClassSubset } from "../data/few_shot.ts";
 import { namedStream } from "../data/random.ts";
 import { pairedBootstrap, type PairedOutcomes, percentileInterval } from "./bootstrap.ts";
 import { type Difference, PLACES, SUBSETS } from "./comparison.ts";
-import { methodLabel } from "../methods/kit.ts";
+import { methodLabel } from "../methods/method_label.ts";
 import { harmonicMean, mean } from "./metrics.ts";
 import type { Report } from "./report.ts";
 import { bySeed } from "./by_seed.ts";

@@ -1,6 +1,6 @@
 /** `MODEL_CARD.md` for a prompt that leaves the house: what it is, what it was measured to do, and what nobody should expect of it. */
 import { harmonicMean } from "./metrics.ts";
-import { methodLabel } from "../methods/kit.ts";
+import { methodLabel } from "../methods/method_label.ts";
 import type { Report } from "./report.ts";
 
 /** The options of {@linkcode modelCard}. */

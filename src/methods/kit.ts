@@ -6,7 +6,7 @@ import { gda } from "./gda.ts";
 import { kgcoop } from "./kgcoop.ts";
 import { linearProbe } from "./linear_probe.ts";
 import { lpPlusPlus } from "./lp_plus_plus.ts";
-import { type Method, withVariants } from "./method.ts";
+import type { Method } from "./method.ts";
 import { prograd } from "./prograd.ts";
 import { tipAdapter, tipAdapterF } from "./tip_adapter.ts";
 import { zeroShot } from "./zero_shot.ts";
@@ -27,19 +27,3 @@ export const KIT_METHODS = [
   lpPlusPlus,
   linearProbe,
 ] as unknown as readonly Method[];
-
-/**
- * `cocoop` → `CoCoOp`; names that no method of the kit has stay as they are.
- *
- * @param name as in folders and reports
- *
- * @example
- * ```ts
- * import { methodLabel } from "@prompt-kit/clip-prompts";
- *
- * if (methodLabel("kgcoop") !== "KgCoOp" || methodLabel("mine") !== "mine") throw new Error("unexpected");
- * ```
- */
-export function methodLabel(name: string): string {
-  return KIT_METHODS.flatMap(withVariants).find((method) => method.name === name)?.label ?? name;
-}

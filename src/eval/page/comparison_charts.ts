@@ -1,6 +1,6 @@
 /** Charts of a comparison, as SVG text. */
 import { type Comparison, type CurvePoint, type Difference, type MethodSummary, SUBSETS } from "../comparison.ts";
-import { methodLabel } from "../../methods/kit.ts";
+import { methodLabel } from "../../methods/method_label.ts";
 import { axisName, drawChart, legendHeight, legendMarks, type Series } from "./charts.ts";
 import { seriesColour } from "./theme.ts";
 

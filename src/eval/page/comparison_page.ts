@@ -1,6 +1,6 @@
 /** The page of a comparison: the table of the papers, and whether to believe it. */
 import { type Comparison, type Difference, noResultSentences, type Spread } from "../comparison.ts";
-import { methodLabel } from "../../methods/kit.ts";
+import { methodLabel } from "../../methods/method_label.ts";
 import { lossChart } from "./charts.ts";
 import {
   accuracyChart,

@@ -1,6 +1,6 @@
 /** `report.html`: what one run gave, on one page. */
 import { harmonicMean } from "../metrics.ts";
-import { methodLabel } from "../../methods/kit.ts";
+import { methodLabel } from "../../methods/method_label.ts";
 import type { Report } from "../report.ts";
 import { classChart, lossChart, rateChart } from "./charts.ts";
 import { confusionChart } from "./confusion_chart.ts";

@@ -163,7 +163,7 @@ Deno.test("the portable engines load no native code and read nothing but package
   }).spawn();
   const writer = child.stdin.getWriter();
   await writer.write(new TextEncoder().encode(`
-    import { openEngine } from "../src/engine/choose.ts";
+    import { openEngine } from "./src/engine/choose.ts";
     for (const name of ["wasm", "cpu"]) console.log((await openEngine(name)).name);
   `));
   await writer.close();

@@ -83,6 +83,8 @@ export function onnxEngine(runtime: OnnxRuntime, options: OnnxEngineOptions): En
         let pending = prepared.get(key);
         if (pending === undefined) {
           prepared.set(key, pending = prepare(name, fn, inputs.map(({ shape }) => shape)));
+          // There is no session to release after a failure; the error itself surfaces where the session is awaited.
+          pending.catch(() => prepared.delete(key));
         }
         const session = await pending;
         const feeds: Record<string, ort.Tensor> = {};

@@ -17,6 +17,18 @@ for (const name of ENGINES) {
       await selfTest(engine);
       assertEquals(engine.tensorCount(), before);
     }));
+
+  Deno.test(`${name} disposes a program that has failed once, and leaves nothing behind`, () =>
+    withEngine(name, async (engine) => {
+      const before = engine.tensorCount();
+      const program = engine.program("joined", (ops, [x, y]) => [ops.concat([x, y], 0)]);
+      const [narrow, wide] = [randomTensor([2, 3], 1), randomTensor([2, 4], 2)];
+      await assertRejects(() => program.run([narrow, wide]), Error, "joined");
+      const [{ shape }] = await program.run([narrow, narrow]);
+      assertEquals([...shape], [4, 3]);
+      await program.dispose();
+      assertEquals(engine.tensorCount(), before);
+    }));
 }
 
 /** An engine whose results are spoilt on their way back. */

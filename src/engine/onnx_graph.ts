@@ -33,7 +33,7 @@ export function writeGraph(hostOf: (value: Frozen) => HostTensor): GraphWriter {
   };
 }
 
-/** Products of matrices. */
+/** Matrix products. */
 function products(nodes: GraphNodes, reshapes: Reshapes): Pick<Ops<Symbol>, "linear" | "linearPullback" | "matMul"> {
   return {
     linear(x, weight, bias) {
@@ -43,7 +43,7 @@ function products(nodes: GraphNodes, reshapes: Reshapes): Pick<Ops<Symbol>, "lin
       nodes.countProduct(rows.shape[0], inner, columns);
       const shape = [rows.shape[0], columns];
       const product = nodes.emit("Gemm", [rows, nodes.frozen(weight)], shape, { attributes: { transB: 1 } });
-      // A node of its own for the bias: Gemm would copy it to all rows on one thread, before it starts.
+      // The bias is added by a separate node, because Gemm first copies it to all rows on one thread.
       const y = bias === undefined ? product : nodes.emit("Add", [product, nodes.frozen(bias)], shape);
       return reshapes.reshape(y, withWidth(x.shape, columns));
     },
@@ -77,14 +77,14 @@ function assertWidth(x: Symbol, weight: Frozen, wanted: number): void {
   throw new Error(`${weight.name} [${weight.shape}] does not fit rows of [${x.shape}]`);
 }
 
-/** Rows and columns of the last two axes; none where there is one axis only. */
+/** Rows and columns in the last two axes; empty when there is only one axis. */
 function matrixShape({ shape }: Symbol, transposed: boolean): number[] {
   if (shape.length < 2) return [];
   const [rows, columns] = shape.slice(-2);
   return transposed ? [columns, rows] : [rows, columns];
 }
 
-/** What works on each number by itself. */
+/** Operations on single numbers. */
 function elementwise(nodes: GraphNodes, reshapes: Reshapes): Pick<
   Ops<Symbol>,
   "add" | "sub" | "mul" | "scale" | "shift" | "sigmoid" | "relu" | "step" | "exp" | "log" | "rsqrt"
@@ -111,14 +111,14 @@ function elementwise(nodes: GraphNodes, reshapes: Reshapes): Pick<
   };
 }
 
-/** What works along one axis. */
+/** Operations along one axis. */
 function alongAxes(
   nodes: GraphNodes,
   reshapes: Reshapes,
 ): Pick<Ops<Symbol>, "softmax" | "logSoftmax" | "sum" | "mean" | "standardize"> {
   const alongRows = (op: string) => (x: Symbol) =>
     reshapes.rowwise(x, (rows) => nodes.emit(op, [rows], rows.shape, { attributes: { axis: -1 } }));
-  /** The reduced axis stays with size 1. Rows may be reduced as those of a matrix. */
+  /** The reduced axis is kept with size 1. */
   function reduce(
     x: Symbol,
     axis: number,
@@ -163,7 +163,7 @@ function alongAxes(
   };
 }
 
-/** What moves numbers and changes none. */
+/** Operations that only move numbers. */
 function layouts(
   nodes: GraphNodes,
   reshapes: Reshapes,

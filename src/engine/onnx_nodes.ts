@@ -1,5 +1,5 @@
 /**
- * The parts of a graph that is being written: its nodes in order, the numbers in them, and the frozen tensors beside it.
+ * The parts of a graph that is being written: nodes in order, constants, and frozen tensors in external files.
  */
 import type { Graph, Initializer, Node, Value } from "./onnx_model.ts";
 import type { Symbol } from "./onnx_symbol.ts";
@@ -14,21 +14,21 @@ export interface WrittenGraph {
   flops: number;
 }
 
-/** Constants up to this many numbers are compared, so that equal ones are written once. */
-const COMPARED = 64;
+/** Equal constants of up to this many numbers are written once. */
+const MAX_COMPARED = 64;
 
 /** Collects a graph's parts and gives them names. */
 export class GraphNodes {
   #nodes: Node[] = [];
   #inputs: Value[] = [];
   #initializers: Initializer[] = [];
-  /** Names of the numbers in the message, by their content. */
+  /** Names of the constants in the message, by their content. */
   #constants = new Map<string, string>();
   #frozen = new Map<Frozen, Symbol>();
   #names = 0;
   #flops = 0;
 
-  /** A name for a tensor that the next node makes. */
+  /** A tensor with a new name, the output of a node that is still to be added. */
   symbol(shape: readonly number[]): Symbol {
     return { name: `v${this.#names++}`, shape };
   }
@@ -79,16 +79,16 @@ export class GraphNodes {
     return this.#constant(`one:${size}`, (name) => ({ name, shape: [size], floats: new Float32Array(size).fill(1) }));
   }
 
-  /** Numbers inside the message. */
+  /** A tensor inside the message. */
   constant({ shape, data }: HostTensor): Symbol {
-    // Bits, because −0 and NaN are not told apart by their text.
+    // Bits, because 0 and −0 have the same text.
     const bits = new Uint32Array(data.buffer, data.byteOffset, data.length);
-    const content = bits.length > COMPARED ? this.#names++ : bits.join();
+    const content = bits.length > MAX_COMPARED ? this.#names++ : bits.join();
     const name = this.#constant(`t:${shape}:${content}`, (name) => ({ name, shape, floats: data.slice() }));
     return { name, shape };
   }
 
-  /** Numbers outside the message. */
+  /** A tensor in an external file. */
   frozen(value: Frozen): Symbol {
     let symbol = this.#frozen.get(value);
     if (symbol === undefined) {
@@ -120,7 +120,7 @@ export class GraphNodes {
     return { graph, frozen: hosts, flops: this.#flops };
   }
 
-  /** Outputs get names of their own: the same tensor may be asked for twice, or be an input. */
+  /** Each output gets its own name, because a tensor may be an output twice, or an input as well. */
   #output(output: Symbol, i: number): Value {
     const name = `out${i}`;
     this.push({ op: "Identity", inputs: [output.name], outputs: [name] });

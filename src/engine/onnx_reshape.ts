@@ -1,26 +1,26 @@
 /**
- * Reshapes that are written as late as possible, because each node costs time of its own.
+ * Reshapes that are written as late as possible, because every node costs time.
  *
- * A reshaped tensor remembers its root, the tensor that it is made from. What works on each number or on each row by
- * itself works on the root, and only its result is reshaped. The reshape is written when a node asks for the name.
+ * A reshaped tensor keeps its root, the tensor that it is reshaped from. Operations on single numbers or rows use the
+ * root and reshape only the result. The reshape is written when a node reads the tensor's name.
  */
 import type { GraphNodes } from "./onnx_nodes.ts";
 import { broadcastShape, count, sameShape, type Symbol, width, withWidth } from "./onnx_symbol.ts";
 
 const rootOf = (x: Symbol): Symbol => x.root ?? x;
 
-/** The root, where it is the tensor's rows as a matrix. */
+/** The root if it is the matrix of the tensor's rows; otherwise undefined. */
 function matrixOf(x: Symbol): Symbol | undefined {
   const root = rootOf(x);
   return root.shape.length === 2 && width(root) === width(x) ? root : undefined;
 }
 
-/** Whether two tensors have the same axes but for the last. */
+/** Whether two tensors have the same shape apart from the last axis. */
 function sameRows(a: Symbol, b: Symbol): boolean {
   return a.shape.length > 1 && sameShape(a.shape.slice(0, -1), b.shape.slice(0, -1));
 }
 
-/** Reshapes of one graph. */
+/** The reshapes of one graph. */
 export class Reshapes {
   #nodes: GraphNodes;
   /** Reshaped tensors by their root and then by their shape. */
@@ -55,26 +55,26 @@ export class Reshapes {
     };
   }
 
-  /** The tensor's rows as a matrix. */
+  /** The matrix of the tensor's rows. */
   flatten(x: Symbol): Symbol {
     return this.reshape(x, [count(x.shape) / width(x), width(x)]);
   }
 
-  /** Writes nodes that work on each number by itself. */
+  /** Writes nodes that work on single numbers. */
   elementwise(x: Symbol, write: (x: Symbol) => Symbol): Symbol {
     return this.reshape(write(rootOf(x)), x.shape);
   }
 
-  /** Writes nodes that work on each row of the last axis by itself. */
+  /** Writes nodes that work on single rows of the last axis. */
   rowwise(x: Symbol, write: (x: Symbol) => Symbol): Symbol {
-    // If the reshape has to be written anyway, it may as well be one to rows.
+    // If the reshape has to be written anyway, it can as well be the one to a matrix.
     const rows = x.root === undefined ? matrixOf(x) : this.flatten(x);
     if (rows === undefined) return write(x);
     const y = write(rows);
     return this.reshape(y, withWidth(x.shape, width(y)));
   }
 
-  /** Writes a node of two operands that broadcast. */
+  /** Writes a node with two operands that broadcast. */
   pairwise(a: Symbol, b: Symbol, write: (a: Symbol, b: Symbol) => Symbol): Symbol {
     const shape = broadcastShape(a.shape, b.shape);
     if (sameShape(a.shape, b.shape) && sameShape(rootOf(a).shape, rootOf(b).shape)) {
@@ -86,7 +86,7 @@ export class Reshapes {
     return write(a, b);
   }
 
-  /** Rows as a matrix where there is one already, else the tensor as it is. */
+  /** The matrix of the tensor's rows if it exists already; otherwise the tensor. */
   rowsOf(x: Symbol): Symbol {
     return matrixOf(x) ?? x;
   }

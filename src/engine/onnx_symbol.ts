@@ -1,12 +1,12 @@
 /**
- * The tensors of a graph that is being written: names with shapes, and arithmetic on shapes.
+ * The tensors of a graph that is being written: a name and a shape each, and arithmetic on shapes.
  */
 
-/** A tensor of the graph. Reading the name of one with a `root` writes its reshape, the first time. */
+/** A tensor of the graph. If it has a `root`, the first read of its name writes the reshape. */
 export interface Symbol {
   readonly name: string;
   readonly shape: readonly number[];
-  /** The tensor with the same numbers in another shape that this one is reshaped from. */
+  /** The tensor that this one is reshaped from. */
   readonly root?: Symbol;
 }
 

@@ -2,7 +2,8 @@
  * Reverse-mode differentiation of anything written against {@linkcode Ops}.
  *
  * A tape is itself an `Ops<Var<T>>`: a method written once runs plain for evaluation and taped for training, eagerly or
- * as part of an emitted graph. Only values that depend on a {@linkcode TapeOps.variable} are recorded.
+ * as part of an emitted graph. Only values that depend on a {@linkcode TapeOps.variable} are recorded. A tape over a
+ * tape gives second derivatives.
  */
 import type { Frozen, HostTensor, MatMulOptions, Ops } from "./ops.ts";
 
@@ -14,7 +15,7 @@ export interface Var<T> {
   readonly node: number;
 }
 
-/** The algebra with a memory, and the ways to ask it for gradients. */
+/** The algebra with recording, and the gradients of what is recorded. */
 export interface TapeOps<T> extends Ops<Var<T>> {
   /** A value that gradients are wanted for. */
   variable(value: T): Var<T>;
@@ -40,7 +41,7 @@ interface Entry<T> {
  * Starts a tape over `ops`.
  *
  * @param ops the algebra that values and gradients are calculated with
- * @returns the same algebra on recorded values. `gradients` throws {@linkcode Error} for what is no scalar.
+ * @returns the same algebra on recorded values. `gradients` throws {@linkcode Error} for anything but a scalar.
  *
  * @example The gradient of Σx² is 2x
  * ```ts
@@ -94,7 +95,7 @@ export function tape<T>(ops: Ops<T>): TapeOps<T> {
     if (outer === undefined) return record(inputs, value, pullback);
     if (inputs.some((input) => isRecorded(input.value))) assertRecorded(value, "value");
     return record(inputs, value, (dy) => {
-      // A cotangent that the outer tape ignores would hide whether the pull-back is calculated with that tape.
+      // The check below works only with a cotangent that the outer tape records.
       const parts = pullback(isRecorded(dy) ? dy : outer.variable((dy as Var<unknown>).value) as T);
       parts.forEach((part, i) => inputs[i].node >= 0 && assertRecorded(part, "pull-back"));
       return parts;
@@ -133,16 +134,16 @@ export function tape<T>(ops: Ops<T>): TapeOps<T> {
     return [begin, extent];
   }
 
-  /** The pull-back of a slice: zeros before and behind, axis by axis. */
+  /** The pull-back of a slice: zeros before and after, axis by axis. */
   function unslice(cotangent: T, shape: readonly number[], begin: readonly number[]): T {
     let out = cotangent;
     for (let axis = 0; axis < shape.length; axis++) {
       const now = ops.shape(out);
-      const behind = shape[axis] - begin[axis] - now[axis];
+      const after = shape[axis] - begin[axis] - now[axis];
       const parts: T[] = [];
       if (begin[axis] > 0) parts.push(zeros(now, axis, begin[axis]));
       parts.push(out);
-      if (behind > 0) parts.push(zeros(now, axis, behind));
+      if (after > 0) parts.push(zeros(now, axis, after));
       if (parts.length > 1) out = ops.concat(parts, axis);
     }
     return out;
@@ -162,7 +163,7 @@ export function tape<T>(ops: Ops<T>): TapeOps<T> {
     custom,
     gradients(scalar, at) {
       if (ops.shape(scalar.value).some((size) => size !== 1)) {
-        throw new Error(`gradients() wants a scalar, got shape [${ops.shape(scalar.value)}]`);
+        throw new Error(`gradients() needs a scalar, got shape [${ops.shape(scalar.value)}]`);
       }
       const cotangents = new Array<T | undefined>(entries.length);
       const one = ops.constant({ shape: [...ops.shape(scalar.value)], data: Float32Array.of(1) });

@@ -1,5 +1,5 @@
 /**
- * Functions for every operation of the algebra. Their first and second derivatives are held against central differences.
+ * Functions for every operation of the algebra, whose first and second derivatives are compared with differences.
  */
 import type { Engine, Frozen, HostTensor, Ops } from "../../src/engine/ops.ts";
 import { randomTensor } from "./ops_cases.ts";

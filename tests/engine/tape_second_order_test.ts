@@ -82,11 +82,11 @@ for (const { name, tested } of namedCases()) {
 }
 
 Deno.test("every operation of the tape has a case", async () => {
-  // These make tapes what they are: each case uses the first three, and `custom` has tests of its own below.
-  const ownTests = ["variable", "fixed", "gradients", "custom"];
+  // Every case uses the first three; `custom` has its own tests below.
+  const elsewhere = ["variable", "fixed", "gradients", "custom"];
   await withEngine("cpu", async (engine) => {
     await runOnce(engine, (ops, x) => {
-      const operations = Object.keys(tape(ops)).filter((name) => !ownTests.includes(name));
+      const operations = Object.keys(tape(ops)).filter((name) => !elsewhere.includes(name));
       assertEquals(operations.sort(), Object.keys(CASES).sort());
       assertEquals(operations.sort(), Object.keys(ops).sort());
       return x;
@@ -107,7 +107,7 @@ Deno.test("a tape over a tape: custom equals differences when its pull-back is c
     return scalarOf(ops, ops.mul(ops.custom([x], y, (dy) => [pullback(dy)]), factor));
   };
   await assertSecondOrder(() => scalar, [randomTensor([5], 3), randomTensor([5], 4)]);
-  // Without a slope of its own, the cotangent is fixed: the second derivative of Σx³ is 6x all the same.
+  // Here the cotangent of x³ is constant; the second derivative is 6x.
   await withEngine("cpu", async (engine) => {
     const x = randomTensor([4], 5);
     const sum: Scalar = (ops, [x], below) => {

@@ -1,5 +1,5 @@
 /**
- * Opens an engine by name. Nothing native is loaded unless it is chosen.
+ * Opens an engine by name. Native code is loaded only for the engine that is chosen.
  */
 import {
   loadOnnxRuntime,
@@ -35,11 +35,11 @@ export type EngineName = typeof ENGINE_NAMES[number];
 
 /** Options of {@linkcode openEngine}. */
 export interface EngineOptions {
-  /** Threads of the onnx engine; the machine's logical processors when left out. */
+  /** Threads of the onnx engine; by default one per logical processor. */
   threads?: number;
   /** Where the onnx engine runs its graphs: `cpu` (default), `webgpu` or `cuda`. For tensorflow-gpu `cpu` or `cuda`. */
   device?: string;
-  /** Hears what was chosen and why. */
+  /** Called with a line that says which engine was chosen and why. */
   log?: (line: string) => void;
 }
 
@@ -76,8 +76,8 @@ export function engineName(name: string): EngineName {
 /**
  * Opens an engine. The caller disposes it.
  *
- * @param name One of {@linkcode ENGINE_NAMES}; `auto` takes CUDA where it is ready and ONNX Runtime elsewhere.
- * @param options Threads, device, and who hears what was chosen.
+ * @param name One of {@linkcode ENGINE_NAMES}; `auto` uses CUDA if it is ready and ONNX Runtime otherwise.
+ * @param options Threads, device, and a function that logs the choice.
  * @throws {UserError} When the engine is unknown or cannot run on this machine.
  *
  * @example A program runs on any of them
@@ -116,7 +116,7 @@ export async function openEngine(name: string, options: EngineOptions = {}): Pro
   }
 }
 
-/** CUDA where it was installed and its self-test passes here and now; ONNX Runtime on the processor elsewhere. */
+/** CUDA if it is installed and passes its self-test now; otherwise ONNX Runtime on the processor. */
 async function openBest(options: EngineOptions, log: (line: string) => void): Promise<Engine> {
   const found = readFound("tensorflow-gpu");
   let why = "no CUDA engine is installed";
@@ -152,21 +152,21 @@ async function openOnnx(options: EngineOptions): Promise<Engine> {
   }
 }
 
-/** ONNX Runtime takes a device only when the first graph is prepared, and says in its own words what it lacks. */
+/** ONNX Runtime opens a device only when it prepares the first graph; its own message says what is missing. */
 function deviceMissing(device: OnnxDevice, error: unknown): unknown {
   if (error instanceof UserError) return error;
   const text = (error as Error).message;
   if (device === "cuda") {
     return new UserError(
       /Failed to load (shared )?library|cannot open shared object/i.test(text)
-        ? "ONNX Runtime's CUDA libraries are not here: deno task gpu:install --onnx fetches them (CUDA 12 and cuDNN 9 have to be installed)."
+        ? "ONNX Runtime's CUDA libraries are not installed: deno task gpu:install --onnx fetches them (CUDA 12 and cuDNN 9 have to be installed)."
         : `ONNX Runtime cannot use CUDA (${text.split("\n")[0]}): use --device cpu.`,
       { cause: error },
     );
   }
   return new UserError(
     /adapter/i.test(text)
-      ? "ONNX Runtime's WebGPU finds no device that suffices: install the card's Vulkan driver, or use --engine webgpu or --device cpu."
+      ? "ONNX Runtime's WebGPU finds no suitable device: install the card's Vulkan driver, or use --engine webgpu or --device cpu."
       : `ONNX Runtime cannot use WebGPU (${text.split("\n")[0]}): use --device cpu.`,
     { cause: error },
   );
@@ -180,7 +180,7 @@ async function openPortable(backend: "wasm" | "cpu"): Promise<Engine> {
     throw new UserError(`tfjs could not start its ${backend} backend: use --engine onnx.`);
   }
   await tf.ready();
-  // tfjs would advise on standard error to install another backend.
+  // Otherwise tfjs prints advice on standard error to install another backend.
   if (backend === "cpu") Object.assign(tf.backend(), { firstUse: false });
   return tfjsEngine(tf, {
     name: backend,

@@ -1,5 +1,5 @@
 /**
- * What engines throw, as one clear sentence where the user can do something about it.
+ * Turns what engines throw into one clear sentence where the user can do something about it.
  */
 import { UserError } from "../errors.ts";
 
@@ -8,7 +8,7 @@ const OUT_OF_MEMORY =
 const DEVICE_LOST =
   /device (was |is |has been )?(lost|destroyed)|devicelost|invalid device|removed device|CUDA_ERROR|cudaError|CUBLAS_STATUS|CUDNN_STATUS|GPU is lost/i;
 
-/** Where a failure happened. */
+/** Where an engine failed. */
 export interface FailurePlace {
   /** The engine's name, with its device where it has several: `webgpu`, `onnx on cuda`. */
   engine: string;
@@ -17,8 +17,8 @@ export interface FailurePlace {
 }
 
 /**
- * The error to throw for what an engine threw: a {@linkcode UserError} when the device is gone or out of memory, else
- * an error that names engine and program. Never a reason to go on with another engine.
+ * The error to throw for what an engine threw: a {@linkcode UserError} when the device is lost or out of memory,
+ * otherwise an error that names engine and program. The kit never continues on another engine by itself.
  */
 export function engineFailure(error: unknown, place: FailurePlace): Error {
   if (error instanceof UserError) return error;
@@ -28,18 +28,18 @@ export function engineFailure(error: unknown, place: FailurePlace): Error {
   return new Error(`The engine ${place.engine} failed in ${place.program}: ${text}`, { cause: error });
 }
 
-/** The sentence for a device without room. */
+/** The error for a device that ran out of memory. */
 export function outOfMemory({ engine, program }: FailurePlace): UserError {
   return new UserError(
     `The engine ${engine} ran out of memory in ${program}: use a smaller --batch-size, or another --engine.`,
   );
 }
 
-/** The sentence for a device that is gone. */
+/** The error for a device that was lost. */
 export function deviceLost({ engine, program }: FailurePlace, reason: string): UserError {
   return new UserError(
     `The engine ${engine} lost its device in ${program} (${reason.replace(/\.$/, "")}): ` +
-      "run the same command again, it goes on where the run was, or use --engine onnx.",
+      "run the same command again to continue the run, or use --engine onnx.",
   );
 }
 

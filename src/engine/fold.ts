@@ -1,19 +1,19 @@
 /**
- * Constant folding for eager engines: what depends on frozen numbers alone is computed in the first run and kept.
+ * Constant folding for eager engines: what depends only on frozen numbers is computed in the first run and kept.
  *
- * A program is the same sequence of operations for the same shapes and the same frozen inputs, so the place in that
- * sequence names a value. Engines that compile a graph do this by themselves.
+ * A program is the same sequence of operations for the same shapes and the same frozen inputs, so a value is identified
+ * by its position in that sequence. Engines that compile a graph fold constants themselves.
  */
 import type { Ops } from "./ops.ts";
 
-/** What a program found to be constant: results by their place in the sequence. */
+/** Constant results of a program, by their position in the sequence. */
 export type Folded<T> = Map<number, T | { normalized: T; rstd: T }>;
 
 /**
  * The algebra of one run of a program.
  *
  * @param ops Computes what is not yet known.
- * @param options `folded` is what earlier runs found; `keep` makes a tensor outlive the run.
+ * @param options `folded` holds the constants of earlier runs; `keep` lets a tensor outlive the run.
  */
 export function foldConstants<T extends object>(
   ops: Ops<T>,
@@ -21,10 +21,10 @@ export function foldConstants<T extends object>(
 ): Ops<T> {
   const { folded, keep } = options;
   const constant = new Set<T>();
-  let place = 0;
+  let position = 0;
 
   function fold<R extends T | { normalized: T; rstd: T }>(operands: readonly T[], compute: () => R): R {
-    const at = place++;
+    const at = position++;
     if (!operands.every((x) => constant.has(x))) return compute();
     let result = folded.get(at) as R | undefined;
     const isNew = result === undefined;

@@ -33,13 +33,13 @@ class FrozenHost implements Frozen {
   }
 }
 
-function owned(value: Frozen): FrozenHost {
+function frozenHost(value: Frozen): FrozenHost {
   if (!(value instanceof FrozenHost)) throw new Error(`${value.name} was frozen by another engine`);
   return value;
 }
 
-/** Graphs with fewer floating-point operations in their products run on the calling thread alone. */
-const WORTH_THREADS = 1e7;
+/** Graphs whose products take fewer floating-point operations run on the calling thread only. */
+const MIN_FLOPS_FOR_THREADS = 1e7;
 
 /** An engine on ONNX Runtime. */
 export function onnxEngine(runtime: OnnxRuntime, options: OnnxEngineOptions): Engine {
@@ -51,14 +51,14 @@ export function onnxEngine(runtime: OnnxRuntime, options: OnnxEngineOptions): En
     fn: ProgramFunction,
     shapes: readonly (readonly number[])[],
   ): Promise<ort.InferenceSession> {
-    const writer = writeGraph((value) => owned(value).host);
+    const writer = writeGraph((value) => frozenHost(value).host);
     const outputs = fn(writer.ops, shapes.map((shape) => writer.input(shape)));
     const { graph, frozen: hosts, flops } = writer.finish(name, outputs);
     try {
       const session = await runtime.InferenceSession.create(onnxModel(graph), {
         executionProviders: [options.device],
-        // The threads of a session spin for a while after its work, on the cores that the next session needs.
-        intraOpNumThreads: flops < WORTH_THREADS ? 1 : options.threads,
+        // A session's threads keep spinning for a while after a run, on the cores that the next session needs.
+        intraOpNumThreads: flops < MIN_FLOPS_FOR_THREADS ? 1 : options.threads,
         interOpNumThreads: 1,
         executionMode: "sequential",
         graphOptimizationLevel: "all",
@@ -83,6 +83,8 @@ export function onnxEngine(runtime: OnnxRuntime, options: OnnxEngineOptions): En
         let pending = prepared.get(key);
         if (pending === undefined) {
           prepared.set(key, pending = prepare(name, fn, inputs.map(({ shape }) => shape)));
+          // There is no session to release after a failure; the error itself surfaces where the session is awaited.
+          pending.catch(() => prepared.delete(key));
         }
         const session = await pending;
         const feeds: Record<string, ort.Tensor> = {};
@@ -122,7 +124,7 @@ export function onnxEngine(runtime: OnnxRuntime, options: OnnxEngineOptions): En
       frozen.add(held);
       return held;
     },
-    release: (value) => void frozen.delete(owned(value)),
+    release: (value) => void frozen.delete(frozenHost(value)),
     program,
     tensorCount: () => frozen.size + sessions.size,
     kernelCount: () => 0,

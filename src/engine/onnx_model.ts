@@ -1,8 +1,8 @@
 /**
  * Writes ONNX models: the few protobuf messages that a graph of float32 tensors needs (onnx/onnx.proto3).
  *
- * Frozen numbers are left outside the message, as external data handed over in memory, so that a model of any size
- * stays below protobuf's 2 GiB and is not copied while it is being written.
+ * Frozen numbers stay outside the message, as external data passed in memory, so that a model of any size stays below
+ * protobuf's 2 GiB and is not copied while it is written.
  */
 
 /** The value of a node's attribute: a float (`{ f }`), an integer, or a list of integers. */
@@ -41,7 +41,7 @@ export interface Graph {
 const FLOAT = 1;
 const INT64 = 7;
 
-/** Bytes that grow. */
+/** A protobuf message that is being encoded. */
 class Message {
   #parts: Uint8Array[] = [];
   #length = 0;

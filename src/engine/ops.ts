@@ -1,15 +1,15 @@
 /**
  * The tensor algebra that every engine runs, and what an engine is.
  *
- * A program is a plain function of tensors written against {@linkcode Ops}. Eager engines (tfjs) run it as it stands;
- * the ONNX engine calls it once per set of shapes with symbolic tensors, which emits one graph, and runs that.
- * The same text of the towers therefore serves all engines.
+ * A program is a plain function of tensors written against {@linkcode Ops}. Eager engines (tfjs) call it in every run;
+ * the ONNX engine calls it once per set of shapes with symbolic tensors, which emits one graph, and runs that graph.
+ * The towers are therefore written once for all engines.
  *
  * Everything is float32. Shapes are static: `ops.shape(x)` is known while the program is being traced.
  */
 
 /**
- * A float32 tensor in ordinary memory, row-major. Whoever makes one owns it; nothing has to be freed.
+ * A float32 tensor in ordinary memory, row-major. It belongs to whoever created it; nothing has to be freed.
  *
  * @example
  * ```ts
@@ -23,7 +23,7 @@
 export interface HostTensor {
   /** Sizes of the axes; `[]` for a scalar. */
   readonly shape: readonly number[];
-  /** The numbers, last axis fastest. */
+  /** The numbers; the last axis varies fastest. */
   readonly data: Float32Array;
 }
 
@@ -98,52 +98,52 @@ export interface Ops<T> {
   softmax(x: T): T;
   /** Over the last axis. */
   logSoftmax(x: T): T;
-  /** Sum over one axis, which stays with size 1. */
+  /** Sum over one axis, which is kept with size 1. */
   sum(x: T, axis: number): T;
-  /** Mean over one axis, which stays with size 1. */
+  /** Mean over one axis, which is kept with size 1. */
   mean(x: T, axis: number): T;
   /** `(x − mean) · rstd` over the last axis, with `rstd = 1 / √(variance + epsilon)` [..., 1]. */
   standardize(x: T, epsilon: number): { normalized: T; rstd: T };
-  /** The same numbers in axes of other sizes. */
+  /** The same numbers in another shape. */
   reshape(x: T, shape: readonly number[]): T;
   /** Axes in another order: axis `i` of the result is axis `permutation[i]` of `x`. */
   transpose(x: T, permutation: readonly number[]): T;
-  /** Tensors one behind the other along an axis. */
+  /** Tensors joined along an axis. */
   concat(parts: readonly T[], axis: number): T;
-  /** `size` numbers along each axis from `begin` on. */
+  /** `size` numbers along each axis, starting at `begin`. */
   slice(x: T, begin: readonly number[], size: readonly number[]): T;
-  /** Copies along axes of size 1, and along new axes in front. */
+  /** Copies along axes of size 1 and along new leading axes. */
   broadcastTo(x: T, shape: readonly number[]): T;
 }
 
-/** A function of tensors, the same text for every engine. */
+/** A function of tensors that every engine can run. */
 export type ProgramFunction = <T>(ops: Ops<T>, inputs: readonly T[]) => readonly T[];
 
 /** A program bound to an engine; it is prepared once per set of input shapes. */
 export interface Program {
-  /** Runs it. Inputs are copied in; outputs are fresh. Throws {@linkcode Error} when an input's data does not fill its shape. */
+  /** Runs it. Inputs are copied; outputs are new. Throws {@linkcode Error} when an input's data does not fill its shape. */
   run(inputs: readonly (HostTensor | Frozen)[]): Promise<HostTensor[]>;
-  /** Frees what was prepared. */
+  /** Frees what was prepared for its runs. */
   dispose(): Promise<void>;
 }
 
-/** What runs programs; `openEngine` opens one, and whoever opened it disposes it. */
+/** Runs programs. `openEngine` opens one, and the caller disposes it. */
 export interface Engine {
   /** As chosen with `--engine`: `onnx`, `wasm`, `cpu`, `webgpu`, `tensorflow`, `tensorflow-gpu`. */
   readonly name: string;
-  /** What computes, in words, with versions: for people and for the report. */
+  /** The device and the versions of the libraries, for log lines and the report. */
   readonly device: string;
   /** Threads that it uses. */
   readonly threads: number;
-  /** Hands frozen numbers to the engine, which may keep transposed or packed copies. */
+  /** Passes frozen numbers to the engine, which may keep transposed or packed copies. */
   freeze(name: string, value: HostTensor): Frozen;
   /** Releases frozen numbers. */
   release(value: Frozen): void;
   /** Binds a function to this engine. `name` is for messages and graph names. */
   program(name: string, fn: ProgramFunction): Program;
-  /** Tensors alive in the engine: flat over a long run. */
+  /** How many tensors the engine holds; constant over a long run. */
   tensorCount(): number;
-  /** Operations dispatched so far on eager engines, new shapes of the same numbers not counted; 0 where a graph runs as one. */
+  /** Operations dispatched so far on eager engines, without reshapes; 0 on engines that run whole graphs. */
   kernelCount(): number;
   /** Frees everything. */
   dispose(): Promise<void>;

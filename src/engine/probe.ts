@@ -1,13 +1,13 @@
 /**
- * Whether an engine runs here, on what, and how fast.
+ * Measures how fast an engine is on this machine.
  */
 import type { Engine, HostTensor } from "./ops.ts";
 
-/** What an engine is and what it does. */
+/** An engine's device, versions and speed. */
 export interface EngineProbe {
-  /** The device in words. */
+  /** The device's name. */
   device: string;
-  /** Versions of what computes. */
+  /** Versions of the libraries. */
   version: string;
   /** Threads that it uses. */
   threads: number;
@@ -15,7 +15,7 @@ export interface EngineProbe {
   gflops: number;
 }
 
-/** Products in a chain, so that neither the copy out nor the start of a run counts. */
+/** Products in a chain, so that starting a run and copying its result hardly count. */
 const CHAIN = 8;
 const SIZES = [128, 256, 512, 1024, 2048];
 
@@ -39,7 +39,7 @@ async function timeProducts(engine: Engine, size: number, seconds: number): Prom
   try {
     let best = Infinity;
     const end = performance.now() + seconds * 1000;
-    // The first run also compiles and copies; it counts only when there is no time for another.
+    // The first run also compiles and copies; it counts only if there is no time for a second one.
     for (let run = 0; run < 2 || performance.now() < end; run++) {
       const start = performance.now();
       await program.run([input]);
@@ -58,8 +58,8 @@ async function timeProducts(engine: Engine, size: number, seconds: number): Prom
 /**
  * Measures an engine, at the largest matrices whose chain takes less than a quarter of the time.
  *
- * @param engine any that is open
- * @param seconds about how long
+ * @param engine any open engine
+ * @param seconds roughly how long to measure
  *
  * @example
  * ```ts
@@ -79,12 +79,12 @@ export async function probeEngine(engine: Engine, seconds = 2): Promise<EnginePr
     if ((await timeProducts(engine, size, 0)).best * 8 > seconds * 250) break;
   }
   const { gflops } = await timeProducts(engine, size, seconds);
-  const [, device, version] = /^(.*?)(?: \((.*)\))?$/.exec(lastParenthesis(engine.device))!;
+  const [, device, version] = /^(.*?)(?: \((.*)\))?$/.exec(withLastParentheses(engine.device))!;
   return { device, version: version ?? "", threads: engine.threads, gflops: Number(gflops.toPrecision(3)) };
 }
 
-/** Devices may have parentheses in their names; versions stand in the last ones. */
-function lastParenthesis(text: string): string {
+/** Removes all parentheses but the last ones: those hold the versions, and a device's name may have its own. */
+function withLastParentheses(text: string): string {
   const at = text.lastIndexOf(" (");
   return at < 0 ? text : `${text.slice(0, at).replaceAll(" (", ", ").replaceAll(")", "")}${text.slice(at)}`;
 }

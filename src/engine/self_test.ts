@@ -1,5 +1,5 @@
 /**
- * A small known product that every engine with native or device code has to get right before anything is trusted to it.
+ * A small known product that every engine with native or device code must get right before it is used.
  */
 import { UserError } from "../errors.ts";
 import type { Engine, HostTensor } from "./ops.ts";
@@ -9,7 +9,7 @@ const INNER = 67;
 const COLUMNS = 33;
 const TOLERANCE = 1e-4;
 
-/** Numbers of moderate size that repeat on every machine. */
+/** Numbers of moderate size, the same on every machine. */
 function pattern(shape: readonly number[], step: number): HostTensor {
   const data = new Float32Array(shape.reduce((product, size) => product * size, 1));
   for (let i = 0; i < data.length; i++) data[i] = ((i * step) % 17 - 8) / 8;
@@ -27,8 +27,8 @@ function expected(x: HostTensor, weight: HostTensor, bias: HostTensor): number[]
       for (let k = 0; k < INNER; k++) sum += x.data[r * INNER + k] * weight.data[c * INNER + k];
       return sum;
     });
-    const most = Math.max(...row);
-    const powers = row.map((value) => Math.exp(value - most));
+    const largest = Math.max(...row);
+    const powers = row.map((value) => Math.exp(value - largest));
     const total = powers.reduce((sum, value) => sum + value, 0);
     const soft = powers.map((value) => value / total);
     y.push(...row);
@@ -40,7 +40,7 @@ function expected(x: HostTensor, weight: HostTensor, bias: HostTensor): number[]
   return [y, p, back];
 }
 
-/** The engine, after its self-test; closed again when it fails. */
+/** Runs the self-test and returns the engine; disposes the engine if the test fails. */
 export async function tested(engine: Engine): Promise<Engine> {
   try {
     await selfTest(engine);
@@ -52,7 +52,7 @@ export async function tested(engine: Engine): Promise<Engine> {
 }
 
 /**
- * Runs the known product.
+ * Runs the self-test.
  *
  * @throws {UserError} When a result is not finite or off by more than 1e-4.
  */

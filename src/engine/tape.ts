@@ -2,7 +2,8 @@
  * Reverse-mode differentiation of anything written against {@linkcode Ops}.
  *
  * A tape is itself an `Ops<Var<T>>`: a method written once runs plain for evaluation and taped for training, eagerly or
- * as part of an emitted graph. Only values that depend on a {@linkcode TapeOps.variable} are recorded.
+ * as part of an emitted graph. Only values that depend on a {@linkcode TapeOps.variable} are recorded. A tape over a
+ * tape gives second derivatives.
  */
 import type { Frozen, HostTensor, MatMulOptions, Ops } from "./ops.ts";
 
@@ -14,13 +15,18 @@ export interface Var<T> {
   readonly node: number;
 }
 
-/** The algebra with a memory, and the ways to ask it for gradients. */
+/** The algebra with recording, and the gradients of what is recorded. */
 export interface TapeOps<T> extends Ops<Var<T>> {
   /** A value that gradients are wanted for. */
   variable(value: T): Var<T>;
   /** A value that no gradient flows to. */
   fixed(value: T): Var<T>;
-  /** A value calculated outside the tape, with its pull-back written by hand: one cotangent for each input. */
+  /**
+   * A value calculated outside the tape, with its pull-back written by hand: one cotangent for each input.
+   *
+   * Over another tape, both have to be calculated with that tape's operations, because second derivatives go through
+   * them. Throws {@linkcode Error} for a value or a cotangent that the other tape has not recorded.
+   */
   custom(inputs: readonly Var<T>[], value: T, pullback: (cotangent: T) => readonly T[]): Var<T>;
   /** Gradients of a scalar (all axes of size 1) at the given variables, in their order. */
   gradients(scalar: Var<T>, at: readonly Var<T>[]): T[];
@@ -35,7 +41,7 @@ interface Entry<T> {
  * Starts a tape over `ops`.
  *
  * @param ops the algebra that values and gradients are calculated with
- * @returns the same algebra on recorded values. `gradients` throws {@linkcode Error} for what is no scalar.
+ * @returns the same algebra on recorded values. `gradients` throws {@linkcode Error} for anything but a scalar.
  *
  * @example The gradient of Σx² is 2x
  * ```ts
@@ -82,6 +88,20 @@ export function tape<T>(ops: Ops<T>): TapeOps<T> {
     return record([x], value, (cotangent) => [pullback(cotangent)]);
   }
 
+  /** The tape that `ops` is; undefined for any other algebra. Its values are then the `T` of this one. */
+  const outer = "gradients" in ops ? ops as unknown as TapeOps<unknown> : undefined;
+
+  function custom(inputs: readonly Var<T>[], value: T, pullback: (cotangent: T) => readonly T[]): Var<T> {
+    if (outer === undefined) return record(inputs, value, pullback);
+    if (inputs.some((input) => isRecorded(input.value))) assertRecorded(value, "value");
+    return record(inputs, value, (dy) => {
+      // The check below works only with a cotangent that the outer tape records.
+      const parts = pullback(isRecorded(dy) ? dy : outer.variable((dy as Var<unknown>).value) as T);
+      parts.forEach((part, i) => inputs[i].node >= 0 && assertRecorded(part, "pull-back"));
+      return parts;
+    });
+  }
+
   function matMul(a: Var<T>, b: Var<T>, options: MatMulOptions = {}): Var<T> {
     const { transposeA = false, transposeB = false } = options;
     return record([a, b], ops.matMul(a.value, b.value, options), (dy) => [
@@ -114,16 +134,16 @@ export function tape<T>(ops: Ops<T>): TapeOps<T> {
     return [begin, extent];
   }
 
-  /** The pull-back of a slice: zeros before and behind, axis by axis. */
+  /** The pull-back of a slice: zeros before and after, axis by axis. */
   function unslice(cotangent: T, shape: readonly number[], begin: readonly number[]): T {
     let out = cotangent;
     for (let axis = 0; axis < shape.length; axis++) {
       const now = ops.shape(out);
-      const behind = shape[axis] - begin[axis] - now[axis];
+      const after = shape[axis] - begin[axis] - now[axis];
       const parts: T[] = [];
       if (begin[axis] > 0) parts.push(zeros(now, axis, begin[axis]));
       parts.push(out);
-      if (behind > 0) parts.push(zeros(now, axis, behind));
+      if (after > 0) parts.push(zeros(now, axis, after));
       if (parts.length > 1) out = ops.concat(parts, axis);
     }
     return out;
@@ -140,10 +160,10 @@ export function tape<T>(ops: Ops<T>): TapeOps<T> {
       return { value, node: entries.length - 1 };
     },
     fixed,
-    custom: record,
+    custom,
     gradients(scalar, at) {
       if (ops.shape(scalar.value).some((size) => size !== 1)) {
-        throw new Error(`gradients() wants a scalar, got shape [${ops.shape(scalar.value)}]`);
+        throw new Error(`gradients() needs a scalar, got shape [${ops.shape(scalar.value)}]`);
       }
       const cotangents = new Array<T | undefined>(entries.length);
       const one = ops.constant({ shape: [...ops.shape(scalar.value)], data: Float32Array.of(1) });
@@ -220,8 +240,10 @@ export function tape<T>(ops: Ops<T>): TapeOps<T> {
     },
     standardize(x, epsilon) {
       const { normalized, rstd } = ops.standardize(x.value, epsilon);
-      const out = unary(x, normalized, (dy) => standardizePullback(ops, dy, { normalized, rstd }));
-      return { normalized: out, rstd: fixed(rstd) };
+      return {
+        normalized: unary(x, normalized, (dy) => standardizePullback(ops, dy, { normalized, rstd })),
+        rstd: unary(x, rstd, (dy) => rstdPullback(ops, dy, { normalized, rstd })),
+      };
     },
     reshape: (x, shape) => unary(x, ops.reshape(x.value, shape), (dy) => ops.reshape(dy, ops.shape(x.value))),
     transpose: (x, permutation) =>
@@ -244,8 +266,24 @@ export function tape<T>(ops: Ops<T>): TapeOps<T> {
   };
 }
 
+/** Whether a tape has recorded one of its values. */
+const isRecorded = (value: unknown): boolean => (value as Var<unknown>).node >= 0;
+
+function assertRecorded(value: unknown, what: string): void {
+  if (isRecorded(value)) return;
+  throw new Error(
+    `custom() over another tape got a ${what} that is not recorded there: calculate it with that tape's operations`,
+  );
+}
+
 /** The pull-back of {@linkcode Ops.standardize}: `rstd · (dy − mean(dy) − y · mean(dy · y))`. */
 export function standardizePullback<T>(ops: Ops<T>, dy: T, at: { normalized: T; rstd: T }): T {
   const alongMean = ops.mul(at.normalized, ops.mean(ops.mul(dy, at.normalized), -1));
   return ops.mul(at.rstd, ops.sub(ops.sub(dy, ops.mean(dy, -1)), alongMean));
+}
+
+/** The pull-back of `rstd` of {@linkcode Ops.standardize}, D numbers a row: `rstd² · dy · y · (−1/D)`. */
+function rstdPullback<T>(ops: Ops<T>, dy: T, at: { normalized: T; rstd: T }): T {
+  const D = ops.shape(at.normalized).at(-1)!;
+  return ops.mul(ops.scale(ops.mul(dy, ops.mul(at.rstd, at.rstd)), -1 / D), at.normalized);
 }

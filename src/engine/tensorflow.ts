@@ -1,8 +1,8 @@
 /**
  * TensorFlow through tfjs's native addon: npm:@tensorflow/tfjs-node-gpu (CUDA) and npm:@tensorflow/tfjs-node.
  *
- * `deno task gpu:install` puts packages, addon and libtensorflow into {@linkcode TENSORFLOW_FOLDER}, apart from the
- * kit's own packages: its lock file and its first start stay as they are for those who never ask for TensorFlow.
+ * `deno task gpu:install` puts packages, addon and libtensorflow into {@linkcode TENSORFLOW_FOLDER}, separate from the
+ * kit's own packages, so that the lock file and the first start do not change for users without TensorFlow.
  */
 import { createRequire } from "node:module";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -17,7 +17,7 @@ export type TensorflowEngineName = "tensorflow" | "tensorflow-gpu";
 
 const HERE = import.meta.url;
 
-/** Where `gpu:install` puts everything: tasks may read `node_modules` and load native code from it, and nothing else. */
+/** Where `gpu:install` puts everything: tasks may load native code only from `node_modules`. */
 export const TENSORFLOW_FOLDER: string | undefined = HERE.startsWith("file:")
   ? fileURLToPath(new URL("../../node_modules/.tensorflow/", HERE))
   : undefined;
@@ -30,21 +30,21 @@ export interface TensorflowPlace {
   addon: string;
   /** The folder of libtensorflow. */
   libraries: string;
-  /** What the self-test found when it was installed. */
+  /** The file with the result of the self-test at installation. */
   found: string;
 }
 
-/** What `gpu:install` writes down after the engine has run: the reason for `auto` to choose it or not. */
+/** What `gpu:install` records after it has run the engine; `auto` chooses by it. */
 export interface TensorflowFound {
   /** TensorFlow's own version. */
   tensorflow: string;
   /** Whether it computes on a CUDA device. */
   cuda: boolean;
-  /** The device in words. */
+  /** The device's name. */
   device: string;
 }
 
-/** The parts of an engine below `folder`. */
+/** The paths of an engine's parts in `folder`. */
 export function tensorflowPlace(name: TensorflowEngineName, folder: string): TensorflowPlace {
   const own = `${folder}@tensorflow/tfjs-node${name === "tensorflow-gpu" ? "-gpu" : ""}`;
   return {
@@ -60,16 +60,16 @@ export function installCommand(name: TensorflowEngineName): string {
   return name === "tensorflow" ? "deno task gpu:install --cpu" : "deno task gpu:install";
 }
 
-/** What was found when the engine was installed; nothing when it is not there. */
+/** What was recorded when the engine was installed; undefined when it is not installed. */
 export function readFound(name: TensorflowEngineName): TensorflowFound | undefined {
   if (TENSORFLOW_FOLDER === undefined) return undefined;
   const path = tensorflowPlace(name, TENSORFLOW_FOLDER).found;
-  // Looking is no reason to ask the user for a permission.
+  // A look-up must not prompt the user for a permission.
   if (Deno.permissions.querySync({ name: "read", path }).state !== "granted") return undefined;
   try {
     return JSON.parse(Deno.readTextFileSync(path));
   } catch (error) {
-    // Not installed, or an installation that was broken off.
+    // Not installed, or the installation was interrupted.
     if (error instanceof Deno.errors.NotFound || error instanceof SyntaxError) return undefined;
     throw error;
   }
@@ -77,16 +77,16 @@ export function readFound(name: TensorflowEngineName): TensorflowFound | undefin
 
 /** Options of {@linkcode openTensorflow}. */
 export interface TensorflowOptions {
-  /** `cuda`: only with a CUDA device. `cpu`: TensorFlow's own kernels on the processor. Left out: what there is. */
+  /** `cuda`: only with a CUDA device. `cpu`: TensorFlow's own kernels on the processor. By default either. */
   device?: string;
-  /** Hears when no CUDA device was found. */
+  /** Called with a line when no CUDA device was found. */
   log?: (line: string) => void;
 }
 
 /**
  * Opens TensorFlow.
  *
- * @throws {UserError} When it is not installed, does not load, has no CUDA device though one is asked for, or computes
+ * @throws {UserError} When it is not installed, does not load, has no CUDA device although one is required, or computes
  * wrong numbers.
  */
 export async function openTensorflow(name: TensorflowEngineName, options: TensorflowOptions = {}): Promise<Engine> {
@@ -97,7 +97,7 @@ export async function openTensorflow(name: TensorflowEngineName, options: Tensor
   if (device === "cuda" && name === "tensorflow") {
     throw new UserError("The engine tensorflow runs on the processor: for --device cuda use --engine tensorflow-gpu.");
   }
-  quieten(device);
+  setEnvironment(device);
   const tf = await load(name);
   const backend = tf.backend() as unknown as { isUsingGpuDevice: boolean; binding: { TF_Version: string } };
   const cuda = backend.isUsingGpuDevice;
@@ -108,7 +108,7 @@ export async function openTensorflow(name: TensorflowEngineName, options: Tensor
   }
   if (cuda && device === "cpu") {
     throw new UserError(
-      "TensorFlow has taken the card though --device cpu was asked for: use --engine tensorflow, or set CUDA_VISIBLE_DEVICES=-1.",
+      "TensorFlow uses the graphics card although --device cpu was given: use --engine tensorflow, or set CUDA_VISIBLE_DEVICES=-1.",
     );
   }
   if (!cuda && name === "tensorflow-gpu" && device === undefined) {
@@ -126,8 +126,8 @@ export async function openTensorflow(name: TensorflowEngineName, options: Tensor
   return await tested(engine);
 }
 
-/** Sets what TensorFlow reads from the environment when it starts, where this process is allowed to. */
-function quieten(device: string | undefined): void {
+/** Sets the environment variables that TensorFlow reads when it starts, if this process has permission. */
+function setEnvironment(device: string | undefined): void {
   const set = (name: string, value: string) => {
     if (Deno.permissions.querySync({ name: "env", variable: name }).state !== "granted") return;
     if (Deno.env.get(name) === undefined) Deno.env.set(name, value);
@@ -138,13 +138,13 @@ function quieten(device: string | undefined): void {
   if (device === "cpu") set("CUDA_VISIBLE_DEVICES", "-1");
 }
 
-/** Both packages register the same backend in the same tfjs; the second would be the first under another name. */
+/** Both packages register the same backend in the same tfjs, so a second one would run as the first. */
 let loaded: TensorflowEngineName | undefined;
 
 async function load(name: TensorflowEngineName): Promise<Tfjs> {
   if (loaded !== undefined && loaded !== name) {
     throw new UserError(
-      `This process already computes with ${loaded}, and TensorFlow loads once: start ${name} in one of its own.`,
+      `This process already computes with ${loaded}, and TensorFlow loads once: start ${name} in another process.`,
     );
   }
   restoreUtil();
@@ -185,8 +185,8 @@ function restoreUtil(): void {
 }
 
 /**
- * The package looks for its addon with node-pre-gyp, which for that reads the whole environment and asks for the
- * machine's processors. The place is known, so it gets an answer without those permissions.
+ * The package finds its addon with node-pre-gyp, which needs permission to read the whole environment and the system's
+ * details. The path is known, so a stub that returns it takes node-pre-gyp's place.
  */
 function findAddonAt(addon: string, index: string): void {
   const require = createRequire(index);

@@ -12,26 +12,26 @@ import type { Engine, Frozen, HostTensor, Ops, Program, ProgramFunction } from "
 /** A tfjs namespace that has its backend chosen and ready. */
 export type Tfjs = typeof tf;
 
-/** What {@linkcode tfjsEngine} needs to know. */
+/** Options of {@linkcode tfjsEngine}. */
 export interface TfjsEngineOptions {
   /** The engine's name as chosen with `--engine`. */
   name: string;
-  /** What computes, in words. */
+  /** The device and the versions of the libraries. */
   device: string;
   /** Threads that the backend uses. */
   threads: number;
-  /** Transpose in a step of its own, because the backend's products of transposed operands are slow (wasm). */
+  /** Transpose in a separate step, because the backend's products of transposed operands are slow (wasm). */
   transposeFirst: boolean;
-  /** Asked after every run: what went wrong on the device without an exception, if anything did. */
+  /** Called after every run; returns what went wrong on the device without an exception, if anything did. */
   failure?: () => string | undefined;
-  /** Lets go of the device. */
+  /** Releases the device. */
   close?: () => void;
 }
 
 /** These kernels give a tensor another shape or handle; nothing runs on the device. */
 const VIEWS = new Set(["Reshape", "Identity"]);
 
-/** What a program found constant for one set of shapes and frozen inputs, and the frozen numbers that it rests on. */
+/** A program's constants for one set of shapes and frozen inputs, and the frozen numbers that they depend on. */
 interface Constants {
   folded: Folded<tf.Tensor>;
   frozen: Set<Frozen>;
@@ -45,16 +45,16 @@ class FrozenTensor implements Frozen {
     this.shape = host.shape;
   }
   get tensor(): tf.Tensor {
-    // Kept: it is made when it is first used, inside of a scope that disposes what it made.
+    // Kept, because it is created at its first use, inside a scope that disposes its tensors.
     return this.#tensor ??= this.tfjs.keep(this.tfjs.tensor(this.host.data, [...this.shape], "float32"));
   }
   get transposed(): tf.Tensor2D {
     if (this.#transposed === undefined) {
       const { data } = this.host;
       const [rows, columns] = this.shape;
-      const turned = new Float32Array(data.length);
-      for (let r = 0; r < rows; r++) for (let c = 0; c < columns; c++) turned[c * rows + r] = data[r * columns + c];
-      this.#transposed = this.tfjs.keep(this.tfjs.tensor2d(turned, [columns, rows], "float32"));
+      const transposed = new Float32Array(data.length);
+      for (let r = 0; r < rows; r++) for (let c = 0; c < columns; c++) transposed[c * rows + r] = data[r * columns + c];
+      this.#transposed = this.tfjs.keep(this.tfjs.tensor2d(transposed, [columns, rows], "float32"));
     }
     return this.#transposed;
   }
@@ -65,19 +65,19 @@ class FrozenTensor implements Frozen {
   }
 }
 
-function owned(value: Frozen): FrozenTensor {
+function frozenTensor(value: Frozen): FrozenTensor {
   if (!(value instanceof FrozenTensor)) throw new Error(`${value.name} was frozen by another engine`);
   return value;
 }
 
-/** The algebra on eager tensors. Exported for the tests that hold our pull-backs against tfjs's own autodiff. */
+/** The algebra on eager tensors. Exported for the tests that compare our pull-backs with tfjs's own autodiff. */
 export function tfjsOps(
   tf: Tfjs,
   transposeFirst: boolean,
   options: { scalars?: Map<number, tf.Scalar> } = {},
 ): Ops<tf.Tensor> {
   const { scalars } = options;
-  // tfjs would copy a plain number to the device at each use.
+  // Otherwise tfjs copies a plain number to the device at each use.
   function scalar(value: number): tf.Scalar | number {
     if (scalars === undefined) return value;
     let held = scalars.get(value);
@@ -86,13 +86,13 @@ export function tfjsOps(
   }
   const rows = (x: tf.Tensor): tf.Tensor2D => tf.reshape(x, [-1, x.shape[x.shape.length - 1]]);
   const withLast = (shape: readonly number[], last: number) => [...shape.slice(0, -1), last];
-  function turn(x: tf.Tensor): tf.Tensor {
+  function transposeLast(x: tf.Tensor): tf.Tensor {
     const axes = x.shape.map((_, i) => i);
     return tf.transpose(x, [...axes.slice(0, -2), axes[axes.length - 1], axes[axes.length - 2]]);
   }
   /**
-   * Moves one axis at a time in front of a block of others, with the axes around them merged: backends that transpose
-   * first have fast paths up to four axes alone.
+   * Moves one axis at a time, with the axes around it merged: backends that transpose first are fast only for four axes
+   * at most.
    */
   function movedByOne(x: tf.Tensor, permutation: readonly number[]): tf.Tensor {
     const order = x.shape.map((_, axis) => axis);
@@ -111,22 +111,22 @@ export function tfjsOps(
   return {
     shape: (x) => x.shape,
     constant: (value) => tf.tensor(value.data, [...value.shape], "float32"),
-    // A handle of its own, so that scopes which dispose their tensors leave the frozen one alone.
-    frozen: (value) => tf.clone(owned(value).tensor),
+    // A separate handle, so that a scope which disposes its tensors does not dispose the frozen one.
+    frozen: (value) => tf.clone(frozenTensor(value).tensor),
     linear: (x, weight, bias) =>
       tf.reshape(
         tf.fused.matMul({
           a: rows(x),
-          b: owned(weight).transposed,
-          bias: bias === undefined ? undefined : owned(bias).tensor,
+          b: frozenTensor(weight).transposed,
+          bias: bias === undefined ? undefined : frozenTensor(bias).tensor,
         }),
         withLast(x.shape, weight.shape[0]),
       ),
     linearPullback: (dy, weight) =>
-      tf.reshape(tf.matMul(rows(dy), owned(weight).tensor as tf.Tensor2D), withLast(dy.shape, weight.shape[1])),
+      tf.reshape(tf.matMul(rows(dy), frozenTensor(weight).tensor as tf.Tensor2D), withLast(dy.shape, weight.shape[1])),
     matMul(a, b, { transposeA = false, transposeB = false } = {}) {
       if (!transposeFirst) return tf.matMul(a, b, transposeA, transposeB);
-      return tf.matMul(transposeA ? turn(a) : a, transposeB ? turn(b) : b);
+      return tf.matMul(transposeA ? transposeLast(a) : a, transposeB ? transposeLast(b) : b);
     },
     add: (a, b) => tf.add(a, b),
     sub: (a, b) => tf.sub(a, b),
@@ -159,9 +159,9 @@ export function tfjsOps(
 
 const counters = new WeakMap<object, { count: number }>();
 
-/** Counts what is dispatched from now on. tfjs has no counter of its own outside of profiling. */
+/** Counts the kernels that run from now on. tfjs itself counts them only while it profiles. */
 function kernelCounter(tf: Tfjs): () => number {
-  // Every kernel passes through this method; it is replaced once for all engines on the same tfjs.
+  // Every kernel is started by this method; it is replaced once for all engines on the same tfjs.
   const runner = tf.engine() as unknown as { runKernel: (...args: unknown[]) => unknown };
   let counter = counters.get(runner);
   if (counter === undefined) {
@@ -183,7 +183,7 @@ export function tfjsEngine(tf: Tfjs, options: TfjsEngineOptions): Engine {
   const scalars = new Map<number, tf.Scalar>();
   const ops = tfjsOps(tf, options.transposeFirst, { scalars });
   const frozen = new Set<FrozenTensor>();
-  const remembered = new Set<Map<string, Constants>>();
+  const memories = new Set<Map<string, Constants>>();
   const dispatched = kernelCounter(tf);
   let serial = 0;
   const serials = new WeakMap<Frozen, number>();
@@ -195,8 +195,8 @@ export function tfjsEngine(tf: Tfjs, options: TfjsEngineOptions): Engine {
     folded.clear();
   }
 
-  /** The algebra of one run. Constants are folded where some input is fresh: else nothing would be left to run. */
-  function opsOf(memory: Map<string, Constants>, inputs: readonly (HostTensor | Frozen)[]): Ops<tf.Tensor> {
+  /** The algebra of one run. Constants are folded only if some input is not frozen: else nothing is left to run. */
+  function opsForRun(memory: Map<string, Constants>, inputs: readonly (HostTensor | Frozen)[]): Ops<tf.Tensor> {
     const held = inputs.filter((input) => input instanceof FrozenTensor);
     if (held.length === inputs.length) return ops;
     const key = inputs.map((input) => input instanceof FrozenTensor ? `#${serials.get(input)}` : input.shape.join("x"))
@@ -215,7 +215,7 @@ export function tfjsEngine(tf: Tfjs, options: TfjsEngineOptions): Engine {
 
   function program(name: string, fn: ProgramFunction): Program {
     const memory = new Map<string, Constants>();
-    remembered.add(memory);
+    memories.add(memory);
     const place = { engine: options.name, program: name };
     return {
       async run(inputs) {
@@ -224,21 +224,21 @@ export function tfjsEngine(tf: Tfjs, options: TfjsEngineOptions): Engine {
             throw new Error(`An input of ${name} has ${data.length} numbers for the shape [${shape}]`);
           }
         }
-        const made: tf.Tensor[] = [];
+        const kept: tf.Tensor[] = [];
         try {
-          // tfjs has one backend at a time for all of a process.
+          // tfjs has one active backend in a process.
           if (tf.getBackend() !== backend) await tf.setBackend(backend);
           let outputs: readonly tf.Tensor[] = [];
-          const now = opsOf(memory, inputs);
+          const runOps = opsForRun(memory, inputs);
           tf.engine().startScope(name);
           try {
             const tensors = inputs.map((input) => {
-              if (input instanceof FrozenTensor) return now.frozen(input);
+              if (input instanceof FrozenTensor) return runOps.frozen(input);
               const { data, shape } = input as HostTensor;
               return tf.tensor(data, [...shape], "float32");
             });
-            outputs = fn(now, tensors).map((output) => tf.clone(output));
-            outputs.forEach((output) => made.push(tf.keep(output)));
+            outputs = fn(runOps, tensors).map((output) => tf.clone(output));
+            outputs.forEach((output) => kept.push(tf.keep(output)));
           } finally {
             tf.engine().endScope();
           }
@@ -253,13 +253,13 @@ export function tfjsEngine(tf: Tfjs, options: TfjsEngineOptions): Engine {
           const failure = options.failure?.();
           throw engineFailure(failure === undefined ? error : new Error(failure, { cause: error }), place);
         } finally {
-          made.forEach((output) => output.dispose());
+          kept.forEach((output) => output.dispose());
         }
       },
       dispose() {
         memory.forEach(forget);
         memory.clear();
-        remembered.delete(memory);
+        memories.delete(memory);
         return Promise.resolve();
       },
     };
@@ -276,21 +276,21 @@ export function tfjsEngine(tf: Tfjs, options: TfjsEngineOptions): Engine {
       return tensor;
     },
     release(value) {
-      for (const memory of remembered) {
+      for (const memory of memories) {
         for (const [key, constants] of memory) {
           if (!constants.frozen.has(value)) continue;
           forget(constants);
           memory.delete(key);
         }
       }
-      owned(value).release();
-      frozen.delete(owned(value));
+      frozenTensor(value).release();
+      frozen.delete(frozenTensor(value));
     },
     program,
     tensorCount: () => tf.memory().numTensors,
     kernelCount: dispatched,
     dispose() {
-      for (const memory of remembered) {
+      for (const memory of memories) {
         memory.forEach(forget);
         memory.clear();
       }

@@ -1,5 +1,5 @@
 /**
- * tfjs on Deno's own WebGPU: any card with a Vulkan, Metal or DirectX 12 driver, and Mesa's lavapipe without a card.
+ * tfjs on Deno's own WebGPU: any card with a Vulkan, Metal or DirectX 12 driver, or Mesa's lavapipe without a card.
  */
 import { loadTfjs, loadTfjsBackendWebgpu, TFJS_VERSION } from "../deps.ts";
 import { UserError } from "../errors.ts";
@@ -7,13 +7,13 @@ import type { Engine } from "./ops.ts";
 import { tested } from "./self_test.ts";
 import { tfjsEngine } from "./tfjs.ts";
 
-/** What this kit reads of Deno's WebGPU objects. */
+/** The part of Deno's WebGPU device that is used here. */
 interface Device extends EventTarget {
   readonly lost: Promise<{ reason: string; message: string }>;
   readonly adapterInfo?: { description: string; vendor: string };
 }
 
-/** A WebGPU device's name; nothing where there is none. */
+/** The WebGPU device's name; undefined when there is none. */
 export async function webgpuDevice(): Promise<{ name: string; software: boolean } | undefined> {
   const adapter = await navigator.gpu?.requestAdapter({ powerPreference: "high-performance" });
   if (adapter === undefined || adapter === null) return undefined;
@@ -36,24 +36,24 @@ export async function openWebgpu(): Promise<Engine> {
   }
   const tf = await loadTfjs();
   await loadTfjsBackendWebgpu();
-  // A backend that was closed is gone with its device; the next one starts from the factory.
-  const factory = tf.findBackendFactory("webgpu") ?? closed;
+  // Removing the backend also removed its factory, so it is registered again.
+  const factory = tf.findBackendFactory("webgpu") ?? knownFactory;
   if (tf.findBackendFactory("webgpu") === null) tf.registerBackend("webgpu", factory!, 3);
   if (!await tf.setBackend("webgpu")) {
     throw new UserError(`tfjs could not start its webgpu backend on ${found.name}: use --engine onnx.`);
   }
   await tf.ready();
-  closed = factory;
+  knownFactory = factory;
   const { device } = tf.backend() as unknown as { device: Device };
   let failure: string | undefined;
   device.lost.then(({ reason, message }) => failure ??= `device lost: ${message || reason}`);
-  // Without an exception: a buffer that found no room, or a kernel that was refused.
+  // Reported without an exception: a buffer that could not be allocated, or a kernel that was rejected.
   device.addEventListener("uncapturederror", (event) => {
     event.preventDefault();
     const { error } = event as Event & { error: Error };
     failure ??= `${error.constructor.name === "GPUOutOfMemoryError" ? "out of memory: " : ""}${error.message}`;
   });
-  open++;
+  openEngines++;
   const engine = tfjsEngine(tf, {
     name: "webgpu",
     device: `${found.name}${
@@ -63,13 +63,13 @@ export async function openWebgpu(): Promise<Engine> {
     transposeFirst: false,
     failure: () => failure,
     close() {
-      if (--open === 0) tf.removeBackend("webgpu");
+      if (--openEngines === 0) tf.removeBackend("webgpu");
     },
   });
   return await tested(engine);
 }
 
-/** Engines that share tfjs's one WebGPU backend; the last one to close takes the device along. */
-let open = 0;
+/** How many engines share tfjs's only WebGPU backend; closing the last one removes the backend and its device. */
+let openEngines = 0;
 
-let closed: ReturnType<Awaited<ReturnType<typeof loadTfjs>>["findBackendFactory"]> | undefined;
+let knownFactory: ReturnType<Awaited<ReturnType<typeof loadTfjs>>["findBackendFactory"]> | undefined;

@@ -1,5 +1,5 @@
 /**
- * What every engine that trains has to hold; each engine's test file runs it where the engine is.
+ * Checks for every engine that trains; each engine's test file runs them if the engine is installed.
  */
 import { assert, assertAlmostEquals, assertEquals } from "jsr:@std/assert@1.0.19";
 import { noiseTensor, randomClip } from "../../bench/random_clip.ts";
@@ -20,7 +20,7 @@ import { sharedPath } from "../shared.ts";
 
 const CLASSES = ["Annual Crop Land", "Forest", "Herbaceous Vegetation Land", "Highway or Road", "Industrial Buildings"];
 
-/** A test of an engine that not every machine has: skipped, with a line that says so, unless `variable` is 1. */
+/** A test of an engine that not every machine has. Without it, the test is skipped, or fails if `variable` is 1. */
 export function engineTest(
   name: string,
   options: { there: boolean; engine: string; variable: string },
@@ -68,7 +68,7 @@ async function openSession(model: ClipModel, classNames: readonly string[] = CLA
   return await openPrompt(model, { method, classNames });
 }
 
-/** A training loop in small: one image less than there are classes a step. */
+/** A small training loop; each step has one image fewer than there are classes. */
 async function train(
   session: PromptSession,
   options: { steps: number; embedding: number; each?: (step: number) => void },
@@ -113,7 +113,7 @@ export async function assertSameTraining(engine: Engine): Promise<void> {
   found.forEach((loss, step) => assertAlmostEquals(loss, wanted[step], 1e-3, `step ${step + 1}`));
 }
 
-/** Fails unless the number of tensors stays as it is after the first step, over 200 steps and an evaluation. */
+/** Fails unless the number of tensors is constant from the first of 200 steps on, and over evaluations. */
 export async function assertFlat(engine: Engine): Promise<void> {
   const tower = { width: 64, layers: 1, heads: 1 };
   const config = {

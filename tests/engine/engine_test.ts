@@ -17,10 +17,22 @@ for (const name of ENGINES) {
       await selfTest(engine);
       assertEquals(engine.tensorCount(), before);
     }));
+
+  Deno.test(`${name} disposes a program that has failed once, and leaves nothing behind`, () =>
+    withEngine(name, async (engine) => {
+      const before = engine.tensorCount();
+      const program = engine.program("joined", (ops, [x, y]) => [ops.concat([x, y], 0)]);
+      const [narrow, wide] = [randomTensor([2, 3], 1), randomTensor([2, 4], 2)];
+      await assertRejects(() => program.run([narrow, wide]), Error, "joined");
+      const [{ shape }] = await program.run([narrow, narrow]);
+      assertEquals([...shape], [4, 3]);
+      await program.dispose();
+      assertEquals(engine.tensorCount(), before);
+    }));
 }
 
-/** An engine whose results are spoilt on their way back. */
-function spoilt(engine: Engine, spoil: (data: Float32Array) => void, onDispose = () => {}): Engine {
+/** An engine whose results are changed before they are returned. */
+function corrupted(engine: Engine, corrupt: (data: Float32Array) => void, onDispose = () => {}): Engine {
   return {
     ...engine,
     program(name: string, fn: ProgramFunction) {
@@ -29,7 +41,7 @@ function spoilt(engine: Engine, spoil: (data: Float32Array) => void, onDispose =
         ...program,
         async run(inputs) {
           const outputs = await program.run(inputs);
-          outputs.forEach(({ data }) => spoil(data));
+          outputs.forEach(({ data }) => corrupt(data));
           return outputs;
         },
       };
@@ -40,15 +52,15 @@ function spoilt(engine: Engine, spoil: (data: Float32Array) => void, onDispose =
 
 Deno.test("the self-test refuses wrong and non-finite numbers, and closes the engine", () =>
   withEngine("cpu", async (engine) => {
-    const spoils: ((data: Float32Array) => void)[] = [
+    const corruptions: ((data: Float32Array) => void)[] = [
       (data) => data[3] += 3e-4,
       (data) => data[data.length - 1] = NaN,
       (data) => data.fill(0),
     ];
-    for (const spoil of spoils) {
+    for (const corrupt of corruptions) {
       let closed = 0;
       await assertRejects(
-        () => tested(spoilt(engine, spoil, () => closed++)),
+        () => tested(corrupted(engine, corrupt, () => closed++)),
         UserError,
         "The engine cpu on cpu (tfjs 4.22.0) computes wrong numbers",
       );
@@ -56,7 +68,7 @@ Deno.test("the self-test refuses wrong and non-finite numbers, and closes the en
     }
   }));
 
-Deno.test("what engines say when memory is out or the device is gone becomes one sentence", () => {
+Deno.test("what engines throw when memory runs out or the device is lost becomes one sentence", () => {
   const place = { engine: "webgpu", program: "cocoop_step" };
   const outOfMemory = [
     "OOM when allocating tensor with shape[200000,200000]",
@@ -88,7 +100,7 @@ Deno.test("what engines say when memory is out or the device is gone becomes one
 });
 
 for (const name of ["wasm", "cpu"] as const) {
-  Deno.test(`${name} computes what depends on frozen numbers once, and anew for other frozen numbers`, () =>
+  Deno.test(`${name} computes what depends on frozen numbers once, and again for other frozen numbers`, () =>
     withEngine(name, async (engine) => {
       const fn = <T>(ops: Ops<T>, [x, mask]: readonly T[]): readonly T[] => {
         const { normalized, rstd } = ops.standardize(ops.exp(ops.scale(mask, 2)), 1e-5);
@@ -163,7 +175,7 @@ Deno.test("the portable engines load no native code and read nothing but package
   }).spawn();
   const writer = child.stdin.getWriter();
   await writer.write(new TextEncoder().encode(`
-    import { openEngine } from "../src/engine/choose.ts";
+    import { openEngine } from "./src/engine/choose.ts";
     for (const name of ["wasm", "cpu"]) console.log((await openEngine(name)).name);
   `));
   await writer.close();

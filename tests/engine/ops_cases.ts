@@ -1,5 +1,5 @@
 /**
- * Small engines and numbers that several tests share.
+ * Engines and random numbers that several tests share.
  */
 import type { Engine, HostTensor, Ops, ProgramFunction } from "../../src/engine/ops.ts";
 import { openEngine } from "../../src/engine/choose.ts";

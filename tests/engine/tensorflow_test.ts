@@ -1,6 +1,6 @@
 /**
- * npm:@tensorflow/tfjs-node and npm:@tensorflow/tfjs-node-gpu, run for real where `deno task gpu:install` has put them.
- * TensorFlow loads once into a process, so each of the two gets one of its own.
+ * npm:@tensorflow/tfjs-node and npm:@tensorflow/tfjs-node-gpu, if `deno task gpu:install` has installed them.
+ * TensorFlow loads once per process, so each of the two runs in a separate process.
  */
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "jsr:@std/assert@1.0.19";
 import { openEngine } from "../../src/engine/choose.ts";
@@ -13,8 +13,8 @@ import { readTasks, resolveTask } from "../tasks.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 
-/** Everything that is held of an engine, in a process of its own. */
-async function hold(name: TensorflowEngineName): Promise<void> {
+/** All checks of one engine, in a separate process. */
+async function checkEngine(name: TensorflowEngineName): Promise<void> {
   const lines: string[] = [];
   const engine = await openEngine(name, { log: (line) => lines.push(line) });
   assertStringIncludes(engine.device, "TensorFlow 2.");
@@ -28,7 +28,7 @@ async function hold(name: TensorflowEngineName): Promise<void> {
   await assertFlat(engine);
   const other = name === "tensorflow" ? "tensorflow-gpu" : "tensorflow";
   await assertRejects(() => openEngine(other), UserError, `already computes with ${name}`);
-  // 16 million million results.
+  // 16 trillion results.
   const program = engine.program("too_large", (ops, [a, b]) => [ops.matMul(a, b)]);
   const column = { shape: [4_000_000, 1], data: new Float32Array(4_000_000) };
   const row = { shape: [1, 4_000_000], data: new Float32Array(4_000_000) };
@@ -52,7 +52,7 @@ async function deno(args: string[]): Promise<string> {
 for (const name of ["tensorflow", "tensorflow-gpu"] as const) {
   const options = { there: readFound(name) !== undefined, engine: name, variable: "CI_REQUIRE_TENSORFLOW" };
   engineTest(
-    `${name} agrees with the published code, trains as onnx does, keeps its tensors, and tells when memory is out`,
+    `${name} agrees with the published code, trains as onnx does, keeps its tensors, and reports when memory runs out`,
     options,
     async () => console.log(await deno(["run", "--no-check", "--no-prompt", "--allow-all", import.meta.url, name])),
   );
@@ -109,4 +109,4 @@ async function filesNamed(folder: string, name: string): Promise<string[]> {
   return found;
 }
 
-if (import.meta.main && Deno.args.length > 0) await hold(Deno.args[0] as TensorflowEngineName);
+if (import.meta.main && Deno.args.length > 0) await checkEngine(Deno.args[0] as TensorflowEngineName);

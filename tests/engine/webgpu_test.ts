@@ -1,5 +1,5 @@
 /**
- * tfjs on Deno's own WebGPU, run for real on whatever device there is: a card, or Mesa's software Vulkan.
+ * tfjs on Deno's own WebGPU, on whatever device there is: a card, or Mesa's software Vulkan.
  */
 import { assertEquals, assertRejects, assertStringIncludes } from "jsr:@std/assert@1.0.19";
 import { loadTfjs } from "../../src/deps.ts";
@@ -35,7 +35,7 @@ webgpuTest("webgpu trains as onnx does", assertSameTraining);
 
 webgpuTest("webgpu keeps the number of its tensors over 200 steps", assertFlat);
 
-webgpuTest("webgpu tells in one sentence that its device is gone, and can be opened again", async (engine) => {
+webgpuTest("webgpu reports a lost device in one sentence, and can be opened again", async (engine) => {
   const tf = await loadTfjs();
   const program = engine.program("after_the_loss", (ops, [x]) => [ops.softmax(ops.matMul(x, x))]);
   const x = { shape: [300, 300], data: new Float32Array(90_000).fill(0.1) };
@@ -50,7 +50,7 @@ webgpuTest("webgpu tells in one sentence that its device is gone, and can be ope
   await next.dispose();
 });
 
-webgpuTest("webgpu tells in one sentence that memory is out", async (engine) => {
+webgpuTest("webgpu reports in one sentence that memory ran out", async (engine) => {
   const program = engine.program("too_large", (ops, [a, b]) => [ops.sum(ops.matMul(a, b), -1)]);
   const column = { shape: [200_000, 1], data: new Float32Array(200_000) };
   const row = { shape: [1, 200_000], data: new Float32Array(200_000) };

@@ -1,0 +1,138 @@
+/**
+ * The parts of a graph that is being written: nodes in order, constants, and frozen tensors in external files.
+ */
+import type { Graph, Initializer, Node, Value } from "./onnx_model.ts";
+import type { Symbol } from "./onnx_symbol.ts";
+import type { Frozen, HostTensor } from "./ops.ts";
+
+/** A graph that is complete. */
+export interface WrittenGraph {
+  graph: Graph;
+  /** The numbers of each external file that the graph names. */
+  frozen: Map<string, HostTensor>;
+  /** Floating-point operations of the graph's matrix products: 2·m·n·k each. */
+  flops: number;
+}
+
+/** Equal constants of up to this many numbers are written once. */
+const MAX_COMPARED = 64;
+
+/** Collects a graph's parts and gives them names. */
+export class GraphNodes {
+  #nodes: Node[] = [];
+  #inputs: Value[] = [];
+  #initializers: Initializer[] = [];
+  /** Names of the constants in the message, by their content. */
+  #constants = new Map<string, string>();
+  #frozen = new Map<Frozen, Symbol>();
+  #names = 0;
+  #flops = 0;
+
+  /** A tensor with a new name, the output of a node that is still to be added. */
+  symbol(shape: readonly number[]): Symbol {
+    return { name: `v${this.#names++}`, shape };
+  }
+
+  /** The next input of the graph. */
+  input(shape: readonly number[]): Symbol {
+    const symbol = { name: `in${this.#inputs.length}`, shape };
+    this.#inputs.push(symbol);
+    return symbol;
+  }
+
+  /** Adds a node. */
+  push(node: Node): void {
+    this.#nodes.push(node);
+  }
+
+  /** Adds a node with one output of the given shape. Operands are tensors, or names of integers. */
+  emit(
+    op: string,
+    operands: readonly (Symbol | string)[],
+    shape: readonly number[],
+    more: Pick<Node, "attributes" | "domain"> = {},
+  ): Symbol {
+    const out = this.symbol(shape);
+    const inputs = operands.map((x) => typeof x === "string" ? x : x.name);
+    this.push({ op, inputs, outputs: [out.name], ...more });
+    return out;
+  }
+
+  /** Counts a product of `rows` rows with a matrix [inner, columns]. */
+  countProduct(rows: number, inner: number, columns: number): void {
+    this.#flops += 2 * rows * inner * columns;
+  }
+
+  /** The name of a list of integers: a shape, axes, or ends of a slice. */
+  integers(list: readonly number[]): string {
+    return this.#constant(`i:${list}`, (name) => ({ name, shape: [list.length], integers: list }));
+  }
+
+  /** A scalar. */
+  number(value: number): Symbol {
+    const name = this.#constant(`f:${value}`, (name) => ({ name, shape: [], floats: Float32Array.of(value) }));
+    return { name, shape: [] };
+  }
+
+  /** The name of `size` ones. */
+  ones(size: number): string {
+    return this.#constant(`one:${size}`, (name) => ({ name, shape: [size], floats: new Float32Array(size).fill(1) }));
+  }
+
+  /** A tensor inside the message. */
+  constant({ shape, data }: HostTensor): Symbol {
+    // Bits, because 0 and −0 have the same text.
+    const bits = new Uint32Array(data.buffer, data.byteOffset, data.length);
+    const content = bits.length > MAX_COMPARED ? this.#names++ : bits.join();
+    const name = this.#constant(`t:${shape}:${content}`, (name) => ({ name, shape, floats: data.slice() }));
+    return { name, shape };
+  }
+
+  /** A tensor in an external file. */
+  frozen(value: Frozen): Symbol {
+    let symbol = this.#frozen.get(value);
+    if (symbol === undefined) {
+      symbol = { name: `w${this.#frozen.size}`, shape: value.shape };
+      this.#frozen.set(value, symbol);
+    }
+    return symbol;
+  }
+
+  /** Ends the graph. `hostOf` gives the numbers of a frozen tensor. */
+  finish(
+    name: string,
+    { outputs, hostOf }: { outputs: readonly Symbol[]; hostOf: (value: Frozen) => HostTensor },
+  ): WrittenGraph {
+    const ends = outputs.map((output, i) => this.#output(output, i));
+    const hosts = new Map<string, HostTensor>();
+    for (const [value, symbol] of this.#frozen) {
+      const host = hostOf(value);
+      this.#initializers.push({ ...symbol, file: symbol.name, bytes: host.data.byteLength });
+      hosts.set(symbol.name, host);
+    }
+    const graph = {
+      name,
+      nodes: this.#nodes,
+      inputs: this.#inputs,
+      outputs: ends,
+      initializers: this.#initializers,
+    };
+    return { graph, frozen: hosts, flops: this.#flops };
+  }
+
+  /** Each output gets its own name, because a tensor may be an output twice, or an input as well. */
+  #output(output: Symbol, i: number): Value {
+    const name = `out${i}`;
+    this.push({ op: "Identity", inputs: [output.name], outputs: [name] });
+    return { name, shape: output.shape };
+  }
+
+  #constant(content: string, make: (name: string) => Initializer): string {
+    const known = this.#constants.get(content);
+    if (known !== undefined) return known;
+    const name = `c${this.#constants.size}`;
+    this.#initializers.push(make(name));
+    this.#constants.set(content, name);
+    return name;
+  }
+}

@@ -46,14 +46,21 @@ export function readFlags<S extends Settings>(
   const flags = [...byFlag.keys()];
   const switches = flags.filter((flag) => isSwitch(settings[byFlag.get(flag)!]));
   const valued = flags.filter((flag) => !switches.includes(flag));
-  for (const [i, arg] of args.entries()) {
-    const next = args[i + 1];
-    // A forgotten value would otherwise be empty.
-    if (arg.startsWith("--") && valued.includes(arg.slice(2)) && (next === undefined || next.startsWith("--"))) {
+  const whole: string[] = [];
+  for (let i = 0; i < args.length; i++) {
+    const arg = args[i] === "-h" ? "--help" : args[i];
+    if (!arg.startsWith("--") || !valued.includes(arg.slice(2))) {
+      whole.push(arg);
+      continue;
+    }
+    const next = args[++i];
+    // A forgotten value would otherwise be the next flag or nothing; joined, an empty value and -1 stay values.
+    if (next === undefined || next.startsWith("--")) {
       throw new UserError(`${arg} needs a value: ${arg} ${settings[byFlag.get(arg.slice(2))!].placeholder}.`);
     }
+    whole.push(`${arg}=${next}`);
   }
-  const read = parseArgs(args.map((arg) => arg === "-h" ? "--help" : arg), {
+  const read = parseArgs(whole, {
     string: [...valued, "_"],
     boolean: switches,
     unknown(arg, key) {

@@ -24,7 +24,7 @@ import { backbonePart, openInputs } from "./inputs.ts";
 import type { ClassList, EvaluationTarget, Learned, SeedRun } from "./learned.ts";
 import { isTrained, runPath, trainedSiblings } from "./path.ts";
 import { planLines } from "./plan.ts";
-import { duration, type Progress, SILENT } from "./progress.ts";
+import { type Progress, SILENT } from "./progress.ts";
 import { learnPrompt, storedValues } from "./prompt_learner.ts";
 import { DEFAULT_SHOTS } from "./settings.ts";
 
@@ -332,7 +332,7 @@ async function evaluate(
     });
     await writeReport(folder.path, report);
     if (other !== undefined) await writeTransferPage(folder.path, report, other);
-    progress.finish(`${resultLine(report)} (${duration(evaluation)})`);
+    progress.finish(`${resultLine(report)} (${evaluation.toFixed(1)} s)`);
     return report;
   } finally {
     await classifier.dispose();

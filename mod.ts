@@ -66,7 +66,7 @@ export {
 } from "./src/data/catalogue.ts";
 export type { ClassNameRules } from "./src/data/class_names.ts";
 export { type Dataset, type DatasetOptions, openDataset } from "./src/data/dataset.ts";
-export type { DatasetDescription, SplitRule } from "./src/data/description.ts";
+export { type DatasetDescription, parseDescription, type SplitRule } from "./src/data/description.ts";
 export { chooseClasses, type ClassSubset, type FewShot, fewShot, type FewShotOptions } from "./src/data/few_shot.ts";
 export {
   CATALOGUE,

@@ -25,6 +25,7 @@ import { UserError } from "../src/errors.ts";
 import { writeFileAtomic } from "../src/files.ts";
 import { PRESETS } from "../src/train/presets.ts";
 import { common, readSettings } from "./cli/config.ts";
+import { namedDataset } from "./cli/dataset_file.ts";
 import { openProgress } from "./cli/progress.ts";
 import { type RecipeInfo, runRecipe } from "./cli/recipe.ts";
 
@@ -56,7 +57,11 @@ async function main(args: string[]): Promise<void> {
   if (weights.sha256 !== SAMPLE_MODEL_SHA256) {
     throw new UserError(`${folder}/model.safetensors is not the sample model: restore it from the repository.`);
   }
-  const dataset = await openDataset({ data: config.data, dataset: config.dataset, split: config.split });
+  const dataset = await openDataset({
+    data: config.data,
+    dataset: await namedDataset(config.dataset),
+    split: config.split,
+  });
   const engine = await openEngine(config.engine, { threads: config.threads, log: (line) => progress.say(line) });
   const model = loadModel(weights, { engine, tokenizer: await loadTokenizer() });
 

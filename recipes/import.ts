@@ -22,6 +22,7 @@ import { KIT_VERSION } from "../src/version.ts";
 import { recipe as cocoopRecipe } from "./cocoop.ts";
 import { recipe as coopRecipe } from "./coop.ts";
 import { configYaml, type PromptConfig, resolveConfig } from "./cli/config.ts";
+import { namedDataset } from "./cli/dataset_file.ts";
 import { readFlags } from "./cli/flags.ts";
 import { factsOf, type FolderFacts } from "../src/published/folder_names.ts";
 import { type RecipeInfo, runRecipe } from "./cli/recipe.ts";
@@ -180,7 +181,8 @@ function missing(given: GivenSettings, facts: FolderFacts): GivenSettings {
 }
 
 async function datasetName(given: GivenSettings, path: string): Promise<string> {
-  if (given.dataset !== undefined) return (await describeDataset(given.dataset)).name;
+  const named = await namedDataset(given.dataset);
+  if (named !== undefined) return describeDataset(named).name;
   if (given.data !== undefined) {
     const dataset = await openDataset({ data: given.data, split: given.split });
     await dataset.images.close();
@@ -196,8 +198,8 @@ async function classNamesOf(
   const { given, model: { table }, train } = options;
   let names = options.classNames;
   if (names === undefined && given.data !== undefined) {
-    const { data, split, dataset } = given;
-    const opened = await openDataset({ data, split, dataset });
+    const { data, split } = given;
+    const opened = await openDataset({ data, split, dataset: await namedDataset(given.dataset) });
     await opened.images.close();
     names = chooseClasses(opened.split, train).classNames;
   }

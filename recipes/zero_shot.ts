@@ -12,6 +12,7 @@ import { buildReport, type Report } from "../src/eval/report.ts";
 import { formatJson, writeReport } from "../src/eval/report_file.ts";
 import { featureLogits, fillTemplate, zeroShotFeatures } from "../src/methods/zero_shot.ts";
 import { common, type CommonConfig, readSettings } from "./cli/config.ts";
+import { namedDataset } from "./cli/dataset_file.ts";
 import { classifyAll, countLine, resultLine, typedCommand } from "../src/run/evaluate.ts";
 import { type Inputs, openInputs } from "../src/run/inputs.ts";
 import { featureEstimate, mebibytes, permissionLine, tokenLine } from "./cli/dry_run_parts.ts";
@@ -58,7 +59,7 @@ async function main(args: string[]): Promise<void> {
   const config = common(given);
   const kind = given.templates ?? "single";
   const progress = openProgress({ quiet: config.quiet });
-  const inputs = await openInputs(config, progress);
+  const inputs = await openInputs({ ...config, dataset: await namedDataset(config.dataset) }, progress);
   try {
     const templates = templatesOf(kind, inputs);
     const path = [config.out, inputs.on.data.name.toLowerCase(), recipe.method, kind, backbonePart(inputs.on)]

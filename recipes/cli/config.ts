@@ -2,7 +2,7 @@
  * What a run is told to do: a preset, a YAML file over it, flags over both.
  */
 import type { ClassSubset } from "../../src/data/few_shot.ts";
-import { parseYaml, stringifyYaml } from "../../src/deps.ts";
+import { parseYaml, stringifyYaml } from "./yaml.ts";
 import { didYouMean } from "../../src/did_you_mean.ts";
 import { UserError } from "../../src/errors.ts";
 import { readBytes } from "../../src/files.ts";

@@ -1,6 +1,6 @@
 /** What a run of a method on features is told to do: its published numbers, a YAML file over them, flags over both. */
 import type { ClassSubset } from "../../src/data/few_shot.ts";
-import { stringifyYaml } from "../../src/deps.ts";
+import { stringifyYaml } from "./yaml.ts";
 import { UserError } from "../../src/errors.ts";
 import { common, type CommonConfig, ownSubsets } from "./config.ts";
 import { pathPart } from "../../src/run/path.ts";

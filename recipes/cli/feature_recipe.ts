@@ -13,6 +13,7 @@ import { formatJson, writeReport } from "../../src/eval/report_file.ts";
 import type { FeatureClassifier, FeatureTask } from "../../src/methods/feature_method.ts";
 import { fillTemplate, zeroShotFeatures } from "../../src/methods/zero_shot.ts";
 import { readSettings } from "./config.ts";
+import { namedDataset } from "./dataset_file.ts";
 import { featureEstimate, permissionLine, tokenLine } from "./dry_run_parts.ts";
 import { classifyAll, countLine, resultLine, typedCommand } from "../../src/run/evaluate.ts";
 import {
@@ -60,7 +61,7 @@ export async function runFeatureRecipe(recipe: FeatureRecipe, args: readonly str
   const config = resolveFeatureConfig(await readSettings(args, recipe.settings), recipe.defaults);
   const method = featureMethodName(recipe.method, config);
   const progress = openProgress({ quiet: config.quiet });
-  const inputs = await openInputs(config, progress);
+  const inputs = await openInputs({ ...config, dataset: await namedDataset(config.dataset) }, progress);
   try {
     const templates = templatesOf(config.templates, inputs);
     const run = (seed: number): Run => ({ recipe, method, config, inputs, templates, progress, seed });

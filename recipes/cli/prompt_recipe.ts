@@ -13,6 +13,7 @@ import { copyParameters } from "../../src/train/loop.ts";
 import type { Hyperparameters } from "../../src/train/presets.ts";
 import { openPrompt, type PromptSession } from "../../src/prompt/session.ts";
 import { type PromptConfig, readSettings, resolveConfig, settingsFromYaml } from "./config.ts";
+import { namedDataset } from "./dataset_file.ts";
 import { dryRun } from "./dry_run.ts";
 import { type Inputs, openInputs, type OtherData } from "../../src/run/inputs.ts";
 import { commandWith } from "./permissions.ts";
@@ -74,7 +75,7 @@ export async function runPromptRecipe(asked: PromptRecipe, args: readonly string
   const recipe = overContexts(asked, given.over);
   const config = resolveConfig(given, recipe.method);
   const progress = openProgress({ quiet: config.quiet });
-  const inputs = await openInputs(config, progress);
+  const inputs = await openInputs({ ...config, dataset: await namedDataset(config.dataset) }, progress);
   try {
     if (config.dryRun) return await dryRun({ recipe, config, inputs });
     // Opened before anything is trained: what is missing is told at once.

@@ -45,8 +45,8 @@ export interface DatasetOptions {
   data: string;
   /** The split file, when it does not lie beside the data. */
   split?: string;
-  /** Name of a data set that the kit knows, or the path of a YAML file; recognised by its split or folders when not given. */
-  dataset?: string;
+  /** Name of a data set that the kit knows, or a description; recognised by its split or folders when not given. */
+  dataset?: string | DatasetDescription;
 }
 
 /**
@@ -74,7 +74,7 @@ export interface DatasetOptions {
  * ```
  */
 export async function openDataset(options: DatasetOptions): Promise<Dataset> {
-  const chosen = options.dataset === undefined ? undefined : await describeDataset(options.dataset);
+  const chosen = options.dataset === undefined ? undefined : describeDataset(options.dataset);
   const opened = await openData(options.data, chosen);
   try {
     if (opened.images.count === 0) {

@@ -9,6 +9,7 @@ import { loadTokenizer } from "../clip/tokenizer.ts";
 import { loadWeights } from "../clip/weights/load.ts";
 import { DATASET_NAMES, describeDataset, ensembleTemplates, knownDatasets } from "../data/catalogue.ts";
 import { openDataset } from "../data/dataset.ts";
+import type { DatasetDescription } from "../data/description.ts";
 import { type Features, getFeatures } from "../data/feature_cache.ts";
 import { chooseClasses, type ClassSubset, type FewShot, fewShot } from "../data/few_shot.ts";
 import { findModel } from "../data/models.ts";
@@ -35,6 +36,9 @@ const FEATURE_FOLDER = ".cache/features";
 
 /** The template that the sample model was made for; it knows few other words (its model card). */
 const SAMPLE_TEMPLATE = "a photo of a {}.";
+
+/** The settings of a recipe, with the data set as `openDataset` takes it. */
+export type InputsConfig = Omit<CommonConfig, "dataset"> & { dataset?: string | DatasetDescription };
 
 /** Everything that a recipe works on. */
 export interface Inputs {
@@ -104,7 +108,7 @@ function sampleFile(name: string): string {
  *
  * @throws {UserError} when anything named is missing, damaged, or does not fit the rest
  */
-export async function openInputs(config: CommonConfig, progress: Progress): Promise<Inputs> {
+export async function openInputs(config: InputsConfig, progress: Progress): Promise<Inputs> {
   const found = config.model === undefined
     ? { path: sampleFile("model.safetensors"), name: "sample" }
     : await findModel(config.model);
@@ -167,13 +171,13 @@ export async function openInputs(config: CommonConfig, progress: Progress): Prom
 /** Another data set: what was downloaded into `data/`, what lies at a path, or the sample's stored features. */
 async function openOther(
   nameOrPath: string,
-  options: { config: CommonConfig; model: ClipModel; sample: boolean; progress: Progress },
+  options: { config: InputsConfig; model: ClipModel; sample: boolean; progress: Progress },
 ): Promise<DataPart> {
   const { config, sample, progress } = options;
   if (/[\\/.]/.test(nameOrPath)) {
     return await imageData({ ...config, data: nameOrPath, dataset: undefined, split: undefined }, options);
   }
-  const { name } = await describeDataset(nameOrPath);
+  const { name } = describeDataset(nameOrPath);
   const plain = (text: string) => text.toLowerCase().replaceAll(/[^a-z0-9]/g, "");
   const folder = DATASET_NAMES.find((one) => [plain(nameOrPath), plain(name)].includes(plain(one)))!;
   const data = `data/${folder}`;
@@ -276,11 +280,11 @@ function storedData(stored: SampleFeatures, progress: Progress): DataPart {
 }
 
 async function imageData(
-  config: CommonConfig & { data: string },
+  config: InputsConfig & { data: string },
   options: { model: ClipModel; sample: boolean; progress: Progress },
 ): Promise<DataPart> {
   const { model, progress } = options;
-  const dataset = await openDataset(config as CommonConfig & { data: string });
+  const dataset = await openDataset(config);
   const { split, images } = dataset;
   progress.say(
     `Data: ${dataset.name}, ${

@@ -1,5 +1,5 @@
 /**
- * Makes the sample's stored features anew: EuroSAT's images under the sample model, so that a fresh clone trains and
+ * Rebuilds the sample's stored features: EuroSAT's images under the sample model, so that a fresh clone trains and
  * evaluates without images.
  *
  * `deno task features --data data/eurosat` (27,000 images; about 56,000 passes of the small image tower)

@@ -24,7 +24,7 @@ export type SplitRule =
     kind: "file";
     /** Name of the split file, beside the images; none for a data set without a published split. */
     file?: string;
-    /** Without the file a split is made from the class folders, or that is refused. */
+    /** What happens without the file: a split is made from the class folders, or opening the data is refused. */
     withoutFile: "make" | "stop";
   }
   | {
@@ -230,7 +230,7 @@ function checker(where: string) {
   };
 }
 
-/** Never more than a line: a small YAML file can stand for an enormous table. */
+/** At most a line: a small YAML file can stand for an enormous table. */
 function show(value: unknown): string {
   if (typeof value === "object" && value !== null) return Array.isArray(value) ? "a list" : "a table";
   return (typeof value === "string" ? JSON.stringify(value) : String(value)).slice(0, 80);

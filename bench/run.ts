@@ -6,7 +6,9 @@
  */
 import { namedStream } from "../src/data/random.ts";
 import { train } from "../src/train/loop.ts";
-import { PRESETS } from "../src/train/presets.ts";
+import { cocoop } from "../src/methods/cocoop.ts";
+import type { PromptSettings } from "../src/methods/prompt_settings.ts";
+import { completeSettings } from "../src/run/config.ts";
 import { openPrompt, type PromptSession } from "../src/prompt/session.ts";
 import { benchOptions, EUROSAT_BASE, EUROSAT_NEW, printJson, printTable, round, timed } from "./measure.ts";
 import { promptBench } from "./prompt_bench.ts";
@@ -17,10 +19,8 @@ const TEST_BATCH = 100;
 
 const options = await benchOptions("run", 1);
 const { engine } = options;
-const { epochs, batchSize, lr, momentum, weightDecay, warmupEpochs, warmupLr } = PRESETS["seed-notebook"].methods
-  .cocoop(
-    SHOTS,
-  );
+const { epochs, batchSize, lr, momentum, weightDecay, warmupEpochs, warmupLr } = completeSettings(cocoop, {})
+  .values as PromptSettings;
 const bench = await promptBench(engine, EUROSAT_BASE);
 const labels = Int32Array.from({ length: SHOTS * EUROSAT_BASE.length }, (_, i) => Math.floor(i / SHOTS));
 const features = bench.images(labels.length);

@@ -102,7 +102,6 @@ Deno.test("importing mod.ts loads nothing native and no engine", async () => {
     "npm:character-entities",
     "npm:character-entities-legacy",
     "npm:fastest-levenshtein",
-    "npm:js-yaml",
     "npm:ml-matrix",
   ]);
 });

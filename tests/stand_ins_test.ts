@@ -231,6 +231,59 @@ Deno.test("parseArgs: a text flag at the end or before another flag is empty", (
   strictEqual(parseArgs(["--name", "--dry"], { string: ["name"], boolean: ["dry"] }).name, "");
 });
 
+Deno.test("parseArgs: an empty value counts, an empty word after a flag does not", () => {
+  deepStrictEqual({ ...parseArgs(["--name=", "x"], { string: ["name"] }) }, { name: "", _: ["x"] });
+  deepStrictEqual({ ...parseArgs(["--name", ""], { string: ["name"] }) }, { name: "", _: [""] });
+});
+
+Deno.test("parseArgs: a value never begins with a dash, a negative number is a flag", () => {
+  const args = parseArgs(["--lr", "-1", "--n=-1"], { string: ["lr", "n"] });
+  deepStrictEqual({ ...args }, { lr: "", 1: true, n: "-1", _: [] });
+});
+
+Deno.test("parseArgs: flags after words, words that look like numbers, all after --", () => {
+  const args = ["a", "--dry", "1e3", "--name", "b", "0b11", "Infinity", "--", "--name", "7"];
+  const options = { string: ["name"] as const, boolean: ["dry"] as const };
+  deepStrictEqual({ ...parseArgs(args, options) }, {
+    _: ["a", 1000, 3, "Infinity", "--name", "7"],
+    dry: true,
+    name: "b",
+  });
+  const apart = parseArgs(args, { ...options, string: ["name", "_"], "--": true });
+  deepStrictEqual(apart._, ["a", "1e3", "0b11", "Infinity"]);
+  deepStrictEqual(apart["--"], ["--name", "7"]);
+  deepStrictEqual(parseArgs(["--dry", "a", "--name", "7"], { ...options, stopEarly: true })._, ["a", "--name", "7"]);
+});
+
+Deno.test("parseArgs: --no- with a value is the flag without it, and unknown where it may not be negated", () => {
+  strictEqual(parseArgs(["--no-name=x"], { string: ["name"], negatable: ["name"] }).name, "x");
+  strictEqual(parseArgs(["--no-name"], { string: ["name"], negatable: ["name"] }).name, false);
+  const told: unknown[] = [];
+  parseArgs(["--no-name", "--no-odd", "-nx", "word"], {
+    string: ["name"],
+    unknown: (...all) => {
+      told.push(all);
+      return false;
+    },
+  });
+  deepStrictEqual(told, [
+    ["--no-name", "no-name", true],
+    ["--no-odd", "no-odd", true],
+    ["-nx", "n", true],
+    ["-nx", "x", "word"],
+  ]);
+});
+
+Deno.test("parseArgs: letters after one dash", () => {
+  const read = (...args: string[]) => ({ ...parseArgs(args, { string: ["n"], boolean: ["d"] }), _: undefined });
+  deepStrictEqual(read("-abd", "x"), { a: true, b: true, d: true, _: undefined });
+  deepStrictEqual(read("-n5"), { n: "5", d: false, _: undefined });
+  deepStrictEqual(read("-n=5"), { n: "5", d: false, _: undefined });
+  deepStrictEqual(read("-n="), { n: "", d: false, _: undefined });
+  deepStrictEqual(read("-n", "5"), { n: "5", d: false, _: undefined });
+  deepStrictEqual(parseArgs(["-"])._, ["-"]);
+});
+
 Deno.test("parseArgs: unknown flags are told, and left out when the callback says false", () => {
   const told: string[] = [];
   const args = parseArgs(["--known", "a", "--odd", "b"], {
@@ -243,4 +296,72 @@ Deno.test("parseArgs: unknown flags are told, and left out when the callback say
   deepStrictEqual(told, ["--odd"]);
   deepStrictEqual({ ...args }, { known: "a", _: [] });
   match(JSON.stringify(parseArgs(["--odd", "b"], { string: ["known"] })), /"odd":"b"/);
+});
+
+/** Every value that the packages export at these versions. */
+const EXPORTS: Readonly<Record<string, readonly string[]>> = {
+  "jsr:@std/assert@1.0.19": [
+    "assert",
+    "assertAlmostEquals",
+    "assertArrayIncludes",
+    "assertEquals",
+    "assertExists",
+    "assertFalse",
+    "assertGreater",
+    "assertGreaterOrEqual",
+    "assertInstanceOf",
+    "assertIsError",
+    "assertLess",
+    "assertLessOrEqual",
+    "assertMatch",
+    "assertNotEquals",
+    "assertNotInstanceOf",
+    "assertNotMatch",
+    "assertNotStrictEquals",
+    "assertObjectMatch",
+    "assertRejects",
+    "assertStrictEquals",
+    "assertStringIncludes",
+    "assertThrows",
+    "AssertionError",
+    "equal",
+    "fail",
+    "unimplemented",
+    "unreachable",
+  ],
+  "jsr:@std/cli@1.0.30/parse-args": ["parseArgs"],
+  "jsr:@std/yaml@1.3.0": ["parse", "parseAll", "stringify", "YamlSyntaxError"],
+};
+
+const TYPES: Readonly<Record<string, readonly string[]>> = {
+  "jsr:@std/assert@1.0.19": [],
+  "jsr:@std/cli@1.0.30/parse-args": ["Args", "ParseOptions"],
+  "jsr:@std/yaml@1.3.0": ["ParseOptions", "SchemaType", "StringifyOptions", "StyleVariant", "YamlPosition"],
+};
+
+function* sources(folder: URL): Iterable<URL> {
+  for (const { name, isDirectory } of Deno.readDirSync(folder)) {
+    if (isDirectory) yield* sources(new URL(`${name}/`, folder));
+    else if (name.endsWith(".ts")) yield new URL(name, folder);
+  }
+}
+
+Deno.test("what is imported from JSR is exported there, by the stand-in and by the real package", async () => {
+  let count = 0;
+  for (const part of ["src/", "recipes/", "bench/", "tests/"]) {
+    for (const file of sources(new URL(`../${part}`, import.meta.url))) {
+      const text = Deno.readTextFileSync(file);
+      for (const [, list, specifier] of text.matchAll(/^(?:im|ex)port \{([^}]*)\} from "(jsr:[^"]+)";$/gm)) {
+        const here = await import(specifier);
+        for (const name of list.split(",").map((one) => one.trim().split(" as ")[0]).filter((one) => one !== "")) {
+          const type = /^type (\w+)$/.exec(name)?.[1];
+          const known = (type ? TYPES : EXPORTS)[specifier];
+          ok(known?.includes(type ?? name), `${file.pathname}: ${specifier} does not export ${name}`);
+          ok(type || name in here, `the stand-in for ${specifier} lacks ${name}`);
+          count++;
+        }
+      }
+    }
+  }
+  ok(count > 100, `only ${count} names were found`);
 });

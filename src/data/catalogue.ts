@@ -1,24 +1,22 @@
 /** The data sets that come with the kit, and those that users describe. */
-import { parseYaml } from "../deps.ts";
 import { didYouMean } from "../did_you_mean.ts";
 import { UserError } from "../errors.ts";
-import { readBytes } from "../files.ts";
 import { type DatasetDescription, parseDescription } from "./description.ts";
-import caltech101 from "../../data/datasets/caltech101.yaml" with { type: "text" };
-import dtd from "../../data/datasets/dtd.yaml" with { type: "text" };
-import eurosat from "../../data/datasets/eurosat.yaml" with { type: "text" };
-import fgvcAircraft from "../../data/datasets/fgvc_aircraft.yaml" with { type: "text" };
-import food101 from "../../data/datasets/food101.yaml" with { type: "text" };
-import imagenet from "../../data/datasets/imagenet.yaml" with { type: "text" };
-import oxfordFlowers from "../../data/datasets/oxford_flowers.yaml" with { type: "text" };
-import oxfordPets from "../../data/datasets/oxford_pets.yaml" with { type: "text" };
-import stanfordCars from "../../data/datasets/stanford_cars.yaml" with { type: "text" };
-import sun397 from "../../data/datasets/sun397.yaml" with { type: "text" };
-import ucf101 from "../../data/datasets/ucf101.yaml" with { type: "text" };
-import templates from "../../data/templates.yaml" with { type: "text" };
+import caltech101 from "../../data/datasets/caltech101.json" with { type: "json" };
+import dtd from "../../data/datasets/dtd.json" with { type: "json" };
+import eurosat from "../../data/datasets/eurosat.json" with { type: "json" };
+import fgvcAircraft from "../../data/datasets/fgvc_aircraft.json" with { type: "json" };
+import food101 from "../../data/datasets/food101.json" with { type: "json" };
+import imagenet from "../../data/datasets/imagenet.json" with { type: "json" };
+import oxfordFlowers from "../../data/datasets/oxford_flowers.json" with { type: "json" };
+import oxfordPets from "../../data/datasets/oxford_pets.json" with { type: "json" };
+import stanfordCars from "../../data/datasets/stanford_cars.json" with { type: "json" };
+import sun397 from "../../data/datasets/sun397.json" with { type: "json" };
+import ucf101 from "../../data/datasets/ucf101.json" with { type: "json" };
+import templates from "../../data/templates.json" with { type: "json" };
 
-/** Imported as text, so that they are there without a permission and when the kit is imported by URL. */
-const TEXTS: Record<string, string> = {
+/** Imported, so that they are there without a permission and when the kit is imported by URL. */
+const TABLES: Readonly<Record<string, unknown>> = {
   caltech101,
   dtd,
   eurosat,
@@ -33,10 +31,10 @@ const TEXTS: Record<string, string> = {
 };
 
 /** The seven templates that CoOp's ensemble takes for every data set, with `{}` for the class name. */
-export const ENSEMBLE_TEMPLATES: readonly string[] = (parseYaml(templates) as { ensemble: string[] }).ensemble;
+export const ENSEMBLE_TEMPLATES: readonly string[] = templates.ensemble;
 
 /** Names of the data sets that come with the kit, as {@linkcode describeDataset} takes them. */
-export const DATASET_NAMES: readonly string[] = Object.keys(TEXTS);
+export const DATASET_NAMES: readonly string[] = Object.keys(TABLES);
 
 /**
  * Descriptions of all data sets that come with the kit: the eleven of CoOp's benchmark.
@@ -50,38 +48,33 @@ export const DATASET_NAMES: readonly string[] = Object.keys(TEXTS);
  * ```
  */
 export function knownDatasets(): DatasetDescription[] {
-  return DATASET_NAMES.map((name) => parseDescription(TEXTS[name], `${name}.yaml`));
+  return DATASET_NAMES.map((name) => parseDescription(TABLES[name], `${name}.json`));
 }
 
 /**
  * The description of a data set.
  *
- * @param nameOrPath One of {@linkcode DATASET_NAMES} (any case, with or without `_`), the name that a description
- * gives, or the path of a YAML file.
- * @throws {UserError} When there is none of this name, or the file is missing or not usable.
+ * @param dataset One of {@linkcode DATASET_NAMES} (any case, with or without `_`), the name that a description gives, or
+ * a description, which comes back as it is.
+ * @throws {UserError} When there is none of this name.
  *
  * @example
  * ```ts
  * import { describeDataset } from "@prompt-kit/clip-prompts";
  *
- * const { name, split } = await describeDataset("eurosat");
+ * const { name, split } = describeDataset("eurosat");
  * if (name !== "EuroSAT" || split.kind !== "file") throw new Error("unexpected");
  * ```
  */
-export async function describeDataset(nameOrPath: string): Promise<DatasetDescription> {
-  if (/\.ya?ml$/i.test(nameOrPath)) {
-    const bytes = await readBytes(nameOrPath, "the data set description");
-    return parseDescription(new TextDecoder().decode(bytes), nameOrPath);
-  }
+export function describeDataset(dataset: string | DatasetDescription): DatasetDescription {
+  if (typeof dataset !== "string") return dataset;
   const plain = (text: string) => text.toLowerCase().replaceAll(/[^a-z0-9]/g, "");
-  const key = DATASET_NAMES.find((name) => plain(name) === plain(nameOrPath));
-  const known = key
-    ? parseDescription(TEXTS[key], `${key}.yaml`)
-    : knownDatasets().find(({ name }) => plain(name) === plain(nameOrPath));
-  if (known) return known;
+  const known = knownDatasets();
+  const index = DATASET_NAMES.findIndex((name, i) => [name, known[i].name].map(plain).includes(plain(dataset)));
+  if (index >= 0) return known[index];
   throw new UserError(
-    `There is no data set ${nameOrPath}.${didYouMean(nameOrPath, DATASET_NAMES)} ` +
-      `Known are ${DATASET_NAMES.join(", ")}; or give the path of a YAML file of your own.`,
+    `There is no data set ${dataset}.${didYouMean(dataset, DATASET_NAMES)} ` +
+      `Known are ${DATASET_NAMES.join(", ")}; or give a description of your own, in recipes the path of a YAML file.`,
   );
 }
 
@@ -95,7 +88,7 @@ export async function describeDataset(nameOrPath: string): Promise<DatasetDescri
  * ```ts
  * import { describeDataset, ensembleTemplates } from "@prompt-kit/clip-prompts";
  *
- * const templates = ensembleTemplates(await describeDataset("eurosat"));
+ * const templates = ensembleTemplates(describeDataset("eurosat"));
  * if (!templates.every((template) => template.includes("{}"))) throw new Error("unexpected");
  * ```
  */

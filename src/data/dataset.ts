@@ -45,8 +45,8 @@ export interface DatasetOptions {
   data: string;
   /** The split file, when it does not lie beside the data. */
   split?: string;
-  /** Name of a data set that the kit knows, or the path of a YAML file; recognised by its split or folders when not given. */
-  dataset?: string;
+  /** Name of a data set that the kit knows, or a description; recognised by its split or folders when not given. */
+  dataset?: string | DatasetDescription;
 }
 
 /**
@@ -74,7 +74,7 @@ export interface DatasetOptions {
  * ```
  */
 export async function openDataset(options: DatasetOptions): Promise<Dataset> {
-  const chosen = options.dataset === undefined ? undefined : await describeDataset(options.dataset);
+  const chosen = options.dataset === undefined ? undefined : describeDataset(options.dataset);
   const opened = await openData(options.data, chosen);
   try {
     if (opened.images.count === 0) {
@@ -157,7 +157,7 @@ async function recognise(
   if (alike) return alike;
   for (const description of known) {
     const file = splitFile(description);
-    // A split in the folder above is this data's only when the data is the image folder itself.
+    // A split in the folder above belongs to this data only when the data is the image folder itself.
     const places = options.places.slice(0, basename(options.data) === description.images ? undefined : 1);
     if (file && await findBeside(file, places)) return description;
   }
@@ -259,7 +259,7 @@ async function findBeside(name: string, places: readonly string[]): Promise<stri
       if ((await Deno.stat(path)).isFile) return path;
     } catch (error) {
       const absent = error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory;
-      // Only the data's own folder must be readable; the one above is a courtesy.
+      // Only the data's own folder must be readable; reading the one above is optional.
       const above = error instanceof Deno.errors.NotCapable && place !== places[0];
       if (!absent && !above) throw fileError(error, path, "read");
     }

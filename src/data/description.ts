@@ -1,6 +1,7 @@
 /**
  * A data set described as data: where its images and its split are, how its classes are called, which template goes
- * with it. The eleven of the CoOp benchmark are in `data/datasets/`; a user's own is a YAML file of a few lines:
+ * with it. The eleven of the CoOp benchmark are in `data/datasets/`; a user's own is a table of a few keys, which recipes
+ * read from a YAML file:
  *
  * ```yaml
  * name: My birds
@@ -11,7 +12,6 @@
  *   rename: { CrestedTit: Crested Tit }
  * ```
  */
-import { parseYaml } from "../deps.ts";
 import { didYouMean } from "../did_you_mean.ts";
 import { UserError } from "../errors.ts";
 import { type ClassNameRules, PLAIN_NAMES } from "./class_names.ts";
@@ -24,7 +24,7 @@ export type SplitRule =
     kind: "file";
     /** Name of the split file, beside the images; none for a data set without a published split. */
     file?: string;
-    /** Without the file a split is made from the class folders, or that is refused. */
+    /** What happens without the file: a split is made from the class folders, or opening the data is refused. */
     withoutFile: "make" | "stop";
   }
   | {
@@ -46,7 +46,7 @@ export type SplitRule =
     classes?: string;
   };
 
-/** What a description file says; `describeDataset` reads one. */
+/** What is known of a data set; `describeDataset` has those of the kit, and `openDataset` takes one. */
 export interface DatasetDescription {
   /** Its name, for people and run folders. */
   name: string;
@@ -106,15 +106,23 @@ export function plainDescription(name: string): DatasetDescription {
 }
 
 /**
- * Reads a description.
+ * Reads a description from the table of keys that a file holds (docs/data.md lists them).
  *
- * @param text YAML.
+ * @param value What the file says, as JSON or YAML gives it.
  * @param where Name of the file, for messages.
- * @throws {UserError} When it is no YAML, or a key is unknown, missing or of the wrong kind.
+ * @throws {UserError} When a key is unknown, missing or of the wrong kind.
+ *
+ * @example
+ * ```ts
+ * import { parseDescription } from "@prompt-kit/clip-prompts";
+ *
+ * const { template } = parseDescription({ name: "Birds", template: "a {}, a type of bird." }, "birds.json");
+ * if (template !== "a {}, a type of bird.") throw new Error("unexpected");
+ * ```
  */
-export function parseDescription(text: string, where: string): DatasetDescription {
+export function parseDescription(value: unknown, where: string): DatasetDescription {
   const check = checker(where);
-  const table = check.table(parse(text, where), "it", KEYS);
+  const table = check.table(value, "it", KEYS);
   const name = check.text(table.name, "name");
   if (name === undefined) throw check.wrong("name is missing");
   const template = check.text(table.template, "template") ?? "a photo of a {}.";
@@ -131,15 +139,6 @@ export function parseDescription(text: string, where: string): DatasetDescriptio
     licence: check.text(table.licence, "licence"),
     citation: check.text(table.citation, "citation"),
   };
-}
-
-function parse(text: string, where: string): unknown {
-  try {
-    return parseYaml(text);
-  } catch (error) {
-    const reason = (error instanceof Error ? error.message : String(error)).split("\n")[0];
-    throw new UserError(`The data set description ${where} is not valid YAML (${reason}): mend it.`);
-  }
 }
 
 function parseSplitRule(value: unknown, check: Checker): SplitRule {
@@ -231,8 +230,8 @@ function checker(where: string) {
   };
 }
 
-/** Never more than a line: a small YAML file can stand for an enormous table. */
+/** At most a line: a small YAML file can stand for an enormous table. */
 function show(value: unknown): string {
   if (typeof value === "object" && value !== null) return Array.isArray(value) ? "a list" : "a table";
-  return JSON.stringify(value).slice(0, 80);
+  return (typeof value === "string" ? JSON.stringify(value) : String(value)).slice(0, 80);
 }

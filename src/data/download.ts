@@ -1,6 +1,7 @@
 /**
- * Downloads that cannot end half done: what arrives goes into `FILE.partial`, is checked, and only then gets its name.
- * A download that was cut off goes on where it was, also at another source; a source that fails makes way for the next.
+ * Downloads that are never left half done under the file's name: bytes go into `FILE.partial`, are checked, and only
+ * then is the file renamed. An interrupted download resumes where it stopped, also from another source; when a source
+ * fails, the next one is tried.
  */
 import { basename, dirname } from "node:path";
 import { UserError } from "../errors.ts";
@@ -23,15 +24,15 @@ export interface DownloadOptions extends ExpectedFile {
   hosts?: readonly string[];
   /** Seconds without a byte after which a source is given up. */
   stallSeconds?: number;
-  /** Seconds before the first try again; longer before the next ones. */
+  /** Seconds before the first retry; longer before the next ones. */
   pauseSeconds?: number;
-  /** Hears of each piece that arrives. */
+  /** Called after each piece that arrives, with the bytes so far. */
   onProgress?: (count: { done: number; total?: number }) => void;
-  /** Hears what happens, a line each time. */
+  /** Called with a line of text for each thing that happens. */
   say?: (line: string) => void;
 }
 
-/** A source that does not help: the next one may, or the same one again. */
+/** A source failed; `again` says whether another try at the same source may succeed. */
 interface SourceFailure extends Error {
   again: boolean;
 }
@@ -43,9 +44,9 @@ interface Origin {
   validator?: string;
 }
 
-/** Tries in a row that bring nothing. */
+/** Tries in a row without a new byte. */
 const TRIES = 4;
-/** Tries altogether: a source that sends a little and breaks off each time has an end, too. */
+/** Tries in all, for a source that sends a little and breaks off each time. */
 const MOST_TRIES = 200;
 const MOST_REDIRECTS = 10;
 const LONGEST_PAUSE_SECONDS = 20;
@@ -60,7 +61,7 @@ export async function downloadFile(options: DownloadOptions): Promise<boolean> {
   const { target, say } = options;
   const problem = await fileProblem(target, options);
   if (problem === undefined) return false;
-  if (problem !== "missing") say?.(`${target} is there, but ${problem}: downloading it anew`);
+  if (problem !== "missing") say?.(`${target} is there, but ${problem}: downloading it again`);
   await makeFolder(target);
   const reasons: string[] = [];
   for (const url of options.sources) {
@@ -118,7 +119,7 @@ export async function takeFile(
   await settle(partial, target);
 }
 
-/** What is wrong with a file: `missing`, what it `has` or `is`; nothing when it is what is expected. */
+/** What is wrong with a file: `missing`, what it `has` or `is`; undefined when it is as expected. */
 export async function fileProblem(path: string, expected: ExpectedFile): Promise<string | undefined> {
   const size = await sizeOf(path);
   if (size === undefined) return "missing";
@@ -131,7 +132,7 @@ export async function fileProblem(path: string, expected: ExpectedFile): Promise
   return sha256 === expected.sha256 ? undefined : `has the sha256 ${sha256} and not ${expected.sha256}`;
 }
 
-/** Why a source did not give the file, after several tries; nothing when it did. */
+/** Why a source did not give the file, after several tries; undefined when it did. */
 async function trySource(url: string, options: DownloadOptions): Promise<string | undefined> {
   const partial = `${options.target}.partial`;
   const pause = options.pauseSeconds ?? 1;
@@ -146,7 +147,7 @@ async function trySource(url: string, options: DownloadOptions): Promise<string 
         return undefined;
       }
       await forget(partial);
-      // Bytes of two sources may have been mixed: once more from the beginning tells.
+      // Bytes of two sources may have been mixed: try once more from the beginning.
       throw sourceFailure(`what it sends ${problem}`, resumed);
     } catch (error) {
       if (!(isSourceFailure(error))) throw error;
@@ -160,7 +161,7 @@ async function trySource(url: string, options: DownloadOptions): Promise<string 
   return reason;
 }
 
-/** Brings the partial file to its full length, and tells whether a part of it was there before. */
+/** Brings the partial file to its full length, and returns whether a part of it was there before. */
 async function fetchInto(partial: string, url: string, options: DownloadOptions): Promise<boolean> {
   const size = await sizeOf(partial) ?? 0;
   const origin = await readOrigin(partial);
@@ -247,7 +248,7 @@ async function receive(response: Response, receiving: Receiving): Promise<boolea
   return begin > 0;
 }
 
-/** Follows redirects one by one, so that each host is looked at. */
+/** Follows redirects one by one, so that each host is checked. */
 async function request(
   url: string,
   options: { headers: Record<string, string>; signal: AbortSignal; hosts?: readonly string[] },
@@ -277,7 +278,7 @@ async function settle(partial: string, target: string): Promise<void> {
   await forget(partial);
 }
 
-/** Where no hash is published, at least the kind of the file is looked at. */
+/** Where no hash is published, at least the kind of the file is checked. */
 async function contentProblem(path: string, name: string): Promise<string | undefined> {
   if (/\.json$/i.test(name)) {
     try {
@@ -331,7 +332,7 @@ async function readOrigin(partial: string): Promise<Origin | undefined> {
   }
 }
 
-/** A half-written one is none, so nothing is lost by writing it in place. */
+/** Written in place: a half-written one reads as undefined, and the download starts over. */
 function writeOrigin(partial: string, origin: Origin): Promise<void> {
   return Deno.writeTextFile(`${partial}.json`, JSON.stringify(origin));
 }

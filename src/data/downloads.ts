@@ -14,8 +14,8 @@ export interface CatalogueFile {
   /** Addresses, the official one first. */
   sources: readonly string[];
   /**
-   * For tar archives: they are unpacked when they are there, since they can be read from beginning to end only. What
-   * stands here is left out of the names, and what does not begin with it is left out altogether.
+   * For tar archives, which are unpacked after the download, since they can only be read from beginning to end. This
+   * prefix is removed from the names of entries, and entries without it are skipped.
    */
   unpack?: string;
   /** The same images in another archive, for when no source works. */
@@ -44,7 +44,7 @@ export interface CatalogueItem {
 
 /** The whole catalogue. */
 export interface Catalogue {
-  /** Hosts that sources lead to besides their own. */
+  /** Hosts that sources redirect to. */
   hosts: readonly string[];
   /** Models, then data sets. */
   items: readonly CatalogueItem[];
@@ -64,7 +64,7 @@ export interface Catalogue {
 export const CATALOGUE: Catalogue = catalogue as Catalogue;
 
 /**
- * Hosts that a download may reach, sorted: those of all sources and those that they lead to.
+ * Hosts that a download may reach, sorted: those of all sources and those that they redirect to.
  *
  * @param catalogue the kit's own when left out
  *
@@ -85,7 +85,7 @@ export function catalogueHosts(catalogue: Catalogue = CATALOGUE): string[] {
 /**
  * The item of a name; case and punctuation do not matter.
  *
- * @returns Nothing when there is none of this name.
+ * @returns Undefined when there is none of this name.
  */
 export function findItem(name: string, catalogue: Catalogue = CATALOGUE): CatalogueItem | undefined {
   const plain = (text: string) => text.toLowerCase().replaceAll(/[^a-z0-9]/g, "");

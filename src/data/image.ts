@@ -1,7 +1,7 @@
 /**
  * Images as Pillow's `Image.open(…).convert("RGB")` gives them, equal in every pixel: JPEG, PNG, WebP and TIFF.
  *
- * sharp (libvips) decodes; what it would do otherwise than Pillow is switched off or done here: colour profiles are
+ * sharp (libvips) decodes; what it would do differently from Pillow is switched off or done here: colour profiles are
  * ignored, alpha is dropped and not blended, CMYK is turned to RGB by Pillow's plain formula, 16-bit grey is cut at 255.
  */
 import { loadSharp } from "../deps.ts";
@@ -12,7 +12,7 @@ import type { RgbImage } from "./resize.ts";
 const MOST_PIXELS = 178_956_970;
 /** An image of this many bytes in memory is fine however small its file is. */
 const SMALL_ENOUGH = 64 << 20;
-/** No honest file of these kinds grows more than deflate can, about 1032 times. */
+/** Valid files of these kinds expand at most as far as deflate can, about 1032 times. */
 const MOST_GROWTH = 1100;
 
 type Sharp = Awaited<ReturnType<typeof loadSharp>>;

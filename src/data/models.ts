@@ -13,7 +13,7 @@ export interface ModelFile {
   name: string;
 }
 
-/** Files of weights that are all called alike; their folder says more. */
+/** Common names of files of weights; the name of the folder says more. */
 const COMMON_NAMES = /^(model|pytorch_model|open_clip_model|open_clip_pytorch_model)$/;
 
 /**

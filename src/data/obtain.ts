@@ -10,7 +10,7 @@ import { unpackTar } from "./unpack.ts";
 export interface ObtainOptions {
   /** The folder that holds all downloads: `data`. */
   folder: string;
-  /** A file, a folder or an address that the user has; taken for the file of the item that is called alike. */
+  /** A file, a folder or an address that the user has; taken for the file of the item that has its name. */
   source?: string;
   /** Hosts that the catalogue's sources may reach; those of the catalogue when left out. */
   hosts?: readonly string[];
@@ -18,9 +18,9 @@ export interface ObtainOptions {
   stallSeconds?: number;
   /** How long to wait before a source is tried again. */
   pauseSeconds?: number;
-  /** Hears how far a piece of work has come, in bytes. */
+  /** Called with the progress of a step, in bytes. */
   onProgress?: (what: string, count: { done: number; total?: number }) => void;
-  /** Hears what happens. */
+  /** Called with a line of text for each thing that happens. */
   say?: (line: string) => void;
 }
 
@@ -40,9 +40,9 @@ export interface ObtainedFile {
  * Gets the files of an item.
  *
  * @param item From `requireItem`.
- * @param options Where to, from what, and who hears of it.
+ * @param options Where to, from what, and what to call about progress.
  * @returns What is there now, in the catalogue's order.
- * @throws {UserError} When a file is not to be had or is another one than published, or another process is getting it.
+ * @throws {UserError} When a file cannot be got or differs from the published one, or another process is getting it.
  *
  * @example From a file that is at hand
  * ```ts
@@ -64,7 +64,7 @@ export async function obtainItem(item: CatalogueItem, options: ObtainOptions): P
   const given = options.source === undefined ? new Map<string, string>() : await matchSource(item, options.source);
   using _lock = await lockItem(item, options.folder);
   const obtained = new Map<CatalogueFile, ObtainedFile>();
-  // What the user has comes first: it must not be lost to a network that is not there.
+  // What the user has comes first, so that it is taken also when the network fails.
   for (const file of item.files.toSorted((a, b) => Number(given.has(b.path)) - Number(given.has(a.path)))) {
     obtained.set(file, await obtainFile(file, { ...options, given: given.get(file.path) }));
   }
@@ -127,7 +127,7 @@ async function describe(
   return { path, sha256: file.sha256 ?? await sha256Hex(path), isVerified, wasThere };
 }
 
-/** Which file of the item the user's source stands for: one called alike, or else the only one of its kind. */
+/** Which file of the item the user's source stands for: the one of the same name, or else the only one of its kind. */
 async function matchSource(item: CatalogueItem, source: string): Promise<Map<string, string>> {
   const isBelow = isAddress(source) ? source.endsWith("/") : await isFolder(source);
   if (isBelow) {

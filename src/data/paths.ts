@@ -1,5 +1,5 @@
 /**
- * What is wrong with a path that shall stay below a given folder: nothing that an archive or a split file names may
+ * What is wrong with a path that must stay below a given folder: nothing that an archive or a split file names may
  * lead out of it.
  *
  * @param path A path with `/`, as it stands in an archive or a split file.

@@ -50,7 +50,7 @@ export function pythonRandom(seed: number): RandomStream {
 }
 
 /**
- * An independent stream for one purpose, so that drawing more numbers for one thing never moves another.
+ * An independent stream for one purpose, so that drawing more numbers for one purpose never changes those for another.
  *
  * @param seed The seed of the run.
  * @param path What the stream is for: `"context-init"`, or `"augmentation", 3, "Forest/Forest_1.jpg"`.
@@ -146,7 +146,7 @@ function mersenneTwister(key: readonly number[]): RandomStream {
 
   function restore(state: readonly number[]): void {
     if (!isState(state)) {
-      throw new UserError(`A saved random state is damaged (${state.length} numbers): start the run anew.`);
+      throw new UserError(`A saved random state is damaged (${state.length} numbers): start the run again.`);
     }
     words.set(state.slice(0, WORDS));
     position = state[WORDS];

@@ -42,7 +42,7 @@ interface Weights {
   values: Int32Array;
 }
 
-/** Few sizes come up in a run, but crops have many: enough for all sizes up to 512 to one output size. */
+/** Images come in few sizes but crops in many: enough for all sizes up to 512 to one output size. */
 const CACHE_LIMIT = 512;
 const cache = new Map<string, Weights>();
 

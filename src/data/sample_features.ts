@@ -82,7 +82,7 @@ const SOURCE_KEY = "source";
  *
  * @param source what they were made from
  * @param lists the test images, and the few-shot images of each seed; labels below 256, over all classes
- * @returns the bytes of a safetensors file; features lose what half precision has no place for
+ * @returns the bytes of a safetensors file; features are rounded to half precision
  *
  * @example Written and read again
  * ```ts

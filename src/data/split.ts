@@ -1,6 +1,6 @@
 /**
  * Which images are for training, validation and test: the published `split_zhou_*.json` files, read and checked, or a
- * split made by the rule that they were made with.
+ * split made by the same rule.
  */
 import { UserError } from "../errors.ts";
 import { parseJson, readBytes, sha256Hex } from "../files.ts";

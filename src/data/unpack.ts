@@ -7,14 +7,14 @@ import { isImagePath, pathProblem } from "./paths.ts";
 
 /** How to unpack an archive. */
 export interface UnpackOptions {
-  /** Left out of the names; entries that do not begin with it are left out altogether. */
+  /** Removed from the names of entries; entries without it are skipped. */
   prefix: string;
-  /** Hears how many bytes of the archive are read. */
+  /** Called with the number of bytes of the archive that were read. */
   onProgress?: (count: { done: number; total: number }) => void;
 }
 
 /**
- * Unpacks the images and text files of a tar or tar.gz archive beside it. They appear when all of them are there.
+ * Unpacks the images and text files of a tar or tar.gz archive beside it. They appear only after all of them were read.
  *
  * @param archive Path of the archive; it stays.
  * @returns How many files were unpacked.
@@ -28,7 +28,7 @@ export async function unpackTar(archive: string, options: UnpackOptions): Promis
     await Deno.mkdir(waiting);
     const files = await unpackInto(waiting, archive, options);
     if (files === 0) {
-      throw new UserError(`The archive ${archive} holds nothing below "${options.prefix}": get it anew.`);
+      throw new UserError(`The archive ${archive} holds nothing below "${options.prefix}": download it again.`);
     }
     await moveInto(waiting, folder);
     return files;
@@ -52,11 +52,11 @@ async function unpackInto(folder: string, archive: string, options: UnpackOption
       const problem = header.type === "file" && name !== "" ? pathProblem(name) : undefined;
       if (problem) {
         throw new UserError(
-          `The archive ${archive} is refused, its entry ${JSON.stringify(full)} ${problem}: get it anew.`,
+          `The archive ${archive} is refused, its entry ${JSON.stringify(full)} ${problem}: download it again.`,
         );
       }
       const hidden = name.split("/").some((part) => part.startsWith("."));
-      // Links are never made; they could lead anywhere.
+      // Links are never created; they could point anywhere.
       if (header.type !== "file" || hidden || !(isImagePath(name) || /\.txt$/i.test(name))) {
         await body.cancel();
         continue;
@@ -72,7 +72,7 @@ async function unpackInto(folder: string, archive: string, options: UnpackOption
     const told = fileError(error, archive, "read", "the archive");
     if (told instanceof UserError || error instanceof Deno.errors.NotCapable) throw told;
     const reason = error instanceof Error ? error.message : String(error);
-    throw new UserError(`The archive ${archive} is damaged or cut off (${reason}): remove it and get it anew.`);
+    throw new UserError(`The archive ${archive} is damaged or cut off (${reason}): remove it and download it again.`);
   }
   return files;
 }
@@ -97,7 +97,7 @@ async function openTarBytes(archive: string, options: UnpackOptions): Promise<Re
   return isGzip ? counted.pipeThrough(new DecompressionStream("gzip")) : counted;
 }
 
-/** Moves what is in a folder into another one; folders that are there already are filled up. */
+/** Moves what is in a folder into another one; folders that exist are merged. */
 async function moveInto(from: string, to: string): Promise<void> {
   for (const { name, isDirectory } of await Array.fromAsync(Deno.readDir(from))) {
     const target = join(to, name);

@@ -2,6 +2,7 @@ import { assertEquals, assertRejects, assertStringIncludes } from "jsr:@std/asse
 import { dirname, join } from "node:path";
 import { UserError } from "../../src/errors.ts";
 import { describeDataset } from "../../src/data/catalogue.ts";
+import { parseDescription } from "../../src/data/description.ts";
 import { fewShot, openDataset } from "../../src/data/dataset.ts";
 import { loadTar } from "../../src/deps.ts";
 import { sharedPath, sharedTest } from "../shared.ts";
@@ -124,21 +125,16 @@ Deno.test("folders train, val and test of class folders are taken for what they 
     assertStringIncludes(splitOrigin, "the folders train, val, test of");
   }));
 
-Deno.test("a user's YAML names classes, template and image folder", () =>
+Deno.test("a user's description names classes, template and image folder", () =>
   inFolder(async (folder) => {
     await putClasses(join(folder, "d/photos"), ["083.airplane", "084.great_tit", "999.clutter"]);
-    await put(
-      join(folder, "mine.yaml"),
-      `name: Mine
-images: photos
-template: a drawing of a {}.
-class_names:
-  strip_number_prefix: true
-  rename: { 084.great_tit: Great Tit }
-  drop: [999.clutter]
-`,
-    );
-    const dataset = await openAndClose({ data: join(folder, "d"), dataset: join(folder, "mine.yaml") });
+    const described = parseDescription({
+      name: "Mine",
+      images: "photos",
+      template: "a drawing of a {}.",
+      class_names: { strip_number_prefix: true, rename: { "084.great_tit": "Great Tit" }, drop: ["999.clutter"] },
+    }, "mine.yaml");
+    const dataset = await openAndClose({ data: join(folder, "d"), dataset: described });
     assertEquals([dataset.name, dataset.template, dataset.images.count], ["Mine", "a drawing of a {}.", 15]);
     assertEquals([...new Set(dataset.split.test.map((s) => s.className))], ["airplane", "Great Tit"]);
     assertEquals(dataset.ensemble.at(-1), "a drawing of a {}.");
@@ -188,7 +184,7 @@ for (const [name, [below, first, className]] of Object.entries(LAYOUTS)) {
     inFolder(async (folder) => {
       const root = join(folder, name);
       const second = first.replace(/[^/]+(?=\.jpg$)/, "other");
-      const { split, name: title } = await describeDataset(name);
+      const { split, name: title } = describeDataset(name);
       for (const image of [first, second]) await put(join(root, below, image));
       const rows = { train: [[first, 0, className]], val: [], test: [[second, 0, className]] };
       await put(join(root, split.kind === "file" ? split.file! : ""), JSON.stringify(rows));

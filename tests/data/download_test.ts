@@ -91,7 +91,7 @@ Deno.test("without a published hash a part is continued only at its own source, 
     assertEquals(await names(target), ["file.bin"]);
   }));
 
-Deno.test("a source without ranges begins anew and still ends whole", () =>
+Deno.test("a source without ranges starts over and still ends whole", () =>
   withServers([() => new Response(BYTES)], async ({ target, ranges, run }) => {
     await Deno.mkdir(join(target, ".."));
     await Deno.writeFile(`${target}.partial`, WRONG.subarray(0, 1000));

@@ -10,7 +10,7 @@ Deno.test("the catalogue has the four models and the eleven data sets", () => {
   assertEquals(names.slice(4).sort(), [...DATASET_NAMES].sort());
 });
 
-Deno.test("every entry of the catalogue says licence, citation, home and several sources", async () => {
+Deno.test("every entry of the catalogue says licence, citation, home and several sources", () => {
   for (const item of CATALOGUE.items) {
     for (const text of [item.title, item.home, item.licence, item.citation]) assert(text.length > 2, item.name);
     for (const file of item.files.flatMap((file) => [file, ...file.instead ? [file.instead] : []])) {
@@ -22,7 +22,7 @@ Deno.test("every entry of the catalogue says licence, citation, home and several
       if (bytes !== undefined) assert(Number.isSafeInteger(bytes) && bytes > 0);
       assertEquals(unpack !== undefined, /\.(tgz|tar\.gz)$/.test(path), path);
     }
-    if (item.kind === "dataset") assertEquals((await describeDataset(item.name)).licence, item.licence);
+    if (item.kind === "dataset") assertEquals(describeDataset(item.name).licence, item.licence);
   }
 });
 
@@ -34,9 +34,9 @@ Deno.test("the hash of OpenAI's weights is the one in their address", () => {
   }
 });
 
-Deno.test("each data set's split file or lists come with its images", async () => {
+Deno.test("each data set's split file or lists come with its images", () => {
   for (const item of CATALOGUE.items.filter(({ kind }) => kind === "dataset")) {
-    const { split } = await describeDataset(item.name);
+    const { split } = describeDataset(item.name);
     const needed = split.kind === "file" ? split.file : split.kind === "folders" ? split.classes : undefined;
     if (needed === undefined) continue;
     assert(item.files.some(({ path }) => path === `${item.name}/${needed}`), `${item.name}: ${needed}`);

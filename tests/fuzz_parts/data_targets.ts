@@ -3,7 +3,8 @@ import { gzipSync } from "node:zlib";
 import { makeReport } from "../eval/report_cases.ts";
 import { type SettingName, SETTINGS } from "../../recipes/cli/settings.ts";
 import { settingsFromYaml } from "../../recipes/cli/config.ts";
-import { parseDescription } from "../../src/data/description.ts";
+import { readDescription } from "../../recipes/cli/dataset_file.ts";
+import { stringifyYaml } from "../../recipes/cli/yaml.ts";
 import { decodeRgb } from "../../src/data/image.ts";
 import { pathProblem } from "../../src/data/paths.ts";
 import { openImages } from "../../src/data/source.ts";
@@ -148,9 +149,10 @@ export const DATA_TARGETS: readonly Target[] = [
     corpus: async () => ({
       files: [
         ...await Promise.all(
-          ["eurosat", "fgvc_aircraft", "imagenet", "stanford_cars"].map((name) =>
-            Deno.readFile(new URL(`../../data/datasets/${name}.yaml`, import.meta.url))
-          ),
+          ["eurosat", "fgvc_aircraft", "imagenet", "stanford_cars"].map(async (name) => {
+            const json = await Deno.readTextFile(new URL(`../../data/datasets/${name}.json`, import.meta.url));
+            return text(`# ${name}\n${stringifyYaml(JSON.parse(json))}`);
+          }),
         ),
         text("name: My birds\nimages: photos\nclass_names:\n  rename: { a: b }\n  drop: [x]\n"),
         text(`name: x\na: &a [1,2]\n${Array.from({ length: 20 }, (_, i) => `b${i}: [*a,*a,*a]`).join("\n")}\n`),
@@ -158,7 +160,7 @@ export const DATA_TARGETS: readonly Target[] = [
       words: YAML_WORDS,
     }),
     async read(path) {
-      const description = parseDescription(await Deno.readTextFile(path), path);
+      const description = await readDescription(path);
       for (
         const inside of [description.images, ...Object.values(description.split)].filter((x) => typeof x === "string")
       ) {

@@ -37,7 +37,7 @@ function ensemble(features: number[][]): number[] {
 
 Deno.test("one template: normalised; the ensemble of seven and any list: averaged between two normalisations", async () => {
   const classNames = ["River", "Sea_or_Lake"];
-  const seven = ensembleTemplates(await describeDataset("eurosat"));
+  const seven = ensembleTemplates(describeDataset("eurosat"));
   for (const templates of [["a photo of a {}."], seven, ["{} one", "two {}", "three {} and {}"]]) {
     const { shape, data } = await zeroShotFeatures(toy, { classNames, templates });
     assertEquals(shape, [2, E]);

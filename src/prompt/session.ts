@@ -102,14 +102,12 @@ function groupedText<T>(
     contexts = ops.broadcastTo(led, [P, ...ops.shape(led).slice(1)]);
   }
   const result = textTower(plain, at.tower, {
-    contexts: contexts.value,
-    place,
-    placedOnce: at.layout.placedOnce,
+    learned: { place, placedOnce: at.layout.placedOnce, layers: [contexts.value] },
     fixed,
     mask,
     pick,
   });
-  const features = ops.custom([contexts], result.features, (dy) => [result.pullback(dy)]);
+  const features = ops.custom([contexts], result.features, (dy) => result.pullbackToLearned(dy));
   const E = plain.shape(result.features)[2];
   const all = ops.reshape(features, [G, P * Q, E]);
   return P * Q === C ? all : ops.slice(all, [0, 0, 0], [G, C, E]);

@@ -72,11 +72,12 @@ export function textRuns(
   const place = layout.place!;
 
   const forward = engine.program("text_forward", (ops, [contexts, place, fixed, mask, pick]) => [
-    textTower(ops, tower, { contexts, place, fixed, mask, pick }).features,
+    textTower(ops, tower, { learned: { place, layers: [contexts] }, fixed, mask, pick }).features,
   ]);
-  const backward = engine.program("text_pullback", (ops, [contexts, place, fixed, mask, pick, dFeatures]) => [
-    textTower(ops, tower, { contexts, place, placedOnce: layout.placedOnce, fixed, mask, pick }).pullback(dFeatures),
-  ]);
+  const backward = engine.program("text_pullback", (ops, [contexts, place, fixed, mask, pick, dFeatures]) => {
+    const learned = { place, placedOnce: layout.placedOnce, layers: [contexts] };
+    return textTower(ops, tower, { learned, fixed, mask, pick }).pullbackToLearned(dFeatures);
+  });
 
   /** Contexts with a leading axis that counts groups, or packs when class-specific. */
   function lead(contexts: HostTensor): HostTensor {

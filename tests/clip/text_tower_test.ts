@@ -36,13 +36,18 @@ for (const { position, classSpecific } of SHAPES) {
       const cotangent = randomTensor([P, Q, E], 42);
       const inputs = [contexts, place!, fixed, mask, pick];
       const { byHand, byAutodiff } = await bothGradients((ops, [contexts, place, fixed, mask, pick]) => {
-        const result = textTower(ops, tower, { contexts, place, placedOnce, fixed, mask, pick });
-        return { y: result.features, pullback: result.pullback };
+        const result = textTower(ops, tower, {
+          learned: { place, placedOnce, layers: [contexts] },
+          fixed,
+          mask,
+          pick,
+        });
+        return { y: result.features, pullback: (dy) => result.pullbackToLearned(dy)[0] };
       }, { inputs, cotangent });
       assertLess(relativeL2(byHand.data, byAutodiff.data), 1e-5);
 
       const program = engine.program("text", (ops, [contexts, place, fixed, mask, pick]) => [
-        textTower(ops, tower, { contexts, place, fixed, mask, pick }).features,
+        textTower(ops, tower, { learned: { place, layers: [contexts] }, fixed, mask, pick }).features,
       ]);
       const away = await awayFromDifferences(
         async (contexts) => inner((await program.run([contexts, ...inputs.slice(1)]))[0], cotangent),

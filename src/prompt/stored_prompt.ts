@@ -1,6 +1,7 @@
 /** A learned prompt by itself, from a checkpoint: what it is, which model it belongs to, and its use on any classes. */
 import type { ClipModel } from "../clip/model.ts";
 import type { ClassTokenPosition } from "../clip/prompt_layout.ts";
+import { spokenName } from "../clip/spoken_name.ts";
 import { UserError } from "../errors.ts";
 import { cocoop, META_NET } from "../methods/cocoop.ts";
 import { coop } from "../methods/coop.ts";
@@ -156,7 +157,7 @@ function methodOf(
 function contextsOf({ params: { ctx }, classesSeen }: StoredPrompt, classNames: readonly string[]): Parameter {
   if (ctx.shape.length === 2) return ctx;
   const [, M, D] = ctx.shape;
-  const plain = (name: string) => name.replaceAll("_", " ").toLowerCase();
+  const plain = (name: string) => spokenName(name).toLowerCase();
   const rows = classNames.map((name) => {
     const at = classesSeen.findIndex((seen) => plain(seen) === plain(name));
     if (at >= 0) return ctx.data.subarray(at * M * D, (at + 1) * M * D);

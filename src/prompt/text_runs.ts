@@ -9,7 +9,7 @@
 import { type ClipModel, packRange, ROWS_PER_RUN } from "../clip/model.ts";
 import type { PromptLayout } from "../clip/prompt_layout.ts";
 import { type FrozenTextTower, textTower } from "../clip/text_tower.ts";
-import type { Frozen, HostTensor, Ops } from "../engine/ops.ts";
+import type { Frozen, HostTensor } from "../engine/ops.ts";
 
 /** A part of the work: groups `g0…g1` under packs `p0…p1`. `fresh` says from which group or pack on it is new. */
 interface Run {
@@ -28,17 +28,6 @@ export interface TextRuns {
   /** The gradient at the contexts, in their shape, from the gradient at the features [G, C, E]. Runs the tower again. */
   pullback(contexts: HostTensor, dFeatures_GCE: HostTensor): Promise<HostTensor>;
   dispose(): Promise<void>;
-}
-
-/** Class-specific contexts [C, M, D] as the packs see them, [P, Q·M, D]: classes that fill up the last pack are zero. */
-export function contextsByPack<T>(ops: Ops<T>, contexts_CMD: T, packs: { P: number; Q: number }): T {
-  const [C, M, D] = ops.shape(contexts_CMD);
-  const missing = packs.P * packs.Q - C;
-  const whole = missing === 0 ? contexts_CMD : ops.concat([
-    contexts_CMD,
-    ops.broadcastTo(ops.constant({ shape: [1, 1, 1], data: new Float32Array(1) }), [missing, M, D]),
-  ], 0);
-  return ops.reshape(whole, [packs.P, packs.Q * M, D]);
 }
 
 function splitRuns(G: number, layout: PromptLayout): Run[] {

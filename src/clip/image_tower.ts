@@ -18,7 +18,7 @@ export interface FrozenImageTower {
   classRow: Frozen;
   /** Positions of the patches, [1, N, D]. */
   positions: Frozen;
-  /** ln_pre's scale and shift, [D]: the residual stream starts behind it, so they cannot be folded into a map. */
+  /** ln_pre's scale and shift, [D]: the residual stream starts after it, so they cannot be folded into a map. */
   preScale: Frozen;
   preShift: Frozen;
   blocks: FrozenBlock[];
@@ -69,7 +69,7 @@ export function freezeImageTower(
   };
 }
 
-/** What a pass gives. */
+/** What a pass returns. */
 export interface ImageResult<T> {
   /** [B, E], not normalised. */
   features: T;

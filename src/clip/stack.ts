@@ -15,18 +15,18 @@ import type { FrozenBlock } from "./block_weights.ts";
 export interface LearnedRows<T> {
   /** 0/1: the row of each learned token, [N or 1, L, M]. A row holds one token at most. */
   place: T;
-  /** No token stands in two rows of a sequence, which spares the pull-back of the first block all other rows. */
+  /** No token is in two rows of a sequence: the pull-back of the first block may skip all other rows. */
   placedOnce?: boolean;
   /**
-   * The tokens of layer 0, 1, …, [N or 1, M, D]: those of layer `i` replace the rows before block `i`. After the last
-   * layer the rows flow on like any others.
+   * The tokens of layer 0, 1, …, [N or 1, M, D]. Those of layer 0 are part of the first block's input; those of layer
+   * `i` replace the rows before block `i`. After the last layer the rows flow on like any others.
    */
   layers: readonly T[];
 }
 
-/** What the blocks of a stack are given. */
+/** Options of {@linkcode stack}. */
 export interface StackOptions<T> {
-  /** The rows of layer 0 are in `x` already: what a tower adds to them (positions, ln_pre) is its own affair. */
+  /** The tokens of layer 0 must be in `x` already: each tower prepares them in its own way (positions, ln_pre). */
   learned?: LearnedRows<T>;
   /** Added to the scores of every block, [N or 1, 1, L, X + L]. */
   mask?: T;
@@ -36,7 +36,7 @@ export interface StackOptions<T> {
   shared?(layer: number): AttentionContext<T>["shared"];
 }
 
-/** What a stack gives back. */
+/** What a stack returns. */
 export interface StackResult<T> {
   /** [Q, N, D] */
   y: T;
@@ -45,8 +45,8 @@ export interface StackResult<T> {
   /** The gradient at `x`, [L, N, D]. */
   pullback(dy_QND: T): T;
   /**
-   * The gradients at the tokens of all layers, [N, M, D]: one for each sequence, also where the sequences share their
-   * tokens. That of layer 0 is taken at the rows as they enter the first block. Throws {@linkcode Error} when no rows
+   * The gradients at the tokens of all layers, [N, M, D]: one for each sequence, also where sequences share their
+   * tokens. That of layer 0 is the gradient at the first block's input. Throws {@linkcode Error} when no rows
    * are learned.
    */
   pullbackToLearned(dy_QND: T): T[];
@@ -75,7 +75,7 @@ export function stack<T>(
     return result;
   });
 
-  /** From the gradient at `y` to the one behind the first block; `visit` sees it at each layer of tokens on the way. */
+  /** The gradient at the first block's output; `visit` gets those at the tokens of deeper layers on the way. */
   function afterFirst(dy: T, visit: (layer: number, dTokens_NMD: T) => void = () => {}): T {
     let dx = dy;
     for (let i = last; i > 0; i--) {
@@ -92,12 +92,11 @@ export function stack<T>(
     attended: results,
     pullback: (dy) => results[0].pullback(afterFirst(dy)),
     pullbackToLearned(dy) {
-      if (learned === undefined) throw new Error("No rows of this stack are learned: there is nothing to pull back to");
+      if (learned === undefined || depth === 0) throw new Error("No rows of this stack are learned: use pullback");
       const layers = new Array<T>(depth);
       const dx = afterFirst(dy, (layer, dTokens) => layers[layer] = dTokens);
       const rows = ops.transpose(learned.place, [0, 2, 1]);
-      // Of the first block's input only the learned rows can change. Where one token stands in several rows, each row has
-      // a pull-back of its own, and only their sum is the token's.
+      // Only the learned rows of the first block's input can change. A token in several rows gets the sum of their gradients.
       layers[0] = swapped(
         ops,
         learned.placedOnce ? results[0].pullback(dx, rows) : pickRows(ops, rows, results[0].pullback(dx)),
@@ -107,7 +106,7 @@ export function stack<T>(
   };
 }
 
-/** Exchanging the placed rows of [L, N, D], and its pull-back to the tokens and to the rows that stay. */
+/** Replaces the placed rows of [L, N, D] by tokens; `tokens` and `rest` are its pull-backs to those and to the rows. */
 function replacing<T>(ops: Ops<T>, place_NLM: T) {
   const taken_NL1 = ops.sum(place_NLM, -1);
   const keep_LN1 = swapped(ops, ops.shift(ops.scale(taken_NL1, -1), 1));

@@ -22,19 +22,19 @@ export interface FrozenTextTower {
 /** One or more packs of prompts, as tensors of a program. */
 export interface TextInputs<T> {
   /**
-   * The learned tokens: `place` says in which rows of `fixed`, whose positions they get, and `layers` holds the contexts
-   * [N or 1, M, D] of layer 0 and, for deep prompts, of the layers after it, which get no positions.
+   * The contexts [N or 1, M, D] of layer 0, whose rows of `fixed` are their positions, and for deep prompts those of the
+   * layers after it, which get no positions.
    */
   learned?: LearnedRows<T>;
   /** [N or 1, L, D] */
   fixed: T;
-  /** [N or 1, 1, L, 1 + L], or [… L, L] when the start token is a row of its own. */
+  /** [N or 1, 1, L, 1 + L], or [… L, L] when the start token is a row of the pack. */
   mask: T;
   /** [N or 1, Q, L] */
   pick: T;
 }
 
-/** What a pass gives. */
+/** What a pass returns. */
 export interface TextResult<T> {
   /** [N, Q, E], not normalised. */
   features: T;

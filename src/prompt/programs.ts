@@ -34,7 +34,7 @@ export interface PromptPrograms {
   step(params: Parameters, images: LabelledImages): Promise<Descent[]>;
   /** Contexts [G, M, D], or [C, M, D] when class-specific. */
   contexts(params: Parameters, imageFeatures_BE: HostTensor): Promise<HostTensor>;
-  /** All losses at given text features [G, C, E]; gradients at those, and at the parameters that a loss uses itself. */
+  /** All losses at given text features [G, C, E]; gradients at those, and at the parameters where a loss uses them directly. */
   losses(
     params: Parameters,
     inputs: LabelledImages & { textFeatures_GCE: HostTensor },
@@ -192,7 +192,7 @@ function descents<T>(ops: TapeOps<T>, losses: readonly Var<T>[], at: readonly Va
   return [...losses.map((loss) => loss.value), ...losses.flatMap((loss) => ops.gradients(loss, at))];
 }
 
-/** The other way of {@linkcode descents}, for losses with `count` gradients each. */
+/** The inverse of {@linkcode descents}, for losses with `count` gradients each. */
 function byLoss(outputs: readonly HostTensor[], count: number): { loss: number; gradients: HostTensor[] }[] {
   const losses = outputs.length / (1 + count);
   return Array.from({ length: losses }, (_, l) => ({

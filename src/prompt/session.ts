@@ -23,7 +23,7 @@ export interface Batch {
   labels: ArrayLike<number>;
 }
 
-/** What a step gives; the parameters are left as they are. */
+/** The result of a step, which does not change the parameters. */
 export interface StepResult {
   /** The mean cross-entropy, or the method's first loss. */
   loss: number;
@@ -137,7 +137,7 @@ interface BoundPrompt {
   runs: TextRuns;
 }
 
-/** A step in programs of bounded size: contexts, text features, losses, and the way back. */
+/** A step in programs of bounded size: contexts, text features, losses, and their pull-backs. */
 async function stepInPieces({ params, programs, runs }: BoundPrompt, images: LabelledImages): Promise<Descent[]> {
   const { imageFeatures_BE } = images;
   const contexts = await programs.contexts(params, imageFeatures_BE);

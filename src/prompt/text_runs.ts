@@ -2,7 +2,7 @@
  * The text tower over any number of groups and classes in runs of bounded size.
  *
  * Every run has the same shapes (a last run that would be shorter starts earlier and repeats some work), so an engine
- * that compiles prepares one program and holds its weights once.
+ * that compiles prepares one program and keeps its weights once.
  *
  * Shapes: `G` groups, `C` classes, `P` packs, `Q` classes a pack, `L` rows a pack, `M` context tokens, `D`, `E`.
  */
@@ -23,7 +23,7 @@ interface Run {
 
 /** The text tower bound to one set of classes. */
 export interface TextRuns {
-  /** Text features [G, C, E], not normalised, of contexts [G, M, D] or, class-specific, [C, M, D]. Keeps nothing. */
+  /** Text features [G, C, E], not normalised, of contexts [G, M, D] or, class-specific, [C, M, D]. */
   encode(contexts: HostTensor): Promise<HostTensor>;
   /** The gradient at the contexts, in their shape, from the gradient at the features [G, C, E]. Runs the tower again. */
   pullback(contexts: HostTensor, dFeatures_GCE: HostTensor): Promise<HostTensor>;
@@ -77,7 +77,7 @@ export function textRuns(
     return { shape: [P, Q * M, D], data };
   }
 
-  /** Packs never change: each range is handed to the engine once, whatever the groups that are run with it. */
+  /** Packs never change: each range is frozen once and serves all groups. */
   const held = new Map<string, Frozen[]>();
   function packs({ p0, p1 }: Run): Frozen[] {
     const key = `${p0}-${p1}`;
@@ -127,7 +127,7 @@ export function textRuns(
       const stride = gradient.length / led.shape[0];
       for (const run of splitRuns(G, layout)) {
         const instances = Math.max(run.g1 - run.g0, run.p1 - run.p0);
-        // What an earlier run has pulled back already gets no cotangent here.
+        // Classes that an earlier run has pulled back have a cotangent of zero.
         const cotangent = new Float32Array(instances * Q * E);
         fresh(run, (to, from) => cotangent.set(dFeatures.data.subarray(from, from + E), to));
         const [out] = await backward.run([

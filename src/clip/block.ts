@@ -2,10 +2,10 @@
  * CLIP's residual attention block (openai/CLIP clip/model.py:171-192), forward and pull-back, by hand.
  *
  * Rows come first and sequences second, [L, N, D]: the rows of one head are then the first axis of [L, N, H, 64], and
- * ONNX Runtime multiplies such operands as they lie, with no copy in the order of heads.
+ * ONNX Runtime multiplies such operands in place, without a copy in the order of heads.
  *
- * Shapes: `N` sequences, `L` rows of a sequence, `Q` rows that ask (fewer than `L` in a last block whose other rows
- * nobody reads), `X` rows that all sequences share, `K` = X + L keys, `D` width, `H` heads, `F` the perceptron's width.
+ * Shapes: `N` sequences, `L` rows of a sequence, `Q` rows with a query (fewer than `L` in a last block whose
+ * other rows are not needed), `X` rows that all sequences share, `K` = X + L keys, `D` width, `H` heads, `F` the perceptron's width.
  */
 import type { Ops } from "../engine/ops.ts";
 import { type FrozenBlock, type FrozenLinear, HEAD_WIDTH } from "./block_weights.ts";
@@ -13,7 +13,7 @@ import { type FrozenBlock, type FrozenLinear, HEAD_WIDTH } from "./block_weights
 /** LayerNorm's epsilon in CLIP. */
 export const LAYER_NORM_EPSILON = 1e-5;
 
-/** What rows attend to beyond the rows of their own sequence, and what they must not see. */
+/** What rows attend to besides their own sequence, and what is masked. */
 export interface AttentionContext<T> {
   /** Keys and values that all sequences share, [X, 1, H, 64] each: those of the start token. */
   shared?: { keys: T; values: T };
@@ -27,7 +27,7 @@ export interface BlockOptions<T> extends AttentionContext<T> {
   pick?: T;
 }
 
-/** What a block gives back. */
+/** What a block returns. */
 export interface BlockResult<T> {
   /** [Q, N, D] */
   y: T;
@@ -42,7 +42,7 @@ export interface BlockResult<T> {
 }
 
 /**
- * The pull-back of `standardize` where the mean of `dy` is 0, as behind every map of {@linkcode foldLayerNorm}:
+ * The pull-back of `standardize` where the mean of `dy` is 0, as after every map of {@linkcode foldLayerNorm}:
  * `rstd · (dy − y · mean(dy · y))`.
  */
 export function centredPullback<T>(ops: Ops<T>, dy: T, at: { normalized: T; rstd: T }): T {
@@ -64,7 +64,7 @@ export function spreadRows<T>(ops: Ops<T>, matrix_NRL: T, x_RND: T): T {
   return swapped(ops, ops.matMul(matrix_NRL, swapped(ops, x_RND), { transposeA: true }));
 }
 
-/** Runs a block on `x_LND`; the pull-back holds on to what it needs. */
+/** Runs a block on `x_LND`; the pull-back keeps the tensors that it needs. */
 export function block<T>(ops: Ops<T>, x_LND: T, weights: FrozenBlock, options: BlockOptions<T> = {}): BlockResult<T> {
   const { pick, shared, mask } = options;
   const [L, N] = ops.shape(x_LND);
@@ -88,10 +88,10 @@ export function block<T>(ops: Ops<T>, x_LND: T, weights: FrozenBlock, options: B
   const keys = split(ops.linear(first.normalized, weights.key));
   const values = split(ops.linear(first.normalized, weights.value));
   const X = shared === undefined ? 0 : ops.shape(shared.keys)[0];
-  const joined = (own: T, others: T) => ops.concat([ops.broadcastTo(others, [X, N, H, HEAD_WIDTH]), own], 0);
+  const afterShared = (rows: T, first: T) => ops.concat([ops.broadcastTo(first, [X, N, H, HEAD_WIDTH]), rows], 0);
   const q_NHQd = toHeads(split(linear(picked_QND, weights.query)));
-  const k_NHKd = toHeads(shared === undefined ? keys : joined(keys, shared.keys));
-  const v_NHKd = toHeads(shared === undefined ? values : joined(values, shared.values));
+  const k_NHKd = toHeads(shared === undefined ? keys : afterShared(keys, shared.keys));
+  const v_NHKd = toHeads(shared === undefined ? values : afterShared(values, shared.values));
   const scores_NHQK = ops.matMul(q_NHQd, k_NHKd, { transposeB: true });
   const p_NHQK = ops.softmax(mask === undefined ? scores_NHQK : ops.add(scores_NHQK, pickedMask(mask)));
   const attended_QND = fromHeads(ops.matMul(p_NHQK, v_NHKd));
@@ -99,14 +99,14 @@ export function block<T>(ops: Ops<T>, x_LND: T, weights: FrozenBlock, options: B
   const middle_QND = ops.add(residual_QND, linear(attended_QND, weights.out));
 
   const second = ops.standardize(middle_QND, LAYER_NORM_EPSILON);
-  // z is 1.702 times the published one, and so is what comes out of the gate; the map behind takes it back.
+  // z is 1.702 times the published one, and so is the gate's output; the next map divides by it.
   const z_QNF = linear(second.normalized, weights.up);
   const gate_QNF = ops.sigmoid(z_QNF);
   const active_QNF = ops.mul(z_QNF, gate_QNF);
   const y_QND = ops.add(middle_QND, linear(active_QNF, weights.down));
 
   function pullback(dy_QND: T, rows?: T): T {
-    // d(z·g)/dz = g + z·g·(1 − g) with g = σ(z), and z·g is at hand.
+    // d(z·g)/dz = g + z·g·(1 − g) with g = σ(z), and z·g is known already.
     const slope_QNF = ops.add(gate_QNF, ops.sub(active_QNF, ops.mul(active_QNF, gate_QNF)));
     const dz_QNF = ops.mul(ops.linearPullback(dy_QND, weights.down.weight), slope_QNF);
     const dMiddle_QND = ops.add(dy_QND, centredPullback(ops, ops.linearPullback(dz_QNF, weights.up.weight), second));
@@ -116,14 +116,14 @@ export function block<T>(ops: Ops<T>, x_LND: T, weights: FrozenBlock, options: B
     const dScores_NHQK = ops.mul(p_NHQK, ops.sub(dP_NHQK, along_NHQ1));
     const dq_NHQd = ops.matMul(dScores_NHQK, k_NHKd);
     // The shared keys never change: their columns are left out before the products, not after.
-    const own = (x_NHQK: T) => {
+    const notShared = (x_NHQK: T) => {
       const shape = ops.shape(x_NHQK);
       return X === 0 ? x_NHQK : ops.slice(x_NHQK, [0, 0, 0, X], [...shape.slice(0, 3), L]);
     };
-    const dk_NHLd = ops.matMul(own(dScores_NHQK), q_NHQd, { transposeA: true });
-    const dv_NHLd = ops.matMul(own(p_NHQK), dAttended_NHQd, { transposeA: true });
+    const dk_NHLd = ops.matMul(notShared(dScores_NHQK), q_NHQd, { transposeA: true });
+    const dv_NHLd = ops.matMul(notShared(p_NHQK), dAttended_NHQd, { transposeA: true });
     const wanted = (x: T) => rows === undefined ? x : pickRows(ops, rows, x);
-    // From the rows that asked back to all rows, and on to the rows that are wanted.
+    // From the rows with a query back to all rows, and on to the wanted ones.
     const spread = (x: T) => wanted(pick === undefined ? x : spreadRows(ops, pick, x));
     const together = (...heads: T[]) => wanted(fromHeads(ops.concat(heads, 1)));
     const dFirst = pick === undefined

@@ -1,12 +1,12 @@
 /**
- * The frozen maps of CLIP's residual attention block, made ready once.
+ * The frozen maps of CLIP's residual attention block, prepared once.
  *
  * Some things are folded into them (exact algebra, differences of rounding only): the scale and shift of each LayerNorm go
- * into the linear map behind it; a LayerNorm's output has mean 0, so the mean of each of that map's rows is taken off,
- * which leaves its results alone and makes the mean of its pull-back 0; 1/√64 goes into the query map; the 1.702 of
- * QuickGELU goes into the map before it and out of the map behind it. Keys need no bias: it adds the same to all scores of
- * a row, which its softmax ignores. Values need none either: a row's probabilities sum to 1, so the values' bias, taken
- * through the map behind the heads, is part of that map's bias.
+ * into the linear map after it; a LayerNorm's output has mean 0, so the mean of each of that map's rows is subtracted,
+ * which does not change its results and makes the mean of its pull-back 0; 1/√64 goes into the query map; the 1.702 of
+ * QuickGELU goes into the map before it and out of the map after it. Keys need no bias: it adds the same to all scores of
+ * a row, which its softmax ignores. Values need none either: a row's probabilities sum to 1, so the values' bias, passed
+ * through the output map, is part of that map's bias.
  *
  * Shapes: `D` width, `H` heads, `F` the perceptron's width.
  */
@@ -36,7 +36,7 @@ export interface FrozenBlock {
   key: Frozen;
   /** Rows to values: [D, D]. */
   value: Frozen;
-  /** Query, key and value in one, for the pull-back of blocks in which every row asks: [3·D, D]. */
+  /** Query, key and value in one, for the pull-back of blocks in which every row has a query: [3·D, D]. */
   queryKeyValue: Frozen;
   /** Key and value in one, for the pull-back of the others: [2·D, D]. */
   keyValue: Frozen;
@@ -98,7 +98,7 @@ export function freezeBlock(engine: Engine, tensor: (name: string) => HostTensor
   const query = foldLayerNorm(part(0), { ...ln1, factor: 1 / Math.sqrt(HEAD_WIDTH) });
   const key = foldLayerNorm(part(1), ln1);
   const value = foldLayerNorm(part(2), ln1);
-  // One piece of memory, of which the maps that are used by themselves are parts.
+  // One buffer; the separate maps are views of it.
   const all = stackRows([query.weight, key.weight, value.weight]);
   const weight = (name: string, from: number, to: number) =>
     engine.freeze(`${prefix}.${name}.weight`, rows(all, from * width, to * width));
@@ -131,14 +131,14 @@ export function hiddenWidth(published: number): number {
   return published % 1024 === 0 ? published + 16 : published;
 }
 
-/** Zeros behind the last row. */
+/** Appends rows of zeros. */
 function padRows({ shape, data }: HostTensor, rows: number): HostTensor {
   const padded = new Float32Array(rows * data.length / shape[0]);
   padded.set(data);
   return { shape: [rows, ...shape.slice(1)], data: padded };
 }
 
-/** Zeros behind the end of each row. */
+/** Appends zeros to each row. */
 function padColumns({ shape: [rows, columns], data }: HostTensor, width: number): HostTensor {
   const padded = new Float32Array(rows * width);
   for (let r = 0; r < rows; r++) padded.set(data.subarray(r * columns, (r + 1) * columns), r * width);

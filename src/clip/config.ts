@@ -25,7 +25,7 @@ export interface ClipConfig {
   readonly text: {
     /** Positions, those of the start and end token included. */
     readonly context: number;
-    /** Tokens that there are. */
+    /** Number of tokens. */
     readonly vocabulary: number;
     /** Numbers of a token, `D`. */
     readonly width: number;
@@ -42,13 +42,13 @@ export type Shapes = ReadonlyMap<string, readonly number[]>;
 /** Every head of every CLIP is this wide. */
 const HEAD_WIDTH = 64;
 
-/** Numbers that OpenAI's archives hold beside the weights, at the top or in a module; the shapes say the same. */
+/** Entries of OpenAI's archives that are not weights, at the top or in a module; shapes already say the same. */
 const BESIDE_THE_WEIGHTS = ["input_resolution", "context_length", "vocab_size", "attn_mask"];
 
-/** Published image towers whose heads are wider than others' (open_clip's ViT-H, ViT-g, ViT-bigG); no shape tells. */
+/** Published image towers whose heads are wider than others' (open_clip's ViT-H, ViT-g, ViT-bigG); shapes do not show it. */
 const WIDER_HEADS = [1280, 1408, 1664];
 
-/** The tensors of one block of width `D`, behind its prefix. */
+/** The tensors of one block of width `D`, without their prefix. */
 const blockShapes = (D: number): Record<string, number[]> => ({
   "ln_1.weight": [D],
   "ln_1.bias": [D],
@@ -141,7 +141,7 @@ export function inferConfig(shapes: Shapes, where: string): ClipConfig {
   return config;
 }
 
-/** Holds every tensor to its expected shape, and takes none that no CLIP has: it would be left out of the sums. */
+/** Checks every tensor's shape, and refuses tensors that no CLIP has: they would be ignored. */
 function checkShapes(shapes: Shapes, { config, where }: { config: ClipConfig; where: string }): void {
   const expected = tensorShapes(config);
   for (const [name, wanted] of expected) {

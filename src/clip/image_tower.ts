@@ -1,13 +1,14 @@
 /**
  * CLIP's vision transformer (openai/CLIP clip/model.py:206-240), forward and pull-back.
  *
- * Shapes: `B` images, `N` patches, `K` = 3·patch² numbers of a patch, `D` width, `E` embedding.
+ * Shapes: `B` images, `N` patches, `K` = 3·patch² numbers of a patch, `M` learned rows, `D` width, `E` embedding.
  */
 import type { Engine, Frozen, HostTensor, Ops } from "../engine/ops.ts";
 import { standardizePullback } from "../engine/tape.ts";
-import { block, centredPullback, LAYER_NORM_EPSILON, swapped } from "./block.ts";
+import { centredPullback, LAYER_NORM_EPSILON, swapped } from "./block.ts";
 import { foldLayerNorm, freezeBlock, type FrozenBlock, type FrozenLinear } from "./block_weights.ts";
 import type { ClipConfig } from "./config.ts";
+import { stack } from "./stack.ts";
 
 /** The frozen image tower. */
 export interface FrozenImageTower {
@@ -17,7 +18,7 @@ export interface FrozenImageTower {
   classRow: Frozen;
   /** Positions of the patches, [1, N, D]. */
   positions: Frozen;
-  /** ln_pre's scale and shift, [D]: the residual stream starts behind it, so they cannot be folded into a map. */
+  /** ln_pre's scale and shift, [D]: the residual stream starts after it, so they cannot be folded into a map. */
   preScale: Frozen;
   preShift: Frozen;
   blocks: FrozenBlock[];
@@ -68,38 +69,82 @@ export function freezeImageTower(
   };
 }
 
-/** Runs patches [B, N, K] through the tower: features [B, E], not normalised, and the way back to the patches. */
+/** What a pass returns. */
+export interface ImageResult<T> {
+  /** [B, E], not normalised. */
+  features: T;
+  /** From the gradient at the features to the gradient at the patches, [B, N, K]. */
+  pullback(dFeatures_BE: T): T;
+  /**
+   * From the gradient at the features to the gradient at each layer's prompts, [B, M, D]: one for each image, also where
+   * images share them. Throws {@linkcode Error} when there are none.
+   */
+  pullbackToPrompts(dFeatures_BE: T): T[];
+}
+
+/**
+ * Runs patches [B, N, K] through the tower.
+ *
+ * `prompts` are learned rows [B or 1, M, D] of layer 0, 1, …, as published: those of layer 0 follow the patches, get no
+ * position and go through ln_pre with all other rows; those of deeper layers replace them before their block.
+ */
 export function imageTower<T>(
   ops: Ops<T>,
   tower: FrozenImageTower,
   patches_BNK: T,
-): { features: T; pullback(dFeatures_BE: T): T } {
+  prompts: readonly T[] = [],
+): ImageResult<T> {
   const [B, N] = ops.shape(patches_BNK);
   const D = tower.preScale.shape[0];
   const E = tower.projection.bias.shape[0];
-  const rows_BND = ops.add(ops.linear(patches_BNK, tower.patch), ops.frozen(tower.positions));
-  const x_BLD = ops.concat([ops.broadcastTo(ops.frozen(tower.classRow), [B, 1, D]), rows_BND], 1);
-  const pre = ops.standardize(x_BLD, LAYER_NORM_EPSILON);
-  const preScale = ops.frozen(tower.preScale);
-  let h = swapped(ops, ops.add(ops.mul(pre.normalized, preScale), ops.frozen(tower.preShift)));
-  const pullbacks: ((dy: T) => T)[] = [];
-  tower.blocks.forEach((weights, i) => {
-    // Only the class row is read behind the last block.
-    const pick = i === tower.blocks.length - 1 ? ops.frozen(tower.pick) : undefined;
-    const result = block(ops, h, weights, { pick });
-    pullbacks.push(result.pullback);
-    h = result.y;
+  const scaled = (x: T) => ops.mul(x, ops.frozen(tower.preScale));
+  const beforeBlocks = (x: T) => {
+    const pre = ops.standardize(x, LAYER_NORM_EPSILON);
+    return { pre, rows: ops.add(scaled(pre.normalized), ops.frozen(tower.preShift)) };
+  };
+  const patchRows_BND = ops.add(ops.linear(patches_BNK, tower.patch), ops.frozen(tower.positions));
+  const image = beforeBlocks(ops.concat([ops.broadcastTo(ops.frozen(tower.classRow), [B, 1, D]), patchRows_BND], 1));
+  const { pre } = image;
+  const M = prompts.length === 0 ? 0 : ops.shape(prompts[0])[1];
+  const prompted = prompts.length === 0 ? undefined : beforeBlocks(prompts[0]);
+  const x_BLD = prompted === undefined
+    ? image.rows
+    : ops.concat([image.rows, ops.broadcastTo(prompted.rows, [B, M, D])], 1);
+  const rows = stack(ops, swapped(ops, x_BLD), tower.blocks, {
+    learned: prompted && { place: atTheEnd(ops, 1 + N, M), placedOnce: true, layers: prompts },
+    // Only the class row is read after the last block.
+    pick: prompted === undefined ? ops.frozen(tower.pick) : firstRow(ops, 1 + N + M),
   });
-  const final = ops.standardize(h, LAYER_NORM_EPSILON);
+  const final = ops.standardize(rows.y, LAYER_NORM_EPSILON);
   const features = ops.linear(final.normalized, tower.projection.weight, tower.projection.bias);
-
-  function pullback(dFeatures_BE: T): T {
+  const toRows = (dFeatures_BE: T) => {
     const dFeatures = ops.reshape(dFeatures_BE, [1, B, E]);
-    let dx = centredPullback(ops, ops.linearPullback(dFeatures, tower.projection.weight), final);
-    for (let i = pullbacks.length - 1; i >= 0; i--) dx = pullbacks[i](dx);
-    dx = standardizePullback(ops, ops.mul(swapped(ops, dx), preScale), pre);
-    return ops.linearPullback(ops.slice(dx, [0, 1, 0], [B, N, D]), tower.patch);
-  }
+    return centredPullback(ops, ops.linearPullback(dFeatures, tower.projection.weight), final);
+  };
 
-  return { features: ops.reshape(features, [B, E]), pullback };
+  return {
+    features: ops.reshape(features, [B, E]),
+    pullback(dFeatures_BE) {
+      const dRows = swapped(ops, rows.pullback(toRows(dFeatures_BE)));
+      const dImage = prompted === undefined ? dRows : ops.slice(dRows, [0, 0, 0], [B, 1 + N, D]);
+      const dx = standardizePullback(ops, scaled(dImage), pre);
+      return ops.linearPullback(ops.slice(dx, [0, 1, 0], [B, N, D]), tower.patch);
+    },
+    pullbackToPrompts(dFeatures_BE) {
+      const [first, ...deeper] = rows.pullbackToLearned(toRows(dFeatures_BE));
+      return [standardizePullback(ops, scaled(first), prompted!.pre), ...deeper];
+    },
+  };
+}
+
+/** 0/1, [1, L, M]: `M` learned tokens follow `before` other rows. */
+function atTheEnd<T>(ops: Ops<T>, before: number, M: number): T {
+  const data = new Float32Array((before + M) * M);
+  for (let m = 0; m < M; m++) data[(before + m) * M + m] = 1;
+  return ops.constant({ shape: [1, before + M, M], data });
+}
+
+/** Picks the first of `rows` rows, [1, 1, L]. */
+function firstRow<T>(ops: Ops<T>, rows: number): T {
+  return ops.constant({ shape: [1, 1, rows], data: Float32Array.of(1, ...new Float32Array(rows - 1)) });
 }

@@ -10,7 +10,7 @@ import type { Tokenizer } from "./tokenizer.ts";
 import type { ClipWeights } from "./weights/load.ts";
 import { UserError } from "../errors.ts";
 
-/** Token rows that one run of the text tower holds at the most; bounds memory for any number of classes. */
+/** Most token rows in one run of the text tower; bounds memory for any number of classes. */
 export const ROWS_PER_RUN = 1024;
 
 /** Rows of a pack: long enough to share the prefix among many classes, short enough that attention stays small. */
@@ -49,7 +49,7 @@ export interface ClipModel {
 
 /**
  * Puts weights on an engine. Each tower is frozen when it is first used, so that a run on cached features never
- * holds the image tower.
+ * loads the image tower.
  *
  * @param weights from `loadWeights`
  * @param options the engine, which must outlive the model, and CLIP's tokenizer

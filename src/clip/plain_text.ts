@@ -27,8 +27,9 @@ export async function plainText(
   const pick = new Float32Array(n * T);
   ends.forEach((end, i) => pick[i * T + end] = 1);
   const tower = await model.text();
-  const program = model.engine.program("plain_text", (ops, [contexts, fixed, mask, pick, cotangent]) => {
-    const { features, pullback } = textTower(ops, tower, { contexts, fixed, mask, pick, plain: true });
+  const program = model.engine.program("plain_text", (ops, [embedded, positions, mask, pick, cotangent]) => {
+    const fixed = ops.add(embedded, positions);
+    const { features, pullback } = textTower(ops, tower, { fixed, mask, pick, plain: true });
     return cotangent === undefined ? [features] : [features, pullback(cotangent)];
   });
   const [features, gradient] = await program.run([

@@ -1,15 +1,15 @@
 /**
- * How prompts lie in memory so that nothing is computed twice.
+ * How prompts are laid out so that nothing is computed twice.
  *
- * Causal attention and pooling at the end token make three savings exact: nothing behind the end token is needed; the
- * start token sees only itself, so its keys and values are constants; and context tokens in front of the class name are
- * the same for every class. A *pack* is therefore one sequence that holds the shared rows once and the own rows of
- * several classes behind them, under a mask that lets each row see the shared rows and its own class alone.
+ * Causal attention and pooling at the end token make three savings exact: nothing after the end token is needed; the
+ * start token sees only itself, so its keys and values are constants; and context tokens before the class name are
+ * the same for every class. A *pack* is therefore one sequence: the shared rows once, then the remaining rows of
+ * several classes, under a mask that lets each row see the shared rows and its own class only.
  */
 import { UserError } from "../errors.ts";
 import type { HostTensor } from "../engine/ops.ts";
 
-/** Where the class name stands among the context tokens. */
+/** Where the class name is among the context tokens. */
 export type ClassTokenPosition = "end" | "middle" | "front";
 
 /** A row of a prompt: a learned context token, or a token of the frozen vocabulary. */
@@ -27,9 +27,9 @@ export interface ClassPrompt {
 export interface PromptLayout {
   /** How many classes the packs hold, in order: pack `p` has classes `p·Q` … `p·Q + Q − 1`. */
   classes: number;
-  /** 0/1, [P, L, M]: which learned token stands in which row. Absent when nothing is learned. */
+  /** 0/1, [P, L, M]: which learned token is in which row. Undefined when no token is learned. */
   place?: HostTensor;
-  /** Whether no learned token stands in two rows of a pack: not so where the class name comes before learned tokens. */
+  /** Whether no learned token is in two rows of a pack: not so where the class name comes before learned tokens. */
   placedOnce: boolean;
   /** Position embeddings, and token embeddings of the frozen tokens, [P, L, D]. */
   fixed: HostTensor;
@@ -37,7 +37,7 @@ export interface PromptLayout {
   mask: HostTensor;
   /** 0/1, [P, Q, L]: the row of each class's end token. Rows of absent classes pick the first class again. */
   pick: HostTensor;
-  /** Token rows that carry work, padding left out. */
+  /** Token rows that are computed, padding not counted. */
   tokenRows: number;
 }
 
@@ -46,7 +46,7 @@ export const FORBIDDEN = -1e9;
 
 /**
  * The prompt of a class with `contextTokens` learned tokens, as published (CoOp trainers/coop.py:60-182).
- * `rest` are the tokens behind the learned ones in the place-holder text (name, full stop, end token), of which
+ * `rest` are the tokens after the learned ones in the place-holder text (name, full stop, end token), of which
  * the first `nameLength` are the name.
  */
 export function classPrompt(
@@ -100,14 +100,14 @@ export interface LayoutOptions {
 export function layOut(prompts: readonly ClassPrompt[], options: LayoutOptions): PromptLayout {
   const { contextTokens, classSpecific, width: D, embedding, positions, rowsPerPack } = options;
   const shared = prompts[0].shared;
-  const ownRows = prompts.map((prompt) => prompt.tokens.length - shared);
-  const total = ownRows.reduce((sum, rows) => sum + rows, 0);
+  const rowsOfClass = prompts.map((prompt) => prompt.tokens.length - shared);
+  const total = rowsOfClass.reduce((sum, rows) => sum + rows, 0);
   const packsWanted = Math.max(1, Math.ceil(total / Math.max(1, rowsPerPack - shared)));
   const Q = Math.ceil(prompts.length / packsWanted);
   const P = Math.ceil(prompts.length / Q);
   let L = 0;
   for (let p = 0; p < P; p++) {
-    L = Math.max(L, shared + ownRows.slice(p * Q, p * Q + Q).reduce((sum, rows) => sum + rows, 0));
+    L = Math.max(L, shared + rowsOfClass.slice(p * Q, p * Q + Q).reduce((sum, rows) => sum + rows, 0));
   }
   const M = classSpecific ? Q * contextTokens : contextTokens;
   const place = new Float32Array(P * L * M);
@@ -140,14 +140,14 @@ export function layOut(prompts: readonly ClassPrompt[], options: LayoutOptions):
         pick[(p * Q + slot) * L + pick.subarray(p * Q * L, (p * Q + 1) * L).indexOf(1)] = 1;
         continue;
       }
-      const own = prompt.tokens.length - shared;
-      for (let i = 0; i < own; i++) {
+      const rows = prompt.tokens.length - shared;
+      for (let i = 0; i < rows; i++) {
         put(from + i, prompt.tokens[shared + i], { position: 1 + shared + i, slot });
         for (let key = 0; key < shared; key++) see(from + i, 1 + key);
         for (let key = 0; key <= i; key++) see(from + i, 1 + from + key);
       }
-      pick[(p * Q + slot) * L + from + own - 1] = 1;
-      from += own;
+      pick[(p * Q + slot) * L + from + rows - 1] = 1;
+      from += rows;
     }
   }
   return {

@@ -4,9 +4,10 @@
  * Shapes: `N` packs, `L` rows a pack, `M` learned tokens, `Q` prompts a pack, `D` width, `E` embedding, `H` heads.
  */
 import type { Engine, Frozen, HostTensor, Ops } from "../engine/ops.ts";
-import { block, centredPullback, LAYER_NORM_EPSILON, pickRows, swapped } from "./block.ts";
+import { centredPullback, LAYER_NORM_EPSILON, swapped } from "./block.ts";
 import { foldLayerNorm, freezeBlock, type FrozenBlock, type FrozenLinear } from "./block_weights.ts";
 import type { ClipConfig } from "./config.ts";
+import { type LearnedRows, stack } from "./stack.ts";
 
 /** The frozen text tower. */
 export interface FrozenTextTower {
@@ -20,26 +21,30 @@ export interface FrozenTextTower {
 
 /** One or more packs of prompts, as tensors of a program. */
 export interface TextInputs<T> {
-  /** [N or 1, M, D] */
-  contexts?: T;
-  /** [N or 1, L, M] */
-  place?: T;
-  /** No column of `place` has two ones, so that the pull-back may skip all other rows of the first block. */
-  placedOnce?: boolean;
+  /**
+   * The contexts [N or 1, M, D] of layer 0, whose rows of `fixed` are their positions, and for deep prompts those of the
+   * layers after it, which get no positions.
+   */
+  learned?: LearnedRows<T>;
   /** [N or 1, L, D] */
   fixed: T;
-  /** [N or 1, 1, L, 1 + L], or [… L, L] when the start token is a row of its own. */
+  /** [N or 1, 1, L, 1 + L], or [… L, L] when the start token is a row of the pack. */
   mask: T;
   /** [N or 1, Q, L] */
   pick: T;
 }
 
-/** What a pass gives. */
+/** What a pass returns. */
 export interface TextResult<T> {
   /** [N, Q, E], not normalised. */
   features: T;
-  /** From the gradient at the features to the gradient at the contexts, [N, M, D]. Throws when there are none. */
+  /** From the gradient at the features to the gradient at all rows, [N, L, D]. */
   pullback(dFeatures_NQE: T): T;
+  /**
+   * From the gradient at the features to the gradient at each layer's contexts, [N, M, D]: one for each pack, also where
+   * packs share them. Throws {@linkcode Error} when there are none.
+   */
+  pullbackToLearned(dFeatures_NQE: T): T[];
 }
 
 /** Freezes the text tower and computes the start token's keys and values. */
@@ -80,14 +85,7 @@ export async function freezeTextTower(
 }
 
 function startToken<T>(ops: Ops<T>, x: T, blocks: readonly FrozenBlock[]): T[] {
-  const out: T[] = [];
-  let h = x;
-  for (const weights of blocks) {
-    const { y, keys, values } = block(ops, h, weights);
-    out.push(keys, values);
-    h = y;
-  }
-  return out;
+  return stack(ops, x, blocks).attended.flatMap(({ keys, values }) => [keys, values]);
 }
 
 /** Runs packs through the tower. With `plain`, the start token is a row like any other, as in the published code. */
@@ -96,36 +94,28 @@ export function textTower<T>(
   tower: FrozenTextTower,
   inputs: TextInputs<T> & { plain?: boolean },
 ): TextResult<T> {
-  const { contexts, place, fixed, mask, pick } = inputs;
-  const placed = contexts === undefined ? undefined : place === undefined ? contexts : ops.matMul(place, contexts);
-  let x = swapped(ops, placed === undefined ? fixed : ops.add(placed, fixed));
-  const pullbacks: ((dy: T, rows?: T) => T)[] = [];
-  tower.blocks.forEach((weights, i) => {
-    const result = block(ops, x, weights, {
-      mask,
-      shared: inputs.plain
-        ? undefined
-        : { keys: ops.frozen(tower.start[i].keys), values: ops.frozen(tower.start[i].values) },
-      pick: i === tower.blocks.length - 1 ? pick : undefined,
-    });
-    pullbacks.push(result.pullback);
-    x = result.y;
+  const { learned, fixed, mask, pick, plain = false } = inputs;
+  const x_NLD = learned === undefined ? fixed : ops.add(ops.matMul(learned.place, learned.layers[0]), fixed);
+  const start = (layer: number) => {
+    const { keys, values } = tower.start[layer];
+    return { keys: ops.frozen(keys), values: ops.frozen(values) };
+  };
+  const rows = stack(ops, swapped(ops, x_NLD), tower.blocks, {
+    learned,
+    mask,
+    pick,
+    shared: plain ? undefined : start,
   });
-  const final = ops.standardize(x, LAYER_NORM_EPSILON);
+  const final = ops.standardize(rows.y, LAYER_NORM_EPSILON);
   const features = swapped(ops, ops.linear(final.normalized, tower.projection.weight, tower.projection.bias));
+  const toRows = (dFeatures_NQE: T) =>
+    centredPullback(ops, ops.linearPullback(swapped(ops, dFeatures_NQE), tower.projection.weight), final);
 
-  function pullback(dFeatures_NQE: T): T {
-    if (contexts === undefined) throw new Error("These prompts have no learned tokens to pull back to");
-    let dx = centredPullback(ops, ops.linearPullback(swapped(ops, dFeatures_NQE), tower.projection.weight), final);
-    for (let i = pullbacks.length - 1; i > 0; i--) dx = pullbacks[i](dx);
-    if (place === undefined) return swapped(ops, pullbacks[0](dx));
-    const rows = ops.transpose(place, [0, 2, 1]);
-    // Of the first block's input only the learned rows can change. Where one token stands in several rows, each has a
-    // pull-back of its own, and only their sum is the token's.
-    return swapped(ops, inputs.placedOnce ? pullbacks[0](dx, rows) : pickRows(ops, rows, pullbacks[0](dx)));
-  }
-
-  return { features, pullback };
+  return {
+    features,
+    pullback: (dFeatures) => swapped(ops, rows.pullback(toRows(dFeatures))),
+    pullbackToLearned: (dFeatures) => rows.pullbackToLearned(toRows(dFeatures)),
+  };
 }
 
 /** A causal mask over `rows` rows without a constant start token, [1, 1, L, L], as published (clip/model.py:328-334). */

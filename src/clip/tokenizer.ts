@@ -8,11 +8,11 @@ import { BYTE_TOKENS, bytesOf, FIRST_MERGE, loadVocabulary, SPECIAL_TOKENS, WORD
 export interface Tokenizer {
   /** The ids of a text, without start and end token, of any length. */
   encode(text: string): number[];
-  /** Stands before every text: 49,406. */
+  /** The first token of every text: 49,406. */
   readonly startToken: number;
-  /** Stands behind every text: 49,407; the text's feature is read here. */
+  /** The last token of every text: 49,407; the text's feature is read here. */
   readonly endToken: number;
-  /** How many tokens there are: 49,408. */
+  /** Number of tokens: 49,408. */
   readonly size: number;
   /** The text of a token, with `</w>` where a word ends. A token that holds a part of a character shows its byte symbols. */
   word(id: number): string;
@@ -36,7 +36,7 @@ const CACHED_WORDS = 10_000;
 /**
  * Loads CLIP's tokenizer. Its vocabulary ships with the kit.
  *
- * @returns the tokenizer; it holds no resources
+ * @returns the tokenizer; it needs no disposal
  * @throws {UserError} when the vocabulary's file cannot be read
  *
  * @example

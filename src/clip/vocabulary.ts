@@ -6,7 +6,7 @@ import { UserError } from "../errors.ts";
 
 const FILE = new URL("../../data/clip/bpe_simple_vocab_16e6.txt.gz", import.meta.url);
 
-/** Merges that CLIP uses; the file holds more. */
+/** Merges that CLIP uses; the file has more. */
 const MERGES = 49152 - 256 - 2;
 
 /** The last two tokens. */
@@ -17,7 +17,7 @@ export const FIRST_MERGE = 512;
 
 /** The vocabulary, ready for look-ups. */
 export interface Vocabulary {
-  /** How many tokens there are. */
+  /** Number of tokens. */
   readonly size: number;
   /** Text of a token in byte symbols; `</w>` where a word ends. */
   symbols(id: number): string;
@@ -42,7 +42,7 @@ export const BYTE_TOKENS: readonly { id: number; symbol: string }[] = Array.from
   return { id, symbol: BYTES_IN_ORDER[id].symbol };
 });
 
-/** What stands behind the last symbol of a word, and is added to its token's id for that. */
+/** What ends the last symbol of a word, and what it adds to that token's id. */
 export const WORD_END = { symbol: "</w>", id: 256 };
 
 const SYMBOL_BYTES: ReadonlyMap<string, number> = new Map(BYTES_IN_ORDER.map(({ byte, symbol }) => [symbol, byte]));
@@ -60,7 +60,7 @@ async function readFile(): Promise<Uint8Array> {
   return await response.bytes();
 }
 
-/** The file holds five times more than is used; the rest is not worth its time. */
+/** The first lines of a file that has five times more than is used. */
 function firstLines(bytes: Uint8Array, count: number): Uint8Array {
   let end = -1;
   for (let line = 0; line < count; line++) {

@@ -1,4 +1,5 @@
 /** How the name of a class follows from its folder. */
+import { spokenName } from "../clip/spoken_name.ts";
 export interface ClassNameRules {
   /** Names of particular folders; they are taken as they stand. */
   rename: Readonly<Record<string, string>>;
@@ -40,7 +41,7 @@ export function className(folder: string, rules: ClassNameRules): string {
   let name = parts.join(" ");
   if (rules.stripNumberPrefix) name = name.replace(/^\d+[._ -]+(?=.)/, "");
   if (rules.splitCamelCase) name = name.replaceAll(/(?<=[^\s_])(?=[A-Z])/g, " ");
-  name = name.replaceAll("_", " ").trim();
+  name = spokenName(name).trim();
   if (!rules.lastWordFirst) return name;
   const words = name.split(" ");
   return [words.at(-1), ...words.slice(0, -1)].join(" ");

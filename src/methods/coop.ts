@@ -4,6 +4,7 @@
  * Two defects of the original are not copied: initial words are counted in tokens, not in spaces, and class-specific
  * contexts with initial words are honoured (every class starts from the words).
  */
+import { spokenName } from "../clip/spoken_name.ts";
 import type { ClassTokenPosition } from "../clip/prompt_layout.ts";
 import type { HostTensor } from "../engine/ops.ts";
 import { promptLoss, type PromptMethod } from "./prompt_method.ts";
@@ -53,7 +54,7 @@ export function initialContext(init: ContextInit, copies?: number): HostTensor {
   const lead = copies === undefined ? [] : [copies];
   const count = copies ?? 1;
   if (init.initWords !== undefined && init.initWords !== "") {
-    const ids = init.model.tokenizer.encode(init.initWords.replaceAll("_", " "));
+    const ids = init.model.tokenizer.encode(spokenName(init.initWords));
     if (ids.length === 0) {
       throw new UserError(
         `The initial words "${init.initWords}" hold no token: give words, or leave --init-words out.`,

@@ -1,6 +1,7 @@
 /**
  * Zero-shot CLIP: a template around each class name (CoOp trainers/zsclip.py).
  */
+import { spokenName } from "../clip/spoken_name.ts";
 import type { ClipModel } from "../clip/model.ts";
 import type { HostTensor } from "../engine/ops.ts";
 import { UserError } from "../errors.ts";
@@ -55,7 +56,7 @@ export function fillTemplate(template: string, className: string): string {
     );
   }
   // As a function: in a text, "$&" would stand for what is replaced.
-  return template.replaceAll("{}", () => className.replaceAll("_", " "));
+  return template.replaceAll("{}", () => spokenName(className));
 }
 
 /**

@@ -69,7 +69,8 @@ const PROMPTS = ["_prompts.json", "_prompts.safetensors"];
  * @throws {UserError} when there is none, or when one lacks a file
  */
 export function modelNames(fixtures: Fixtures): string[] {
-  const endings = [...TOWERS, ...PROMPTS, ...LAYOUT_FILES.map((file) => `_${file}`)];
+  // Weights alone are those of other fixtures, such as `deep_*`.
+  const endings = [...TOWERS, ...PROMPTS];
   const names = [...new Set(endings.flatMap((ending) => fixtures.names(ending)))].sort();
   if (names.length === 0) {
     throw new UserError(`The folder ${fixtures.folder} has no NAME_towers.json: it is not one of fixtures.`);

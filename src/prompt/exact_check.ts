@@ -68,7 +68,7 @@ export async function exactCheck(
     const ends = session.prompts.map(({ tokens }) => tokens.length);
     session.prompts.forEach(({ tokens }, c) => {
       for (let t = 0; t < T; t++) {
-        // Behind the end token stands id 0, as published; nothing reads it.
+        // Id 0 follows the end token, as published; it changes nothing before it.
         const token = t === 0 ? { id: model.tokenizer.startToken } : tokens[t - 1] ?? { id: 0 };
         const row = "id" in token
           ? model.tokenEmbedding(token.id)

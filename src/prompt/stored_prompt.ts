@@ -1,6 +1,7 @@
 /** A learned prompt by itself, from a checkpoint: what it is, which model it belongs to, and its use on any classes. */
 import type { ClipModel } from "../clip/model.ts";
 import type { ClassTokenPosition } from "../clip/prompt_layout.ts";
+import { spokenName } from "../clip/spoken_name.ts";
 import { UserError } from "../errors.ts";
 import { cocoopPrompt, META_NET } from "../methods/cocoop.ts";
 import { coopPrompt } from "../methods/coop.ts";
@@ -12,9 +13,9 @@ import { openPrompt, type PromptSession } from "./session.ts";
 export interface StoredPrompt {
   /** As in reports: `coop`, `cocoop`, `kgcoop`, … */
   method: string;
-  /** `ctx` [M, D], or [C, M, D] when class-specific; for CoCoOp the meta-net besides. */
+  /** `ctx` [M, D], or [C, M, D] when class-specific; for CoCoOp also the meta-net. */
   params: Record<string, Parameter>;
-  /** Where the class name stands among the learned tokens. */
+  /** Where the class name is among the learned tokens. */
   classTokenPosition: ClassTokenPosition;
   /** The classes that it was trained on, in order. */
   classesSeen: string[];
@@ -75,7 +76,7 @@ function readNames(text: string, where: string): string[] {
     const names: unknown = JSON.parse(text);
     if (Array.isArray(names) && names.length > 0 && names.every((name) => typeof name === "string")) return names;
   } catch {
-    // Told below.
+    // Reported below.
   }
   throw new UserError(`${where} does not list the classes that it was trained on: get the file anew.`);
 }
@@ -139,7 +140,7 @@ function methodOf(
   prompt: StoredPrompt,
   { model, classNames, M }: { model: ClipModel; classNames: readonly string[]; M: number },
 ): PromptMethod {
-  // Nothing is drawn: the stored numbers take the place of the start.
+  // No random numbers are drawn: the stored numbers replace the initial ones.
   const start = { model, contextTokens: M, random: { normal: () => 0 } };
   if (META_NET[0] in prompt.params) {
     return cocoopPrompt({ ...start, embedding: model.config.embedding, metaNetRandom: { uniform: () => 0 } });
@@ -156,7 +157,7 @@ function methodOf(
 function contextsOf({ params: { ctx }, classesSeen }: StoredPrompt, classNames: readonly string[]): Parameter {
   if (ctx.shape.length === 2) return ctx;
   const [, M, D] = ctx.shape;
-  const plain = (name: string) => name.replaceAll("_", " ").toLowerCase();
+  const plain = (name: string) => spokenName(name).toLowerCase();
   const rows = classNames.map((name) => {
     const at = classesSeen.findIndex((seen) => plain(seen) === plain(name));
     if (at >= 0) return ctx.data.subarray(at * M * D, (at + 1) * M * D);

@@ -2,14 +2,14 @@
  * The text tower over any number of groups and classes in runs of bounded size.
  *
  * Every run has the same shapes (a last run that would be shorter starts earlier and repeats some work), so an engine
- * that compiles prepares one program and holds its weights once.
+ * that compiles prepares one program and keeps its weights once.
  *
  * Shapes: `G` groups, `C` classes, `P` packs, `Q` classes a pack, `L` rows a pack, `M` context tokens, `D`, `E`.
  */
 import { type ClipModel, packRange, ROWS_PER_RUN } from "../clip/model.ts";
 import type { PromptLayout } from "../clip/prompt_layout.ts";
 import { type FrozenTextTower, textTower } from "../clip/text_tower.ts";
-import type { Frozen, HostTensor, Ops } from "../engine/ops.ts";
+import type { Frozen, HostTensor } from "../engine/ops.ts";
 
 /** A part of the work: groups `g0…g1` under packs `p0…p1`. `fresh` says from which group or pack on it is new. */
 interface Run {
@@ -23,22 +23,11 @@ interface Run {
 
 /** The text tower bound to one set of classes. */
 export interface TextRuns {
-  /** Text features [G, C, E], not normalised, of contexts [G, M, D] or, class-specific, [C, M, D]. Keeps nothing. */
+  /** Text features [G, C, E], not normalised, of contexts [G, M, D] or, class-specific, [C, M, D]. */
   encode(contexts: HostTensor): Promise<HostTensor>;
   /** The gradient at the contexts, in their shape, from the gradient at the features [G, C, E]. Runs the tower again. */
   pullback(contexts: HostTensor, dFeatures_GCE: HostTensor): Promise<HostTensor>;
   dispose(): Promise<void>;
-}
-
-/** Class-specific contexts [C, M, D] as the packs see them, [P, Q·M, D]: classes that fill up the last pack are zero. */
-export function contextsByPack<T>(ops: Ops<T>, contexts_CMD: T, packs: { P: number; Q: number }): T {
-  const [C, M, D] = ops.shape(contexts_CMD);
-  const missing = packs.P * packs.Q - C;
-  const whole = missing === 0 ? contexts_CMD : ops.concat([
-    contexts_CMD,
-    ops.broadcastTo(ops.constant({ shape: [1, 1, 1], data: new Float32Array(1) }), [missing, M, D]),
-  ], 0);
-  return ops.reshape(whole, [packs.P, packs.Q * M, D]);
 }
 
 function splitRuns(G: number, layout: PromptLayout): Run[] {
@@ -72,11 +61,12 @@ export function textRuns(
   const place = layout.place!;
 
   const forward = engine.program("text_forward", (ops, [contexts, place, fixed, mask, pick]) => [
-    textTower(ops, tower, { contexts, place, fixed, mask, pick }).features,
+    textTower(ops, tower, { learned: { place, layers: [contexts] }, fixed, mask, pick }).features,
   ]);
-  const backward = engine.program("text_pullback", (ops, [contexts, place, fixed, mask, pick, dFeatures]) => [
-    textTower(ops, tower, { contexts, place, placedOnce: layout.placedOnce, fixed, mask, pick }).pullback(dFeatures),
-  ]);
+  const backward = engine.program("text_pullback", (ops, [contexts, place, fixed, mask, pick, dFeatures]) => {
+    const learned = { place, placedOnce: layout.placedOnce, layers: [contexts] };
+    return textTower(ops, tower, { learned, fixed, mask, pick }).pullbackToLearned(dFeatures);
+  });
 
   /** Contexts with a leading axis that counts groups, or packs when class-specific. */
   function lead(contexts: HostTensor): HostTensor {
@@ -87,7 +77,7 @@ export function textRuns(
     return { shape: [P, Q * M, D], data };
   }
 
-  /** Packs never change: each range is handed to the engine once, whatever the groups that are run with it. */
+  /** Packs never change: each range is frozen once and serves all groups. */
   const held = new Map<string, Frozen[]>();
   function packs({ p0, p1 }: Run): Frozen[] {
     const key = `${p0}-${p1}`;
@@ -137,7 +127,7 @@ export function textRuns(
       const stride = gradient.length / led.shape[0];
       for (const run of splitRuns(G, layout)) {
         const instances = Math.max(run.g1 - run.g0, run.p1 - run.p0);
-        // What an earlier run has pulled back already gets no cotangent here.
+        // Classes that an earlier run has pulled back have a cotangent of zero.
         const cotangent = new Float32Array(instances * Q * E);
         fresh(run, (to, from) => cotangent.set(dFeatures.data.subarray(from, from + E), to));
         const [out] = await backward.run([

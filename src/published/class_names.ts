@@ -2,6 +2,7 @@
  * The class names of a published prompt. Its file holds no names, but the embeddings of their tokens; with the model's
  * table of embeddings at hand these tell the names, and whether names and model that are given are the right ones.
  */
+import { spokenName } from "../clip/spoken_name.ts";
 import type { Tokenizer } from "../clip/tokenizer.ts";
 import type { HostTensor } from "../engine/ops.ts";
 import { UserError } from "../errors.ts";
@@ -107,7 +108,7 @@ export function requireClassNames(
   }
   if (prompt.suffix === undefined) return;
   rows(prompt.suffix).forEach((tokens_SD, c) => {
-    const ids = [...tokenizer.encode(`${classNames[c].replaceAll("_", " ")}.`), tokenizer.endToken];
+    const ids = [...tokenizer.encode(`${spokenName(classNames[c])}.`), tokenizer.endToken];
     if (ids.length <= tokens_SD.length && ids.every((id, s) => isNear(tokens_SD[s], embedding(id)))) return;
     throw new UserError(
       `The prompt's class ${c + 1} is not "${

@@ -1,4 +1,5 @@
 /** Learned prompts in a run: trained from the start or from the last checkpoint, or taken as they are. */
+import { spokenName } from "../clip/spoken_name.ts";
 import { namedStream } from "../data/random.ts";
 import type { Sample } from "../data/split.ts";
 import { UserError } from "../errors.ts";
@@ -312,7 +313,7 @@ async function describeTraining(
 export function promptText(className: string, { contextTokens, classTokenPosition }: PromptShape): string {
   const before = { end: contextTokens, middle: Math.floor(contextTokens / 2), front: 0 }[classTokenPosition];
   const learned = (count: number) => new Array<string>(count).fill("X");
-  const words = [...learned(before), className.replaceAll("_", " "), ...learned(contextTokens - before)];
+  const words = [...learned(before), spokenName(className), ...learned(contextTokens - before)];
   return `${words.join(" ")}.`;
 }
 

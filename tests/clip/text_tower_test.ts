@@ -2,7 +2,8 @@ import { assert, assertEquals, assertLess } from "jsr:@std/assert@1.0.19";
 import type { ClassTokenPosition } from "../../src/clip/prompt_layout.ts";
 import { textTower } from "../../src/clip/text_tower.ts";
 import { coopPrompt } from "../../src/methods/coop.ts";
-import { openPrompt, promptsOf } from "../../src/prompt/session.ts";
+import { promptsOf } from "../../src/prompt/class_prompts.ts";
+import { openPrompt } from "../../src/prompt/session.ts";
 import { normalizeRows } from "../../src/methods/zero_shot.ts";
 import { namedStream } from "../../src/data/random.ts";
 import { ENGINES, randomTensor, relativeL2, withEngine } from "../engine/ops_cases.ts";
@@ -36,13 +37,18 @@ for (const { position, classSpecific } of SHAPES) {
       const cotangent = randomTensor([P, Q, E], 42);
       const inputs = [contexts, place!, fixed, mask, pick];
       const { byHand, byAutodiff } = await bothGradients((ops, [contexts, place, fixed, mask, pick]) => {
-        const result = textTower(ops, tower, { contexts, place, placedOnce, fixed, mask, pick });
-        return { y: result.features, pullback: result.pullback };
+        const result = textTower(ops, tower, {
+          learned: { place, placedOnce, layers: [contexts] },
+          fixed,
+          mask,
+          pick,
+        });
+        return { y: result.features, pullback: (dy) => result.pullbackToLearned(dy)[0] };
       }, { inputs, cotangent });
       assertLess(relativeL2(byHand.data, byAutodiff.data), 1e-5);
 
       const program = engine.program("text", (ops, [contexts, place, fixed, mask, pick]) => [
-        textTower(ops, tower, { contexts, place, fixed, mask, pick }).features,
+        textTower(ops, tower, { learned: { place, layers: [contexts] }, fixed, mask, pick }).features,
       ]);
       const away = await awayFromDifferences(
         async (contexts) => inner((await program.run([contexts, ...inputs.slice(1)]))[0], cotangent),

@@ -18,12 +18,22 @@ export const TWO_LAYERS: ClipConfig = {
   text: { context: 20, vocabulary: 50, width: 128, layers: 2, heads: 2 },
 };
 
+/** One layer more: with prompts in the first two, there is a block in which they flow on. */
+export const THREE_LAYERS: ClipConfig = {
+  ...TWO_LAYERS,
+  image: { ...TWO_LAYERS.image, layers: 3 },
+  text: { ...TWO_LAYERS.text, layers: 3 },
+};
+
+/** Random weights of {@linkcode TWO_LAYERS}. */
+export const twoLayers = (): ClipWeights => gentleClip(TWO_LAYERS);
+
 /**
- * Random weights of that size. Embeddings are a good deal larger than a real model's, so that LayerNorm's slope is
- * gentle enough for differences.
+ * Random weights. Embeddings are a good deal larger than a real model's, so that LayerNorm's slope is gentle enough for
+ * differences.
  */
-export function twoLayers(): ClipWeights {
-  const weights = randomClip(TWO_LAYERS);
+export function gentleClip(config: ClipConfig): ClipWeights {
+  const weights = randomClip(config);
   const large = /embedding|logit_scale/;
   return {
     ...weights,

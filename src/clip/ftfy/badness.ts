@@ -1,5 +1,5 @@
 /**
- * What gives mojibake away: neighbours that hardly ever stand together in real text.
+ * Signs of mojibake: characters that are hardly ever neighbours in real text.
  *
  * Ported from ftfy 6.3.1 (`badness.py`), copyright 2023 Robyn Speer, Apache License 2.0: see
  * `LICENSE` beside this file. Changed: rewritten in TypeScript, for `fix_text` with its default options alone.

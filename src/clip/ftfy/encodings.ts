@@ -1,7 +1,7 @@
 /**
  * The single-byte encodings that text is mistaken for, and UTF-8 with its usual variants.
  *
- * Bytes are strings of characters below U+0100, so that regular expressions serve for them too.
+ * Bytes are strings of characters below U+0100, so that regular expressions work on them too.
  *
  * Ported from ftfy 6.3.1 (`chardata.py`, `bad_codecs`), copyright 2023 Robyn Speer, Apache License 2.0: see
  * `LICENSE` beside this file. Changed: rewritten in TypeScript, for `fix_text` with its default options alone.
@@ -10,7 +10,7 @@
 /** A single-byte encoding. */
 export interface Encoding {
   readonly name: string;
-  /** Whether byte 1A stands for U+FFFD, a character that was lost: ftfy's `sloppy-` encodings. */
+  /** Whether byte 1A means U+FFFD, a character that was lost: ftfy's `sloppy-` encodings. */
   readonly lossy: boolean;
   /** Whether the text may have been read from this encoding. */
   possible(text: string): boolean;

@@ -43,7 +43,7 @@ const UPPER_REFERENCES: ReadonlyMap<string, string> = new Map(
     .filter(([name]) => unescapeHtml(`&${name}`) === `&${name}`),
 );
 
-/** Only references with a semicolon: `this&not that` says what it says. */
+/** Only references with a semicolon: `this&not that` stays as it is. */
 function unescapeWholeReferences(text: string): string {
   return text.replace(/&(#?[0-9A-Za-z]{1,24};)/g, (match, name: string) => {
     if (!name.startsWith("#")) return HTML_REFERENCES.get(name) ?? UPPER_REFERENCES.get(name) ?? match;

@@ -38,7 +38,7 @@ export const ALTERED_UTF8 = new RegExp(
 /** `à` as a word: the space after it stays, but in the Portuguese words that begin with it. */
 const A_GRAVE_WORD = /\xc3 (?! |quele|quela|quilo|s )/g;
 
-/** Bytes of UTF-8 and CESU-8 of which some were lost: 1A stands for those, or a question mark. */
+/** Bytes of UTF-8 and CESU-8 of which some were lost: 1A replaces those, or a question mark. */
 const LOSSY_UTF8 = new RegExp(
   "[\xc2-\xdf][\x1a]" +
     "|[\xc2-\xc3][?]" +
@@ -53,7 +53,7 @@ const LOSSY_UTF8 = new RegExp(
   "g",
 );
 
-/** Puts byte A0 back where a space stands in its place within UTF-8. */
+/** Restores byte A0 where UTF-8 has a space instead. */
 export function restoreByteA0(bytes: string): string {
   return bytes.replace(A_GRAVE_WORD, "\xc3\xa0 ").replace(ALTERED_UTF8, (match) => match.replaceAll(" ", "\xa0"));
 }

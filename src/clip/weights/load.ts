@@ -1,6 +1,6 @@
 /**
  * CLIP's weights from a file. Tensors have OpenAI's names whatever the file calls them, and are read and converted when
- * they are asked for, so that memory never holds the file.
+ * they are asked for, so that the file is never in memory as a whole.
  *
  * | file | layout |
  * |---|---|
@@ -22,7 +22,7 @@ import { headerLength, LENGTH_BYTES, parseHeader } from "./safetensors.ts";
 import { openRandomAccess, type RandomAccessFile, type StoredTensor } from "./tensor_file.ts";
 import { isTorch, modelTensors, readTorchArchive } from "./torch_archive.ts";
 
-/** How a file holds the weights. */
+/** How a file stores the weights. */
 export type WeightsLayout = `${"openai" | "hugging-face"}-${"safetensors" | "state-dict" | "torchscript"}`;
 
 /** The weights of a CLIP, from {@linkcode loadWeights}. */
@@ -37,7 +37,7 @@ export interface ClipWeights {
   readonly layout: WeightsLayout;
   /** OpenAI's names of all tensors. */
   names(): string[];
-  /** A tensor under OpenAI's name, float32; read anew each time. Throws {@linkcode Error} for a name that there is not. */
+  /** A tensor under OpenAI's name, float32; read again at each call. Throws {@linkcode Error} for an unknown name. */
   tensor(name: string): HostTensor;
 }
 
@@ -45,7 +45,7 @@ export interface ClipWeights {
  * Opens the weights of a CLIP in any of the layouts above.
  *
  * @param path a file
- * @returns the weights; nothing but the file's directory is in memory
+ * @returns the weights; only the file's directory is in memory
  * @throws {UserError} when it is missing, damaged, or does not hold a CLIP that this kit runs
  *
  * @example

@@ -7,7 +7,7 @@ import type { StoredTensor } from "./tensor_file.ts";
 /** How a file names the tensors. */
 export type Naming = "openai" | "hugging-face";
 
-/** A tensor as it is put together: parts one below the other, or one part with its two axes exchanged. */
+/** How a tensor is put together: of parts along its first axis, or of one part, transposed. */
 export interface TensorRecipe {
   readonly parts: readonly StoredTensor[];
   readonly turned: boolean;
@@ -15,7 +15,7 @@ export interface TensorRecipe {
   readonly shape: readonly number[];
 }
 
-/** One name, several to be put one below the other, or one to be turned. */
+/** One name, several to be concatenated, or one to be transposed. */
 type Source = string | readonly string[] | { readonly turned: string };
 
 /** Hugging Face's names outside the blocks (`CLIPModel` of transformers). */
@@ -43,7 +43,7 @@ const BLOCKS: Record<string, string> = {
   "visual.transformer.resblocks": "vision_model.encoder.layers",
 };
 
-/** Names in a block, behind its prefix and number. */
+/** Names in a block, after its prefix and number. */
 const BLOCK: Record<string, Source> = {
   "ln_1.weight": "layer_norm1.weight",
   "ln_1.bias": "layer_norm1.bias",
@@ -66,8 +66,8 @@ const WITHOUT_MEANING = ["text_model.embeddings.position_ids", "vision_model.emb
 const WRAPPER = "module.";
 
 /**
- * Finds OpenAI's tensors among those of a file. Tensors of no known name keep their own, so that the shapes' check can
- * name them.
+ * Finds OpenAI's tensors among those of a file. Tensors with unknown names keep them, so that the check of
+ * shapes can report them.
  *
  * @throws {UserError} when tensors that are parts of one do not fit together
  */

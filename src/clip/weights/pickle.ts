@@ -1,5 +1,5 @@
 /**
- * A machine for Python's pickles that builds plain values and runs nothing. What a pickle may name is given by the
+ * Reads Python's pickles as plain values and runs nothing. What a pickle may name is given by the
  * caller, each name with what it makes here; any other name ends the reading.
  *
  * Instructions: https://github.com/python/cpython/blob/main/Lib/pickletools.py
@@ -44,7 +44,7 @@ export type PickleValue =
 export interface PickleRules {
   /** The file and place, for messages: `data.pkl of model.pt`. */
   where: string;
-  /** What this name stands for; `undefined` refuses it. */
+  /** What this name means; `undefined` refuses it. */
   find(name: string): PickleGlobal | undefined;
   /** The value of a persistent identifier, how PyTorch stores numbers. */
   persistent(id: PickleValue): PickleValue;
@@ -106,7 +106,7 @@ function take(machine: Machine, count: number): Uint8Array {
   return machine.bytes.subarray(from, from + count);
 }
 
-/** Reads a number and steps behind it. */
+/** Reads a number and advances past it. */
 function number(machine: Machine, bytes: number, read: (view: DataView, at: number) => number | bigint): number {
   const from = machine.at;
   take(machine, bytes);
@@ -223,7 +223,7 @@ function call(machine: Machine): PickleValue {
   return callee.make(args);
 }
 
-/** Attributes for an object; those of dictionaries (`_metadata` of a state dictionary) hold nothing that is needed. */
+/** Attributes for an object; those of dictionaries (`_metadata` of a state dictionary) are not needed. */
 function build(machine: Machine): void {
   const state = pop(machine);
   const object = top(machine);

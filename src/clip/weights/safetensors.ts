@@ -1,6 +1,6 @@
 /**
- * The safetensors format: eight bytes with the header's length, a JSON header, the numbers. Reading believes nothing:
- * what a header says is held against the file before any memory is taken for it.
+ * The safetensors format: eight bytes with the header's length, a JSON header, the numbers. A header is not
+ * trusted: it is checked against the file before memory is allocated for it.
  */
 import { UserError } from "../../errors.ts";
 import { type Dtype, DTYPE_BYTES, floatsFrom, floatsTo, isFloat } from "./dtype.ts";
@@ -14,7 +14,7 @@ export interface SafetensorEntry {
   bytes: Uint8Array;
 }
 
-/** Where a tensor lies in a file. */
+/** A tensor's place in a file. */
 export interface SafetensorPlace {
   dtype: Dtype;
   shape: readonly number[];
@@ -69,7 +69,7 @@ export function readSafetensors(
 /**
  * A tensor's numbers as float32, exact but for F64.
  *
- * @returns a view of the entry for F32 that lies at a multiple of four bytes, otherwise a copy
+ * @returns a view of the entry for F32 that starts at a multiple of four bytes, otherwise a copy
  * @throws {UserError} when the tensor does not hold floating-point numbers
  */
 export function toFloat32(entry: Pick<SafetensorEntry, "dtype" | "bytes">): Float32Array {
@@ -93,7 +93,7 @@ export function headerLength(start: Uint8Array, { fileSize, where }: { fileSize:
 }
 
 /**
- * Reads a header and holds it against the size of the file: tensors must follow one another without gap or overlap to its end.
+ * Reads a header and checks it against the size of the file: tensors must follow one another without gap or overlap to its end.
  *
  * @throws {UserError} when it is not such a header
  */
@@ -194,7 +194,7 @@ const broken = (where: string, why: string) =>
 
 /**
  * Puts tensors into the bytes of a file, the same bytes for the same input. Wider numbers come first, otherwise the order
- * is kept, so that every tensor lies at a multiple of its number's size.
+ * is kept, so that every tensor starts at a multiple of its number's size.
  *
  * @param tensors names and tensors
  * @param metadata texts for the header

@@ -10,7 +10,7 @@ export interface ZipEntry {
   readonly name: string;
   /** Bytes, unpacked. */
   readonly size: number;
-  /** Where the entry's own header lies. */
+  /** Offset of the entry's local header. */
   readonly header: number;
   /** Why it cannot be read in place. */
   readonly unreadable?: string;
@@ -22,7 +22,7 @@ const END64_BYTES = 56;
 const CENTRAL_BYTES = 46;
 const LOCAL_BYTES = 30;
 const MOST_COMMENT_BYTES = 0xffff;
-/** Of a directory: about half a million entries. */
+/** Largest directory in bytes: about half a million entries. */
 const MOST_DIRECTORY_BYTES = 64 << 20;
 
 const END = 0x06054b50;
@@ -31,7 +31,7 @@ const END64 = 0x06064b50;
 const CENTRAL = 0x02014b50;
 const LOCAL = 0x04034b50;
 
-/** What stands in a field of 32 bits whose value is in the entry's extra field. */
+/** A field of 32 bits with this value has its number in the entry's extra field. */
 const IN_EXTRA = 0xffffffff;
 const ZIP64_EXTRA = 1;
 
@@ -94,7 +94,7 @@ function readEntry(
     const value = view.getUint32(at + offset, true);
     return value === IN_EXTRA ? wide.shift() ?? value : value;
   };
-  // The order in which the extra field holds them.
+  // The order of the extra field.
   const size = field(24);
   const packed = field(20);
   const header = field(42);

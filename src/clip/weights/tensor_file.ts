@@ -1,12 +1,12 @@
 /**
  * A file of tensors that stays on the disk: its directory is read once, a tensor's numbers when they are asked for. The
- * file is opened for each read, so nothing has to be closed, and must stay as it was.
+ * file is opened for each read, so nothing has to be closed, and must not change.
  */
 import { UserError } from "../../errors.ts";
 import { fileError } from "../../files.ts";
 import type { Dtype } from "./dtype.ts";
 
-/** Where a tensor's numbers lie in a file. */
+/** Where a tensor's numbers are in a file. */
 export interface StoredTensor {
   readonly dtype: Dtype;
   /** Sizes of the axes; `[]` for a scalar. */
@@ -22,7 +22,7 @@ export interface RandomAccessFile {
   readonly path: string;
   /** Bytes. */
   readonly size: number;
-  /** These bytes, all of them. */
+  /** Reads exactly these bytes. */
   read(offset: number, length: number): Uint8Array<ArrayBuffer>;
 }
 

@@ -50,10 +50,10 @@ const STORAGE_DTYPES: Record<string, Dtype> = {
   BoolStorage: "BOOL",
 };
 
-/** Of a pickle: that of ViT-L/14 has a hundred kilobytes. */
+/** Largest pickle in bytes; ViT-L/14's has about 100,000. */
 const MOST_PICKLE_BYTES = 64 << 20;
 
-/** Pickles of PyTorch before 1.6 begin so, without a zip around them: protocol 2, a long of ten bytes. */
+/** Pickles of PyTorch before 1.6 begin like this, without a zip around them: protocol 2, a long of ten bytes. */
 const BEFORE_ZIP = [0x80, 0x02, 0x8a, 0x0a];
 
 /** Modules of a TorchScript archive are of classes that the archive itself describes. */
@@ -185,7 +185,7 @@ function orderedDict(pairs: PickleValue | undefined, where: string): Map<PickleV
   return map;
 }
 
-/** A view of a storage, held against the storage's size. */
+/** A view of a storage, checked against the storage's size. */
 function rebuildTensor(args: readonly PickleValue[], where: string): PickleOpaque {
   const [source, start, shape, strides] = args;
   const { storage } = source !== undefined && isOpaque(source) ? source.value as { storage?: Storage } : {};
@@ -194,7 +194,7 @@ function rebuildTensor(args: readonly PickleValue[], where: string): PickleOpaqu
   if (!right) throw wrong(where, "a tensor is not described as PyTorch does");
   const count = shape.reduce((product, size) => product * size, 1);
   const reach = count === 0 ? 0 : shape.reduce((sum, size, axis) => sum + (size - 1) * strides[axis], 1);
-  // The count as well: with steps of zero a few numbers would become any number of them.
+  // The count as well: with strides of zero a few numbers would make a tensor of any size.
   if (start + reach > storage.count || count > storage.count) {
     throw wrong(where, `a tensor of shape [${shape.join(", ")}] reaches beyond its ${storage.count} numbers`);
   }
@@ -216,9 +216,9 @@ function isRowMajor(shape: readonly number[], strides: readonly number[]): boole
   return true;
 }
 
-/** Modules in modules, deeper than any model. */
+/** Nesting of modules, deeper than any model's. */
 const DEEPEST = 32;
-/** More than the largest model has, and few enough that a module in itself ends soon. */
+/** More than the largest model has, and few enough to stop early at a module that contains itself. */
 const MOST_NAMES = 100_000;
 
 /**

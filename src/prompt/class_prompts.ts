@@ -1,0 +1,28 @@
+/** The prompts of classes, as a method shapes them. */
+import type { ClipModel } from "../clip/model.ts";
+import { type ClassPrompt, classPrompt } from "../clip/prompt_layout.ts";
+import { spokenName } from "../clip/spoken_name.ts";
+import type { PromptMethod } from "../methods/prompt_method.ts";
+
+/**
+ * The prompts of `classNames` for a method on a model. Underscores in names are spaces, as published.
+ *
+ * @throws {UserError} when the prompt of a class is longer than the model reads
+ */
+export function promptsOf(
+  model: Pick<ClipModel, "config" | "tokenizer">,
+  { shape }: Pick<PromptMethod, "shape">,
+  classNames: readonly string[],
+): ClassPrompt[] {
+  return classNames.map((className) => {
+    const name = spokenName(className);
+    return classPrompt([...model.tokenizer.encode(`${name}.`), model.tokenizer.endToken], {
+      contextTokens: shape.contextTokens,
+      nameLength: model.tokenizer.encode(name).length,
+      position: shape.classTokenPosition,
+      classSpecific: shape.classSpecific,
+      longest: model.config.text.context,
+      className,
+    });
+  });
+}

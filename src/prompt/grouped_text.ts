@@ -1,0 +1,72 @@
+/**
+ * The text tower as a differentiable function of contexts: every group of contexts with every pack of classes.
+ *
+ * Shapes: `G` groups, `C` classes, `P` packs, `Q` classes a pack, `L` rows a pack, `M` context tokens, `D`, `E`.
+ */
+import type { PromptLayout } from "../clip/prompt_layout.ts";
+import { type FrozenTextTower, textTower } from "../clip/text_tower.ts";
+import type { Ops } from "../engine/ops.ts";
+import type { TapeOps, Var } from "../engine/tape.ts";
+
+/** Contexts and packed prompts, as tensors of a program. */
+export interface GroupedText<T> {
+  tower: FrozenTextTower;
+  layout: PromptLayout;
+  /** [G, M, D], or [C, M, D] when class-specific. */
+  contexts: Var<T>;
+  classSpecific: boolean;
+  /** The layout's `place`, `fixed`, `mask` and `pick`, in this order. */
+  packs: readonly T[];
+}
+
+/** Text features [G, C, E], not normalised, on the tape of `ops`; `plain` is what that tape computes with. */
+export function groupedText<T>(ops: TapeOps<T>, plain: Ops<T>, at: GroupedText<T>): Var<T> {
+  const { layout, classSpecific } = at;
+  const [P, Q] = layout.pick.shape;
+  const C = layout.classes;
+  const contexts_G = classSpecific ? contextsByPack(ops, at.contexts, { P, Q }) : at.contexts;
+  const G = classSpecific ? 1 : ops.shape(contexts_G)[0];
+  const { contexts, packs } = paired(ops, plain, { contexts_G, packs: at.packs, G, P, classSpecific });
+  const [place, fixed, mask, pick] = packs;
+  const { features, pullbackToLearned } = textTower(plain, at.tower, {
+    learned: { place, placedOnce: layout.placedOnce, layers: [contexts.value] },
+    fixed,
+    mask,
+    pick,
+  });
+  const onTape = ops.custom([contexts], features, pullbackToLearned);
+  const E = plain.shape(features)[2];
+  const all = ops.reshape(onTape, [G, P * Q, E]);
+  return P * Q === C ? all : ops.slice(all, [0, 0, 0], [G, C, E]);
+}
+
+/** One sequence for each pairing of a group with a pack, groups first: contexts and packs copied as often as it takes. */
+function paired<T>(
+  ops: TapeOps<T>,
+  plain: Ops<T>,
+  at: { contexts_G: Var<T>; packs: readonly T[]; G: number; P: number; classSpecific: boolean },
+): { contexts: Var<T>; packs: readonly T[] } {
+  const { contexts_G, packs, G, P } = at;
+  if (at.classSpecific || P === 1) return { contexts: contexts_G, packs };
+  const [, M, D] = ops.shape(contexts_G);
+  if (G === 1) return { contexts: ops.broadcastTo(contexts_G, [P, M, D]), packs };
+  const repeated = (x: T) => {
+    const shape = plain.shape(x);
+    const each = plain.broadcastTo(plain.reshape(x, [1, ...shape]), [G, ...shape]);
+    return plain.reshape(each, [G * P, ...shape.slice(1)]);
+  };
+  const copies = packs.map(repeated);
+  const contexts = ops.broadcastTo(ops.reshape(contexts_G, [G, 1, M, D]), [G, P, M, D]);
+  return { contexts: ops.reshape(contexts, [G * P, M, D]), packs: copies };
+}
+
+/** Class-specific contexts [C, M, D] as the packs see them, [P, Q·M, D]: classes that fill up the last pack are zero. */
+function contextsByPack<T>(ops: Ops<T>, contexts_CMD: T, packs: { P: number; Q: number }): T {
+  const [C, M, D] = ops.shape(contexts_CMD);
+  const missing = packs.P * packs.Q - C;
+  const whole = missing === 0 ? contexts_CMD : ops.concat([
+    contexts_CMD,
+    ops.broadcastTo(ops.constant({ shape: [1, 1, 1], data: new Float32Array(1) }), [missing, M, D]),
+  ], 0);
+  return ops.reshape(whole, [packs.P, packs.Q * M, D]);
+}

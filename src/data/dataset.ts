@@ -9,12 +9,10 @@ import { describeDataset, ensembleTemplates, knownDatasets } from "./catalogue.t
 import { classFolders, classFoldersPrefix } from "./class_folders.ts";
 import { className } from "./class_names.ts";
 import { type DatasetDescription, plainDescription } from "./description.ts";
-import { imagesBelow, type ImageSource, openImages } from "./source.ts";
+import type { ImageSource } from "./image_source.ts";
+import { imagesBelow, openImages } from "./source.ts";
 import { hashSplit, makeSplit, readSplit, type Sample, type Split } from "./split.ts";
 import { splitFromFolders, splitFromLists } from "./split_lists.ts";
-
-export type { ImageSource, Sample, Split };
-export { type ClassSubset, type FewShot, fewShot } from "./few_shot.ts";
 
 /** The seed of splits that are made here; always the same, so that a split belongs to the images and not to a run. */
 const SPLIT_SEED = 1;

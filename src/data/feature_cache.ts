@@ -13,7 +13,7 @@ import { readChunk, writeChunk } from "./feature_chunk.ts";
 import { decodeRgb } from "./image.ts";
 import { prefetch } from "./prefetch.ts";
 import type { RgbImage } from "./resize.ts";
-import type { ImageSource } from "./source.ts";
+import type { ImageSource } from "./image_source.ts";
 import { LEAST_AREA, normalizeToPatches, viewOf, type ViewRecipe } from "./views.ts";
 
 /** Encodes patches [B, grid², 3·patch²] to features [B, E], not normalised. */

@@ -18,7 +18,7 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { fileError, removeStalePartials, sha256Hex, writeFileAtomic } from "../files.ts";
-import type { ImageSource } from "./source.ts";
+import type { ImageSource } from "./image_source.ts";
 import type { ImageStamp } from "./source_stamp.ts";
 
 /** What {@linkcode openImageHashes} works on. */

@@ -1,7 +1,7 @@
 import { UserError } from "../errors.ts";
 import { fileError } from "../files.ts";
 import { isImagePath } from "./paths.ts";
-import type { ImageSource } from "./source.ts";
+import type { ImageSource } from "./image_source.ts";
 import { fileStamp } from "./source_stamp.ts";
 
 /**

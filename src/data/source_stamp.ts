@@ -1,4 +1,4 @@
-import type { ImageSource } from "./source.ts";
+import type { ImageSource } from "./image_source.ts";
 
 /** What tells that an image's bytes are still the same, without reading them. */
 export type ImageStamp = Awaited<ReturnType<ImageSource["stamp"]>>;

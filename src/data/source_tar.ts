@@ -2,7 +2,7 @@ import { loadTar } from "../deps.ts";
 import { UserError } from "../errors.ts";
 import { fileError } from "../files.ts";
 import { isImagePath, pathProblem } from "./paths.ts";
-import type { ImageSource } from "./source.ts";
+import type { ImageSource } from "./image_source.ts";
 import { fileStamp, type ImageStamp } from "./source_stamp.ts";
 
 /** Largest archive that is held in memory; users are asked to unpack larger ones. */

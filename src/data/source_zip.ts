@@ -2,7 +2,7 @@ import { crc32, inflateRawSync } from "node:zlib";
 import { loadZip } from "../deps.ts";
 import { UserError } from "../errors.ts";
 import { isImagePath, pathProblem } from "./paths.ts";
-import type { ImageSource } from "./source.ts";
+import type { ImageSource } from "./image_source.ts";
 import { fileStamp } from "./source_stamp.ts";
 
 /** What is needed to read an entry; the library's own entries take seven kilobytes each, too much for a million. */

@@ -7,8 +7,13 @@ import { openImageHashes } from "../data/image_hashes.ts";
 import type { Sample } from "../data/split.ts";
 import type { ViewRecipe } from "../data/views.ts";
 import type { HostTensor } from "../engine/ops.ts";
-import { type DataOptions, FEATURE_FOLDER, HASH_FOLDER, type RunData } from "./data.ts";
+import type { DataOptions, RunData } from "./data.ts";
 import { SAMPLE_TEMPLATE } from "./stored_data.ts";
+
+/** Where computed features are kept. */
+const FEATURE_FOLDER = ".cache/features";
+/** Where the hashes of images are kept. */
+const HASH_FOLDER = ".cache/hashes";
 
 /** Images that are encoded at once: progress moves by as many. */
 const BATCH = 32;

@@ -3,7 +3,8 @@ import { dirname, join } from "node:path";
 import { UserError } from "../../src/errors.ts";
 import { describeDataset } from "../../src/data/catalogue.ts";
 import { parseDescription } from "../../src/data/description.ts";
-import { fewShot, openDataset } from "../../src/data/dataset.ts";
+import { openDataset } from "../../src/data/dataset.ts";
+import { fewShot } from "../../src/data/few_shot.ts";
 import { loadTar } from "../../src/deps.ts";
 import { sharedPath, sharedTest } from "../shared.ts";
 

@@ -2,7 +2,8 @@ import { assert, assertEquals, assertNotEquals, assertRejects } from "jsr:@std/a
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { openImageHashes } from "../../src/data/image_hashes.ts";
-import { imagesBelow, type ImageSource, openImages } from "../../src/data/source.ts";
+import type { ImageSource } from "../../src/data/image_source.ts";
+import { imagesBelow, openImages } from "../../src/data/source.ts";
 import { UserError } from "../../src/errors.ts";
 import { sha256Hex } from "../../src/files.ts";
 import { inFolder, tarOf, zipOf } from "./source_fixtures.ts";

@@ -1,0 +1,81 @@
+/** Opens the data set of a run: images, the sample's stored features, or another set to evaluate on. */
+import { DATASET_NAMES, describeDataset } from "../data/catalogue.ts";
+import { UserError } from "../errors.ts";
+import { fileError } from "../files.ts";
+import type { DataOptions, RunData } from "./data.ts";
+import { openImageData } from "./image_data.ts";
+import type { RunValues } from "./settings.ts";
+import { openStoredData, openStoredFeatures } from "./stored_data.ts";
+
+/** The settings that choose data. */
+export type DataSettings = Pick<Partial<RunValues>, "data" | "dataset" | "split" | "model">;
+
+/**
+ * Opens the data set that settings name: images, or without `--data` the sample's stored features.
+ *
+ * @throws {UserError} when it is missing, damaged, or does not fit the model
+ */
+export async function openData(settings: DataSettings, options: DataOptions): Promise<RunData> {
+  const { data, dataset, split } = settings;
+  if (data !== undefined) {
+    return timed(await openImageData({ data, dataset: options.description ?? dataset, split }, options));
+  }
+  if (!options.sample) {
+    throw new UserError(
+      `The stored features belong to the sample model, not to ${settings.model}: give the images with --data DIR_OR_ZIP ` +
+        "(deno task download eurosat fetches EuroSAT).",
+    );
+  }
+  return openStoredData(await openStoredFeatures(), options.progress);
+}
+
+/**
+ * Another data set to evaluate on: what was downloaded into `data/`, what lies at a path, or the sample's stored features.
+ *
+ * @param nameOrPath as in `--eval caltech101:all`, without the part after the colon
+ * @throws {UserError} when it is not there; names the command that downloads it
+ */
+export async function openOtherData(nameOrPath: string, options: Omit<DataOptions, "description">): Promise<RunData> {
+  if (/[\\/.]/.test(nameOrPath)) return timed(await openImageData({ data: nameOrPath }, options));
+  const { name } = await describeDataset(nameOrPath);
+  const plain = (text: string) => text.toLowerCase().replaceAll(/[^a-z0-9]/g, "");
+  const folder = DATASET_NAMES.find((one) => [plain(nameOrPath), plain(name)].includes(plain(one)))!;
+  const data = `data/${folder}`;
+  if (await isFolder(data)) return timed(await openImageData({ data, dataset: folder }, options));
+  const stored = options.sample ? await openStoredFeatures() : undefined;
+  if (stored !== undefined && plain(stored.features.source.dataset) === plain(name)) {
+    return openStoredData(stored, options.progress);
+  }
+  throw new UserError(
+    `There is no ${data} to evaluate on: run "deno task download ${folder}", or name its folder or archive ` +
+      "(--eval PATH:all).",
+  );
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  try {
+    return (await Deno.stat(path)).isDirectory;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw fileError(error, path, "read", "the data");
+  }
+}
+
+/** Counts the seconds that features take. */
+function timed(data: Omit<RunData, "featureSeconds">): RunData {
+  let seconds = 0;
+  const measure = async <T>(work: Promise<T>): Promise<T> => {
+    const began = performance.now();
+    try {
+      return await work;
+    } finally {
+      seconds += (performance.now() - began) / 1000;
+    }
+  };
+  return {
+    ...data,
+    features: (samples, options) => measure(data.features(samples, options)),
+    views: (samples, options) => measure(data.views(samples, options)),
+    featureSeconds: () => seconds,
+  };
+}

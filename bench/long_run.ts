@@ -4,7 +4,7 @@
  *
  *     deno run --allow-all --v8-flags=--expose-gc bench/long_run.ts --json
  *
- * All permissions, because Deno lets nobody with fewer look at the open files of a process.
+ * All permissions, because Deno needs them to read the open files of a process.
  */
 import { parseArgs } from "jsr:@std/cli@1.0.30/parse-args";
 import { openRunFolder } from "../src/run/folder.ts";

@@ -140,7 +140,7 @@ export async function publishedPytorch(
 /** Threads of a contestant spin for a while after its work; the next one gets the cores when they sleep. */
 const PAUSE_MS = 250;
 
-/** Contestants that take less get an untimed run at the start of each turn: training does not start anew for every step. */
+/** Contestants that take less get an untimed run at the start of each turn: training does not start from cold for every step. */
 const WARM_MS = 1000;
 
 /** Times contestants alternately (A B A B …) after one warm-up each; medians in milliseconds. */

@@ -19,7 +19,7 @@ const IMAGES = 4;
 
 /** Which savings are made. */
 interface Savings {
-  /** Nothing behind the end token is computed. */
+  /** Nothing after the end token is computed. */
   noPadding: boolean;
   /** The start token's keys and values are constants. */
   startConstant: boolean;

@@ -153,7 +153,7 @@ async function modelFile(name: string | undefined, prompt: StoredPrompt | undefi
     return await findModel(wanted);
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
-    throw new UserError(`The prompt was trained with ${wanted}, and that is not at hand. ${error.message}`, {
+    throw new UserError(`The prompt was trained with ${wanted}, which is not here. ${error.message}`, {
       cause: error.cause,
     });
   }

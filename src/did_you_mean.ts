@@ -1,7 +1,7 @@
 import { levenshtein } from "./deps.ts";
 
 /**
- * A suggestion for a word that is not known: ` Did you mean "batch-size"?`, or nothing when no known word is near.
+ * A suggestion for a word that is not known: ` Did you mean "batch-size"?`, or an empty string when no known word is near.
  * Starts with a space, so that it can follow a sentence.
  */
 export function didYouMean(word: string, known: Iterable<string>): string {

@@ -25,7 +25,7 @@ export class UserError extends Error {
   override name = "UserError";
 }
 
-/** Longer sentences quote something that nobody wants to read whole. */
+/** Longer sentences quote something that is too long to read. */
 const LONGEST = 1500;
 
 /** Text without line breaks and without what would steer a terminal, of a length that can be read. */

@@ -11,10 +11,10 @@ const READ_BLOCK = 1 << 20;
 let partialCount = 0;
 
 /**
- * Writes a file so that nobody ever sees a part of it: beside as `.NAME.PID.N.partial`, flushed, then renamed.
+ * Writes a file so that no reader ever sees a part of it: first as `.NAME.PID.N.partial`, flushed, then renamed.
  * A file that was there stays as it was until the new one is complete.
  *
- * @param path Where the file shall be; its folder is made when missing.
+ * @param path Where the file will be; its folder is made when missing.
  * @param content Bytes, or text to be written as UTF-8.
  * @throws {UserError} When the disk is full, the folder read-only, or writing not allowed.
  *

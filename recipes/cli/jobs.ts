@@ -5,7 +5,7 @@ import { UserError } from "../../src/errors.ts";
 export interface Job {
   /** For people: `CoOp, 16 shots, seed 2`. */
   title: string;
-  /** All words behind `deno`: `run`, permissions, the script, its flags. */
+  /** All words after `deno`: `run`, permissions, the script, its flags. */
   words: string[];
 }
 
@@ -29,7 +29,7 @@ export interface StartedJob {
 export interface RunJobsOptions {
   /** How many at a time. */
   parallel: number;
-  /** Hears of each start and end. */
+  /** Called at each start and end. */
   onChange?: (change: { running: readonly Job[]; ended: readonly JobEnd[]; last?: JobEnd }) => void;
   /** Starts a process; Deno's own program when left out. */
   start?: (job: Job) => StartedJob;
@@ -93,7 +93,7 @@ function startDeno(job: Job): StartedJob {
   };
 }
 
-/** Children of a killed process would go on training for nobody. */
+/** Children of a killed process would go on training. */
 function onTermination(stop: () => void): () => void {
   const signals: Deno.Signal[] = Deno.build.os === "windows" ? ["SIGINT"] : ["SIGINT", "SIGTERM"];
   for (const signal of signals) Deno.addSignalListener(signal, stop);

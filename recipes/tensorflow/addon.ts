@@ -1,5 +1,5 @@
 /**
- * tfjs-node's native addon: compiled from the sources in its npm package against the libtensorflow at hand, or, without
+ * tfjs-node's native addon: compiled from the sources in its npm package against the installed libtensorflow, or, without
  * a compiler, fetched as published.
  */
 import { loadTar, TFJS_VERSION } from "../../src/deps.ts";

@@ -18,7 +18,7 @@ export const CUDA_LIBRARIES = [
 export interface CudaState {
   /** The card and its driver, in words. */
   card?: string;
-  /** The libraries that the loader finds; left out where nobody knows which ones are wanted. */
+  /** The libraries that the loader finds; left out where it is unknown which are needed. */
   libraries?: ReadonlySet<string>;
 }
 
@@ -35,7 +35,7 @@ export async function findCuda(libraryPath: string | undefined): Promise<CudaSta
   return { card: driver === undefined ? undefined : `${name}, driver ${driver}`, libraries };
 }
 
-/** One sentence on what is missing, and what to do; nothing when all is there. */
+/** One sentence on what is missing, and what to do; undefined when all is there. */
 export function cudaProblem(state: CudaState): string | undefined {
   if (state.card === undefined) {
     return "No NVIDIA driver answers (nvidia-smi): install the driver, or take --engine webgpu or onnx on this machine.";

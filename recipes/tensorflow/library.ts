@@ -12,7 +12,7 @@ import { fetchBody } from "./fetch_body.ts";
 /** libtensorflow's version that tfjs-node 4.22.0 names in its own install script. */
 export const LIBTENSORFLOW_VERSION = "2.9.1";
 
-/** Where libtensorflow comes from, when nobody says otherwise, and what its own install script reads. */
+/** Where libtensorflow comes from, by default, and what its own install script reads. */
 const HOST = "https://storage.googleapis.com/";
 
 /**
@@ -71,7 +71,9 @@ export async function installLibrary(
     else throw new UserError(`${path} is no libtensorflow: give a .tar.gz, a .whl or a folder.`);
   } catch (error) {
     if (error instanceof UserError || error instanceof Deno.errors.NotCapable) throw error;
-    throw new UserError(`${path} is damaged or cut off (${(error as Error).message}): get it anew.`, { cause: error });
+    throw new UserError(`${path} is damaged or cut off (${(error as Error).message}): download it again.`, {
+      cause: error,
+    });
   }
   if (count === 0 || await librariesOf(deps) === undefined) {
     throw new UserError(`${path} holds no libtensorflow.so.2: give TensorFlow's C archive or its Python wheel.`);
@@ -79,7 +81,7 @@ export async function installLibrary(
   if (path !== source) await Deno.remove(path);
 }
 
-/** What to link with, by the linker's names; nothing when a library is missing. */
+/** What to link with, by the linker's names; undefined when a library is missing. */
 export async function librariesOf(deps: string): Promise<string[] | undefined> {
   for (const name of ["libtensorflow_cc.so.2", "libtensorflow.so.2"]) {
     if (await isThere(`${deps}/lib/${name}`) && await isThere(`${deps}/lib/libtensorflow_framework.so.2`)) {

@@ -123,7 +123,7 @@ export function block<T>(ops: Ops<T>, x_LND: T, weights: FrozenBlock, options: B
     const dk_NHLd = ops.matMul(notShared(dScores_NHQK), q_NHQd, { transposeA: true });
     const dv_NHLd = ops.matMul(notShared(p_NHQK), dAttended_NHQd, { transposeA: true });
     const wanted = (x: T) => rows === undefined ? x : pickRows(ops, rows, x);
-    // From the rows with a query back to all rows, and on to the wanted ones.
+    // From the rows with a query back to all rows, and on to the ones that are asked for.
     const spread = (x: T) => wanted(pick === undefined ? x : spreadRows(ops, pick, x));
     const together = (...heads: T[]) => wanted(fromHeads(ops.concat(heads, 1)));
     const dFirst = pick === undefined

@@ -185,7 +185,7 @@ function shapeOf(shapes: Shapes, { name, axes, where }: { name: string; axes: nu
 const show = (shape: readonly number[]) => `[${shape.join(", ")}]`;
 
 const missing = (where: string, name: string) =>
-  new UserError(`${where} is not a whole CLIP, its tensor "${name}" is missing: get the file anew.`);
+  new UserError(`${where} is not a whole CLIP, its tensor "${name}" is missing: download the file again.`);
 
 const unfit = (where: string, why: string) =>
   new UserError(`${where} is not a CLIP that this kit can run, ${why}: give the weights of a published ViT model.`);

@@ -16,7 +16,7 @@ export interface ExpectedFile {
 
 /** How to download a file. */
 export interface DownloadOptions extends ExpectedFile {
-  /** Where the file shall be. */
+  /** Where the file will be. */
   target: string;
   /** Addresses to try, in this order. */
   sources: readonly string[];

@@ -44,7 +44,7 @@ export interface ObtainedFile {
  * @returns What is there now, in the catalogue's order.
  * @throws {UserError} When a file cannot be got or differs from the published one, or another process is getting it.
  *
- * @example From a file that is at hand
+ * @example From a local file
  * ```ts
  * import { type CatalogueItem, obtainItem } from "@prompt-kit/clip-prompts";
  *

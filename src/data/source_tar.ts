@@ -52,7 +52,7 @@ async function readImages(
       const problem = entryProblem(header.type ?? "file", name);
       if (problem) {
         throw new UserError(
-          `The archive ${path} is refused, its entry ${JSON.stringify(name)} ${problem}: get it anew.`,
+          `The archive ${path} is refused, its entry ${JSON.stringify(name)} ${problem}: download it again.`,
         );
       }
       held += header.size;
@@ -73,7 +73,7 @@ async function readImages(
     const told = fileError(error, path, "read", "the archive");
     if (told instanceof UserError) throw told;
     const reason = error instanceof Error ? error.message : String(error);
-    throw new UserError(`The archive ${path} is damaged or cut off (${reason}): get it anew.`);
+    throw new UserError(`The archive ${path} is damaged or cut off (${reason}): download it again.`);
   }
   return { images, stamp };
 }

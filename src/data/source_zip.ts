@@ -156,9 +156,11 @@ function readAt(file: Deno.FsFile, position: number, length: number): Uint8Array
 }
 
 function hostile(archive: string, name: string, problem: string): UserError {
-  return new UserError(`The archive ${archive} is refused, its entry ${JSON.stringify(name)} ${problem}: get it anew.`);
+  return new UserError(
+    `The archive ${archive} is refused, its entry ${JSON.stringify(name)} ${problem}: download it again.`,
+  );
 }
 
 function damaged(archive: string, reason: string): UserError {
-  return new UserError(`The archive ${archive} is damaged or cut off (${reason}): get it anew.`);
+  return new UserError(`The archive ${archive} is damaged or cut off (${reason}): download it again.`);
 }

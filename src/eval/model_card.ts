@@ -1,4 +1,4 @@
-/** `MODEL_CARD.md` for a prompt that leaves the house: what it is, what it was measured to do, and what nobody should expect of it. */
+/** `MODEL_CARD.md` for a prompt that is passed on: what it is, what was measured, and its limits. */
 import { harmonicMean } from "./metrics.ts";
 import { methodLabel } from "../methods/method_label.ts";
 import type { Report } from "./report.ts";
@@ -68,7 +68,7 @@ export function modelCard(reports: readonly Report[], options: ModelCardOptions)
     "",
     `\`deno task classify --prompt ${options.file}${
       on.model.sample ? "" : " --model FILE"
-    } image.jpg\` names the image; other classes go behind \`--classes "river,forest"\`.`,
+    } image.jpg\` names the image; other classes are given with \`--classes "river,forest"\`.`,
     "",
     "## What it was measured to do",
     "",

@@ -27,7 +27,7 @@ interface Schema {
 
 const DEFINITIONS: Record<string, Schema> = schema.$defs;
 
-/** What keeps a value from being a report, with its place: `run.shots is 0`; nothing when it is one. */
+/** What keeps a value from being a report, with its place: `run.shots is 0`; undefined when it is one. */
 export function reportFault(value: unknown): string | undefined {
   return schemaFault(value, { schema: schema as Schema, place: "" }) ?? inconsistency(value as Report);
 }

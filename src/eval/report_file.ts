@@ -34,7 +34,7 @@ export function formatReport(report: Report): string {
  *
  * @param value anything that JSON holds
  * @param indent of the line that it starts on
- * @returns the text, without a line end behind it
+ * @returns the text, without a line break at its end
  *
  * @example
  * ```ts

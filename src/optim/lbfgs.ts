@@ -106,7 +106,7 @@ interface End {
   slope: number;
 }
 
-/** A step that lowers the value enough and flattens the slope enough; nothing when there is none in reach. */
+/** A step that lowers the value enough and flattens the slope enough; undefined when none is in reach. */
 function lineSearch(
   evaluate: (at: number) => Trial,
   options: { value: number; slope: number; first: number; maxEvaluations: number },
@@ -130,7 +130,7 @@ function lineSearch(
     const outside = at === farthest && trial.value <= enough && trial.slope <= needed;
     if (converged || stuck || outside) return { ...trial, at };
 
-    // In the first stage the function less the wanted decrease is what is minimised.
+    // Stage one minimises f(t) − required decrease.
     const tilt = early && trial.value <= best.value && trial.value > enough ? needed : 0;
     const tilted = (end: End) => ({ at: end.at, value: end.value - end.at * tilt, slope: end.slope - tilt });
     const next = nextTrial(

@@ -1,5 +1,5 @@
 /**
- * Parity of the few-shot lists and of the halves of the classes, where a data set with published lists is at hand:
+ * Parity of the few-shot lists and of the halves of the classes, where there is a data set with published lists:
  * a split file and `few_shot.json` in one folder.
  */
 import { chooseClasses, fewShot } from "../data/few_shot.ts";

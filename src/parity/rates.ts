@@ -14,7 +14,7 @@ const LOG: readonly [epoch: number, rate: string][] = [[1, "1.0000e-5"], [2, "2.
 
 /**
  * PyTorch's `CosineAnnealingLR` as it runs: each rate from the one before, not from the closed form. One warm-up epoch
- * stands before it, and the cosine starts anew after that.
+ * stands before it, and the cosine starts at 0 after that.
  */
 export function recursiveRates(schedule: { rate: number; epochs: number; warmupRate: number }): number[] {
   const { rate, epochs, warmupRate } = schedule;

@@ -58,7 +58,7 @@ export function storedPrompt({ state, metadata }: SavedPrompt, where: string): S
   const position = metadata["class-token-position"] ?? "end";
   if (position !== "end" && position !== "middle" && position !== "front") {
     throw new UserError(
-      `${where} has the unknown class token position ${JSON.stringify(position)}: get the file anew.`,
+      `${where} has the unknown class token position ${JSON.stringify(position)}: download the file again.`,
     );
   }
   if (!state.params.ctx) throw new UserError(`${where} holds no context tokens: it is no prompt of this kit.`);
@@ -78,7 +78,7 @@ function readNames(text: string, where: string): string[] {
   } catch {
     // Reported below.
   }
-  throw new UserError(`${where} does not list the classes that it was trained on: get the file anew.`);
+  throw new UserError(`${where} does not list the classes that it was trained on: download the file again.`);
 }
 
 /**
@@ -128,7 +128,7 @@ export async function openStoredPrompt(
   for (const [name, { data }] of Object.entries({ ...prompt.params, ctx })) {
     if (session.params[name]?.data.length !== data.length) {
       await session.dispose();
-      throw new UserError(`The prompt's "${name}" does not fit the model: get the file anew.`);
+      throw new UserError(`The prompt's "${name}" does not fit the model: download the file again.`);
     }
     session.params[name].data.set(data);
   }

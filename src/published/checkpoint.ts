@@ -21,7 +21,7 @@ export interface PublishedPrompt {
   params: Record<string, Parameter>;
   /** Epochs that it was trained for. */
   epoch: number;
-  /** Embeddings of the tokens behind the context, [C, 76 − M, D], when the file holds them. */
+  /** Embeddings of the tokens after the context, [C, 76 − M, D], when the file holds them. */
   suffix?: HostTensor;
   /** Embeddings of the start token, [C, 1, D], when the file holds them. */
   prefix?: HostTensor;
@@ -72,7 +72,7 @@ export function readPublishedPrompt(path: string): PublishedPrompt {
   const foreign = [...stored.keys()].find((name) => !known.includes(name));
   if (foreign !== undefined || !stored.has("ctx")) {
     const what = foreign === undefined ? "it has no tensor ctx" : `its tensor ${JSON.stringify(foreign)} is of neither`;
-    throw new UserError(`${path} is no prompt of CoOp or CoCoOp (${what}): only these are taken over.`);
+    throw new UserError(`${path} is no prompt of CoOp or CoCoOp (${what}): only these are imported.`);
   }
   const read = (name: string, tensor: StoredTensor) => {
     const data = readStored(file, { tensor, name });
@@ -81,14 +81,16 @@ export function readPublishedPrompt(path: string): PublishedPrompt {
   };
   const has = META_NET.filter((name) => stored.has(name));
   if (has.length > 0 && has.length < META_NET.length) {
-    throw new UserError(`${path} holds a part of CoCoOp's meta-net only: get the file anew.`);
+    throw new UserError(`${path} holds a part of CoCoOp's meta-net only: download the file again.`);
   }
   const params = Object.fromEntries(["ctx", ...has].map((name) => [name, read(name, stored.get(name)!)]));
   checkShapes(params, path);
   const [prefix, suffix] = BUFFERS.map((name) => stored.get(name) && read(name, stored.get(name)!));
   const C = suffix?.shape[0];
   if (C !== undefined && params.ctx.shape.length === 3 && params.ctx.shape[0] !== C) {
-    throw new UserError(`${path} has contexts of ${params.ctx.shape[0]} classes and names of ${C}: get the file anew.`);
+    throw new UserError(
+      `${path} has contexts of ${params.ctx.shape[0]} classes and names of ${C}: download the file again.`,
+    );
   }
   return {
     method: has.length > 0 ? "cocoop" : "coop",
@@ -109,7 +111,7 @@ function checkShapes(params: Record<string, Parameter>, path: string): void {
     : ctx.shape.length !== 2 || E === undefined || b1 !== `${hidden}` || w2 !== `${D},${hidden}` || b2 !== `${D}`;
   if (!isWrong) return;
   const shapes = Object.entries(params).map(([name, { shape }]) => `${name} [${shape.join(", ")}]`).join(", ");
-  throw new UserError(`The tensors of ${path} do not fit together (${shapes}): get the file anew.`);
+  throw new UserError(`The tensors of ${path} do not fit together (${shapes}): download the file again.`);
 }
 
 function epochOf(value: unknown, path: string): number {

@@ -1,6 +1,6 @@
 /**
  * The class names of a published prompt. Its file holds no names, but the embeddings of their tokens; with the model's
- * table of embeddings at hand these tell the names, and whether names and model that are given are the right ones.
+ * table of embeddings these tell the names, and whether names and model that are given are the right ones.
  */
 import { spokenName } from "../clip/spoken_name.ts";
 import type { Tokenizer } from "../clip/tokenizer.ts";
@@ -49,7 +49,7 @@ export function requireModel(prompt: PublishedPrompt, table: TokenTable): void {
  *
  * @param prompt From `readPublishedPrompt`.
  * @param table The model that it was trained with.
- * @returns Nothing when the prompt stores none.
+ * @returns undefined when the prompt stores none
  * @throws {UserError} When a token is not among the model's.
  *
  * @example
@@ -87,7 +87,7 @@ export function recoverClassNames(prompt: PublishedPrompt, table: TokenTable): s
 }
 
 /**
- * Rebuilds the embeddings that stand behind the context from class names, and holds them against those of the file.
+ * Rebuilds the embeddings that follow the context from class names, and holds them against those of the file.
  *
  * @throws {UserError} When there are other names or another number of them; names the first class that differs.
  */

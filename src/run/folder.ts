@@ -3,7 +3,7 @@
  *
  * `identity.json` (what decides the numbers), `config.yaml` (what was asked), `metrics.jsonl` (a line a step), `checkpoint.safetensors` (while training),
  * `checkpoint-0100.safetensors` (after epoch 100, the last), `report-*.json`, `time.json`, and `done`, written last.
- * Every file is written beside and renamed, but `metrics.jsonl`, which grows and is written anew from the checkpoint when a run goes on.
+ * Every file is written beside and renamed, but `metrics.jsonl`, which grows and is rewritten from the checkpoint when a run is resumed.
  */
 import { fileError, writeFileAtomic } from "../files.ts";
 import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from "../train/checkpoint.ts";
@@ -25,7 +25,7 @@ const TIME_NOTE_SECONDS = 5;
 /** The folder of a run, locked for this process. */
 export interface RunFolder {
   readonly path: string;
-  /** A process that left its lock behind. */
+  /** The process that ended without unlocking, when there was one. */
   readonly stale?: number;
   /** The last checkpoint, when there is one, and whether it is the end of the training. */
   checkpoint(): Promise<{ checkpoint: Checkpoint; name: string; final: boolean } | undefined>;
@@ -46,13 +46,13 @@ export interface RunFolder {
   noteTrainSeconds(seconds: number, options: { last: boolean }): Promise<void>;
   /** Writes a file of the run. */
   write(name: string, content: string | Uint8Array): Promise<void>;
-  /** Reads a file of the run as text; nothing when there is none. */
+  /** Reads a file of the run as text; undefined when there is none. */
   read(name: string): Promise<string | undefined>;
   /** Writes `done`, which names what is complete. */
   finish(done: Record<string, unknown>): Promise<void>;
   /** Removes all but the lock. */
   clear(): Promise<void>;
-  /** Lets go of the folder. */
+  /** Unlocks the folder. */
   close(): void;
 }
 
@@ -176,7 +176,7 @@ export async function openRunFolder(path: string): Promise<RunFolder> {
     },
     finish: (done) => writeFileAtomic(`${path}/${DONE}`, `${JSON.stringify(done, null, 2)}\n`),
     async clear() {
-      // What says that the run is done goes first: nobody shall take the rest for a whole run.
+      // What says that the run is done goes first, so that the rest is never taken for a whole run.
       const last = await names();
       const first = last.filter((name) => name === DONE || FINAL_CHECKPOINT.test(name)).sort().reverse();
       for (const name of new Set([...first, ...last])) if (name !== LOCK) await remove(name);

@@ -6,13 +6,13 @@ import { fileError } from "../files.ts";
 export interface Lock {
   /** The process that held it and ended without letting go, when there was one. */
   readonly stale?: number;
-  /** Lets go. */
+  /** Unlocks. */
   release(): void;
 }
 
 /**
  * Takes a folder for this process. The operating system holds the lock and drops it with the process, however that ends,
- * so that a lock is never left behind; the file only says whose it is.
+ * so that no stale lock remains; the file only says whose it is.
  *
  * @param folder an existing folder
  * @throws {UserError} when another process works in the folder; names its id

@@ -1,6 +1,6 @@
-/** What a run tells of its way; a terminal shows it, a library's user may leave it out. */
+/** Progress of a run: recipes show it on a terminal, library users may leave it out. */
 
-/** Takes lines and counts. */
+/** Receives lines and counts. */
 export interface Progress {
   /** A line that stays. */
   say(line: string): void;
@@ -26,7 +26,7 @@ export interface Count {
   milestone?: boolean;
 }
 
-/** Tells nobody. */
+/** Shows nothing. */
 export const SILENT: Progress = { say() {}, update() {}, finish() {} };
 
 /** `42 s`, `3 min 05 s`, `2 h 07 min`. */

@@ -30,7 +30,7 @@ import { DEFAULT_SHOTS } from "./settings.ts";
 
 /** What a run is told besides its settings. */
 export interface RunOptions {
-  /** Takes what the run tells of its way; nobody when left out. */
+  /** Receives progress; none is shown when left out. */
   progress?: Progress;
   /** The command that started it, for reports. */
   command?: string;
@@ -46,7 +46,7 @@ export interface LearnedRun {
   readonly seed: number | null;
   /** The run's folder. */
   readonly folder: string;
-  /** Lets go of the folder and of what the engine prepared. */
+  /** Unlocks the folder and frees what the engine prepared. */
   [Symbol.asyncDispose](): Promise<void>;
 }
 
@@ -70,7 +70,7 @@ export interface Run {
   report(learned: LearnedRun, target: EvaluationTarget): Promise<Report | undefined>;
   /** Writes the page, the card and, last, `done`. */
   finish(learned: LearnedRun): Promise<void>;
-  /** Lets go of engine, model and data. */
+  /** Closes engine, model and data. */
   [Symbol.asyncDispose](): Promise<void>;
 }
 
@@ -145,7 +145,7 @@ export async function openRun<S>(method: Method<S>, given: Given, options: RunOp
   async function openSeed(seed: number | null): Promise<SeedRun> {
     const planned = await runPath(config, place(seed));
     const path = isToBeFound(config) ? await findTrained(planned, { config, command }) : planned;
-    // Before the folder is made: what cannot be drawn leaves none behind.
+    // Before the folder is made: a draw that fails creates none.
     const wanted = path === planned ? await identityOf(config, seed) : undefined;
     const folder = await openRunFolder(path);
     try {

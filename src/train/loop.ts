@@ -1,5 +1,5 @@
 /**
- * The training loop. It knows parameters, batches and the optimiser; towers, files and terminals are other people's work.
+ * The training loop. It knows parameters, batches and the optimiser; towers, files and terminals are elsewhere.
  *
  * `N` training images, `B` images of a batch, `E` embedding.
  */
@@ -110,7 +110,7 @@ export interface TrainOptions {
   checkpointEvery?: number;
   /** Gets a state to keep; what it gets may change once it returns. */
   save?: (state: TrainingState) => Promise<void>;
-  /** Hears of each step. */
+  /** Called after each step. */
   onStep?: (record: StepRecord) => void;
 }
 
@@ -131,7 +131,7 @@ export function totalSteps(options: Pick<TrainOptions, "images" | "batchSize" | 
  * Resuming from any saved state gives the bits of the uninterrupted run: the state holds all that the steps read.
  *
  * @param prompt what is trained, changed in place
- * @param options images as normalised features [N, E], the schedule, what draws the order, and who hears of steps
+ * @param options images as normalised features [N, E], the schedule, what draws the order, and what is called after steps
  * @returns the state after the last step
  * @throws {UserError} when a loss, gradient or learned number is not finite; names the step and the tensor, and nothing is saved any
  * more. Also when the state to resume from holds other tensors than the prompt.

@@ -90,7 +90,7 @@ export function openaiTensors(
     if (parts.length === 0) return;
     if (parts.length < names.length) {
       const absent = names.find((n) => !left.has(n));
-      throw new UserError(`${where} is not a whole CLIP, its tensor "${absent}" is missing: get the file anew.`);
+      throw new UserError(`${where} is not a whole CLIP, its tensor "${absent}" is missing: download the file again.`);
     }
     names.forEach((n) => left.delete(n));
     tensors.set(name, { parts, turned, shape: joinedShape(parts, { turned, where, name: names[0] }) });

@@ -96,7 +96,7 @@ const describe = (opcode: number) =>
   opcode > 0x20 && opcode < 0x7f ? `"${String.fromCharCode(opcode)}"` : `0x${opcode.toString(16)}`;
 
 function broken({ rules, at }: Machine, why: string): UserError {
-  return new UserError(`${rules.where} is damaged (${why}, before byte ${at}): get the file anew.`);
+  return new UserError(`${rules.where} is damaged (${why}, before byte ${at}): download the file again.`);
 }
 
 function take(machine: Machine, count: number): Uint8Array {

@@ -34,7 +34,7 @@ export function readStored(
   const { dtype, shape, offset, strides } = tensor;
   if (!isFloat(dtype)) {
     throw new UserError(
-      `The tensor "${name}" of ${file.path} is ${dtype}, not F16, BF16, F32 or F64: get the file anew.`,
+      `The tensor "${name}" of ${file.path} is ${dtype}, not F16, BF16, F32 or F64: download the file again.`,
     );
   }
   const count = shape.reduce((product, size) => product * size, 1);

@@ -190,7 +190,7 @@ function quote(value: unknown): string {
 }
 
 const broken = (where: string, why: string) =>
-  new UserError(`${where} is not a whole safetensors file, ${why}: get or make it anew.`);
+  new UserError(`${where} is not a whole safetensors file, ${why}: download or make it again.`);
 
 /**
  * Puts tensors into the bytes of a file, the same bytes for the same input. Wider numbers come first, otherwise the order

@@ -158,4 +158,4 @@ function findDirectory(file: RandomAccessFile): { offset: number; size: number; 
 const viewOf = (bytes: Uint8Array) => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
 const damaged = (path: string, why: string) =>
-  new UserError(`The archive ${path} is damaged or cut off (${why}): get it anew.`);
+  new UserError(`The archive ${path} is damaged or cut off (${why}): download it again.`);

@@ -97,7 +97,7 @@ export function readTorchArchive(file: RandomAccessFile, options: TorchOptions =
   }
   const folder = pickles[0].slice(0, -"data.pkl".length);
   if (readEntry(file, entries.get(`${folder}byteorder`)) === "big") {
-    throw new UserError(`${file.path} holds big-endian numbers, which this kit does not read: save it anew on a PC.`);
+    throw new UserError(`${file.path} holds big-endian numbers, which this kit does not read: save it again on a PC.`);
   }
   const pickle = entries.get(pickles[0])!;
   if (pickle.size > MOST_PICKLE_BYTES) throw wrong(file.path, `its pickle has ${pickle.size} bytes`);
@@ -253,4 +253,4 @@ export function modelTensors({ value, script }: TorchArchive, where: string): Ma
 }
 
 const wrong = (where: string, why: string) =>
-  new UserError(`${where} is not an archive of PyTorch's that can be read, ${why}: get the file anew.`);
+  new UserError(`${where} is not an archive of PyTorch's that can be read, ${why}: download the file again.`);

@@ -39,7 +39,7 @@ export async function drawChart(title: string, options: (plot: Plot) => PlotOpti
   const { document } = parseHTML("<html><body></body></html>") as unknown as Pick<PlotOptions, "document">;
   const svg = plot.plot({
     width: CHART_WIDTH,
-    // Plot's own style asks for a white background behind some marks.
+    // Plot's default style asks for a white background behind some marks.
     style: { background: "none", fontSize: "11px", overflow: "visible" },
     document,
     ariaLabel: title,

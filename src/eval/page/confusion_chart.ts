@@ -25,7 +25,7 @@ interface Cell {
   share: number;
 }
 
-/** True classes down, predicted classes across; nothing when there are too many to show. */
+/** True classes down, predicted classes across; undefined when there are too many to show. */
 export async function confusionChart(metrics: Metrics): Promise<ConfusionChart | undefined> {
   const C = metrics.perClass.length;
   if (C > MOST_CLASSES) return undefined;

@@ -1,4 +1,4 @@
-/** HTML from templates in which everything is text unless it was made by a template: names of classes are other people's. */
+/** HTML from templates in which everything is text unless a template made it: class names come from users. */
 
 /** Text that is HTML already. */
 export interface Markup {

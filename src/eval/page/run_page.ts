@@ -147,7 +147,7 @@ async function classCharts(reports: readonly Report[], charts: Map<string, strin
   return columns;
 }
 
-/** With many classes nobody finds these in a matrix. */
+/** With many classes these are hard to find in a matrix. */
 function frequentConfusions({ run, results: { metrics } }: Report): Content {
   if (metrics.perClass.length <= 12) return null;
   const pairs = metrics.confusion.flatMap((row, label) =>

@@ -96,7 +96,11 @@ export interface Run {
  * if (report?.results.metrics.total !== 3900) throw new Error("unexpected");
  * ```
  */
-export async function openRun<S>(method: Method<S>, given: Given, options: RunOptions = {}): Promise<Run> {
+export async function openRun<S>(
+  method: Method<S>,
+  given: Given & Partial<S>,
+  options: RunOptions = {},
+): Promise<Run> {
   const { progress = SILENT, command = "", description, methodSha256 } = options;
   const config = completeSettings(method, given);
   if (config.transfers.length > 0 && config.values.classSpecific === true) {

@@ -42,7 +42,14 @@ export function permissionFlags(script: Script, args: readonly string[]): string
     if (kind === "--allow-read") return [`${kind}=${withPaths(paths, read)}`];
     if (kind === "--allow-write") return [`${kind}=${withPaths(paths, write)}`];
     return [`${kind}=${paths.join(",")}`];
-  }).concat(script.url.startsWith("http") ? [`--allow-net=${new URL(script.url).host}`] : []);
+  }).concat(ofHost(script.url));
+}
+
+/** What a recipe from a URL needs besides: its data come from there too, and naming one host to import from drops Deno's own list. */
+function ofHost(url: string): string[] {
+  if (!url.startsWith("http")) return [];
+  const { host } = new URL(url);
+  return [`--allow-import=${host},jsr.io`, `--allow-net=${host}`];
 }
 
 /**

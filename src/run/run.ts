@@ -161,6 +161,7 @@ export async function openRun<S>(
       const identity = wanted ?? await identityOf(own, seed);
       for (const stored of await folder.identities()) requireSameRun(stored, { wanted: identity, path });
       const run = { config: own, inputs, progress, seed, folder, identity };
+      await requireSameTestImages(path, { data, draw: drawOf(own, seed) });
       if (!isToBeFound(config)) {
         await folder.write("identity.json", `${JSON.stringify(identity, null, 2)}\n`);
         await folder.write("config.yaml", configYaml(own, { seed }));
@@ -253,6 +254,34 @@ async function withStoredValues(config: RunConfig, folder: RunFolder): Promise<R
   return { ...config, values, changed };
 }
 
+/** Which draw's test images an evaluation has; methods that draw no images have the same for every draw. */
+function drawOf({ shots }: RunConfig, seed: number | null): { shots: number; seed: number } {
+  return seed === null ? { shots: DEFAULT_SHOTS, seed: 1 } : { shots: shots!, seed };
+}
+
+/**
+ * Refuses to put reports of two sets of test images into one folder.
+ *
+ * @throws {UserError} when the images have changed since a report was written
+ */
+async function requireSameTestImages(
+  path: string,
+  { data, draw }: { data: RunData; draw: { shots: number; seed: number } },
+): Promise<void> {
+  for (const report of await readFolder(path)) {
+    const { run: { evaluatedOn }, on: { data: { testImagesSha256 } } } = report;
+    if (testImagesSha256 === undefined) continue;
+    const { test } = data.draw({ ...draw, classes: evaluatedOn });
+    if (await data.sha256(test) === testImagesSha256) continue;
+    throw new UserError(
+      `${path} holds ${
+        reportName(report)
+      } of other test images than ${data.about.source} has now: remove its reports, or ` +
+        "give another folder with --out.",
+    );
+  }
+}
+
 /** Classes that were asked for and that the method cannot tell apart after what it learned from. */
 function impossibleSubsets({ method, train, eval: subsets }: RunConfig): ClassSubset[] {
   return train === undefined ? [] : subsets.filter((subset) => whyNotOn(method, { train, subset }) !== undefined);
@@ -272,9 +301,7 @@ async function evaluate(
   const { method } = config;
   const data = other ?? inputs.data;
   // Of another data set, and of methods that draw none, only names and test images are used: the same for every draw.
-  const draw = other === undefined && seed !== null
-    ? { shots: config.shots!, seed }
-    : { shots: DEFAULT_SHOTS, seed: 1 };
+  const draw = drawOf(config, other === undefined ? seed : null);
   const sample = data.draw({ ...draw, classes: subset });
   const trainedOn = drawsImages(method) ? config.train ?? "base" : null;
   const classes: ClassList = { ...sample, data, learnedFrom: other === undefined && subset === trainedOn };

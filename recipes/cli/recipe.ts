@@ -121,7 +121,9 @@ async function openTerminal<S>(
   at: { given: Given; values: Partial<TerminalValues>; args: readonly string[]; url: string },
 ): Promise<Terminal> {
   const { given, values, args, url } = at;
-  const words = info.command ?? ["deno", "task", info.method.name];
+  // From a URL there are no tasks.
+  const started = url.startsWith("file:") ? ["task", info.method.name] : ["run", url];
+  const words = info.command ?? ["deno", ...started];
   const dataset = await namedDataset(given.dataset);
   const progress = openProgress({ quiet: values.quiet ?? false });
   return {

@@ -19,22 +19,41 @@ export interface Script {
 }
 
 /** Flags whose value is a path that is read, and those whose value is a folder that is written. */
-const READ_FLAGS = ["--data", "--split", "--model", "--config", "--dataset", "--prompt", "--from", "--images"];
+const READ_FLAGS = [
+  "--data",
+  "--split",
+  "--model",
+  "--config",
+  "--dataset",
+  "--prompt",
+  "--classes",
+  "--images",
+  "--from",
+];
 const WRITE_FLAGS = ["--out"];
 
 /** The task that methods are run with; `deno run -P` has the same list. */
 export const RECIPE = "recipe";
+/** The task that everything that computes hands on to. */
+const COMPUTE = "compute";
+
+/** Paths beside those of the task and of the command line. */
+interface MorePaths {
+  read?: readonly string[];
+  write?: readonly string[];
+}
 
 /**
  * The flags of `deno run` for a recipe: its task's, and over them whatever the command line names outside of them.
  *
  * @param script the recipe
  * @param args its own flags
+ * @param more what the command line does not name: a path in a configuration
  */
-export function permissionFlags(script: Script, args: readonly string[]): string[] {
-  const read = [...named(args, READ_FLAGS), ...positional(args), ...named(args, WRITE_FLAGS)];
-  const write = named(args, WRITE_FLAGS);
-  return taskFlags(script).flatMap((flag) => {
+export function permissionFlags(script: Script, args: readonly string[], more: MorePaths = {}): string[] {
+  const write = [...named(args, WRITE_FLAGS), ...more.write ?? []];
+  const read = [...named(args, READ_FLAGS), ...positional(args), ...named(args, WRITE_FLAGS), ...more.read ?? []];
+  return expanded(taskOf(script)).flatMap((flag) => {
     const [kind, value] = flag.split(/=(.*)/s);
     if (kind === "--allow-ffi" && script.url.startsWith("http")) return [kind];
     if (value === undefined || value.startsWith("$(")) return [flag];
@@ -46,33 +65,39 @@ export function permissionFlags(script: Script, args: readonly string[]): string
 }
 
 /**
- * The same in few words: `-P` stands for the list in `deno.json` where that is the recipe's own, and only what was added to
- * it is written out.
+ * The same in few words: `-P` stands for the list in `deno.json`, and only the kinds of which something else is needed are
+ * written out, whole, since a flag takes the place of its kind's list.
  */
-export function shortFlags(script: Script, args: readonly string[]): string[] {
-  const flags = permissionFlags(script, args);
-  const listed = expanded(RECIPE);
+export function shortFlags(script: Script, args: readonly string[], more: MorePaths = {}): string[] {
+  const flags = permissionFlags(script, args, more);
   const isListed = script.url.startsWith("file:") && root(script) === Deno.cwd() &&
-    taskFlags(script).join() === listed.join();
-  return isListed ? ["-P", ...flags.filter((flag) => !listed.includes(flag))] : flags;
+    chain(taskOf(script)).includes(COMPUTE);
+  return isListed ? ["-P", ...flags.filter((flag) => !expanded(RECIPE).includes(flag))] : flags;
 }
 
-/** The permission flags of the task that starts a recipe; of `recipe` for one that has no task of its own. */
-function taskFlags({ url, task }: Script): string[] {
-  if (task !== undefined) return expanded(task);
+/** The task that starts a recipe; `recipe` for one that has no task of its own. */
+function taskOf({ url, task }: Script): string {
   const name = url.slice(url.lastIndexOf("/") + 1);
   const own = Object.entries(config.tasks).find(([, { command }]) => command.split(" ").includes(`recipes/${name}`));
-  return expanded(own?.[0] ?? RECIPE);
+  return task ?? own?.[0] ?? RECIPE;
+}
+
+/** A task, and those that it hands on to. */
+function chain(task: string): string[] {
+  const next = /^deno task -q (\S+)/.exec(commandOf(task))?.[1];
+  return next === undefined ? [task] : [task, ...chain(next)];
+}
+
+function commandOf(task: string): string {
+  return config.tasks[task as keyof typeof config.tasks].command;
 }
 
 /** The flags of a task, and of the tasks that it hands on to; a later flag of the same kind adds to an earlier one. */
 function expanded(task: string): string[] {
-  const { command } = config.tasks[task as keyof typeof config.tasks];
-  const next = /^deno task -q (\S+)/.exec(command)?.[1];
   // What stands in $(…) is one part of a word.
-  const words = command.match(/--(allow|deny)-(?:\$\((?:[^()]|\([^()]*\))*\)|[^\s$])+/g) ?? [];
+  const pattern = /--(allow|deny)-(?:\$\((?:[^()]|\([^()]*\))*\)|[^\s$])+/g;
   const flags = new Map<string, string | undefined>();
-  for (const word of [...next === undefined ? [] : expanded(next), ...words]) {
+  for (const word of chain(task).reverse().flatMap((each) => commandOf(each).match(pattern) ?? [])) {
     const [kind, value] = word.split(/=(.*)/s);
     const before = flags.get(kind);
     if (flags.has(kind) && (before === undefined || value === undefined)) flags.set(kind, undefined);
@@ -153,6 +178,7 @@ function isFlagWithValue(word: string | undefined): boolean {
 /** `--model ViT-B/16` and `--dataset eurosat` are names. */
 function isPath(flag: string, value: string): boolean {
   if (flag === "--model") return /\.\w+$/.test(value);
+  if (flag === "--classes") return /\.(txt|csv)$/i.test(value);
   if (flag === "--dataset") return /\.ya?ml$/.test(value);
   return value !== "" && !value.startsWith("--");
 }
@@ -166,8 +192,10 @@ export function commandWith(script: Script, more: readonly string[], denoFlags: 
 export function permissionAdvice(error: unknown, script: Script): string | undefined {
   const refusal = findRefusal(error);
   if (refusal === undefined) return undefined;
+  const [, kind, path] = /^(read|write) access to "(.*)"$/.exec(refusal) ?? [];
+  const more = path === undefined ? {} : { [kind]: [shown(path)] };
   return `Deno was started without a permission that this recipe needs (${refusal}). Run: ` +
-    commandWith(script, [], shortFlags(script, Deno.args));
+    commandWith(script, [], shortFlags(script, Deno.args, more));
 }
 
 function findRefusal(error: unknown): string | undefined {
@@ -190,5 +218,5 @@ function shown(path: string): string {
 
 /** A word for a shell; what the shell itself fills in stays as it is. */
 function quoted(word: string): string {
-  return word.includes("=$(") ? word : shellLine([word]);
+  return word.startsWith("--allow-run=$(") ? word : shellLine([word]);
 }

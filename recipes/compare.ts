@@ -14,16 +14,28 @@ import { type ComparisonPlan, findRuns, planComparison, type PlannedRun } from "
 import { pathPart } from "../src/run/path.ts";
 import { duration, type Progress } from "../src/run/progress.ts";
 import { jobOf } from "./cli/compare_jobs.ts";
-import { type CompareSettings, compareSettings, methodsHelp, readCompareSettings } from "./cli/compare_settings.ts";
+import {
+  type CompareSettings,
+  compareSettings,
+  methodsHelp,
+  readCompareSettings,
+  withWholePaths,
+} from "./cli/compare_settings.ts";
 import { namedDataset } from "./cli/dataset_file.ts";
 import { commandList, requireSuccess, runJobs, shellLine, slurmScript } from "./cli/jobs.ts";
 import { openProgress } from "./cli/progress.ts";
 import { runProgram } from "./cli/recipe.ts";
+import { isStarter, lacksMethodFile, startWithPermissions } from "./cli/start.ts";
 
 /** Training images a class that the sample's stored features hold. */
 const SAMPLE_SHOTS = 16;
 
 if (import.meta.main) {
+  const { args, files } = withWholePaths(Deno.args);
+  // Like run.ts: the task may start Deno, and a method's file lies anywhere.
+  if (await lacksMethodFile(files) && await isStarter()) {
+    Deno.exit(await startWithPermissions(import.meta.url, args, { task: "compare" }));
+  }
   await runProgram({
     url: import.meta.url,
     title:

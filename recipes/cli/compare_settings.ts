@@ -156,6 +156,22 @@ export async function readCompareSettings(args: readonly string[]): Promise<Comp
   };
 }
 
+/** The same words with whole paths of the methods' files, which are typed below the folder that the user stands in. */
+export function withWholePaths(args: readonly string[]): { args: string[]; files: string[] } {
+  const files: string[] = [];
+  const whole = (list: string) =>
+    list.split(",").map((word) => {
+      if (!isMethodFile(word.trim())) return word;
+      files.push(typedPath(word.trim()));
+      return files[files.length - 1];
+    }).join(",");
+  const words = args.map((arg, i) => {
+    if (arg.startsWith("--methods=")) return `--methods=${whole(arg.slice("--methods=".length))}`;
+    return args[i - 1] === "--methods" ? whole(arg) : arg;
+  });
+  return { args: words, files };
+}
+
 function wordsOf(args: readonly string[]): string[] {
   const at = args.findLastIndex((arg) => arg === "--methods" || arg.startsWith("--methods="));
   const value = at < 0 ? USUAL : args[at].includes("=") ? args[at].slice("--methods=".length) : args[at + 1] ?? "";

@@ -1,4 +1,5 @@
 /** A recipe that starts itself again, with the permissions for the paths that were typed. */
+import { isMethodFile } from "./method_file.ts";
 import { RECIPE, shortFlags } from "./permissions.ts";
 import { fileURLToPath } from "node:url";
 
@@ -8,11 +9,25 @@ export async function isStarter(): Promise<boolean> {
   return state === "granted";
 }
 
-/** Starts a recipe in this terminal and gives its exit code. */
-export async function startWithPermissions(url: string, args: readonly string[]): Promise<number> {
+/** Whether a method's file among these paths cannot be read by this process. */
+export async function lacksMethodFile(paths: readonly string[]): Promise<boolean> {
+  const states = await Promise.all(
+    paths.filter(isMethodFile).map((path) => Deno.permissions.query({ name: "read", path })),
+  );
+  return states.some(({ state }) => state !== "granted");
+}
+
+/** Starts a recipe in this terminal, with the permissions of `task`, and gives its exit code. */
+export async function startWithPermissions(
+  url: string,
+  args: readonly string[],
+  { task = RECIPE }: { task?: string } = {},
+): Promise<number> {
   const script = url.startsWith("file:") ? fileURLToPath(url) : url;
+  // A shell would fill in Deno's path.
+  const flags = shortFlags({ url, task }, args).map((flag) => flag.replace(/\$\(deno eval .*\)/, Deno.execPath()));
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "--quiet", ...shortFlags({ url, task: RECIPE }, args), script, ...args],
+    args: ["run", "--quiet", ...flags, script, ...args],
     stdin: "inherit",
     stdout: "inherit",
     stderr: "inherit",

@@ -26,7 +26,8 @@ if (import.meta.main) {
   if (!isMethodFile(file)) await runProgram(program, noFile);
   const path = typedPath(file);
   if (await isStarter()) Deno.exit(await startWithPermissions(import.meta.url, [path, ...args]));
-  await runProgram({ ...program, task: RECIPE, settings: undefined }, async () => {
+  const code = `${path} or of this kit`;
+  await runProgram({ ...program, task: RECIPE, code, settings: undefined }, async () => {
     const { method, file } = await loadMethod(path);
     const info = { method, examples, command: ["deno", "task", "run", path], methodSha256: file?.sha256 };
     await runMethod(import.meta.url, { info, args }, pipeline(method));

@@ -7,6 +7,8 @@ import { sha256Hex } from "../../src/files.ts";
 import { KIT_METHODS } from "../../src/methods/kit.ts";
 import { type Method, methodFault, withVariants } from "../../src/methods/method.ts";
 import { orList } from "../../src/methods/setting.ts";
+import { RUN_SETTINGS } from "../../src/run/settings.ts";
+import { TERMINAL_SETTINGS } from "./terminal.ts";
 
 /** A method, and the file that it came from, where that is the user's. */
 export interface FoundMethod {
@@ -57,13 +59,27 @@ export async function loadMethod(path: string): Promise<FoundMethod> {
   const candidates = "default" in exported ? [exported.default] : Object.values(exported);
   const methods = candidates.filter((one) => methodFault(one) === undefined);
   if (methods.length === 1) {
-    return { method: methods[0] as Method, file: { path, sha256: await sha256Hex(path) } };
+    const method = methods[0] as Method;
+    requireOwnNames(method, path);
+    return { method, file: { path, sha256: await sha256Hex(path) } };
   }
   if (methods.length > 1) {
     throw new UserError(`${path} exports ${methods.length} methods: export the one to run as its default.`);
   }
   const why = candidates.length === 1 ? ` (${methodFault(candidates[0])})` : "";
   throw new UserError(`${path} exports no method${why}: see "Adding a method" in docs/methods.md.`);
+}
+
+/** Results of another method would be taken for its own, and flags of every run would mean something else. */
+function requireOwnNames({ name, settings }: Method, path: string): void {
+  if (KIT_METHODS.flatMap(withVariants).some((one) => one.name === name)) {
+    throw new UserError(`The method in ${path} is called "${name}", as one of the kit's: give it another name.`);
+  }
+  const taken = Object.keys(settings).find((one) => one in RUN_SETTINGS || one in TERMINAL_SETTINGS);
+  if (taken === undefined) return;
+  throw new UserError(
+    `The method in ${path} has a setting "${taken}", which every run has already: give it another name.`,
+  );
 }
 
 async function importFile(path: string): Promise<Record<string, unknown>> {

@@ -83,13 +83,15 @@ function requireOwnNames({ name, settings }: Method, path: string): void {
 }
 
 async function importFile(path: string): Promise<Record<string, unknown>> {
+  const { href } = pathToFileURL(resolve(path));
   try {
-    return await import(pathToFileURL(resolve(path)).href);
+    return await import(href);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     // Deno's refusal becomes the command that has the permission.
     if (/^Requires \w+ access to /.test(reason)) throw error;
-    if (/^Module not found/.test(reason) && reason.includes(pathToFileURL(resolve(path)).href)) {
+    // The file itself, and not one that it imports.
+    if (reason.startsWith(`Module not found "${href}"`)) {
       throw new UserError(`There is no file ${path}: check the path of the method.`);
     }
     throw new UserError(`The method file ${path} does not load: ${reason.split("\n")[0]}`, { cause: error });

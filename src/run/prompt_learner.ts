@@ -6,7 +6,7 @@ import { nearestWords } from "../eval/nearest_words.ts";
 import type { ReportedTraining } from "../eval/report.ts";
 import type { PromptLearning } from "../methods/method.ts";
 import type { PromptMethod, PromptShape } from "../methods/prompt_method.ts";
-import { epochWeights, type PromptSettings, promptSettings } from "../methods/prompt_settings.ts";
+import { epochWeights, type PromptSettings } from "../methods/prompt_settings.ts";
 import { flagName } from "../methods/setting.ts";
 import { featureLogits, normalizeRows } from "../methods/zero_shot.ts";
 import { stepsPerEpoch } from "../optim/batch_order.ts";

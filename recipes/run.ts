@@ -23,8 +23,10 @@ const program = {
 
 if (import.meta.main) {
   const [file = "", ...args] = Deno.args;
-  if (!isMethodFile(file)) await runProgram(program, noFile);
-  const path = typedPath(file);
+  await (isMethodFile(file) ? runFile(typedPath(file), args) : runProgram(program, noFile));
+}
+
+async function runFile(path: string, args: readonly string[]): Promise<void> {
   if (await isStarter()) Deno.exit(await startWithPermissions(import.meta.url, [path, ...args]));
   const code = `${path} or of this kit`;
   await runProgram({ ...program, task: RECIPE, code, settings: undefined }, async () => {

@@ -6,6 +6,7 @@ import { UserError } from "../../src/errors.ts";
 import { sha256Hex } from "../../src/files.ts";
 import { KIT_METHODS } from "../../src/methods/kit.ts";
 import { type Method, methodFault, withVariants } from "../../src/methods/method.ts";
+import { rememberLabel } from "../../src/methods/method_label.ts";
 import { orList } from "../../src/methods/setting.ts";
 import { RUN_SETTINGS } from "../../src/run/settings.ts";
 import { TERMINAL_SETTINGS } from "./terminal.ts";
@@ -61,6 +62,7 @@ export async function loadMethod(path: string): Promise<FoundMethod> {
   if (methods.length === 1) {
     const method = methods[0] as Method;
     requireOwnNames(method, path);
+    rememberLabel(method);
     return { method, file: { path, sha256: await sha256Hex(path) } };
   }
   if (methods.length > 1) {

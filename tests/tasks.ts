@@ -58,9 +58,9 @@ function flags(command: string, which: "allow" | "deny"): Allowed {
     if (word === "-A" && which === "allow") found.set("all", []);
     const [, kind, value] = new RegExp(`^--${which}-(\\w+)(?:=(.*))?$`, "s").exec(word) ?? [];
     if (kind === undefined) continue;
-    const before = found.get(kind);
-    const isAll = value === undefined || before?.length === 0;
-    found.set(kind, isAll ? [] : [...before ?? [], ...value.split(",")]);
+    const before = found.get(kind) ?? [];
+    // For Deno a flag with values goes over the same flag without, wherever it stands.
+    found.set(kind, [...before, ...value === undefined ? [] : value.split(",")]);
   }
   return found;
 }

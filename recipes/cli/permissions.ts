@@ -35,7 +35,7 @@ const WRITE_FLAGS = ["--out"];
 /** The task that methods are run with; `deno run -P` has the same list. */
 export const RECIPE = "recipe";
 /** The task that everything that computes hands on to. */
-const COMPUTE = "compute";
+const NATIVE = "native";
 
 /** Paths beside those of the task and of the command line. */
 interface MorePaths {
@@ -71,7 +71,9 @@ export function permissionFlags(script: Script, args: readonly string[], more: M
 export function shortFlags(script: Script, args: readonly string[], more: MorePaths = {}): string[] {
   const flags = permissionFlags(script, args, more);
   const isListed = script.url.startsWith("file:") && root(script) === Deno.cwd() &&
-    chain(taskOf(script)).includes(COMPUTE);
+    chain(taskOf(script)).includes(NATIVE) &&
+    // Beside -P a flag without values changes nothing.
+    flags.every((flag) => flag.includes("="));
   return isListed ? ["-P", ...flags.filter((flag) => !expanded(RECIPE).includes(flag))] : flags;
 }
 
@@ -100,8 +102,8 @@ function expanded(task: string): string[] {
   for (const word of chain(task).reverse().flatMap((each) => commandOf(each).match(pattern) ?? [])) {
     const [kind, value] = word.split(/=(.*)/s);
     const before = flags.get(kind);
-    if (flags.has(kind) && (before === undefined || value === undefined)) flags.set(kind, undefined);
-    else flags.set(kind, before === undefined ? value : `${before},${value}`);
+    // For Deno a flag with values goes over the same flag without, wherever it stands.
+    flags.set(kind, before === undefined || value === undefined ? value ?? before : `${before},${value}`);
   }
   return [...flags].map(([kind, value]) => value === undefined ? kind : `${kind}=${value}`);
 }

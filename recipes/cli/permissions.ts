@@ -6,6 +6,7 @@ import { dirname, join, normalize, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import config from "../../deno.json" with { type: "json" };
 import { RUN_SETTINGS } from "../../src/run/settings.ts";
+import { flagsInConfig } from "./config_file.ts";
 import { isSwitch, settingsByFlag } from "./flags.ts";
 import { shellLine } from "./jobs.ts";
 import { TERMINAL_SETTINGS } from "./terminal.ts";
@@ -37,7 +38,7 @@ export const RECIPE = "recipe";
 /** The task that everything that computes hands on to. */
 const NATIVE = "native";
 
-/** Paths beside those of the task and of the command line. */
+/** Paths beside those of the task, of the command line and of its configuration. */
 interface MorePaths {
   read?: readonly string[];
   write?: readonly string[];
@@ -48,11 +49,12 @@ interface MorePaths {
  *
  * @param script the recipe
  * @param args its own flags
- * @param more what the command line does not name: a path in a configuration
+ * @param more what nothing typed tells of: what a method's file imports
  */
 export function permissionFlags(script: Script, args: readonly string[], more: MorePaths = {}): string[] {
-  const write = [...named(args, WRITE_FLAGS), ...more.write ?? []];
-  const read = [...named(args, READ_FLAGS), ...positional(args), ...named(args, WRITE_FLAGS), ...more.read ?? []];
+  const all = [...args, ...named(args, ["--config"]).flatMap(flagsInConfig)];
+  const write = [...named(all, WRITE_FLAGS), ...more.write ?? []];
+  const read = [...named(all, READ_FLAGS), ...positional(args), ...named(all, WRITE_FLAGS), ...more.read ?? []];
   return expanded(taskOf(script)).flatMap((flag) => {
     const [kind, value] = flag.split(/=(.*)/s);
     if (kind === "--allow-ffi" && script.url.startsWith("http")) return [kind];

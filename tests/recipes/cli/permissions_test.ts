@@ -52,6 +52,20 @@ Deno.test("paths that are typed are added where the task does not reach, and not
   ]);
 });
 
+Deno.test("what a configuration names is reached too, when it can be read", async () => {
+  const path = await Deno.makeTempFile({ suffix: ".yaml" });
+  try {
+    await Deno.writeTextFile(path, "data: /d/images\nout: ../mine\neval: [base, /e/images:all]\nepochs: 3\n");
+    const flags = permissionFlags(recipe("coop.ts"), ["--config", path]);
+    assertEquals(values(flags, "read")!.slice(-4), [path, "/d/images", "/e/images", "../mine"]);
+    assertEquals(values(flags, "write")!.at(-1), "../mine");
+    await Deno.writeTextFile(path, "data: [");
+    assertEquals(values(permissionFlags(recipe("coop.ts"), ["--config", path]), "read")!.at(-1), path);
+  } finally {
+    await Deno.remove(path);
+  }
+});
+
 Deno.test("-P stands for the list in deno.json, and only kinds that had to be extended are written beside it, whole", () => {
   const { allow } = ofTask("recipe");
   assertEquals(shortFlags(recipe("coop.ts"), ["--eval", "new"]), ["-P"]);

@@ -23,10 +23,13 @@ const program = {
 
 if (import.meta.main) {
   const [file = "", ...args] = Deno.args;
-  if (!isMethodFile(file)) await runProgram(program, noFile);
-  const path = typedPath(file);
+  await (isMethodFile(file) ? runFile(typedPath(file), args) : runProgram(program, noFile));
+}
+
+async function runFile(path: string, args: readonly string[]): Promise<void> {
   if (await isStarter()) Deno.exit(await startWithPermissions(import.meta.url, [path, ...args]));
-  await runProgram({ ...program, task: RECIPE, settings: undefined }, async () => {
+  const code = `${path} or of this kit`;
+  await runProgram({ ...program, task: RECIPE, code, settings: undefined }, async () => {
     const { method, file } = await loadMethod(path);
     const info = { method, examples, command: ["deno", "task", "run", path], methodSha256: file?.sha256 };
     await runMethod(import.meta.url, { info, args }, pipeline(method));

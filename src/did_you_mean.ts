@@ -5,11 +5,35 @@ import { levenshtein } from "./deps.ts";
  * Starts with a space, so that it can follow a sentence.
  */
 export function didYouMean(word: string, known: Iterable<string>): string {
-  const plain = (text: string) => text.toLowerCase().replaceAll(/[^a-z0-9]/g, "");
   const ranked = [...known]
-    .map((candidate) => ({ candidate, distance: levenshtein(plain(word), plain(candidate)) }))
-    .sort((a, b) => a.distance - b.distance);
+    .map((candidate) => ({ candidate, mistakes: mistakes(plain(word), plain(candidate)) }))
+    .sort((a, b) => a.mistakes - b.mistakes);
   const nearest = ranked[0];
-  if (nearest === undefined || nearest.distance > Math.max(1, Math.floor(plain(word).length / 3))) return "";
-  return ` Did you mean "${nearest.candidate}"?`;
+  if (nearest === undefined) return "";
+  const isNear = nearest.mistakes <= Math.max(1, Math.floor(plain(word).length / 3));
+  // `--learning-rate` for `--lr`.
+  const found = isNear ? nearest.candidate : ranked.find(({ candidate }) => areInitials(candidate, word))?.candidate;
+  return found === undefined ? "" : ` Did you mean "${found}"?`;
+}
+
+function plain(text: string): string {
+  return text.toLowerCase().replaceAll(/[^a-z0-9]/g, "");
+}
+
+/** Letters that are wrong, missing or too many; two that changed places are one mistake. */
+function mistakes(word: string, other: string): number {
+  const swapped = Array.from(
+    { length: Math.max(0, word.length - 1) },
+    (_, i) => `${word.slice(0, i)}${word[i + 1]}${word[i]}${word.slice(i + 2)}`,
+  );
+  return Math.min(levenshtein(word, other), ...swapped.map((one) => 1 + levenshtein(one, other)));
+}
+
+/** Whether one of the two stands for the first letters of the other's words. */
+function areInitials(one: string, other: string): boolean {
+  const initials = (text: string) => {
+    const words = text.toLowerCase().split(/[^a-z0-9]+/).filter((word) => word !== "");
+    return words.length > 1 ? words.map(([letter]) => letter).join("") : undefined;
+  };
+  return initials(one) === plain(other) || initials(other) === plain(one);
 }

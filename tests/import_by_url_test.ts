@@ -1,29 +1,11 @@
 import { assertEquals } from "jsr:@std/assert@1.0.19";
-import { ROOT } from "./tasks.ts";
+import { serveKit } from "./kit_server.ts";
 
-const TYPES: Record<string, string> = { ts: "text/typescript", json: "application/json" };
-
-/** Serves the repository's files as any static server would. */
-function serve(): Deno.HttpServer<Deno.NetAddr> {
-  return Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, async (request) => {
-    const path = decodeURIComponent(new URL(request.url).pathname).slice(1);
-    try {
-      const file = await Deno.open(ROOT + path);
-      return new Response(file.readable, {
-        headers: { "content-type": TYPES[path.split(".").at(-1)!] ?? "application/octet-stream" },
-      });
-    } catch (error) {
-      if (error instanceof Deno.errors.NotFound) return new Response(path, { status: 404 });
-      throw error;
-    }
-  });
-}
-
-Deno.test("mod.ts works from a URL, in a folder without any configuration", async () => {
-  const server = serve();
+Deno.test("mod.ts works from a URL, in a folder without any configuration and without JSR", async () => {
+  await using server = serveKit();
+  const { host } = server;
   const folder = await Deno.makeTempDir();
   try {
-    const host = `127.0.0.1:${server.addr.port}`;
     await Deno.writeTextFile(
       `${folder}/main.ts`,
       `import { loadTokenizer } from "http://${host}/mod.ts";
@@ -41,12 +23,12 @@ Deno.test("mod.ts works from a URL, in a folder without any configuration", asyn
       ],
       cwd: folder,
       stdin: "null",
-      env: { NO_COLOR: "1" },
+      // Nothing answers there.
+      env: { NO_COLOR: "1", JSR_URL: "http://127.0.0.1:9/" },
     }).output();
     assertEquals(code, 0, new TextDecoder().decode(stderr));
     assertEquals(JSON.parse(new TextDecoder().decode(stdout)), [320, 1125, 539, 320]);
   } finally {
-    await server.shutdown();
     await Deno.remove(folder, { recursive: true });
   }
 });

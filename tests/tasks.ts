@@ -7,6 +7,9 @@ export const ROOT = fileURLToPath(new URL("../", import.meta.url));
 /** Tasks for those who work on the kit. */
 export const DEVELOPMENT: readonly string[] = ["test", "fuzz", "ok"];
 
+/** Tasks that are lists of permissions: others hand on to them. */
+export const LISTS: readonly string[] = ["recipe", "compute", "native"];
+
 /** A task. */
 export interface Task {
   name: string;
@@ -27,11 +30,11 @@ export function readTasks(): Task[] {
   );
 }
 
-/** Follows a task that only hands on to another one: `deno task -q coop --eval new`. */
+/** A task with the whole of its command: what it hands on to (`deno task -q recipe …`) is followed, and flags add up. */
 export function resolveTask(task: Task, tasks: readonly Task[]): Task {
-  const next = /^deno task -q (\S+)/.exec(task.command)?.[1];
+  const [, next, rest] = /^deno task -q (\S+)(.*)$/s.exec(task.command) ?? [];
   const found = tasks.find(({ name }) => name === next);
-  return found === undefined ? task : resolveTask(found, tasks);
+  return found === undefined ? task : { ...task, command: `${resolveTask(found, tasks).command}${rest}` };
 }
 
 /** The words of a command; what stands in `$(…)` is one part of a word. */
@@ -53,8 +56,11 @@ function flags(command: string, which: "allow" | "deny"): Allowed {
   const found: Allowed = new Map();
   for (const word of words(command)) {
     if (word === "-A" && which === "allow") found.set("all", []);
-    const match = new RegExp(`^--${which}-(\\w+)(?:=(.*))?$`, "s").exec(word);
-    if (match) found.set(match[1], match[2]?.split(",") ?? []);
+    const [, kind, value] = new RegExp(`^--${which}-(\\w+)(?:=(.*))?$`, "s").exec(word) ?? [];
+    if (kind === undefined) continue;
+    const before = found.get(kind) ?? [];
+    // For Deno a flag with values goes over the same flag without, wherever it stands.
+    found.set(kind, [...before, ...value === undefined ? [] : value.split(",")]);
   }
   return found;
 }

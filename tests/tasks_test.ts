@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "jsr:@std/assert@1.0.19";
-import { allowed, DEVELOPMENT, readTasks, resolveTask, ROOT, script } from "./tasks.ts";
+import { KIT_METHODS } from "../src/methods/kit.ts";
+import { type Allowed, allowed, denied, DEVELOPMENT, LISTS, readTasks, resolveTask, ROOT, script } from "./tasks.ts";
 
 const NETWORK = ["download", "gpu:install"];
 const tasks = readTasks();
@@ -20,7 +21,7 @@ Deno.test("every task has a description of one line", () => {
 });
 
 Deno.test("every task starts a script that is there", () => {
-  for (const task of tasks.filter(({ name }) => name !== "ok")) {
+  for (const task of tasks.filter(({ name }) => name !== "ok" && !LISTS.includes(name))) {
     const path = script(resolveTask(task, tasks).command);
     assert(path !== undefined, task.name);
     assert(Deno.statSync(`${ROOT}${path}`).isFile, task.name);
@@ -59,5 +60,60 @@ Deno.test("tasks read data, runs and packages, and write data, runs and caches; 
 Deno.test("native code comes from the packages alone", () => {
   for (const task of forUsers) {
     assertEquals(allowed(resolveTask(task, tasks).command).get("ffi") ?? ["node_modules"], ["node_modules"], task.name);
+  }
+});
+
+const { permissions } = JSON.parse(Deno.readTextFileSync(`${ROOT}deno.json`)) as {
+  permissions: Record<string, Record<string, string[] | { allow: string[]; deny: string[] }>>;
+};
+const byName = (name: string) => resolveTask(tasks.find((task) => task.name === name)!, tasks);
+const sorted = (flags: Allowed) => Object.fromEntries([...flags].map(([kind, values]) => [kind, values.toSorted()]));
+
+Deno.test("what recipes may do is the same with deno task and with deno run -P", () => {
+  const [allow, deny]: Allowed[] = [new Map(), new Map()];
+  for (const [kind, values] of Object.entries(permissions.default)) {
+    allow.set(kind, Array.isArray(values) ? values : values.allow);
+    if (!Array.isArray(values)) deny.set(kind, values.deny);
+  }
+  const { command } = byName("recipe");
+  assertEquals(sorted(allow), sorted(allowed(command)));
+  assertEquals(sorted(deny), sorted(denied(command)));
+  assertEquals(Object.keys(permissions), ["default"]);
+});
+
+Deno.test("the list of permissions stands once: tasks that compute hand on to it and add only what it has not", () => {
+  const listed = allowed(byName("recipe").command);
+  for (const { name, command } of tasks.filter(({ command }) => command.includes(" recipes/"))) {
+    if (!/^deno task -q (recipe|compute) /.test(command)) continue;
+    for (const [kind, values] of allowed(command)) {
+      const again = values.filter((value) => listed.get(kind)?.includes(value));
+      // It writes the cache without the runs.
+      assert(again.length === 0 || name === "features", `${name} repeats --allow-${kind}=${again}`);
+    }
+  }
+  // A name that only the list has: whoever else wrote it would have copied the list.
+  const copies = tasks.filter(({ command }) => command.includes("npm_package_config_libvips"));
+  assertEquals(copies.map(({ name }) => name), ["native"]);
+});
+
+Deno.test("every recipe of a method has its task, which hands on to the list of permissions", () => {
+  for (const { name } of KIT_METHODS) {
+    const task = tasks.find((task) => task.name === name);
+    assertEquals(task?.command.startsWith("deno task -q recipe recipes/"), true, name);
+  }
+});
+
+Deno.test("the menu of deno task has no long lines but for those with hosts and compilers", async () => {
+  const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["task"],
+    cwd: ROOT,
+    stdin: "null",
+    env: { NO_COLOR: "1" },
+  }).output();
+  const lines = [stdout, stderr].flatMap((bytes) => new TextDecoder().decode(bytes).split("\n"));
+  const long = lines.filter((line) => line.length > 160).map((line) => line.split(" ").at(-1));
+  assertEquals(long, ["recipes/download.ts", "recipes/gpu_install.ts"]);
+  for (const { name, description } of tasks) {
+    assertEquals(lines[lines.indexOf(`- ${name}`) + 1], `    // ${description}`);
   }
 });

@@ -129,6 +129,12 @@ export async function readCompareSettings(args: readonly string[]): Promise<Comp
   const withImages = args.some((arg) => arg === "--data" || arg.startsWith("--data="));
   const names = [...new Set(words.flatMap((name) => name === "all" ? comparableNames({ withImages }) : name))];
   const found = await Promise.all(names.map((name) => findMethod(isMethodFile(name) ? typedPath(name) : name)));
+  const twice = found.find(({ method }, i) => found.findIndex((one) => one.method.name === method.name) < i);
+  if (twice !== undefined) {
+    throw new UserError(
+      `Two of the methods are called "${twice.method.name}": give the one in ${twice.file?.path} another name.`,
+    );
+  }
   const settings = compareSettings([...KIT_METHODS, ...found.map(({ method }) => method)]);
   const flags = readFlags(args, settings).given;
   const all = typeof flags.config === "string" ? { ...await readConfigFile(flags.config, settings), ...flags } : flags;

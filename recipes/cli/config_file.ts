@@ -45,6 +45,16 @@ export function settingsFromYaml(
   return given;
 }
 
+/** What a configuration says, as flags; nothing where it cannot be read. What is wrong with it is told elsewhere. */
+export function flagsInConfig(path: string): string[] {
+  try {
+    const document = documentOf(Deno.readTextFileSync(path), path);
+    return Object.entries(document).map(([key, value]) => `--${key}=${value}`);
+  } catch {
+    return [];
+  }
+}
+
 function documentOf(text: string, where: string): Record<string, unknown> {
   let document: unknown;
   try {

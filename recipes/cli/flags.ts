@@ -47,22 +47,30 @@ export function readFlags<S extends Settings>(
   const switches = flags.filter((flag) => isSwitch(settings[byFlag.get(flag)!]));
   const valued = flags.filter((flag) => !switches.includes(flag));
   const whole: string[] = [];
+  const switched = new Set<string>();
   for (let i = 0; i < args.length; i++) {
     const arg = args[i] === "-h" ? "--help" : args[i];
-    if (!arg.startsWith("--") || !valued.includes(arg.slice(2))) {
+    const [, flag = "", value] = /^--([^=]*)(?:=(.*))?$/s.exec(arg) ?? [];
+    if (switches.includes(flag)) {
+      switched.add(flag);
+      // parseArgs takes any other word for true.
+      if (value !== undefined) settings[byFlag.get(flag)!].parse(value, `--${flag}`);
+    }
+    if (value !== undefined || !valued.includes(flag)) {
       whole.push(arg);
       continue;
     }
     const next = args[++i];
     // A forgotten value would otherwise be the next flag or nothing; joined, an empty value and -1 stay values.
     if (next === undefined || next.startsWith("--")) {
-      throw new UserError(`${arg} needs a value: ${arg} ${settings[byFlag.get(arg.slice(2))!].placeholder}.`);
+      throw new UserError(`${arg} needs a value: ${arg} ${settings[byFlag.get(flag)!].placeholder}.`);
     }
     whole.push(`${arg}=${next}`);
   }
   const read = parseArgs(whole, {
     string: [...valued, "_"],
     boolean: switches,
+    alias: byFlag.has("seed") ? { seeds: "seed" } : {},
     unknown(arg, key) {
       if (key === undefined) return true;
       throw new UserError(unknownFlag(arg.replace(/=.*$/s, ""), flags));
@@ -73,7 +81,7 @@ export function readFlags<S extends Settings>(
     const value = read[flag];
     const name = byFlag.get(flag)!;
     if (typeof value === "string") given[name] = settings[name].parse(value, `--${flag}`);
-    else if (value === true) given[name] = true;
+    else if (switched.has(flag)) given[name] = value;
   }
   const words = read._.map(String);
   if (words.length > 0 && !options.words) {

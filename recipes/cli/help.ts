@@ -24,7 +24,7 @@ export interface HelpInfo {
 export function helpText({ title, settings, examples, presets = {} }: HelpInfo): string {
   const lines = [title, "", ...examples.map((example) => `  ${example}`)];
   const shown = Object.entries(settings).filter(([, { fixed }]) => !fixed);
-  const width = Math.max(...shown.map(([name, setting]) => usage(name, setting).length));
+  const width = Math.max(0, ...shown.map(([name, setting]) => usage(name, setting).length));
   const indent = " ".repeat(width + 4);
   for (const section of SECTIONS) {
     const own = shown.filter(([, setting]) => setting.section === section);

@@ -6,7 +6,10 @@ import { UserError } from "../../src/errors.ts";
 import { sha256Hex } from "../../src/files.ts";
 import { KIT_METHODS } from "../../src/methods/kit.ts";
 import { type Method, methodFault, withVariants } from "../../src/methods/method.ts";
+import { rememberLabel } from "../../src/methods/method_label.ts";
 import { orList } from "../../src/methods/setting.ts";
+import { RUN_SETTINGS } from "../../src/run/settings.ts";
+import { TERMINAL_SETTINGS } from "./terminal.ts";
 
 /** A method, and the file that it came from, where that is the user's. */
 export interface FoundMethod {
@@ -57,7 +60,10 @@ export async function loadMethod(path: string): Promise<FoundMethod> {
   const candidates = "default" in exported ? [exported.default] : Object.values(exported);
   const methods = candidates.filter((one) => methodFault(one) === undefined);
   if (methods.length === 1) {
-    return { method: methods[0] as Method, file: { path, sha256: await sha256Hex(path) } };
+    const method = methods[0] as Method;
+    requireOwnNames(method, path);
+    rememberLabel(method);
+    return { method, file: { path, sha256: await sha256Hex(path) } };
   }
   if (methods.length > 1) {
     throw new UserError(`${path} exports ${methods.length} methods: export the one to run as its default.`);
@@ -66,14 +72,28 @@ export async function loadMethod(path: string): Promise<FoundMethod> {
   throw new UserError(`${path} exports no method${why}: see "Adding a method" in docs/methods.md.`);
 }
 
+/** Results of another method would be taken for its own, and flags of every run would mean something else. */
+function requireOwnNames({ name, settings }: Method, path: string): void {
+  if (KIT_METHODS.flatMap(withVariants).some((one) => one.name === name)) {
+    throw new UserError(`The method in ${path} is called "${name}", as one of the kit's: give it another name.`);
+  }
+  const taken = Object.keys(settings).find((one) => one in RUN_SETTINGS || one in TERMINAL_SETTINGS);
+  if (taken === undefined) return;
+  throw new UserError(
+    `The method in ${path} has a setting "${taken}", which every run has already: give it another name.`,
+  );
+}
+
 async function importFile(path: string): Promise<Record<string, unknown>> {
+  const { href } = pathToFileURL(resolve(path));
   try {
-    return await import(pathToFileURL(resolve(path)).href);
+    return await import(href);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     // Deno's refusal becomes the command that has the permission.
     if (/^Requires \w+ access to /.test(reason)) throw error;
-    if (/^Module not found/.test(reason) && reason.includes(pathToFileURL(resolve(path)).href)) {
+    // The file itself, and not one that it imports.
+    if (reason.startsWith(`Module not found "${href}"`)) {
       throw new UserError(`There is no file ${path}: check the path of the method.`);
     }
     throw new UserError(`The method file ${path} does not load: ${reason.split("\n")[0]}`, { cause: error });

@@ -6,6 +6,7 @@ import { dirname, join, normalize, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import config from "../../deno.json" with { type: "json" };
 import { RUN_SETTINGS } from "../../src/run/settings.ts";
+import { flagsInConfig } from "./config_file.ts";
 import { isSwitch, settingsByFlag } from "./flags.ts";
 import { shellLine } from "./jobs.ts";
 import { TERMINAL_SETTINGS } from "./terminal.ts";
@@ -19,22 +20,42 @@ export interface Script {
 }
 
 /** Flags whose value is a path that is read, and those whose value is a folder that is written. */
-const READ_FLAGS = ["--data", "--split", "--model", "--config", "--dataset", "--prompt", "--from", "--images"];
+const READ_FLAGS = [
+  "--data",
+  "--split",
+  "--model",
+  "--config",
+  "--dataset",
+  "--prompt",
+  "--classes",
+  "--images",
+  "--from",
+];
 const WRITE_FLAGS = ["--out"];
 
 /** The task that methods are run with; `deno run -P` has the same list. */
 export const RECIPE = "recipe";
+/** The task that everything that computes hands on to. */
+const NATIVE = "native";
+
+/** Paths beside those of the task, of the command line and of its configuration. */
+interface MorePaths {
+  read?: readonly string[];
+  write?: readonly string[];
+}
 
 /**
  * The flags of `deno run` for a recipe: its task's, and over them whatever the command line names outside of them.
  *
  * @param script the recipe
  * @param args its own flags
+ * @param more what nothing typed tells of: what a method's file imports
  */
-export function permissionFlags(script: Script, args: readonly string[]): string[] {
-  const read = [...named(args, READ_FLAGS), ...positional(args), ...named(args, WRITE_FLAGS)];
-  const write = named(args, WRITE_FLAGS);
-  return taskFlags(script).flatMap((flag) => {
+export function permissionFlags(script: Script, args: readonly string[], more: MorePaths = {}): string[] {
+  const all = [...args, ...named(args, ["--config"]).flatMap(flagsInConfig)];
+  const write = [...named(all, WRITE_FLAGS), ...more.write ?? []];
+  const read = [...named(all, READ_FLAGS), ...positional(args), ...named(all, WRITE_FLAGS), ...more.read ?? []];
+  return expanded(taskOf(script)).flatMap((flag) => {
     const [kind, value] = flag.split(/=(.*)/s);
     if (kind === "--allow-ffi" && script.url.startsWith("http")) return [kind];
     if (value === undefined || value.startsWith("$(")) return [flag];
@@ -53,37 +74,45 @@ function ofHost(url: string): string[] {
 }
 
 /**
- * The same in few words: `-P` stands for the list in `deno.json` where that is the recipe's own, and only what was added to
- * it is written out.
+ * The same in few words: `-P` stands for the list in `deno.json`, and only the kinds of which something else is needed are
+ * written out, whole, since a flag takes the place of its kind's list.
  */
-export function shortFlags(script: Script, args: readonly string[]): string[] {
-  const flags = permissionFlags(script, args);
-  const listed = expanded(RECIPE);
+export function shortFlags(script: Script, args: readonly string[], more: MorePaths = {}): string[] {
+  const flags = permissionFlags(script, args, more);
   const isListed = script.url.startsWith("file:") && root(script) === Deno.cwd() &&
-    taskFlags(script).join() === listed.join();
-  return isListed ? ["-P", ...flags.filter((flag) => !listed.includes(flag))] : flags;
+    chain(taskOf(script)).includes(NATIVE) &&
+    // Beside -P a flag without values changes nothing.
+    flags.every((flag) => flag.includes("="));
+  return isListed ? ["-P", ...flags.filter((flag) => !expanded(RECIPE).includes(flag))] : flags;
 }
 
-/** The permission flags of the task that starts a recipe; of `recipe` for one that has no task of its own. */
-function taskFlags({ url, task }: Script): string[] {
-  if (task !== undefined) return expanded(task);
+/** The task that starts a recipe; `recipe` for one that has no task of its own. */
+function taskOf({ url, task }: Script): string {
   const name = url.slice(url.lastIndexOf("/") + 1);
   const own = Object.entries(config.tasks).find(([, { command }]) => command.split(" ").includes(`recipes/${name}`));
-  return expanded(own?.[0] ?? RECIPE);
+  return task ?? own?.[0] ?? RECIPE;
+}
+
+/** A task, and those that it hands on to. */
+function chain(task: string): string[] {
+  const next = /^deno task -q (\S+)/.exec(commandOf(task))?.[1];
+  return next === undefined ? [task] : [task, ...chain(next)];
+}
+
+function commandOf(task: string): string {
+  return config.tasks[task as keyof typeof config.tasks].command;
 }
 
 /** The flags of a task, and of the tasks that it hands on to; a later flag of the same kind adds to an earlier one. */
 function expanded(task: string): string[] {
-  const { command } = config.tasks[task as keyof typeof config.tasks];
-  const next = /^deno task -q (\S+)/.exec(command)?.[1];
   // What stands in $(…) is one part of a word.
-  const words = command.match(/--(allow|deny)-(?:\$\((?:[^()]|\([^()]*\))*\)|[^\s$])+/g) ?? [];
+  const pattern = /--(allow|deny)-(?:\$\((?:[^()]|\([^()]*\))*\)|[^\s$])+/g;
   const flags = new Map<string, string | undefined>();
-  for (const word of [...next === undefined ? [] : expanded(next), ...words]) {
+  for (const word of chain(task).reverse().flatMap((each) => commandOf(each).match(pattern) ?? [])) {
     const [kind, value] = word.split(/=(.*)/s);
     const before = flags.get(kind);
-    if (flags.has(kind) && (before === undefined || value === undefined)) flags.set(kind, undefined);
-    else flags.set(kind, before === undefined ? value : `${before},${value}`);
+    // For Deno a flag with values goes over the same flag without, wherever it stands.
+    flags.set(kind, before === undefined || value === undefined ? value ?? before : `${before},${value}`);
   }
   return [...flags].map(([kind, value]) => value === undefined ? kind : `${kind}=${value}`);
 }
@@ -160,6 +189,7 @@ function isFlagWithValue(word: string | undefined): boolean {
 /** `--model ViT-B/16` and `--dataset eurosat` are names. */
 function isPath(flag: string, value: string): boolean {
   if (flag === "--model") return /\.\w+$/.test(value);
+  if (flag === "--classes") return /\.(txt|csv)$/i.test(value);
   if (flag === "--dataset") return /\.ya?ml$/.test(value);
   return value !== "" && !value.startsWith("--");
 }
@@ -173,8 +203,10 @@ export function commandWith(script: Script, more: readonly string[], denoFlags: 
 export function permissionAdvice(error: unknown, script: Script): string | undefined {
   const refusal = findRefusal(error);
   if (refusal === undefined) return undefined;
+  const [, kind, path] = /^(read|write) access to "(.*)"$/.exec(refusal) ?? [];
+  const more = path === undefined ? {} : { [kind]: [shown(path)] };
   return `Deno was started without a permission that this recipe needs (${refusal}). Run: ` +
-    commandWith(script, [], shortFlags(script, Deno.args));
+    commandWith(script, [], shortFlags(script, Deno.args, more));
 }
 
 function findRefusal(error: unknown): string | undefined {
@@ -197,5 +229,5 @@ function shown(path: string): string {
 
 /** A word for a shell; what the shell itself fills in stays as it is. */
 function quoted(word: string): string {
-  return word.includes("=$(") ? word : shellLine([word]);
+  return word.startsWith("--allow-run=$(") ? word : shellLine([word]);
 }

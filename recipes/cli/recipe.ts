@@ -15,7 +15,7 @@ import { namedDataset } from "./dataset_file.ts";
 import { readFlags, type Settings } from "./flags.ts";
 import { type HelpInfo, helpText } from "./help.ts";
 import { shellLine } from "./jobs.ts";
-import { commandWith, permissionAdvice, permissionFlags, RECIPE } from "./permissions.ts";
+import { permissionAdvice, permissionFlags, RECIPE } from "./permissions.ts";
 import { openProgress } from "./progress.ts";
 import { printResults } from "./results.ts";
 import { TERMINAL_SETTINGS, type TerminalValues } from "./terminal.ts";
@@ -26,6 +26,8 @@ export interface Program extends Omit<HelpInfo, "settings"> {
   url: string;
   /** The task whose permissions it has; found by the name of its file when left out. */
   task?: string;
+  /** Whose code runs, where not the kit's alone: what is wrong with it is told of all of them. */
+  code?: string;
   /** The settings that `--help` lists; undefined where the program tells them itself. */
   settings: Settings | undefined;
 }
@@ -121,7 +123,9 @@ async function openTerminal<S>(
   at: { given: Given; values: Partial<TerminalValues>; args: readonly string[]; url: string },
 ): Promise<Terminal> {
   const { given, values, args, url } = at;
-  const words = info.command ?? ["deno", "task", info.method.name];
+  // From a URL there are no tasks.
+  const started = url.startsWith("file:") ? ["task", info.method.name] : ["run", url];
+  const words = info.command ?? ["deno", ...started];
   const dataset = await namedDataset(given.dataset);
   const progress = openProgress({ quiet: values.quiet ?? false });
   return {
@@ -167,10 +171,9 @@ function report(error: unknown, program: Program): number {
   const advice = permissionAdvice(error, program);
   const mendable = advice !== undefined || error instanceof UserError;
   const reason = error instanceof Error ? error.message : String(error);
-  if (advice !== undefined) console.error(`error: ${advice}`);
-  else if (mendable) console.error(`error: ${reason}`);
-  else console.error(`error: ${reason.split("\n")[0]} (a defect of this kit, not of what you typed)`);
+  const whose = program.code ?? "this kit, not of what you typed";
+  console.error(`error: ${mendable ? advice ?? reason : `${reason.split("\n")[0]} (a defect of ${whose})`}`);
   if (Deno.args.includes("--debug")) console.error(error);
-  else if (!mendable) console.error(`For a stack trace: ${commandWith(program, ["--debug"])}`);
+  else if (!mendable) console.error("For a stack trace, add --debug.");
   return mendable ? 2 : 1;
 }

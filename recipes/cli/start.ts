@@ -32,10 +32,11 @@ export async function startWithPermissions(
     stdout: "inherit",
     stderr: "inherit",
   }).spawn();
-  // Ctrl-C reaches the child too, which ends by itself.
-  const ignore = () => {};
-  Deno.addSignalListener("SIGINT", ignore);
+  // Ctrl-C reaches the child too, which ends by itself; SIGTERM reaches this process alone.
+  const listeners: [Deno.Signal, () => void][] = [["SIGINT", () => {}]];
+  if (Deno.build.os !== "windows") listeners.push(["SIGTERM", () => child.kill("SIGTERM")]);
+  for (const [signal, listener] of listeners) Deno.addSignalListener(signal, listener);
   const { code } = await child.status;
-  Deno.removeSignalListener("SIGINT", ignore);
+  for (const [signal, listener] of listeners) Deno.removeSignalListener(signal, listener);
   return code;
 }

@@ -20,7 +20,7 @@ import {
   SUBSETS,
 } from "./comparison.ts";
 import { differences } from "./differences.ts";
-import { methodLabel } from "../methods/method_label.ts";
+import { methodLabel, rememberLabel } from "../methods/method_label.ts";
 import { harmonicMean, mean, populationStd } from "./metrics.ts";
 import type { Report } from "./report.ts";
 
@@ -68,6 +68,7 @@ export function compareReports(reports: readonly Report[], options: CompareOptio
   const { resamples = 2000, confidence = 0.95 } = options;
   if (reports.length === 0) throw new UserError("There is no report to compare: run the methods first.");
   requireOneTest(reports);
+  for (const { run: { method: name, label } } of reports) if (label !== undefined) rememberLabel({ name, label });
   const found = [...new Set(reports.map(({ run }) => run.method))];
   const methods = [...(options.methods ?? []).filter((method) => found.includes(method)), ...found]
     .filter((method, i, all) => all.indexOf(method) === i);

@@ -56,7 +56,7 @@ export function modelCard(reports: readonly Report[], options: ModelCardOptions)
     `tags: [prompt-learning, clip, ${JSON.stringify(run.method)}]`,
     "---",
     "",
-    `# ${methodLabel(run.method)} prompt for ${text(on.data.name)}`,
+    `# ${text(run.label ?? methodLabel(run.method))} prompt for ${text(on.data.name)}`,
     "",
     `A learned prompt for a frozen CLIP: ${
       count(run.learnedNumbers)
@@ -88,7 +88,7 @@ export function modelCard(reports: readonly Report[], options: ModelCardOptions)
     "",
     "## How it was trained",
     "",
-    `- Method: ${methodLabel(run.method)}, preset ${run.preset ?? "none"}${
+    `- Method: ${text(run.label ?? methodLabel(run.method))}, preset ${run.preset ?? "none"}${
       run.changed.length > 0 ? `, changed: ${run.changed.join(", ")}` : ""
     }`,
     `- Data: ${text(on.data.name)}, ${run.trainedOn} classes, ${run.shots} images a class (${

@@ -9,7 +9,7 @@ import type { ClassSubset } from "../data/few_shot.ts";
 import type { RandomStream } from "../data/random.ts";
 import type { FeatureClassifier, FeatureTask } from "./feature_method.ts";
 import type { PromptMethod } from "./prompt_method.ts";
-import { defaultOf, type SettingsOf } from "./setting.ts";
+import { defaultOf, type Setting, type SettingsOf } from "./setting.ts";
 
 /** Values of settings by name. */
 export type Values = Record<string, unknown>;
@@ -159,8 +159,14 @@ export function methodFault(value: unknown): string | undefined {
   for (const name of ["name", "label", "title"]) {
     if (typeof method[name] !== "string" || method[name] === "") return `its "${name}" is no text`;
   }
+  // It is part of paths.
+  if (!/^\w[\w.+-]*$/.test(method.name as string)) return 'its "name" is not of letters, digits and dashes';
   for (const name of ["settings", "presets"]) {
     if (typeof method[name] !== "object" || method[name] === null) return `its "${name}" is missing`;
+  }
+  for (const [name, setting] of Object.entries(method.settings as Record<string, Partial<Setting<unknown>>>)) {
+    if (typeof setting?.parse === "function" && typeof setting.help === "string") continue;
+    return `its setting "${name}" is none: make it with decimal, wholeNumber, choice, toggle or text`;
   }
   if (typeof method.prompt === "function") return undefined;
   if (typeof method.learn !== "function") return 'it has neither "prompt" nor "learn"';

@@ -7,9 +7,11 @@ import {
   learnsPrompts,
   type Method,
   type Preset,
+  type PromptLearning,
   publishedValues,
   type Values,
 } from "../methods/method.ts";
+import { promptSettings } from "../methods/prompt_settings.ts";
 import { flagName, orList, type Setting } from "../methods/setting.ts";
 import { DEFAULT_SHOTS, RUN_SETTINGS, type RunValues, settingsOf, type Target, type Transfer } from "./settings.ts";
 
@@ -59,6 +61,7 @@ export interface RunConfig {
  */
 export function completeSettings<S>(asked: Method<S>, given: Given & Partial<S>): RunConfig {
   const method = variantOf(asked as Method, given);
+  if (learnsPrompts(method)) requireTrainable(method);
   requireKnown(given, { ...RUN_SETTINGS, ...asked.settings, ...method.settings });
   const preset = presetOf(method, given.preset);
   const shots = given.shots ?? DEFAULT_SHOTS;
@@ -97,6 +100,17 @@ function requireKnown(given: Given, settings: Readonly<Record<string, Setting<un
     }
     if (value !== undefined) settings[name].parse(Array.isArray(value) ? value.join(",") : String(value), name);
   }
+}
+
+/** A method of the user's that leaves out a setting of the training loop would train with numbers that are none. */
+function requireTrainable({ settings, label }: PromptLearning): void {
+  const loop = Object.entries(promptSettings).filter(([, { section }]) => section !== "Prompt").map(([name]) => name);
+  const missing = loop.filter((name) => !(name in settings)).map(flagName);
+  if (missing.length === 0) return;
+  throw new UserError(
+    `The method ${label} lacks ${missing.length === 1 ? "the setting" : "the settings"} ${missing.join(", ")} that ` +
+      "training needs: spread coop.settings into its settings.",
+  );
 }
 
 /** The method that settings such as `--over cocoop` make of the one that was asked for. */

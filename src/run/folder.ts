@@ -127,10 +127,13 @@ export async function openRunFolder(path: string): Promise<RunFolder> {
     },
     async identities() {
       const found: RunIdentity[] = [];
+      const there = await names();
+      const final = there.filter((name) => FINAL_CHECKPOINT.test(name)).sort().at(-1);
+      const bytes = await read(final ?? LATEST);
+      // A run that ended before it had learned anything binds nobody to what it was.
+      if (bytes === undefined && !there.some((name) => /^report-.*\.json$/.test(name))) return [];
       const own = await readIdentity();
       if (own !== undefined) found.push(own);
-      const final = (await names()).filter((name) => FINAL_CHECKPOINT.test(name)).sort().at(-1);
-      const bytes = await read(final ?? LATEST);
       if (bytes !== undefined) found.push(decodeCheckpoint(bytes, `${path}/${final ?? LATEST}`).metadata);
       if (found.length === 0) found.push(...(await readFolder(path)).map(identityOfReport));
       return found;

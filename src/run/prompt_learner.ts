@@ -7,7 +7,7 @@ import { nearestWords } from "../eval/nearest_words.ts";
 import type { ReportedTraining } from "../eval/report.ts";
 import type { PromptLearning } from "../methods/method.ts";
 import type { PromptMethod, PromptShape } from "../methods/prompt_method.ts";
-import { epochWeights, type PromptSettings, promptSettings } from "../methods/prompt_settings.ts";
+import { epochWeights, type PromptSettings } from "../methods/prompt_settings.ts";
 import { flagName } from "../methods/setting.ts";
 import { featureLogits, normalizeRows } from "../methods/zero_shot.ts";
 import { stepsPerEpoch } from "../optim/batch_order.ts";
@@ -28,7 +28,6 @@ const CHECKED_IMAGES = 4;
 /** The prompt of a run on the classes that it is trained on: from its last checkpoint, or trained now. */
 export async function learnPrompt(run: SeedRun, method: PromptLearning): Promise<Learned> {
   const { config, inputs, folder, progress, seed } = run;
-  requireTrainable(method);
   const sample = learningImages(config, inputs.data, seed!);
   const session = await sessionOf(run, method, sample.classNames);
   try {
@@ -70,19 +69,6 @@ export async function sessionOf(
 
 function settingsOf({ config }: Pick<SeedRun, "config">): PromptSettings {
   return config.values as PromptSettings;
-}
-
-/** A user's method file that leaves out a setting of the training loop would train with numbers that are none. */
-function requireTrainable({ settings, label }: PromptLearning): void {
-  const loop = Object.keys(promptSettings).filter((name) =>
-    promptSettings[name as keyof PromptSettings].section !== "Prompt"
-  );
-  const missing = loop.filter((name) => !(name in settings));
-  if (missing.length === 0) return;
-  throw new UserError(
-    `The method ${label} lacks the setting ${missing.join(", ")} that training needs: spread coop.settings into its ` +
-      "settings.",
-  );
 }
 
 /** The learning-rate law of a configuration. */

@@ -59,7 +59,7 @@ export async function runPage(
   const sorted = reports.toSorted((a, b) => order.indexOf(a.run.evaluatedOn) - order.indexOf(b.run.evaluatedOn));
   const [first] = sorted;
   const charts = new Map<string, string>();
-  const title = `${methodLabel(first.run.method)} on ${first.on.data.name}`;
+  const title = `${first.run.label ?? methodLabel(first.run.method)} on ${first.on.data.name}`;
   const page = document(title, [
     header(title, first),
     tiles(sorted),
@@ -237,7 +237,7 @@ function configuration(reports: readonly Report[]): Markup {
     <h2>Configuration</h2>
     <div class="cards">
       <div class="card"><h3>Run</h3>${definitions([
-        ["method", methodLabel(run.method)],
+        ["method", run.label ?? methodLabel(run.method)],
         ["preset", run.preset ?? "none"],
         ...Object.entries(run.hyperparameters).map(([name, value]) =>
           [

@@ -1,54 +1,139 @@
 import { assert, assertEquals } from "jsr:@std/assert@1.0.19";
-import { permissionFlags } from "../../../recipes/cli/permissions.ts";
-import { planRuns } from "../../../recipes/cli/compare_plan.ts";
-import { readCompareFlags } from "../../../recipes/cli/compare_flags.ts";
-import { readTasks, resolveTask, ROOT, script, words } from "../../tasks.ts";
+import {
+  commandWith,
+  permissionAdvice,
+  permissionFlags,
+  RECIPE,
+  shortFlags,
+} from "../../../recipes/cli/permissions.ts";
+import { allowed, denied, readTasks, resolveTask, ROOT, script } from "../../tasks.ts";
 
 const tasks = readTasks();
-const flagsOf = (name: string) =>
-  words(resolveTask(tasks.find((task) => task.name === name)!, tasks).command).filter((word) =>
-    /^--(allow|deny)-/.test(word)
-  );
+const commandOf = (name: string) => resolveTask(tasks.find((task) => task.name === name)!, tasks).command;
 const recipe = (name: string) => ({ url: new URL(`../../../recipes/${name}`, import.meta.url).href });
-
-function value(flags: readonly string[], kind: string): string[] {
-  return flags.find((flag) => flag.startsWith(`--${kind}=`))?.slice(kind.length + 3).split(",") ?? [];
-}
+const flagsOf = (flags: readonly string[]) => ({ allow: allowed(flags.join(" ")), deny: denied(flags.join(" ")) });
+const ofTask = (name: string) => ({ allow: allowed(commandOf(name)), deny: denied(commandOf(name)) });
+const values = (flags: readonly string[], kind: string) => allowed(flags.join(" ")).get(kind);
 
 Deno.test("the flags that a recipe advises are those of its task", () => {
   assertEquals(Deno.cwd(), ROOT.slice(0, -1));
   for (const { name } of tasks) {
-    const path = script(resolveTask(tasks.find((task) => task.name === name)!, tasks).command);
+    const path = script(commandOf(name));
     if (!path?.startsWith("recipes/")) continue;
-    assertEquals(permissionFlags(recipe(path.slice("recipes/".length)), []), flagsOf(name), name);
+    assertEquals(flagsOf(permissionFlags(recipe(path.slice("recipes/".length)), [])), ofTask(name), name);
   }
-});
-
-Deno.test("the runs of a comparison have the flags of their tasks, and no others", () => {
-  const { runs } = planRuns(readCompareFlags([]), { recipes: "recipes" });
-  assertEquals(runs.length, 7);
-  for (const { method, words } of runs) {
-    assertEquals(words.filter((word) => /^--(allow|deny)-/.test(word)), flagsOf(method), method);
-  }
+  assertEquals(flagsOf(permissionFlags({ ...recipe("run.ts"), task: RECIPE }, [])), ofTask("recipe"));
 });
 
 Deno.test("paths that are typed are added where the task does not reach, and nothing for names", () => {
   const args = ["--data", "/far/EuroSAT.zip", "--split=data/split.json", "--model", "ViT-B/16", "--out", "../mine"];
   const flags = permissionFlags(recipe("coop.ts"), args);
-  const task = flagsOf("coop");
-  assertEquals(value(flags, "allow-read"), [...value(task, "allow-read"), "/far", "../mine"]);
-  assertEquals(value(flags, "allow-write"), [...value(task, "allow-write"), "../mine"]);
-  assertEquals(permissionFlags(recipe("coop.ts"), ["--data", "data/x", "--out", "runs/y"]), task);
-  assertEquals(
-    value(permissionFlags(recipe("coop.ts"), ["--model", "/w/clip.pt"]), "allow-read").at(-1),
-    "/w/clip.pt",
-  );
+  const { allow } = ofTask("coop");
+  assertEquals(values(flags, "read"), [...allow.get("read")!, "/far", "../mine"]);
+  assertEquals(values(flags, "write"), [...allow.get("write")!, "../mine"]);
+  assertEquals(flagsOf(permissionFlags(recipe("coop.ts"), ["--data", "data/x", "--out", "runs/y"])), ofTask("coop"));
+  for (
+    const [args, path] of [
+      [["--model", "/w/clip.pt"], "/w/clip.pt"],
+      [["--config", "../my.yaml"], "../my.yaml"],
+      [["--dataset", "/d/birds.yaml"], "/d/birds.yaml"],
+      [["--eval", "base,/d/images:all"], "/d/images"],
+      [["--classes", "/d/names.txt"], "/d/names.txt"],
+      [["--prompt", "/d/run"], "/d/run"],
+      [["--quiet", "/d/a.jpg"], "/d/a.jpg"],
+      [["--methods", "coop,/m/mine.ts"], "/m"],
+      [["/m/mine.ts", "--train", "base"], "/m"],
+    ] as [string[], string][]
+  ) {
+    assertEquals(values(permissionFlags(recipe("coop.ts"), args), "read")!.at(-1), path);
+  }
+  assertEquals(values(permissionFlags(recipe("classify.ts"), ["--classes", "river,forest"]), "read"), [
+    ...ofTask("classify").allow.get("read")!,
+  ]);
+});
+
+Deno.test("what a configuration names is reached too, when it can be read", async () => {
+  const path = await Deno.makeTempFile({ suffix: ".yaml" });
+  try {
+    await Deno.writeTextFile(path, "data: /d/images\nout: ../mine\neval: [base, /e/images:all]\nepochs: 3\n");
+    const flags = permissionFlags(recipe("coop.ts"), ["--config", path]);
+    assertEquals(values(flags, "read")!.slice(-4), [path, "/d/images", "/e/images", "../mine"]);
+    assertEquals(values(flags, "write")!.at(-1), "../mine");
+    await Deno.writeTextFile(path, "data: [");
+    assertEquals(values(permissionFlags(recipe("coop.ts"), ["--config", path]), "read")!.at(-1), path);
+  } finally {
+    await Deno.remove(path);
+  }
+});
+
+Deno.test("-P stands for the list in deno.json, and only kinds that had to be extended are written beside it, whole", () => {
+  const { allow } = ofTask("recipe");
+  assertEquals(shortFlags(recipe("coop.ts"), ["--eval", "new"]), ["-P"]);
+  assertEquals(shortFlags({ ...recipe("run.ts"), task: RECIPE }, ["/m/mine.ts"]), [
+    "-P",
+    `--allow-read=${allow.get("read")!.join(",")},/m`,
+  ]);
+  assertEquals(shortFlags(recipe("coop.ts"), ["--out", "/o"]), [
+    "-P",
+    `--allow-read=${allow.get("read")!.join(",")},/o`,
+    `--allow-write=${allow.get("write")!.join(",")},/o`,
+  ]);
+  assertEquals(shortFlags(recipe("classify.ts"), []), ["-P"]);
+  assertEquals(shortFlags(recipe("compare.ts"), []), [
+    "-P",
+    `--allow-env=${allow.get("env")!.join(",")},INIT_CWD`,
+    "--allow-run=$(deno eval -p 'Deno.execPath()')",
+  ]);
+  // What computes nothing has less than the list.
+  // Beside -P a flag without values, as parity's, changes nothing.
+  for (const name of ["engines.ts", "import.ts", "download.ts", "parity.ts"]) {
+    assertEquals(shortFlags(recipe(name), []), permissionFlags(recipe(name), []));
+  }
 });
 
 Deno.test("a recipe that is started elsewhere reaches what ships beside it", () => {
   const url = "file:///elsewhere/kit/recipes/coop.ts";
-  const flags = permissionFlags({ url }, []);
-  assert(value(flags, "allow-read").includes("/elsewhere/kit/data"));
-  assertEquals(value(flags, "allow-ffi"), ["/elsewhere/kit/node_modules"]);
-  assert(permissionFlags({ url: "https://example.org/kit/recipes/coop.ts" }, []).includes("--allow-ffi"));
+  const flags = shortFlags({ url }, []);
+  assert(!flags.includes("-P"), "-P would give the kit's folders and not the current one's");
+  assertEquals(values(flags, "read"), [
+    "data",
+    "/elsewhere/kit/data",
+    "runs",
+    ".cache",
+    "/elsewhere/kit/node_modules",
+    "/usr/bin/ldd",
+  ]);
+  assertEquals(values(flags, "ffi"), ["/elsewhere/kit/node_modules"]);
+});
+
+Deno.test("a recipe from a URL may ask its host, and loads native code from Deno's own cache", () => {
+  const flags = shortFlags({ url: "https://example.org/kit/recipes/coop.ts" }, ["--out", "../mine"]);
+  assertEquals(values(flags, "ffi"), []);
+  assertEquals(values(flags, "net"), ["example.org"]);
+  assertEquals(values(flags, "read"), ["data", "runs", ".cache", "/usr/bin/ldd", "../mine"]);
+});
+
+Deno.test("Deno's refusal becomes a command, with the path that was refused", () => {
+  const refusal = (text: string) => new Error("Cannot read it.", { cause: new Deno.errors.NotCapable(text) });
+  const read = permissionAdvice(refusal('Requires read access to "/far/images", run again with --allow-read'), {
+    ...recipe("coop.ts"),
+  })!;
+  assert(read.startsWith("Deno was started without a permission that this recipe needs (read access to "), read);
+  assert(read.includes("Run: deno run -P --allow-read=data,"), read);
+  assert(read.includes("/usr/bin/ldd,/far/images recipes/coop.ts"), read);
+  const write = permissionAdvice(refusal('Requires write access to "/o", run again'), recipe("coop.ts"))!;
+  assert(write.includes("--allow-write=runs,.cache,/o "), write);
+  const known = permissionAdvice(refusal('Requires read access to "data/x.zip", run again'), recipe("coop.ts"))!;
+  assert(known.includes(" Run: deno run -P recipes/coop.ts"), known);
+  assertEquals(permissionAdvice(new Error("Something else"), recipe("coop.ts")), undefined);
+});
+
+Deno.test("a named command can be pasted: its words are quoted, and only Deno's path is left to the shell", () => {
+  const flags = ["--allow-run=$(deno eval -p 'Deno.execPath()')", "--allow-read=my images"];
+  const command = commandWith(recipe("coop.ts"), ["--out", "$(touch x)", "--init-words="], flags);
+  assert(
+    command.startsWith("deno run --allow-run=$(deno eval -p 'Deno.execPath()') '--allow-read=my images' "),
+    command,
+  );
+  assert(command.endsWith(" --out '$(touch x)' --init-words="), command);
 });

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "jsr:@std/assert@1.0.19";
-import { duration, progressOn, type Terminal } from "../../../recipes/cli/progress.ts";
+import { progressOn, type Terminal } from "../../../recipes/cli/progress.ts";
+import { duration } from "../../../src/run/progress.ts";
 
 /** A terminal that remembers, with a clock of its own. */
 function fakeTerminal(options: { live: boolean; columns?: number }) {

@@ -1,0 +1,26 @@
+import { assertEquals } from "jsr:@std/assert@1.0.19";
+import { didYouMean } from "../src/did_you_mean.ts";
+
+const FLAGS = ["--shots", "--lr", "--epochs", "--batch-size", "--weight-decay", "--seed", "--warmup-lr", "--train"];
+
+for (
+  const [mistake, word, expected] of [
+    ["a letter too few", "--epoch", "--epochs"],
+    ["a letter too many", "--shotts", "--shots"],
+    ["a wrong letter in a short name", "--lt", "--lr"],
+    ["two letters that changed places", "--shtos", "--shots"],
+    ["two at the end", "--sede", "--seed"],
+    ["another way to write it", "--batchSize", "--batch-size"],
+    ["what the letters stand for", "--learning-rate", "--lr"],
+    ["the letters of the words", "--wd", "--weight-decay"],
+  ] as const
+) {
+  Deno.test(`a known word is suggested for ${mistake}`, () => {
+    assertEquals(didYouMean(word, FLAGS), ` Did you mean "${expected}"?`);
+  });
+}
+
+Deno.test("nothing is suggested where nothing is near", () => {
+  for (const word of ["--frobnicate", "--x", "", "--stosh"]) assertEquals(didYouMean(word, FLAGS), "", word);
+  assertEquals(didYouMean("--shots", []), "");
+});

@@ -1,10 +1,11 @@
 /** Readers of data sets, images, configurations and reports. */
 import { gzipSync } from "node:zlib";
 import { makeReport } from "../eval/report_cases.ts";
-import { type SettingName, SETTINGS } from "../../recipes/cli/settings.ts";
-import { settingsFromYaml } from "../../recipes/cli/config.ts";
+import { stringify as stringifyYaml } from "jsr:@std/yaml@1.3.0";
+import { readConfigFile } from "../../recipes/cli/config_file.ts";
 import { readDescription } from "../../recipes/cli/dataset_file.ts";
-import { stringifyYaml } from "../../recipes/cli/yaml.ts";
+import { settingsByFlag } from "../../recipes/cli/flags.ts";
+import { recipeSettings } from "../../recipes/cli/recipe.ts";
 import { decodeRgb } from "../../src/data/image.ts";
 import { pathProblem } from "../../src/data/paths.ts";
 import { openImages } from "../../src/data/source.ts";
@@ -16,7 +17,11 @@ import { compareReports } from "../../src/eval/compare.ts";
 import { runPage } from "../../src/eval/page/run_page.ts";
 import { readReport } from "../../src/eval/report_file.ts";
 import { formatReport } from "../../src/eval/report_file.ts";
+import { KIT_METHODS } from "../../src/methods/kit.ts";
 import { IMAGES, NUMBERS, type Target, text } from "./target.ts";
+
+/** Those of all methods of the kit. */
+const SETTINGS = Object.assign({}, ...KIT_METHODS.map(recipeSettings)) as ReturnType<typeof recipeSettings>;
 
 const PATH_WORDS = [
   "../../secret.jpg",
@@ -135,12 +140,9 @@ export const DATA_TARGETS: readonly Target[] = [
           text("# a run\ntrain: base\neval: [base, new]\npreset: seed-notebook\nlr: 0.002\nepochs: 5\nseeds: [1, 2]\n"),
           text('init-words: "a photo of a"\nclass-token-position: end\nshots: 4\nengine: cpu\nout: runs\n'),
         ],
-        words: [...YAML_WORDS, ...Object.keys(SETTINGS)],
+        words: [...YAML_WORDS, ...settingsByFlag(SETTINGS).keys()],
       }),
-    async read(path) {
-      const names = Object.keys(SETTINGS) as SettingName[];
-      settingsFromYaml(await Deno.readTextFile(path), { where: path, names });
-    },
+    read: async (path) => void await readConfigFile(path, SETTINGS),
     mostBytes: NUMBERS,
   },
   {

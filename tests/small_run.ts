@@ -10,7 +10,7 @@ export const SMALL_RUN = ("--data images --train base --eval base,new --shots 4 
   "--context-tokens 4 --checkpoint-every 3 --engine onnx --threads 1").split(" ");
 
 /** Where the run of {@linkcode SMALL_RUN} lives, below the folder that it is started in. */
-export const RUN_FOLDER = "runs/images/coop/seed-notebook+views=2+context-tokens=4+epochs=12+batch-size=2" +
+export const RUN_FOLDER = "runs/images/coop/seed-notebook+epochs=12+batch-size=2+views=2+context-tokens=4" +
   "/sample-on-images/shots4/seed1";
 
 /** A folder with four classes of ten images in `images`; the caller removes it. */

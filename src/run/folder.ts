@@ -84,11 +84,8 @@ export async function openRunFolder(path: string): Promise<RunFolder> {
   const lock = await lockFolder(path);
   try {
     // Only this process writes here now: what is half-written or overtaken is of processes that were killed.
-    const left = await names();
-    const isTrained = left.some((name) => FINAL_CHECKPOINT.test(name));
-    for (const name of left) {
-      if ((name.startsWith(".") && name.endsWith(".partial")) || (isTrained && name === LATEST)) await remove(name);
-    }
+    for (const name of await partialsBelow(path)) await remove(name);
+    if ((await names()).some((name) => FINAL_CHECKPOINT.test(name))) await remove(LATEST);
   } catch (error) {
     lock.release();
     throw error;
@@ -183,6 +180,20 @@ export async function openRunFolder(path: string): Promise<RunFolder> {
     },
     close: () => lock.release(),
   };
+}
+
+/** Files that were being written, in the folder and in those of its charts and pages. */
+async function partialsBelow(path: string, below = ""): Promise<string[]> {
+  const found: string[] = [];
+  try {
+    for await (const { name, isDirectory } of Deno.readDir(`${path}/${below}`)) {
+      if (isDirectory) found.push(...await partialsBelow(path, `${below}${name}/`));
+      else if (name.startsWith(".") && name.endsWith(".partial")) found.push(below + name);
+    }
+  } catch (error) {
+    throw fileError(error, path, "read", "the run folder");
+  }
+  return found;
 }
 
 /** What `done` says is complete; undefined where the run has not come to its end. */

@@ -1,5 +1,6 @@
 /** A run of a few seconds that has all that long ones have: image features, training views, training, evaluation, files. */
 import { assertEquals } from "jsr:@std/assert@1.0.19";
+import { dirname } from "node:path";
 import { ROOT } from "./tasks.ts";
 
 const IMAGES = ["sampling_444.jpg", "sampling_422.jpg", "sampling_420.jpg", "keep_rgb.jpg", "grey.jpg"];
@@ -30,6 +31,14 @@ export async function writeImages(folder: string): Promise<void> {
       }
     }
   }
+}
+
+/** Weights of the sample's shapes that are not the sample's: one number is another. */
+export async function otherWeights(path: string, value = 0): Promise<void> {
+  const bytes = await Deno.readFile(`${ROOT}data/sample/model.safetensors`);
+  new DataView(bytes.buffer).setFloat32(bytes.length - 4, value, true);
+  await Deno.mkdir(dirname(path), { recursive: true });
+  await Deno.writeFile(path, bytes);
 }
 
 /** A recipe as a process of its own in `folder`, allowed everything: what it may touch is another test. */

@@ -8,8 +8,7 @@
 import { fileError, writeFileAtomic } from "../files.ts";
 import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from "../train/checkpoint.ts";
 import type { StepRecord, TrainingState } from "../train/loop.ts";
-import { readFolder } from "../eval/page/write_page.ts";
-import { identityOfReport, type RunIdentity } from "./identity.ts";
+import type { RunIdentity } from "./identity.ts";
 import { lockFolder } from "./lock.ts";
 import { FINAL_CHECKPOINT } from "./path.ts";
 
@@ -29,7 +28,7 @@ export interface RunFolder {
   readonly stale?: number;
   /** The last checkpoint, when there is one, and whether it is the end of the training. */
   checkpoint(): Promise<{ checkpoint: Checkpoint; name: string; final: boolean } | undefined>;
-  /** What the folder's files say of the run that they are of: its own note, its checkpoint, and reports of runs before 0.2. */
+  /** What the folder's files say of the run that they are of: its own note, and its checkpoint. Reports say so themselves. */
   identities(): Promise<RunIdentity[]>;
   /** Writes a checkpoint; the final one takes the place of all others. */
   saveCheckpoint(
@@ -129,7 +128,6 @@ export async function openRunFolder(path: string): Promise<RunFolder> {
       const final = (await names()).filter((name) => FINAL_CHECKPOINT.test(name)).sort().at(-1);
       const bytes = await read(final ?? LATEST);
       if (bytes !== undefined) found.push(decodeCheckpoint(bytes, `${path}/${final ?? LATEST}`).metadata);
-      if (found.length === 0) found.push(...(await readFolder(path)).map(identityOfReport));
       return found;
     },
     async saveCheckpoint(state, { metadata, finalEpoch }) {

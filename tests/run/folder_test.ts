@@ -106,7 +106,7 @@ Deno.test("metrics.jsonl survives a cut last line", async () => {
   });
 });
 
-Deno.test("a run folder tells which run its files are of: its own note, its checkpoint, and without both its reports", async () => {
+Deno.test("a run folder tells which run its files are of: its own note, and its checkpoint", async () => {
   await inTempDir(async (folder) => {
     const run = await openRunFolder(folder);
     try {

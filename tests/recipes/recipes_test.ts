@@ -5,7 +5,6 @@
 import { assert, assertEquals, assertStringIncludes } from "jsr:@std/assert@1.0.19";
 import Ajv from "npm:ajv@8.20.0/dist/2020.js";
 import schema from "../../data/report.schema.json" with { type: "json" };
-import type { Comparison } from "../../src/eval/comparison.ts";
 import type { Report } from "../../src/eval/report.ts";
 import { assertSentence, runRecipe, smallFolder } from "../small_run.ts";
 import { ROOT } from "../tasks.ts";
@@ -276,42 +275,5 @@ Deno.test("started without permissions and without a terminal, a recipe names th
     }).output();
     assertEquals(code, 0, new TextDecoder().decode(stderr));
     assertStringIncludes(new TextDecoder().decode(stdout), "coop, seed 1, base: accuracy");
-  });
-});
-
-Deno.test("a comparison runs what is missing and reuses the rest, here or from lines that were emitted", async () => {
-  await inFolder(async (folder) => {
-    const compare = async (...more: string[]) => {
-      const args = ["--methods", "zeroshot,coop", "--shots", "2", ...QUICK.slice(0, 2), ...QUICK.slice(4), ...more];
-      const ended = await runRecipe(folder, { recipe: "compare", args });
-      assertEquals(ended.code, 0, ended.stderr);
-      return ended;
-    };
-    const emitted = await compare("--seeds", "1", "--emit", "commands");
-    const lines = emitted.stdout.trimEnd().split("\n");
-    assertEquals(lines.length, 2);
-    for (const line of lines) {
-      const { code, stderr } = await new Deno.Command("bash", {
-        args: ["-c", line.replace(/^deno run/, '"$DENO" run --no-prompt --no-check')],
-        cwd: folder,
-        stdin: "null",
-        env: { DENO: Deno.execPath() },
-      }).output();
-      assertEquals(code, 0, new TextDecoder().decode(stderr));
-    }
-    assertEquals((await compare("--seeds", "1", "--emit", "slurm")).stdout, "");
-    const gathered = JSON.parse((await compare("--seeds", "1", "--collect", "--json")).stdout) as Comparison;
-    assertEquals(gathered.methods.map(({ method }) => method), ["zeroshot", "coop"]);
-    assertEquals(gathered.warnings.filter(({ kind }) => kind === "missing"), []);
-
-    const more = await compare("--seeds", "1,2,3", "--jobs", "2");
-    assertStringIncludes(more.stderr, "4 runs: 2 there, 2 to run.");
-    assert(/^Method +base +new +H of means +mean of H's$/m.test(more.stdout), more.stdout);
-    assert(/^CoOp +\d[\d.]* ± /m.test(more.stdout), more.stdout);
-    const again = await compare("--seeds", "1,2,3");
-    assertEquals(again.stderr, "");
-    assertEquals(again.stdout.replace(/^The whole.*$/m, ""), more.stdout.replace(/^The whole.*$/m, ""));
-    const [page] = /runs\S+report\.html/.exec(again.stdout)!;
-    assertStringIncludes(await Deno.readTextFile(`${folder}/${page}`), "CoOp");
   });
 });

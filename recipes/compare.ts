@@ -8,9 +8,9 @@ import { compareReports, type Comparison, comparisonText, UserError } from "../m
 import { comparisonPage } from "../src/eval/page/comparison_page.ts";
 import { writePage } from "../src/eval/page/write_page.ts";
 import { formatJson } from "../src/eval/report_file.ts";
-import { removeStalePartials, writeFileAtomic } from "../src/files.ts";
 import { KIT_METHODS } from "../src/methods/kit.ts";
 import { type ComparisonPlan, findRuns, planComparison, type PlannedRun } from "../src/run/comparison_runs.ts";
+import { openRunFolder } from "../src/run/folder.ts";
 import { pathPart } from "../src/run/path.ts";
 import { duration, type Progress } from "../src/run/progress.ts";
 import { jobOf } from "./cli/compare_jobs.ts";
@@ -48,10 +48,11 @@ if (import.meta.main) {
       "deno task compare --methods zeroshot,coop --shots 1,2,4,8,16 --eval all --jobs 2",
       "deno task compare --emit slurm > compare.slurm",
     ],
-  }, main);
+  }, compare);
 }
 
-async function main(args: string[]): Promise<void> {
+/** Compares methods, with the flags of a command line. */
+export async function compare(args: string[]): Promise<void> {
   const settings = await readCompareSettings(args);
   const { on, terminal } = settings;
   const progress = openProgress({ quiet: terminal.quiet ?? false });
@@ -88,10 +89,7 @@ async function main(args: string[]): Promise<void> {
       text: `${title} is missing: the numbers are without it.`,
     });
   }
-  const folder = comparisonFolder(comparison, settings);
-  for (const inside of [folder, `${folder}/plots`]) await removeStalePartials(inside);
-  await writeFileAtomic(`${folder}/compare.json`, `${formatJson(comparison, "")}\n`);
-  const page = await writePage(folder, await comparisonPage(comparison));
+  const page = await write(comparison, comparisonFolder(comparison, settings));
 
   if (terminal.json) console.log(formatJson(comparison, ""));
   else {
@@ -106,6 +104,17 @@ async function main(args: string[]): Promise<void> {
       }
       console.log("This was the small sample model: its numbers say nothing about OpenAI's CLIP.");
     }
+  }
+}
+
+/** Writes the comparison and its page, and takes away what killed ones left half-written; gives the page's path. */
+async function write(comparison: Comparison, path: string): Promise<string> {
+  const folder = await openRunFolder(path);
+  try {
+    await folder.write("compare.json", `${formatJson(comparison, "")}\n`);
+    return await writePage(path, await comparisonPage(comparison));
+  } finally {
+    folder.close();
   }
 }
 

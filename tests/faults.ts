@@ -100,3 +100,48 @@ export async function withFault(
     Object.assign(Deno.FsFile.prototype, { write, sync, truncate });
   }
 }
+
+/** A process that is to be killed, or refused by the disk, at each of its operations. */
+export interface Tried {
+  fault: Fault;
+  /** Starts it; called again after each failure, and once more when none is left. */
+  run(): Promise<unknown>;
+  /** Takes away what earlier tries left. */
+  clear(): Promise<void>;
+  /** Checks what a failure left behind. */
+  failed(operation: Operation, error: unknown): void | Promise<void>;
+  /** Checks what the last start, which nothing happened to, left behind. */
+  whole(how: string): Promise<void>;
+}
+
+/**
+ * Starts something again and again, each time with a failure at an operation that has not failed yet, until none is left.
+ *
+ * @returns the keys of the operations that failed
+ */
+export async function failEverywhere({ fault, run, clear, failed: check, whole }: Tried): Promise<Set<string>> {
+  const tried = new Set<string>();
+  let triedBefore: number;
+  do {
+    triedBefore = tried.size;
+    await clear();
+    for (;;) {
+      const choose = (operation: Operation) => !tried.has(keyOf(operation));
+      const { failed, error } = await withFault({ fault, choose }, run);
+      if (failed === undefined) {
+        if (error !== undefined) throw error;
+        break;
+      }
+      tried.add(keyOf(failed));
+      await check(failed, error);
+    }
+    await whole(`after failures at ${[...tried].slice(triedBefore).join(", ")}`);
+  } while (tried.size > triedBefore);
+  return tried;
+}
+
+/** Operations on the same file, or on files of one kind, have the same key. */
+export function keyOf({ kind, path }: Operation): string {
+  const file = path.replace(/\.\d+\.\d+\.partial$/, ".partial");
+  return `${kind} ${file.replace(/[0-9a-f]{64}/, "*").replace(/\w+[-\w]*(?=\.svg)/, "*")}`;
+}

@@ -1,5 +1,6 @@
 /** A run of a few seconds that has all that long ones have: image features, training views, training, evaluation, files. */
 import { assertEquals } from "jsr:@std/assert@1.0.19";
+import { dirname } from "node:path";
 import { ROOT } from "./tasks.ts";
 
 const IMAGES = ["sampling_444.jpg", "sampling_422.jpg", "sampling_420.jpg", "keep_rgb.jpg", "grey.jpg"];
@@ -10,7 +11,7 @@ export const SMALL_RUN = ("--data images --train base --eval base,new --shots 4 
   "--context-tokens 4 --checkpoint-every 3 --engine onnx --threads 1").split(" ");
 
 /** Where the run of {@linkcode SMALL_RUN} lives, below the folder that it is started in. */
-export const RUN_FOLDER = "runs/images/coop/seed-notebook+views=2+context-tokens=4+epochs=12+batch-size=2" +
+export const RUN_FOLDER = "runs/images/coop/seed-notebook+epochs=12+batch-size=2+views=2+context-tokens=4" +
   "/sample-on-images/shots4/seed1";
 
 /** A folder with four classes of ten images in `images`; the caller removes it. */
@@ -30,6 +31,14 @@ export async function writeImages(folder: string): Promise<void> {
       }
     }
   }
+}
+
+/** Weights of the sample's shapes that are not the sample's: one number is another. */
+export async function otherWeights(path: string, value = 0): Promise<void> {
+  const bytes = await Deno.readFile(`${ROOT}data/sample/model.safetensors`);
+  new DataView(bytes.buffer).setFloat32(bytes.length - 4, value, true);
+  await Deno.mkdir(dirname(path), { recursive: true });
+  await Deno.writeFile(path, bytes);
 }
 
 /** A recipe as a process of its own in `folder`, allowed everything: what it may touch is another test. */

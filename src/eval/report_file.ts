@@ -21,7 +21,9 @@ import { reportFault } from "./report_check.ts";
  */
 export function reportName({ run, on }: Report): string {
   if (run.trainedOnData === undefined) return `report-${run.evaluatedOn}.json`;
-  const dataset = on.data.name.toLowerCase().replaceAll(/[^a-z0-9]+/g, "-").replaceAll(/^-|-$/g, "") || "data";
+  const dataset =
+    on.data.name.toLowerCase().normalize("NFC").replaceAll(/[^\p{L}\p{M}\p{N}]+/gu, "-").replaceAll(/^-|-$/g, "") ||
+    "data";
   return `report-${dataset}-${run.evaluatedOn}.json`;
 }
 

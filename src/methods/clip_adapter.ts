@@ -23,7 +23,6 @@ import {
   toUnitRows,
   viewOf,
 } from "./feature_method.ts";
-import { LEAST_AREA_OF_FEATURE_METHODS } from "../data/views.ts";
 import {
   type FeatureSettings,
   templates,
@@ -224,7 +223,6 @@ export const clipAdapter: FeatureLearning<
     lr: decimal({ help: "learning rate that the cosine starts from", default: 0.002 }),
   },
   presets: {},
-  leastArea: LEAST_AREA_OF_FEATURE_METHODS,
   learn: (task, { settings: { epochs, batchSize, lr } }) => learnClipAdapter(task, { epochs, batchSize, lr }),
   // Two maps without bias, to a quarter of the embedding and back.
   learnedNumbers: ({ E }) => 2 * E * Math.floor(E / REDUCTION),

@@ -10,11 +10,11 @@ import { completeSettings, type Given, type RunConfig, whyNotOn } from "./config
 import type { RunData } from "./data.ts";
 import { openData } from "./open_data.ts";
 import { readDone } from "./folder.ts";
-import { difference, identityOfReport, type RunIdentity, runIdentity } from "./identity.ts";
+import { difference, identityOfReport, type RunIdentity, runIdentity, testImagesSha256 } from "./identity.ts";
 import { backbonePart, type ModelFacts, modelFacts } from "./inputs.ts";
 import { runPath } from "./path.ts";
 import type { Progress } from "./progress.ts";
-import { DEFAULT_SHOTS, type RunValues } from "./settings.ts";
+import type { RunValues } from "./settings.ts";
 
 /** A method of a comparison. */
 export interface ComparedMethod {
@@ -99,14 +99,7 @@ export async function planComparison(
       if (possible.length > 0) runs.push(...await runsOf(compared, { request, subsets: possible, data, model }));
     }
     const testImages = new Map<ClassSubset, string>();
-    for (const subset of subsets) {
-      const { test } = data.draw({
-        shots: request.shots[0] ?? DEFAULT_SHOTS,
-        seed: request.seeds[0] ?? 1,
-        classes: subset,
-      });
-      testImages.set(subset, await data.sha256(test));
-    }
+    for (const subset of subsets) testImages.set(subset, await testImagesSha256(data, subset));
     return { dataset: data.about.name, runs, without, testImages };
   } finally {
     await data.close();

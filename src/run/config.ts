@@ -132,8 +132,13 @@ function presetOf(method: Method, name: string | undefined): string | null {
   );
 }
 
+/** Settings of every run that a configuration has fields of their own for. */
+const OWN_FIELDS: readonly string[] = ["train", "eval", "preset", "shots", "seeds"];
+
 function runValues(method: Method, given: Given): Partial<RunValues> {
-  const names = Object.keys(settingsOf(method)).filter((name) => !(name in method.settings));
+  const names = Object.keys(settingsOf(method)).filter((name) =>
+    !(name in method.settings) && !OWN_FIELDS.includes(name)
+  );
   return Object.fromEntries(names.filter((name) => given[name] !== undefined).map((name) => [name, given[name]]));
 }
 

@@ -8,16 +8,19 @@ const PLAIN = /^(?!(?:true|false|null|yes|no|on|off|y|n)$)[A-Za-z][\w./+ -]*(?<!
 /**
  * A flat YAML document: one `key: value` a line. Whatever YAML could take for something else is written as JSON, which is
  * YAML too.
+ *
+ * @param options the first line, and the one seed that it is of; all seeds when left out
  */
-export function configYaml(config: RunConfig, options: { seed: number | null; header?: string }): string {
+export function configYaml(config: RunConfig, options: { seed?: number | null; header?: string } = {}): string {
   const { method, asked, values, train, transfers, preset, shots, run } = config;
   const header = options.header ?? `deno task ${asked.name} --config this-file`;
+  const seeds = options.seed === undefined ? config.seeds : [options.seed];
   const settings: [string, unknown][] = Object.entries({
     train,
     eval: [...config.eval, ...transfers],
     preset: preset ?? undefined,
     shots: shots ?? undefined,
-    seeds: options.seed === null ? undefined : [options.seed],
+    seeds: seeds.includes(null) ? undefined : seeds,
     model: run.model,
     data: run.data,
     dataset: run.dataset,

@@ -8,8 +8,7 @@
 import { fileError, writeFileAtomic } from "../files.ts";
 import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from "../train/checkpoint.ts";
 import type { StepRecord, TrainingState } from "../train/loop.ts";
-import { readFolder } from "../eval/page/write_page.ts";
-import { identityOfReport, type RunIdentity } from "./identity.ts";
+import type { RunIdentity } from "./identity.ts";
 import { lockFolder } from "./lock.ts";
 import { FINAL_CHECKPOINT } from "./path.ts";
 
@@ -29,7 +28,7 @@ export interface RunFolder {
   readonly stale?: number;
   /** The last checkpoint, when there is one, and whether it is the end of the training. */
   checkpoint(): Promise<{ checkpoint: Checkpoint; name: string; final: boolean } | undefined>;
-  /** What the folder's files say of the run that they are of: its own note, its checkpoint, and reports of runs before 0.2. */
+  /** What the folder's files say of the run that they are of: its own note, and its checkpoint. Reports say so themselves. */
   identities(): Promise<RunIdentity[]>;
   /** Writes a checkpoint; the final one takes the place of all others. */
   saveCheckpoint(
@@ -84,11 +83,8 @@ export async function openRunFolder(path: string): Promise<RunFolder> {
   const lock = await lockFolder(path);
   try {
     // Only this process writes here now: what is half-written or overtaken is of processes that were killed.
-    const left = await names();
-    const isTrained = left.some((name) => FINAL_CHECKPOINT.test(name));
-    for (const name of left) {
-      if ((name.startsWith(".") && name.endsWith(".partial")) || (isTrained && name === LATEST)) await remove(name);
-    }
+    for (const name of await partialsBelow(path)) await remove(name);
+    if ((await names()).some((name) => FINAL_CHECKPOINT.test(name))) await remove(LATEST);
   } catch (error) {
     lock.release();
     throw error;
@@ -135,7 +131,6 @@ export async function openRunFolder(path: string): Promise<RunFolder> {
       const own = await readIdentity();
       if (own !== undefined) found.push(own);
       if (bytes !== undefined) found.push(decodeCheckpoint(bytes, `${path}/${final ?? LATEST}`).metadata);
-      if (found.length === 0) found.push(...(await readFolder(path)).map(identityOfReport));
       return found;
     },
     async saveCheckpoint(state, { metadata, finalEpoch }) {
@@ -186,6 +181,20 @@ export async function openRunFolder(path: string): Promise<RunFolder> {
     },
     close: () => lock.release(),
   };
+}
+
+/** Files that were being written, in the folder and in those of its charts and pages. */
+async function partialsBelow(path: string, below = ""): Promise<string[]> {
+  const found: string[] = [];
+  try {
+    for await (const { name, isDirectory } of Deno.readDir(`${path}/${below}`)) {
+      if (isDirectory) found.push(...await partialsBelow(path, `${below}${name}/`));
+      else if (name.startsWith(".") && name.endsWith(".partial")) found.push(below + name);
+    }
+  } catch (error) {
+    throw fileError(error, path, "read", "the run folder");
+  }
+  return found;
 }
 
 /** What `done` says is complete; undefined where the run has not come to its end. */

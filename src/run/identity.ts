@@ -6,11 +6,12 @@ import type { Report } from "../eval/report.ts";
 import { UserError } from "../errors.ts";
 import { flagName } from "../methods/setting.ts";
 import type { Sample } from "../data/split.ts";
-import type { FewShot } from "../data/few_shot.ts";
+import type { ClassSubset, FewShot } from "../data/few_shot.ts";
 import { drawsImages, learnsPrompts } from "../methods/method.ts";
 import type { RunConfig } from "./config.ts";
 import type { RunData } from "./data.ts";
 import type { ModelFacts } from "./inputs.ts";
+import { DEFAULT_SHOTS } from "./settings.ts";
 
 /** Texts by name, as checkpoints and `identity.json` carry them. */
 export type RunIdentity = Record<string, string>;
@@ -79,6 +80,11 @@ export async function runIdentity(config: RunConfig, inputs: IdentityInputs): Pr
     ...Object.fromEntries(settings.map((name) => [flagName(name), String(values[name])])),
     ...(engine === undefined ? {} : { engine }),
   };
+}
+
+/** What decides the numbers of a report besides: the bytes of the test images, the same for every draw. */
+export function testImagesSha256(data: RunData, classes: ClassSubset): Promise<string> {
+  return data.sha256(data.draw({ shots: DEFAULT_SHOTS, seed: 1, classes }).test);
 }
 
 /** What differs between what is there and what is wanted, in words; undefined where they are of one run. */

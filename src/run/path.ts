@@ -59,8 +59,10 @@ export function pathPart(name: string): string {
   const part = name.normalize("NFC").trim().replaceAll(/[^\p{L}\p{M}\p{N}_.@=-]+/gu, "-").replace(/^\.+/, "") || "none";
   const isTelling = /[\p{L}\p{N}]/u.test(part) || part === "none";
   if (new TextEncoder().encode(part).length <= LONGEST_PART && isTelling) return part;
-  const head = isTelling ? [...part].slice(0, 60).join("").slice(0, 60) : "name";
-  return `${head}-${createHash("sha256").update(name).digest("hex").slice(0, 8)}`;
+  // Whole letters, as many as fit.
+  const { read } = new TextEncoder().encodeInto(part, new Uint8Array(60));
+  const head = isTelling ? part.slice(0, read) : "name";
+  return `${head}-${createHash("sha256").update(name.normalize("NFC")).digest("hex").slice(0, 8)}`;
 }
 
 /**

@@ -49,7 +49,7 @@ interface Cost {
 /** The resolved settings, folders, classes, prompts, learned numbers and estimates. */
 export async function planLines(at: PlanInputs): Promise<string[]> {
   const { config, inputs, place } = at;
-  const lines = [configYaml(config, { seed: config.seeds[0], header: "The resolved configuration." }).trimEnd(), ""];
+  const lines = [configYaml(config, { header: "The resolved configuration." }).trimEnd(), ""];
   for (const seed of config.seeds) lines.push(`Run folder: ${await runPath(config, place(seed))}`);
   const tests = evaluationLines(at, lines);
   const { method } = config;

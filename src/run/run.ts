@@ -19,7 +19,7 @@ import type { RunData } from "./data.ts";
 import { classifyAll, countLine, resultLine } from "./evaluate.ts";
 import { learnFromFeatures } from "./feature_learner.ts";
 import { openRunFolder, type RunFolder } from "./folder.ts";
-import { requireSameRun, runIdentity } from "./identity.ts";
+import { identityOfReport, requireSameRun, runIdentity, testImagesSha256 } from "./identity.ts";
 import { backbonePart, openInputs } from "./inputs.ts";
 import type { ClassList, EvaluationTarget, Learned, SeedRun } from "./learned.ts";
 import { isTrained, runPath, trainedSiblings } from "./path.ts";
@@ -160,6 +160,10 @@ export async function openRun<S>(
       const own = wanted === undefined ? await withStoredValues(config, folder) : config;
       const identity = wanted ?? await identityOf(own, seed);
       for (const stored of await folder.identities()) requireSameRun(stored, { wanted: identity, path });
+      for (const report of await readFolder(path)) {
+        const ofImages = { "test-images-sha256": await testImagesSha256(data, report.run.evaluatedOn) };
+        requireSameRun(identityOfReport(report), { wanted: { ...identity, ...ofImages }, path });
+      }
       const run = { config: own, inputs, progress, seed, folder, identity };
       await requireSameTestImages(path, { data, draw: drawOf(own, seed) });
       if (!isToBeFound(config)) {

@@ -7,7 +7,7 @@ import {
   assertThrows,
 } from "jsr:@std/assert@1.0.19";
 import { join } from "node:path";
-import { answersText, probabilities } from "../../recipes/cli/answers.ts";
+import { answersText, probabilities } from "../../recipes/cli/answer_table.ts";
 import { type ClipModel, loadModel } from "../../src/clip/model.ts";
 import { loadTokenizer } from "../../src/clip/tokenizer.ts";
 import { loadWeights } from "../../src/clip/weights/load.ts";

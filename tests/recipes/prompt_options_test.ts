@@ -26,9 +26,9 @@ Deno.test("a share of 0 keeps the initial words: zero-shot CLIP, image by image"
       runRecipe(folder, { args: ["--train", "base", "--eval", "new", "--wise", share, ...words, ...engine] });
     const [initial, half, learned] = [await run("0"), await run("0.5"), await run("1")];
     for (const { code, stderr } of [zero, initial, half, learned]) assertEquals(code, 0, stderr);
-    const base = `${folder}/runs/eurosat/coop/seed-notebook+views=1+init-words=a-photo-of-a`;
+    const base = `${folder}/runs/eurosat/coop/seed-notebook+epochs=2+views=1+init-words=a-photo-of-a`;
     const read = async (part: string) => {
-      const { results, run } = await readReport(`${base}${part}+epochs=2/sample/shots16/seed1/report-new.json`);
+      const { results, run } = await readReport(`${base}${part}/sample/shots16/seed1/report-new.json`);
       return { ...run, ...results.predictions };
     };
     const start = await read("+wise=0");
@@ -57,7 +57,7 @@ Deno.test("KgCoOp and ProGrad go over CoCoOp's contexts in folders and reports o
       assertEquals(code, 0, stderr);
       const method = `${recipe}-cocoop`;
       const path =
-        `${folder}/runs/images/${method}/seed-notebook+views=0+prompt-average=2-1+epochs=3/sample-on-images/shots2/seed1`;
+        `${folder}/runs/images/${method}/seed-notebook+epochs=3+views=0+prompt-average=2-1/sample-on-images/shots2/seed1`;
       const report = await readReport(`${path}/report-new.json`);
       assertEquals(report.run.method, method);
       assertStringIncludes(report.run.command, `deno task ${recipe} `);
@@ -67,7 +67,7 @@ Deno.test("KgCoOp and ProGrad go over CoCoOp's contexts in folders and reports o
       assert("meta_net.linear1.weight" in state.params);
     }
     const specific = await runRecipe(folder, { recipe: "kgcoop", args: [...args.split(" "), "--class-specific"] });
-    assertSentence(specific, "--over coop");
+    assertSentence(specific, "--class-specific is fixed for KgCoOp over CoCoOp");
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
@@ -88,7 +88,7 @@ Deno.test("a prompt of one data set is evaluated on another, with that one's own
     assertEquals(code, 0, stderr);
     assertStringIncludes(stdout, "Caltech101 all: accuracy");
     const path =
-      `${folder}/runs/images/coop/seed-notebook+views=0+context-tokens=4+epochs=2/sample-on-images/shots2/seed1`;
+      `${folder}/runs/images/coop/seed-notebook+epochs=2+views=0+context-tokens=4/sample-on-images/shots2/seed1`;
     const report = await readReport(`${path}/report-caltech101-all.json`);
     const { run: ran, on } = report;
     assertEquals([ran.trainedOn, ran.trainedOnData, ran.evaluatedOn, on.data.name], [

@@ -1,7 +1,6 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "jsr:@std/assert@1.0.19";
 import { UserError } from "../../src/errors.ts";
 import { lockFolder } from "../../src/run/lock.ts";
-import { openRunFolder } from "../../src/run/folder.ts";
 import {
   assertSameResults,
   assertSentence,
@@ -57,72 +56,6 @@ Deno.test("a locked folder is refused with the id of the process that has it; a 
     const again = await lockFolder(folder);
     assertEquals(again.stale, undefined);
     again.release();
-  });
-});
-
-Deno.test("a run folder that cannot be opened is not left locked", async () => {
-  await inTempDir(async (folder) => {
-    const path = `${folder}/run`;
-    const { remove } = Deno;
-    await Deno.mkdir(path);
-    await Deno.writeTextFile(`${path}/.report-base.json.1.0.partial`, "");
-    Deno.remove = () => Promise.reject(Object.assign(new Error("Operation not permitted"), { code: "EPERM" }));
-    try {
-      await assertRejects(() => openRunFolder(path), UserError, "may not be written by you");
-    } finally {
-      Deno.remove = remove;
-    }
-    (await openRunFolder(path)).close();
-    assertEquals([...Deno.readDirSync(path)].map(({ name }) => name), [".lock"]);
-  });
-});
-
-Deno.test("what a killed process left half written or overtaken is cleared away", async () => {
-  await inTempDir(async (folder) => {
-    const left = [".done.7.0.partial", "checkpoint.safetensors", "checkpoint-0002.safetensors", "metrics.jsonl"];
-    for (const name of left) await Deno.writeTextFile(`${folder}/${name}`, "x");
-    (await openRunFolder(folder)).close();
-    assertEquals([...Deno.readDirSync(folder)].map(({ name }) => name).sort(), [".lock", ...left.slice(2)].sort());
-  });
-});
-
-Deno.test("starting over takes away first what says that the run is done", async () => {
-  await inTempDir(async (folder) => {
-    const names = ["checkpoint-0002.safetensors", "config.yaml", "done", "metrics.jsonl", "report-base.json"];
-    for (const name of names) await Deno.writeTextFile(`${folder}/${name}`, "x");
-    const run = await openRunFolder(folder);
-    const { remove } = Deno;
-    const removed: string[] = [];
-    Deno.remove = (path, options) => (removed.push(String(path).slice(folder.length + 1)), remove(path, options));
-    try {
-      await run.clear();
-    } finally {
-      Deno.remove = remove;
-      run.close();
-    }
-    assertEquals(removed.slice(0, 2), ["done", "checkpoint-0002.safetensors"]);
-    assertEquals([...Deno.readDirSync(folder)].map(({ name }) => name), [".lock"]);
-  });
-});
-
-Deno.test("metrics.jsonl survives a cut last line", async () => {
-  await inTempDir(async (folder) => {
-    const records = [1, 2, 3].map((step) => ({ step, epoch: 1, lr: 0.5, loss: 1 / step }));
-    const run = await openRunFolder(folder);
-    try {
-      await run.writeMetrics(records.slice(0, 1));
-      await run.appendMetrics(records.slice(1));
-      const path = `${folder}/metrics.jsonl`;
-      const whole = await Deno.readTextFile(path);
-      assertEquals(whole.trimEnd().split("\n").map((line) => JSON.parse(line)), records);
-      for (const damaged of [whole.slice(0, -7), `${whole}{"step":4,"ep`, whole + whole, ""]) {
-        await Deno.writeTextFile(path, damaged);
-        await run.writeMetrics(records);
-        assertEquals(await Deno.readTextFile(path), whole);
-      }
-    } finally {
-      run.close();
-    }
   });
 });
 

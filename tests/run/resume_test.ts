@@ -2,11 +2,11 @@
 import { assert, assertEquals } from "jsr:@std/assert@1.0.19";
 import { namedStream, type RandomStream } from "../../src/data/random.ts";
 import { UserError } from "../../src/errors.ts";
-import { coopPrompt } from "../../src/methods/coop.ts";
-import { type PromptRecipe, runPromptRecipe } from "../../recipes/cli/prompt_recipe.ts";
-import { settingNames } from "../../recipes/cli/settings.ts";
+import { coop } from "../../src/methods/coop.ts";
+import { pipeline } from "../../recipes/cli/pipeline.ts";
+import { runMethod } from "../../recipes/cli/recipe.ts";
 import { decodeCheckpoint } from "../../src/train/checkpoint.ts";
-import { type Fault, Killed, type Operation, withFault } from "../faults.ts";
+import { failEverywhere, type Fault, keyOf, Killed, type Tried } from "../faults.ts";
 import {
   assertSameResults,
   assertSentence,
@@ -39,16 +39,20 @@ async function* linesOf(child: Deno.ChildProcess): AsyncGenerator<Line> {
   }
 }
 
-/** Milliseconds after a line, counted from 1. */
+/** Milliseconds after a line, counted from 1 among all lines or among those that start with a word. */
 interface Moment {
   line: number;
+  of?: string;
   milliseconds: number;
 }
 
-/** By turns any moment of the undisturbed run is equally likely, and any line, so that short phases get their share. */
+const PHASES = ["image features", "training", "evaluating"];
+
+/** By turns any moment of the undisturbed run is equally likely, any line, and any phase, however short it is. */
 function momentOf(timeline: Line[], { random, kills }: { random: RandomStream; kills: number }): Moment {
   const end = timeline.at(-1)!.at;
-  if (kills % 2 === 0) {
+  if (kills % 3 === 2) return { line: 1, of: PHASES[random.below(PHASES.length)], milliseconds: random.uniform(0, 10) };
+  if (kills % 3 === 0) {
     const at = random.uniform(0, end);
     const line = timeline.findLastIndex((line) => line.at <= at);
     return { line: line + 1, milliseconds: at - timeline[line].at };
@@ -70,6 +74,7 @@ async function killAt(
   let timer: ReturnType<typeof setTimeout> | undefined;
   for await (const { text } of linesOf(child)) {
     last = text;
+    if (moment?.of !== undefined && !text.toLowerCase().startsWith(moment.of)) continue;
     if (++count === moment?.line) timer = setTimeout(() => child.kill("SIGKILL"), moment.milliseconds);
   }
   const { code, signal } = await child.status;
@@ -108,7 +113,7 @@ Deno.test(`a run killed at ${KILLS} random moments and started again ends with t
         }
       }
     }));
-    for (const phase of ["image features", "training", "evaluating"]) {
+    for (const phase of PHASES) {
       const count = killedAfter.filter((line) => line.toLowerCase().startsWith(phase)).length;
       await t.step(`${count} of the ${killedAfter.length} kills while at: ${phase}`, () => assert(count > 0));
     }
@@ -144,53 +149,30 @@ async function clear(folder: string): Promise<void> {
   for (const name of ["runs", ".cache"]) await Deno.remove(`${folder}/${name}`, { recursive: true }).catch(() => {});
 }
 
-const RECIPE: PromptRecipe = {
-  method: "coop",
-  title: "",
-  url: import.meta.resolve("../../recipes/coop.ts"),
-  settings: settingNames({ without: [] }),
-  examples: [],
-  makeMethod: ({ model, hyper, classNames, seed }) =>
-    coopPrompt({ ...hyper, model, classes: classNames.length, random: namedStream(seed, "context-init") }),
-};
-
-/** Operations on the same file, or on files of one kind, have the same key. */
-function keyOf({ kind, path }: Operation): string {
-  const file = path.replace(/\.\d+\.\d+\.partial$/, ".partial");
-  return `${kind} ${file.replace(/[0-9a-f]{64}/, "*").replace(/\w+[-\w]*(?=\.svg)/, "*")}`;
+/** The small run on base classes in this process. */
+function runHere(): Promise<void> {
+  const args = [...SMALL_RUN, "--eval", "base", "--quiet"];
+  const info = { method: coop, examples: [] };
+  return runMethod(import.meta.resolve("../../recipes/coop.ts"), { info, args }, pipeline(coop));
 }
 
-/** Runs the small run in this process, each time with a failure at an operation that has not failed yet, until none is left. */
-async function failEverywhere(fault: Fault, check: (failed: Operation, error: unknown) => void | Promise<void>) {
+/** Lets the small run fail at every operation on files in a folder of its own, and checks that it ends with the same bits. */
+async function failSmallRun(fault: Fault, failed: Tried["failed"]): Promise<Set<string>> {
   const folder = await smallFolder();
   const home = Deno.cwd();
   const { log } = console;
-  const run = () => runPromptRecipe(RECIPE, [...SMALL_RUN, "--eval", "base", "--quiet"]);
   try {
     Deno.chdir(folder);
     console.log = () => {};
-    await run();
+    await runHere();
     const expected = await resultsOf(RUN_FOLDER);
-    const tried = new Set<string>();
-    let triedBefore: number;
-    do {
-      triedBefore = tried.size;
-      await clear(folder);
-      for (;;) {
-        const { failed, error } = await withFault({
-          fault,
-          choose: (operation) => !tried.has(keyOf(operation)),
-        }, run);
-        if (failed === undefined) {
-          if (error !== undefined) throw error;
-          break;
-        }
-        tried.add(keyOf(failed));
-        await check(failed, error);
-      }
-      await assertSameResults(RUN_FOLDER, expected, `after failures at ${[...tried].slice(triedBefore).join(", ")}`);
-    } while (tried.size > triedBefore);
-    return tried;
+    return await failEverywhere({
+      fault,
+      failed,
+      run: runHere,
+      clear: () => clear(folder),
+      whole: (how) => assertSameResults(RUN_FOLDER, expected, how),
+    });
   } finally {
     console.log = log;
     Deno.chdir(home);
@@ -199,10 +181,19 @@ async function failEverywhere(fault: Fault, check: (failed: Operation, error: un
 }
 
 Deno.test("a run that dies at any operation on files ends with the same bits when it is started again", async () => {
-  const tried = await failEverywhere("killed", (failed, error) => {
+  const tried = await failSmallRun("killed", (failed, error) => {
     assert(error instanceof Killed, `${keyOf(failed)}: ${error}`);
   });
-  for (const name of ["checkpoint.safetensors", "checkpoint-0012.safetensors", "report-base.json", "done"]) {
+  for (
+    const name of [
+      "identity.json",
+      "config.yaml",
+      "checkpoint.safetensors",
+      "checkpoint-0012.safetensors",
+      "report-base.json",
+      "done",
+    ]
+  ) {
     assert(tried.has(`rename ${RUN_FOLDER}/${name}`), [...tried].join("\n"));
   }
   assert(tried.has(`writeTextFile ${RUN_FOLDER}/metrics.jsonl`));
@@ -210,7 +201,7 @@ Deno.test("a run that dies at any operation on files ends with the same bits whe
 
 Deno.test("a disk that is full at any operation on files is told in a sentence, and nothing is lost", async () => {
   let whole: string[] = [];
-  await failEverywhere("full disk", async (failed, error) => {
+  await failSmallRun("full disk", async (failed, error) => {
     assert(error instanceof UserError, `${keyOf(failed)}: ${error}`);
     assert(/: the disk is full, free some space or choose another folder\.$/.test(error.message), error.message);
     const left = (await listAll(".")).filter((path) => !path.startsWith("./images/"));

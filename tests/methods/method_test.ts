@@ -1,0 +1,154 @@
+/** What the kit's methods say of themselves: the published numbers, written out, and who is a variant of whom. */
+import { assertEquals } from "jsr:@std/assert@1.0.19";
+import { KIT_METHODS } from "../../src/methods/kit.ts";
+import {
+  drawsImages,
+  type FeatureLearning,
+  learnsPrompts,
+  methodFault,
+  publishedValues,
+  type Values,
+  withVariants,
+} from "../../src/methods/method.ts";
+
+const SHOTS = [1, 2, 4, 8, 16];
+const ALL = KIT_METHODS.flatMap(withVariants);
+const found = (name: string) => ALL.find((method) => method.name === name)!;
+
+/** Dassl's defaults, and CoOp's place for the class name. */
+const INHERITED = {
+  momentum: 0.9,
+  weightDecay: 0.0005,
+  warmupEpochs: 1,
+  warmupLr: 0.00001,
+  views: "epochs",
+  promptAverage: "",
+  wise: 1,
+  classTokenPosition: "end",
+  classSpecific: false,
+};
+
+const RANDOM = { contextTokens: 16, initWords: "" };
+const PHOTO = { contextTokens: 4, initWords: "a photo of a" };
+const NOTEBOOK = { batchSize: 4, lr: 0.0025 };
+
+/** Method, preset, epochs with 1, 2, 4, 8 and 16 shots, and the other numbers. */
+const PROMPTS: [string, string, number[], Values][] = [
+  ["coop", "seed-notebook", [100, 100, 100, 100, 100], { ...RANDOM, ...NOTEBOOK }],
+  ["coop", "coop-ijcv22", [50, 100, 100, 200, 200], { ...RANDOM, batchSize: 32, lr: 0.002 }],
+  ["coop", "coop-base2new", [200, 200, 200, 200, 200], { ...PHOTO, batchSize: 32, lr: 0.002 }],
+  ["cocoop", "seed-notebook", [100, 100, 100, 100, 100], { ...PHOTO, ...NOTEBOOK }],
+  ["cocoop", "cocoop-cvpr22", [10, 10, 10, 10, 10], { ...PHOTO, batchSize: 1, lr: 0.002 }],
+  ["kgcoop", "seed-notebook", [100, 100, 100, 100, 100], { ...RANDOM, ...NOTEBOOK, lambda: 8, over: "coop" }],
+  ["kgcoop", "kgcoop-cvpr23", [100, 100, 100, 100, 100], {
+    ...PHOTO,
+    batchSize: 128,
+    lr: 0.002,
+    lambda: 8,
+    over: "coop",
+  }],
+  ["kgcoop-cocoop", "seed-notebook", [100, 100, 100, 100, 100], { ...PHOTO, ...NOTEBOOK, lambda: 8, over: "cocoop" }],
+  ["prograd", "seed-notebook", [100, 100, 100, 100, 100], { ...RANDOM, ...NOTEBOOK, lambda: 1, over: "coop" }],
+  ["prograd", "prograd-iccv23", [50, 100, 100, 200, 200], {
+    ...PHOTO,
+    batchSize: 32,
+    lr: 0.002,
+    lambda: 1,
+    over: "coop",
+  }],
+  ["prograd-cocoop", "seed-notebook", [100, 100, 100, 100, 100], { ...PHOTO, ...NOTEBOOK, lambda: 1, over: "cocoop" }],
+];
+
+Deno.test("every preset of every prompt method has the published numbers, with any shots", () => {
+  for (const [name, preset, epochs, values] of PROMPTS) {
+    SHOTS.forEach((shots, i) =>
+      assertEquals(publishedValues(found(name), preset, shots), { ...INHERITED, ...values, epochs: epochs[i] }, preset)
+    );
+  }
+  assertEquals(
+    ALL.filter(learnsPrompts).flatMap(({ name, presets }) => Object.keys(presets).map((preset) => [name, preset])),
+    ["coop", "cocoop", "kgcoop", "kgcoop-cocoop", "prograd", "prograd-cocoop"].flatMap((name) =>
+      PROMPTS.filter(([method]) => method === name).map(([, preset]) => [name, preset])
+    ),
+  );
+});
+
+Deno.test("presets train on what their papers train on; the first is the default", () => {
+  for (const { name, presets } of ALL) {
+    for (const [preset, { protocol }] of Object.entries(presets)) {
+      const expected = preset === "coop-ijcv22"
+        ? { train: "all", eval: ["all"] }
+        : { train: "base", eval: ["base", "new"] };
+      assertEquals(protocol as unknown, expected, `${name} ${preset}`);
+    }
+  }
+  assertEquals(ALL.filter(learnsPrompts).map(({ presets }) => Object.keys(presets)[0]), Array(6).fill("seed-notebook"));
+});
+
+const IN_TEXT = { templates: "single", tuneOn: "few-shot" };
+
+/** Method, values, epochs by shots where it has epochs, learned numbers of 3 classes, 8 images and 128 features, least area. */
+const ON_FEATURES: [string, Values, number[] | undefined, number, number | undefined][] = [
+  ["gda", { ...IN_TEXT, views: 10 }, undefined, 3 * 129, 0.5],
+  ["tip-adapter", { ...IN_TEXT, views: 10 }, undefined, 0, 0.5],
+  ["tip-adapter-f", { ...IN_TEXT, views: 10, batchSize: 256, lr: 0.001 }, [100, 100, 100, 100, 100], 8 * 128, 0.5],
+  [
+    "clip-adapter",
+    { ...IN_TEXT, views: 10, batchSize: 32, lr: 0.002 },
+    [50, 100, 100, 200, 200],
+    2 * 128 * 32,
+    undefined,
+  ],
+  ["lp++", { ...IN_TEXT, views: 1 }, [300, 300, 300, 300, 300], 3 * 130, 0.5],
+  ["linear-probe", { tuneOn: "few-shot" }, undefined, 3 * 129, undefined],
+];
+
+Deno.test("every method on features has its published numbers, and a variant that chooses on all validation images", () => {
+  for (const [name, values, epochs, learned, leastArea] of ON_FEATURES) {
+    const method = found(name) as FeatureLearning;
+    const full = found(`${name}-full-val`) as FeatureLearning;
+    SHOTS.forEach((shots, i) => {
+      const expected = { ...values, ...(epochs === undefined ? {} : { epochs: epochs[i] }) };
+      assertEquals(publishedValues(method, null, shots), expected, name);
+      assertEquals(publishedValues(full, null, shots), { ...expected, tuneOn: "full" }, name);
+    });
+    assertEquals([method.learnedNumbers({ C: 3, N: 8, E: 128 }), method.leastArea], [learned, leastArea], name);
+    assertEquals([full.label, full.leastArea], [`${method.label}, full validation`, leastArea]);
+  }
+  // Of two classes one has a row of weights.
+  assertEquals((found("linear-probe") as FeatureLearning).learnedNumbers({ C: 2, N: 8, E: 128 }), 129);
+  assertEquals(publishedValues(found("zeroshot"), null, 16), { templates: "single" });
+});
+
+Deno.test("names are told apart, and which methods draw images and learn prompts", () => {
+  assertEquals(new Set(ALL.map(({ name }) => name)).size, ALL.length);
+  assertEquals(new Set(ALL.map(({ label }) => label)).size, ALL.length);
+  assertEquals(ALL.filter((method) => !drawsImages(method)).map(({ name }) => name), ["zeroshot"]);
+  assertEquals(
+    KIT_METHODS.filter(learnsPrompts).map(({ name }) => name),
+    ["coop", "cocoop", "kgcoop", "prograd"],
+  );
+  assertEquals(
+    ALL.map((method) => methodFault(method)).filter((fault) => fault !== undefined),
+    [],
+  );
+});
+
+Deno.test("what is no method is told by what it lacks", () => {
+  const whole = { name: "mine", label: "Mine", title: "My method.", settings: {}, presets: {} };
+  const prompt = () => {};
+  for (
+    const [value, fault] of [
+      [undefined, "it is no object"],
+      [prompt, "it is no object"],
+      [{ ...whole, name: "", prompt }, 'its "name" is no text'],
+      [{ ...whole, title: 3, prompt }, 'its "title" is no text'],
+      [{ ...whole, settings: null, prompt }, 'its "settings" is missing'],
+      [{ ...whole, presets: undefined, prompt }, 'its "presets" is missing'],
+      [whole, 'it has neither "prompt" nor "learn"'],
+      [{ ...whole, learn: prompt }, 'its "learnedNumbers" is no function'],
+      [{ ...whole, prompt }, undefined],
+      [{ ...whole, learn: prompt, learnedNumbers: prompt }, undefined],
+    ] as const
+  ) assertEquals(methodFault(value), fault);
+});

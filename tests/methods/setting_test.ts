@@ -1,0 +1,63 @@
+import { assertEquals, assertThrows } from "jsr:@std/assert@1.0.19";
+import { UserError } from "../../src/errors.ts";
+import { coop } from "../../src/methods/coop.ts";
+import {
+  choice,
+  decimal,
+  defaultOf,
+  flagName,
+  listOf,
+  orList,
+  text,
+  toggle,
+  wholeNumber,
+  withDefaults,
+} from "../../src/methods/setting.ts";
+
+/** What each kind reads, and what it refuses in which words. */
+const KINDS = [
+  { setting: wholeNumber({ help: "", least: 1 }), right: [["7", 7], [" 7 ", 7]], wrong: ["0", "1.5", "", "x", "1e99"] },
+  { setting: wholeNumber({ help: "" }), right: [["0", 0]], wrong: ["-1"] },
+  { setting: decimal({ help: "" }), right: [["2e-3", 0.002], ["0", 0]], wrong: ["fast", "NaN", "-1", "Infinity", " "] },
+  { setting: choice(["end", "front"], { help: "" }), right: [["end", "end"]], wrong: ["en", "END", ""] },
+  { setting: toggle({ help: "" }), right: [["true", true], ["false", false]], wrong: ["maybe", "1", ""] },
+  { setting: text({ help: "" }), right: [["a b", "a b"], [" ", " "]], wrong: [""] },
+  {
+    setting: listOf(wholeNumber({ help: "" }).parse, { help: "" }),
+    right: [["3, 1,3,", [3, 1]]],
+    wrong: ["", ",", "1,x"],
+  },
+] as const;
+
+Deno.test("each kind of setting reads its values, and refuses others in a sentence with the flag's name", () => {
+  for (const { setting, right, wrong } of KINDS) {
+    for (const [value, expected] of right) assertEquals(setting.parse(value, "--it") as unknown, expected);
+    for (const value of wrong) assertThrows(() => setting.parse(value, "--it"), UserError, "--it ");
+  }
+  assertThrows(
+    () => choice(["middle", "end"], { help: "" }).parse("midle", "--at"),
+    UserError,
+    '--at is "midle", and can be middle or end. Did you mean "middle"?',
+  );
+});
+
+Deno.test("the settings of prompts that are written in a way of their own", () => {
+  const { views, promptAverage, wise, initWords } = coop.settings;
+  assertEquals(["epochs", "0", "3"].map((value) => views.parse(value, "--views")), ["epochs", 0, 3]);
+  assertThrows(() => views.parse("all", "--views"), UserError, "--views (epochs, or a number)");
+  assertEquals(promptAverage.parse(" 15, 1.50", "--prompt-average"), "15,1.5");
+  for (const wrong of ["15", "15,0", "15,-1", "a,b", "1,2,3", ","]) {
+    assertThrows(() => promptAverage.parse(wrong, "--prompt-average"), UserError, "15,1");
+  }
+  assertEquals([wise.parse("0", ""), wise.parse("1", ""), initWords.parse("", "")], [0, 1, ""]);
+  for (const wrong of ["1.5", "-0.1", "half", ""]) assertThrows(() => wise.parse(wrong, "--wise"), UserError, "from 0");
+});
+
+Deno.test("flags, lists of words and defaults", () => {
+  assertEquals(["lr", "batchSize", "classTokenPosition"].map(flagName), ["lr", "batch-size", "class-token-position"]);
+  assertEquals([[], ["a"], ["a", "b"], ["a", "b", "c"]].map(orList), ["", "a", "a or b", "a, b or c"]);
+  const byShots = wholeNumber({ help: "", default: (shots: number) => 2 * shots });
+  assertEquals([defaultOf(byShots, 4), defaultOf(decimal({ help: "" }), 4)], [8, undefined]);
+  const changed = withDefaults(coop.settings, { epochs: 7 });
+  assertEquals([changed.epochs.default, coop.settings.epochs.default, changed.lr], [7, 100, coop.settings.lr]);
+});

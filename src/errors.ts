@@ -25,6 +25,11 @@ export class UserError extends Error {
   override name = "UserError";
 }
 
+/** What a caught value says. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
 /** Longer sentences quote something that is too long to read. */
 const LONGEST = 1500;
 

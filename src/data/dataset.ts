@@ -4,14 +4,14 @@
  */
 import { basename, dirname, join } from "node:path";
 import { UserError } from "../errors.ts";
-import { fileError } from "../files.ts";
+import { infoOf } from "../files.ts";
 import { describeDataset, ensembleTemplates, knownDatasets } from "./catalogue.ts";
 import { classFolders, classFoldersPrefix } from "./class_folders.ts";
 import { className } from "./class_names.ts";
 import { type DatasetDescription, plainDescription } from "./description.ts";
 import type { ImageSource } from "./image_source.ts";
 import { imagesBelow, openImages } from "./source.ts";
-import { hashSplit, makeSplit, readSplit, type Sample, type Split } from "./split.ts";
+import { hashSplit, makeSplit, readSplit, type Split } from "./split.ts";
 import { splitFromFolders, splitFromLists } from "./split_lists.ts";
 
 /** The seed of splits that are made here; always the same, so that a split belongs to the images and not to a run. */
@@ -116,12 +116,7 @@ async function openData(data: string, description: DatasetDescription | undefine
 }
 
 async function isFolder(path: string): Promise<boolean> {
-  try {
-    return (await Deno.stat(path)).isDirectory;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw fileError(error, path, "read", "the data");
-  }
+  return (await infoOf(path, "the data"))?.isDirectory ?? false;
 }
 
 /** An archive in the folder: one that the description names, or the only one. */
@@ -254,12 +249,11 @@ async function findBeside(name: string, places: readonly string[]): Promise<stri
   for (const place of places) {
     const path = join(place, name);
     try {
-      if ((await Deno.stat(path)).isFile) return path;
+      if ((await infoOf(path))?.isFile) return path;
     } catch (error) {
-      const absent = error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory;
       // Only the data's own folder must be readable; reading the one above is optional.
-      const above = error instanceof Deno.errors.NotCapable && place !== places[0];
-      if (!absent && !above) throw fileError(error, path, "read");
+      const isRefused = error instanceof Error && error.cause instanceof Deno.errors.NotCapable;
+      if (!isRefused || place === places[0]) throw error;
     }
   }
   return undefined;

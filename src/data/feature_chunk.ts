@@ -2,7 +2,7 @@
 import { readSafetensors, toFloat32, writeSafetensors } from "../clip/weights/safetensors.ts";
 import type { HostTensor } from "../engine/ops.ts";
 import { UserError } from "../errors.ts";
-import { fileError, sha256Hex } from "../files.ts";
+import { readIfThere, sha256Hex } from "../files.ts";
 
 const FORMAT = "clip-features 1";
 
@@ -26,13 +26,8 @@ export async function readChunk(
   path: string,
   expected: { key: string; rows: number },
 ): Promise<{ features?: Float32Array; damaged: boolean }> {
-  let bytes: Uint8Array;
-  try {
-    bytes = await Deno.readFile(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return { damaged: false };
-    throw fileError(error, path, "read", "the stored features");
-  }
+  const bytes = await readIfThere(path, "the stored features");
+  if (bytes === undefined) return { damaged: false };
   const features = await trustedFeatures(bytes, { path, ...expected });
   return { features, damaged: features === undefined };
 }

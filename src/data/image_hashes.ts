@@ -17,7 +17,7 @@
  */
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { fileError, removeStalePartials, sha256Hex, writeFileAtomic } from "../files.ts";
+import { readIfThere, removeStalePartials, sha256Hex, writeFileAtomic } from "../files.ts";
 import type { ImageSource } from "./image_source.ts";
 import type { ImageStamp } from "./source_stamp.ts";
 
@@ -130,13 +130,8 @@ async function readStore(
   images: Pick<ImageSource, "location" | "has">,
 ): Promise<Map<string, StoredHash>> {
   const stored = new Map<string, StoredHash>();
-  let bytes: Uint8Array;
-  try {
-    bytes = await Deno.readFile(file);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return stored;
-    throw fileError(error, file, "read", "the stored hashes");
-  }
+  const bytes = await readIfThere(file, "the stored hashes");
+  if (bytes === undefined) return stored;
   const headEnd = bytes.indexOf(10) + 1;
   const body = bytes.subarray(headEnd);
   const decoder = new TextDecoder();

@@ -2,7 +2,7 @@
 import { basename, dirname, join } from "node:path";
 import { didYouMean } from "../did_you_mean.ts";
 import { UserError } from "../errors.ts";
-import { fileError } from "../files.ts";
+import { infoOf } from "../files.ts";
 import { CATALOGUE, findItem } from "./downloads.ts";
 
 /** A file of weights. */
@@ -50,13 +50,8 @@ export async function findModel(name: string, options: { folder?: string } = {})
 }
 
 async function isFile(path: string): Promise<boolean> {
-  try {
-    const { isFile } = await Deno.stat(path);
-    if (isFile) return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) return false;
-    throw fileError(error, path, "read", "the weights");
-  }
+  const info = await infoOf(path, "the weights");
+  if (info === undefined || info.isFile) return info !== undefined;
   throw new UserError(
     `${path} is a folder: give the file of weights in it, such as ${join(path, "model.safetensors")}.`,
   );

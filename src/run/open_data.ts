@@ -1,7 +1,7 @@
 /** Opens the data set of a run: images, the sample's stored features, or another set to evaluate on. */
 import { DATASET_NAMES, describeDataset } from "../data/catalogue.ts";
 import { UserError } from "../errors.ts";
-import { fileError } from "../files.ts";
+import { infoOf } from "../files.ts";
 import type { DataOptions, RunData } from "./data.ts";
 import { openImageData } from "./image_data.ts";
 import type { RunValues } from "./settings.ts";
@@ -41,7 +41,7 @@ export async function openOtherData(nameOrPath: string, options: Omit<DataOption
   const plain = (text: string) => text.toLowerCase().replaceAll(/[^a-z0-9]/g, "");
   const folder = DATASET_NAMES.find((one) => [plain(nameOrPath), plain(name)].includes(plain(one)))!;
   const data = `data/${folder}`;
-  if (await isFolder(data)) return timed(await openImageData({ data, dataset: folder }, options));
+  if ((await infoOf(data, "the data"))?.isDirectory) return timed(await openImageData({ data, dataset: folder }, options));
   const stored = options.sample ? await openStoredFeatures() : undefined;
   if (stored !== undefined && plain(stored.features.source.dataset) === plain(name)) {
     return openStoredData(stored, options.progress);
@@ -50,15 +50,6 @@ export async function openOtherData(nameOrPath: string, options: Omit<DataOption
     `There is no ${data} to evaluate on: run "deno task download ${folder}", or name its folder or archive ` +
       "(--eval PATH:all).",
   );
-}
-
-async function isFolder(path: string): Promise<boolean> {
-  try {
-    return (await Deno.stat(path)).isDirectory;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw fileError(error, path, "read", "the data");
-  }
 }
 
 /** Counts the seconds that features take. */

@@ -25,6 +25,14 @@ export class UserError extends Error {
   override name = "UserError";
 }
 
+/** A value for a message, never longer than a line. */
+export function shown(value: unknown): string {
+  if (Array.isArray(value)) return `a list of ${value.length}`;
+  if (typeof value === "object" && value !== null) return "an object";
+  const text = JSON.stringify(value) ?? "missing";
+  return text.length > 80 ? `${text.slice(0, 77)}…` : text;
+}
+
 /** What a caught value says. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

@@ -2,7 +2,7 @@
  * Which images are for training, validation and test: the published `split_zhou_*.json` files, read and checked, or a
  * split made by the same rule.
  */
-import { UserError } from "../errors.ts";
+import { shown, UserError } from "../errors.ts";
 import { parseJson, readBytes, sha256Hex } from "../files.ts";
 import { pathProblem } from "./paths.ts";
 import { pythonRandom } from "./random.ts";
@@ -75,7 +75,7 @@ export async function readSplit(path: string): Promise<{ split: Split; sha256: s
  */
 export function parseSplit(value: unknown, where: string): Split {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw wrong(where, `it holds ${describe(value)}, not an object with train, val and test`);
+    throw wrong(where, `it holds ${shown(value)}, not an object with train, val and test`);
   }
   const record = value as Record<string, unknown>;
   const [train, val, test] = PARTS.map((part) => parsePart(record[part], part, where));
@@ -86,24 +86,24 @@ export function parseSplit(value: unknown, where: string): Split {
 
 function parsePart(value: unknown, part: string, where: string): Sample[] {
   if (value === undefined) throw wrong(where, `it has no "${part}"`);
-  if (!Array.isArray(value)) throw wrong(where, `"${part}" is ${describe(value)}, not a list`);
+  if (!Array.isArray(value)) throw wrong(where, `"${part}" is ${shown(value)}, not a list`);
   if (value.length === 0 && part !== "val") throw wrong(where, `"${part}" is empty`);
   return value.map((entry, index) => parseSample(entry, `${part}[${index}]`, where));
 }
 
 function parseSample(entry: unknown, place: string, where: string): Sample {
   if (!Array.isArray(entry) || entry.length !== 3) {
-    throw wrong(where, `${place} is ${describe(entry)}, not [path, label, class name]`);
+    throw wrong(where, `${place} is ${shown(entry)}, not [path, label, class name]`);
   }
   const [path, label, className] = entry as unknown[];
-  if (typeof path !== "string") throw wrong(where, `the path of ${place} is ${describe(path)}, not a text`);
+  if (typeof path !== "string") throw wrong(where, `the path of ${place} is ${shown(path)}, not a text`);
   const problem = pathProblem(path);
-  if (problem) throw wrong(where, `the path of ${place}, ${describe(path)}, ${problem}`);
+  if (problem) throw wrong(where, `the path of ${place}, ${shown(path)}, ${problem}`);
   if (typeof label !== "number" || !Number.isSafeInteger(label) || label < 0) {
-    throw wrong(where, `the label of ${place} is ${describe(label)}, not a whole number from 0`);
+    throw wrong(where, `the label of ${place} is ${shown(label)}, not a whole number from 0`);
   }
   if (typeof className !== "string" || className.trim() === "") {
-    throw wrong(where, `the class name of ${place} is ${describe(className)}, not a name`);
+    throw wrong(where, `the class name of ${place} is ${shown(className)}, not a name`);
   }
   return { path, label, className };
 }
@@ -115,9 +115,9 @@ function checkClasses(split: Split, where: string): void {
       const known = names.get(label);
       if (known === undefined && part === "train") names.set(label, className);
       else if (known === undefined) {
-        throw wrong(where, `${part}[${index}] is of class ${label} (${describe(className)}), which has no train image`);
+        throw wrong(where, `${part}[${index}] is of class ${label} (${shown(className)}), which has no train image`);
       } else if (known !== className) {
-        const both = `${describe(known)} before and ${describe(className)} at ${part}[${index}]`;
+        const both = `${shown(known)} before and ${shown(className)} at ${part}[${index}]`;
         throw wrong(where, `class ${label} has two names, ${both}`);
       }
     });
@@ -126,14 +126,6 @@ function checkClasses(split: Split, where: string): void {
 
 function wrong(where: string, what: string): UserError {
   return new UserError(`The split file ${where} is not usable: ${what}. Mend it or give another with --split.`);
-}
-
-/** A value for a message, never longer than a line. */
-function describe(value: unknown): string {
-  if (value === undefined) return "missing";
-  if (typeof value === "object" && value !== null && !Array.isArray(value)) return "an object";
-  const text = Array.isArray(value) ? `a list of ${value.length}` : JSON.stringify(value);
-  return text.length > 80 ? `${text.slice(0, 77)}…` : text;
 }
 
 /**

@@ -41,7 +41,9 @@ export async function openOtherData(nameOrPath: string, options: Omit<DataOption
   const plain = (text: string) => text.toLowerCase().replaceAll(/[^a-z0-9]/g, "");
   const folder = DATASET_NAMES.find((one) => [plain(nameOrPath), plain(name)].includes(plain(one)))!;
   const data = `data/${folder}`;
-  if ((await infoOf(data, "the data"))?.isDirectory) return timed(await openImageData({ data, dataset: folder }, options));
+  if ((await infoOf(data, "the data"))?.isDirectory) {
+    return timed(await openImageData({ data, dataset: folder }, options));
+  }
   const stored = options.sample ? await openStoredFeatures() : undefined;
   if (stored !== undefined && plain(stored.features.source.dataset) === plain(name)) {
     return openStoredData(stored, options.progress);

@@ -45,11 +45,9 @@ export function requireModel(prompt: PublishedPrompt, table: TokenTable): void {
 }
 
 /**
- * Reads the class names off the embeddings that a prompt stores. They come out in lower case, as CLIP's tokens have them.
+ * Reads the class names off the embeddings that a prompt stores. They come out in lower case, as CLIP's tokens have them;
+ * undefined when the prompt stores none.
  *
- * @param prompt From `readPublishedPrompt`.
- * @param table The model that it was trained with.
- * @returns undefined when the prompt stores none
  * @throws {UserError} When a token is not among the model's.
  *
  * @example

@@ -4,7 +4,7 @@ import { DATASET_NAMES } from "../data/catalogue.ts";
 import type { ClassSubset } from "../data/few_shot.ts";
 
 /** What was found, under the names of the settings. */
-export interface FolderFacts {
+interface FolderFacts {
   dataset?: string;
   train?: ClassSubset;
   shots?: number;

@@ -17,10 +17,8 @@ export interface ModelFile {
 const COMMON_NAMES = /^(model|pytorch_model|open_clip_model|open_clip_pytorch_model)$/;
 
 /**
- * Finds the weights that `--model` asks for.
+ * Finds the weights that `--model` asks for: by a name of the catalogue (`ViT-B/16`, any case), or by the path of a file.
  *
- * @param name A name of the catalogue (`ViT-B/16`, any case), or the path of a file.
- * @param options The folder that downloads go to.
  * @throws {UserError} When the file is missing (the sentence names the command that downloads it), or the name is unknown.
  *
  * @example

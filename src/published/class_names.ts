@@ -97,11 +97,10 @@ export function requireClassNames(
   const { ctx } = prompt.params;
   const C = prompt.suffix?.shape[0] ?? (ctx.shape.length === 3 ? ctx.shape[0] : undefined);
   if (C !== undefined && C !== classNames.length) {
+    const named = classNames.slice(0, 5).join(", ") + (classNames.length > 5 ? ", …" : "");
     throw new UserError(
-      `The prompt was trained with ${C} classes, and ${classNames.length} are named (${
-        classNames.slice(0, 5).join(", ")
-      }` +
-        `${classNames.length > 5 ? ", …" : ""}): name those that it was trained with.`,
+      `The prompt was trained with ${C} classes, and ${classNames.length} are named (${named}): name those that it was ` +
+        "trained with.",
     );
   }
   if (prompt.suffix === undefined) return;

@@ -29,7 +29,7 @@ export class UserError extends Error {
 export function shown(value: unknown): string {
   if (Array.isArray(value)) return `a list of ${value.length}`;
   if (typeof value === "object" && value !== null) return "an object";
-  const text = JSON.stringify(value) ?? "missing";
+  const text = typeof value === "string" ? JSON.stringify(value) : value === undefined ? "missing" : String(value);
   return text.length > 80 ? `${text.slice(0, 77)}…` : text;
 }
 

@@ -27,9 +27,10 @@ export class UserError extends Error {
 
 /** A value for a message, never longer than a line. */
 export function shown(value: unknown): string {
+  if (value === undefined) return "missing";
   if (Array.isArray(value)) return `a list of ${value.length}`;
   if (typeof value === "object" && value !== null) return "an object";
-  const text = typeof value === "string" ? JSON.stringify(value) : value === undefined ? "missing" : String(value);
+  const text = typeof value === "string" ? JSON.stringify(value) : String(value);
   return text.length > 80 ? `${text.slice(0, 77)}…` : text;
 }
 

@@ -16,19 +16,6 @@ import type { RgbImage } from "./resize.ts";
 import type { ImageSource } from "./image_source.ts";
 import { LEAST_AREA, normalizeToPatches, viewOf, type ViewRecipe } from "./views.ts";
 
-/** Encodes patches [B, grid², 3·patch²] to features [B, E], not normalised. */
-export type EncodeImages = (patches_BNK: HostTensor) => Promise<HostTensor>;
-
-/** How far {@linkcode getFeatures} is. */
-export interface FeatureProgress {
-  /** Features found or computed so far, of `total`. */
-  done: number;
-  /** Features in all: images times views. */
-  total: number;
-  /** Of these, how many were in the store. */
-  fromCache: number;
-}
-
 /** What features to get. */
 export interface FeatureOptions {
   /** Folder of the store. */
@@ -50,21 +37,19 @@ export interface FeatureOptions {
   hashes?: { hashesOf(paths: readonly string[]): Promise<string[]> };
   /** One or more views of each image. */
   views: readonly ViewRecipe[];
-  /** What makes the features; `encodeImages` of a `ClipModel`. */
-  encode: EncodeImages;
+  /** Encodes patches [B, grid², 3·patch²] to features [B, E], not normalised; `encodeImages` of a `ClipModel`. */
+  encode: (patches_BNK: HostTensor) => Promise<HostTensor>;
   /** Images encoded at once; 32 when not given. */
   batch?: number;
-  /** Called after each chunk that was found and each batch that was computed. */
-  onProgress?: (progress: FeatureProgress) => void;
+  /** Called after each chunk that was found and each batch that was computed, with the features so far. */
+  onProgress?: (progress: { done: number; total: number; fromCache: number }) => void;
 }
 
 /** Features and where they came from, from {@linkcode getFeatures}. */
 export interface Features {
-  /** [V, N, E], not normalised. */
+  /** [V, N, E], not normalised, in the order of the views and samples. */
   features_VNE: HostTensor;
-  /** Features that were in the store. */
   fromCache: number;
-  /** Features that were computed now. */
   computed: number;
   /** Files of the store that were damaged and have been replaced. */
   damaged: number;
@@ -77,9 +62,8 @@ const CHUNK = 128;
 /** Decoded images up to this many pixels are kept while their views are made. */
 const KEEP_PIXELS = 1 << 20;
 
-/** Consecutive images of which the features are stored together. */
+/** Consecutive images of which the features are stored together; `first` is the number of the first one among all. */
 interface Chunk {
-  /** Number of the first image among all. */
   first: number;
   samples: FeatureOptions["samples"];
 }
@@ -105,8 +89,6 @@ interface Batch {
  * Gets features of images from the store, or computes and stores them. The next images are decoded while the encoder
  * works.
  *
- * @param options what to compute, with what, and the folder of the store
- * @returns features [V, N, E], not normalised, in the order of the views and samples
  * @throws {UserError} When an image is missing or does not decode, its features are not finite numbers, or the store
  * cannot be written.
  *

@@ -16,12 +16,7 @@ export async function writeChunk(key: string, features: HostTensor): Promise<Uin
   });
 }
 
-/**
- * Reads a file of features.
- *
- * @returns The features, undefined when the file is missing or damaged; `damaged` tells which.
- * @throws {UserError} When the file may not be read.
- */
+/** Reads a file of features; they are undefined when it is missing or damaged, and `damaged` tells which. */
 export async function readChunk(
   path: string,
   expected: { key: string; rows: number },

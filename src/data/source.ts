@@ -12,10 +12,8 @@ import { openZip } from "./source_zip.ts";
 const TAR_MAGIC_AT = 257;
 
 /**
- * Opens a folder or an archive of images.
+ * Opens a folder or an archive of images; whoever opened them closes them.
  *
- * @param path A folder, or a zip, tar or tar.gz file.
- * @returns the images; whoever opened them closes them
  * @throws {UserError} When it is missing, of another kind, damaged, or an archive with entries that lead out of it.
  *
  * @example

@@ -28,8 +28,7 @@ export interface Split {
   test: Sample[];
 }
 
-/** A class and its images, from which a split is made. */
-export interface ClassImages {
+interface ClassImages {
   className: string;
   /** Paths below the image folder. */
   paths: readonly string[];
@@ -40,10 +39,8 @@ const TRAIN_SHARE = 0.5;
 const VAL_SHARE = 0.2;
 
 /**
- * Reads a split file: `{"train": [[path, label, class name], …], "val": …, "test": …}`.
+ * Reads a split file, such as `split_zhou_EuroSAT.json`: `{"train": [[path, label, class name], …], "val": …, "test": …}`.
  *
- * @param path such as `split_zhou_EuroSAT.json`
- * @returns The split and the sha256 of the file.
  * @throws {UserError} When the file is missing or not such a file; the message names the entry, such as `train[12]`.
  *
  * @example
@@ -66,13 +63,7 @@ export async function readSplit(path: string): Promise<{ split: Split; sha256: s
   };
 }
 
-/**
- * Checks what a split file holds.
- *
- * @param value The parsed JSON.
- * @param where Name of the file, for messages.
- * @throws {UserError} When anything is not as it should be.
- */
+/** Checks what a split file holds. Throws {@linkcode UserError} when anything is not as it should be. */
 export function parseSplit(value: unknown, where: string): Split {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw wrong(where, `it holds ${shown(value)}, not an object with train, val and test`);
@@ -132,9 +123,8 @@ function wrong(where: string, what: string): UserError {
  * Makes a split by the published rule (`read_and_split_data` of CoOp's `dtd.py`): per class, in the order of the
  * labels, the images are shuffled by Python's random numbers; half are for training, a fifth for validation, the rest
  * for test, rounded to the even number at halves. The original takes the images as the file system lists them; here
- * they are sorted first, so the split is the same on every machine.
+ * they are sorted first, so the split is the same on every machine. Classes come in the order of their labels.
  *
- * @param classes In the order of their labels.
  * @throws {UserError} When a class has too few images for all three parts.
  */
 export function makeSplit(classes: readonly ClassImages[], options: { seed: number; where: string }): Split {

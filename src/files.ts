@@ -107,9 +107,8 @@ export function removeIfThere(path: string): Promise<void> {
 }
 
 /**
- * Reads a file whole.
+ * Reads a file whole; `what` says what it is, for the message: `the split file`.
  *
- * @param what What the file is, for the message: `the split file`.
  * @throws {UserError} When it is missing or cannot be read.
  */
 export function readBytes(path: string, what: string): Promise<Uint8Array<ArrayBuffer>> {
@@ -133,11 +132,17 @@ export function parseJson(bytes: Uint8Array, options: { path: string; what: stri
 
 /** The bytes of a file, block by block; each is overwritten by the next one. */
 export async function* readBlocks(path: string): AsyncGenerator<Uint8Array> {
-  using file = await Deno.open(path, { read: true });
+  const fail = throwFileError(path, "read");
+  using file = await Deno.open(path, { read: true }).catch(fail);
   const block = new Uint8Array(1 << 20);
-  for (let count = await file.read(block); count !== null; count = await file.read(block)) {
-    yield block.subarray(0, count);
-  }
+  const read = () => file.read(block).catch(fail);
+  for (let count = await read(); count !== null; count = await read()) yield block.subarray(0, count);
+}
+
+/** The first bytes of a file, fewer when it is shorter. */
+export async function readHead(path: string, length: number): Promise<Uint8Array> {
+  for await (const block of readBlocks(path)) return block.slice(0, length);
+  return new Uint8Array(0);
 }
 
 /**
@@ -154,12 +159,7 @@ export async function* readBlocks(path: string): AsyncGenerator<Uint8Array> {
  */
 export async function sha256Hex(source: Uint8Array | string): Promise<string> {
   const hash = createHash("sha256");
-  if (typeof source !== "string") return hash.update(source).digest("hex");
-  try {
-    for await (const block of readBlocks(source)) hash.update(block);
-  } catch (error) {
-    throw fileError(error, source, "read");
-  }
+  for await (const block of typeof source === "string" ? readBlocks(source) : [source]) hash.update(block);
   return hash.digest("hex");
 }
 

@@ -1,7 +1,16 @@
-/** What readers of archives share: the tar format, which can be read from beginning to end only, and their sentences. */
+/** What readers of archives share: how kinds are told, the tar format, which can be read from beginning to end only, and errors. */
 import { loadTar } from "../deps.ts";
 import { messageOf, UserError } from "../errors.ts";
-import { fileError } from "../files.ts";
+import { fileError, readHead } from "../files.ts";
+
+/** The kind of an archive by its first bytes, not by its name; undefined when it is none. */
+export async function archiveKind(path: string): Promise<"zip" | "gzip" | "tar" | undefined> {
+  const head = await readHead(path, 512);
+  const text = (begin: number, end: number) => String.fromCharCode(...head.subarray(begin, end));
+  if (["PK\x03\x04", "PK\x05\x06"].includes(text(0, 4))) return "zip";
+  if (text(0, 2) === "\x1f\x8b") return "gzip";
+  return text(257, 262) === "ustar" ? "tar" : undefined;
+}
 
 /** An entry of a tar archive. */
 export interface TarEntry {
@@ -31,7 +40,9 @@ export interface TarReading {
 export async function readTar(archive: string, { wants, take, onProgress }: TarReading): Promise<void> {
   const { createTarDecoder } = await loadTar();
   try {
-    const bytes = await openBytes(archive, onProgress);
+    const pieces = ReadableStream.from(readPieces(archive, onProgress));
+    const isGzip = await archiveKind(archive) === "gzip";
+    const bytes = isGzip ? pieces.pipeThrough(new DecompressionStream("gzip")) : pieces;
     for await (const { header, body } of bytes.pipeThrough(createTarDecoder({ strict: true }))) {
       const { type = "file", size } = header;
       const name = header.name.replace(/^(\.\/)+/, "");
@@ -44,27 +55,15 @@ export async function readTar(archive: string, { wants, take, onProgress }: TarR
   }
 }
 
-async function openBytes(
-  archive: string,
-  onProgress: TarReading["onProgress"],
-): Promise<ReadableStream<Uint8Array<ArrayBuffer>>> {
+async function* readPieces(archive: string, onProgress: TarReading["onProgress"]) {
   const file = await Deno.open(archive, { read: true });
   const total = (await file.stat()).size;
-  const head = new Uint8Array(2);
-  await file.read(head);
-  await file.seek(0, Deno.SeekMode.Start);
   let done = 0;
-  const counted = file.readable.pipeThrough(
-    new TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>({
-      transform(piece, controller) {
-        done += piece.length;
-        onProgress?.({ done, total });
-        controller.enqueue(piece);
-      },
-    }),
-  );
-  const isGzip = head[0] === 0x1f && head[1] === 0x8b;
-  return isGzip ? counted.pipeThrough(new DecompressionStream("gzip")) : counted;
+  for await (const piece of file.readable) {
+    done += piece.length;
+    onProgress?.({ done, total });
+    yield piece;
+  }
 }
 
 /** The error of an archive with an entry that no honest one has; `problem` is the end of a sentence. */

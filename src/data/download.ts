@@ -16,6 +16,7 @@ import {
   throwFileError,
   writeAll,
 } from "../files.ts";
+import { archiveKind } from "./archive.ts";
 
 /** What is known of a file. */
 interface ExpectedFile {
@@ -287,12 +288,9 @@ async function contentProblem(path: string, name: string): Promise<string | unde
       return "is no JSON";
     }
   }
-  using file = await Deno.open(path, { read: true });
-  const head = new Uint8Array(4);
-  await file.read(head);
-  if (/\.zip$/i.test(name) && (head[0] !== 0x50 || head[1] !== 0x4b)) return "is no zip archive";
-  if (/\.t?gz$/i.test(name) && (head[0] !== 0x1f || head[1] !== 0x8b)) return "is no gzip archive";
-  return undefined;
+  const kind = await archiveKind(path);
+  if (/\.zip$/i.test(name) && kind !== "zip") return "is no zip archive";
+  return /\.t?gz$/i.test(name) && kind !== "gzip" ? "is no gzip archive" : undefined;
 }
 
 /** What the network said, without the address, which stands beside it. */

@@ -62,12 +62,6 @@ const CHUNK = 128;
 /** Decoded images up to this many pixels are kept while their views are made. */
 const KEEP_PIXELS = 1 << 20;
 
-/** Consecutive images of which the features are stored together; `first` is the number of the first one among all. */
-interface Chunk {
-  first: number;
-  samples: FeatureOptions["samples"];
-}
-
 /** Images of a chunk in one view. */
 interface Job {
   key: string;
@@ -129,7 +123,7 @@ export async function getFeatures(options: FeatureOptions): Promise<Features> {
   const batches = missingBatches(options, onChunk);
   for await (const { job, begin, patches_BNK } of prefetch(batches)) {
     const features_BE = await encode(patches_BNK);
-    checkFinite(features_BE, { ...options, job, begin });
+    checkFinite(features_BE, samples.slice(job.first + begin));
     const [B, E] = features_BE.shape;
     table.put(job.view, job.first + begin, features_BE.data, E);
     if (begin + B === job.count) {
@@ -158,29 +152,32 @@ async function* missingBatches(
   const { samples, images } = options;
   const hashes = await options.hashes?.hashesOf(samples.map(({ path }) => path));
   for (let first = 0; first < samples.length; first += CHUNK) {
-    const chunk = { first, samples: samples.slice(first, first + CHUNK) };
+    const paths = samples.slice(first, first + CHUNK).map(({ path }) => path);
     const known = hashes?.slice(first, first + CHUNK);
-    let stored = known && await storedViews(options, chunk, known);
+    let stored = known && await storedViews(options, { first, paths, hashes: known });
     let files: Uint8Array[] = [];
     if (stored === undefined || stored.missing.length > 0) {
-      files = await Promise.all(chunk.samples.map(({ path }) => images.read(path)));
+      files = await Promise.all(paths.map((path) => images.read(path)));
       const read = await Promise.all(files.map((bytes) => sha256Hex(bytes)));
       // An image may have changed since its hash was taken: features are stored by the bytes that they are made of.
       if (stored === undefined || read.some((hash, i) => hash !== known?.[i])) {
-        stored = await storedViews(options, chunk, read);
+        stored = await storedViews(options, { first, paths, hashes: read });
       }
     }
     onChunk(stored);
-    if (stored.missing.length > 0) yield* prepareBatches(options, stored.missing, decoder(chunk.samples, files));
+    if (stored.missing.length > 0) yield* prepareBatches(options, stored.missing, decoder(paths, files));
   }
 }
 
-async function storedViews(options: FeatureOptions, chunk: Chunk, hashes: readonly string[]): Promise<StoredViews> {
+/** Looks up consecutive images, of which the features are stored together; `first` is the number of the first among all. */
+async function storedViews(
+  options: FeatureOptions,
+  { first, paths, hashes }: { first: number; paths: readonly string[]; hashes: readonly string[] },
+): Promise<StoredViews> {
   const stored: StoredViews = { cached: [], missing: [], damaged: 0 };
-  const paths = chunk.samples.map(({ path }) => path);
   for (const [view, recipe] of options.views.entries()) {
     const key = await chunkKey(options, { view: recipe, hashes, paths });
-    const job: Job = { key, view, first: chunk.first, count: paths.length };
+    const job: Job = { key, view, first, count: paths.length };
     const { features, damaged } = await readChunk(chunkPath(options, key), { key, rows: paths.length });
     if (features) stored.cached.push({ job, features });
     else stored.missing.push(job);
@@ -211,26 +208,21 @@ async function* prepareBatches(
 }
 
 /** Decodes the images of a chunk, small ones once for all their views. */
-function decoder(
-  chunk: readonly { path: string }[],
-  files: readonly Uint8Array[],
-): (index: number) => Promise<RgbImage> {
+function decoder(paths: readonly string[], files: readonly Uint8Array[]): (index: number) => Promise<RgbImage> {
   const kept = new Map<number, RgbImage>();
   return async (index) => {
     const known = kept.get(index);
     if (known) return known;
-    const image = await decodeRgb(files[index], chunk[index].path);
+    const image = await decodeRgb(files[index], paths[index]);
     if (image.width * image.height <= KEEP_PIXELS) kept.set(index, image);
     return image;
   };
 }
 
 function chunkKey(
-  options: FeatureOptions,
-  chunk: { view: ViewRecipe; hashes: readonly string[]; paths: readonly string[] },
+  { modelId, imageSize }: FeatureOptions,
+  { view, hashes, paths }: { view: ViewRecipe; hashes: readonly string[]; paths: readonly string[] },
 ): Promise<string> {
-  const { modelId, imageSize } = options;
-  const { view, hashes, paths } = chunk;
   // Random crops depend on the path too.
   const recipe = view.kind === "test" ? ["test"] : ["train", view.seed, view.view, paths, view.leastArea ?? LEAST_AREA];
   const parts = [PREPROCESSING, modelId, imageSize, recipe, hashes];
@@ -241,17 +233,12 @@ function chunkPath({ folder, modelId }: FeatureOptions, key: string): string {
   return join(folder, modelId.replaceAll(/[^A-Za-z0-9]/g, "").slice(0, 12) || "model", `${key}.safetensors`);
 }
 
-function checkFinite(
-  features_BE: HostTensor,
-  where: { samples: FeatureOptions["samples"]; job: Job; begin: number },
-): void {
-  const at = features_BE.data.findIndex((value) => !Number.isFinite(value));
+function checkFinite({ shape: [, E], data }: HostTensor, samples: FeatureOptions["samples"]): void {
+  const at = data.findIndex((value) => !Number.isFinite(value));
   if (at < 0) return;
-  const { path } = where.samples[where.job.first + where.begin + Math.floor(at / features_BE.shape[1])];
   throw new UserError(
-    `The features of the image ${path} are not finite numbers (${
-      features_BE.data[at]
-    }): check the weights, or try another engine with --engine.`,
+    `The features of the image ${samples[Math.floor(at / E)].path} are not finite numbers (${data[at]}): check the ` +
+      "weights, or try another engine with --engine.",
   );
 }
 

@@ -35,8 +35,6 @@ interface Dataset {
   splitSha256: string;
   /** The images, by the paths of the split. Whoever opened the data set closes them. */
   images: ImageSource;
-  /** What is known about it: licence, source, citation. */
-  description: DatasetDescription;
 }
 
 interface DatasetOptions {
@@ -92,7 +90,6 @@ export async function openDataset(options: DatasetOptions): Promise<Dataset> {
       splitOrigin: origin,
       splitSha256: sha256 ?? await hashSplit(split),
       images,
-      description,
     };
   } catch (error) {
     await opened.images.close();

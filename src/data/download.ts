@@ -27,7 +27,6 @@ interface ExpectedFile {
 
 /** How to download a file. */
 export interface DownloadOptions extends ExpectedFile {
-  /** Where the file will be. */
   target: string;
   /** Addresses to try, in this order. */
   sources: readonly string[];

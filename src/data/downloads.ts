@@ -33,11 +33,8 @@ export interface CatalogueItem {
   title: string;
   /** The page of those who made it. */
   home: string;
-  /** Under which terms. */
   licence: string;
-  /** The paper to cite. */
   citation: string;
-  /** All that belongs to it. */
   files: readonly CatalogueFile[];
   /** What has to be fetched by hand, in a sentence; for data sets that need an account. */
   byHand?: string;

@@ -16,9 +16,8 @@ import type { RgbImage } from "./resize.ts";
 import type { ImageSource } from "./image_source.ts";
 import { LEAST_AREA, normalizeToPatches, viewOf, type ViewRecipe } from "./views.ts";
 
-/** What features to get. */
+/** What features to get, and the folder of the store. */
 export interface FeatureOptions {
-  /** Folder of the store. */
   folder: string;
   /** What made the features: the sha256 of the weights, and whatever else changes their bits. */
   modelId: string;
@@ -26,9 +25,7 @@ export interface FeatureOptions {
   imageSize: number;
   /** Edge of its patches, in pixels. */
   patch: number;
-  /** The images, by path. */
   samples: readonly { path: string }[];
-  /** Where the images are read from. */
   images: Pick<ImageSource, "read">;
   /**
    * The sha256 of each image's bytes, by path: with them, images whose features are stored are not read. When left out,

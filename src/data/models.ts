@@ -7,7 +7,6 @@ import { CATALOGUE, findItem } from "./downloads.ts";
 
 /** A file of weights. */
 export interface ModelFile {
-  /** Where it is. */
   path: string;
   /** For folders and reports: `ViT-B/16`, or what the file is called. */
   name: string;

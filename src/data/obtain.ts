@@ -23,7 +23,6 @@ interface ObtainedFile {
   sha256: string;
   /** Whether the hash is the published one; false when none is published. */
   isVerified: boolean;
-  /** It was there before. */
   wasThere: boolean;
 }
 

@@ -33,13 +33,11 @@ interface SampleSource {
   classNames: string[];
   /** The data set's own zero-shot template. */
   template: string;
-  /** Of the model's weights. */
   modelSha256: string;
-  /** Of the split. */
   splitSha256: string;
   /** Images of the data set. */
   images: number;
-  /** Training images a class. */
+  /** A class. */
   shots: number;
   /** Seeds whose few-shot images are there. */
   seeds: number[];

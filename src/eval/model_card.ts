@@ -4,9 +4,8 @@ import { methodLabel } from "../methods/method_label.ts";
 import type { Report } from "./report.ts";
 
 interface ModelCardOptions {
-  /** Name of the prompt's file. */
   file: string;
-  /** sha256 of the prompt's file. */
+  /** Of the file. */
   sha256: string;
 }
 

@@ -185,13 +185,10 @@ export interface Outcome {
 
 /** What {@linkcode buildReport} needs. */
 interface ReportInput {
-  /** What ran. */
   run: ReportedRun;
-  /** The model that it ran on. */
   model: ReportedCircumstances["model"];
-  /** The data that it ran on; test images are counted from {@linkcode ReportInput.samples}. */
+  /** Test images are counted from {@linkcode ReportInput.samples}. */
   data: Omit<ReportedCircumstances["data"], "test">;
-  /** What computed. */
   engine: ReportedCircumstances["engine"];
   /** The evaluated images, labels within the evaluated classes. */
   samples: readonly { path: string; label: number }[];
@@ -201,7 +198,6 @@ interface ReportInput {
   training?: ReportedTraining;
   /** From `nearestWords`; left out where no token is learned. */
   nearestWords?: NearestWords[];
-  /** Seconds of each stage. */
   seconds: Record<string, number>;
 }
 

@@ -55,21 +55,16 @@ export interface StepRecord {
   step: number;
   /** Counted from 1. */
   epoch: number;
-  /** The learning rate of this step. */
   lr: number;
   /** Mean cross-entropy of the batch, before the step. */
   loss: number;
 }
 
-/** Everything that decides how a run goes on: what a checkpoint holds. */
+/** Everything that decides how a run goes on after `step` steps: what a checkpoint holds. */
 export interface TrainingState {
-  /** Steps done. */
   step: number;
-  /** The loss of each step done. */
   losses: number[];
-  /** Learned tensors after {@linkcode TrainingState.step} steps. */
   params: Record<string, Parameter>;
-  /** Momentum buffers. */
   velocity: Velocity;
   /** The batch-order stream at the start of the epoch in which the next step lies. */
   order: number[];
@@ -78,17 +73,14 @@ export interface TrainingState {
 }
 
 export interface TrainOptions {
-  /** The few-shot images, as features. */
   images: TrainingImages;
   /** Images a step. With fewer images in all there is one smaller step an epoch; an incomplete last batch is left out. */
   batchSize: number;
   /** The learning rate of each epoch, and how many there are. */
   schedule: Schedule;
-  /** SGD's momentum. */
   momentum: number;
   /** SGD's L2 penalty, on all learned numbers. */
   weightDecay: number;
-  /** Draws the batches. */
   order: Pick<RandomStream, "shuffle" | "state" | "restore">;
   /** The weight of each epoch's prompt in the average that is kept in the end; left out, the last prompt is kept. */
   average?: readonly number[];

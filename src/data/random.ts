@@ -49,9 +49,10 @@ export function pythonRandom(seed: number): RandomStream {
 }
 
 /**
- * An independent stream for one purpose of a run, such as `"context-init"` or `"augmentation", 3, "Forest/Forest_1.jpg"`,
- * so that drawing more numbers for one purpose never changes those for another.
+ * An independent stream for one purpose, so that drawing more numbers for one purpose never changes those for another.
  *
+ * @param seed The seed of the run.
+ * @param path What the stream is for: `"context-init"`, or `"augmentation", 3, "Forest/Forest_1.jpg"`.
  * @throws {UserError} When the seed is not a whole number below 2^53.
  *
  * @example

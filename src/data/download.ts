@@ -208,7 +208,7 @@ async function receive(response: Response, receiving: Receiving): Promise<boolea
   const { status } = response;
   if (status === 416) {
     await forget(partial);
-    throw new SourceFailure("it has fewer bytes than what had arrived, which is dropped", true);
+    throw new SourceFailure("its file is shorter than what had arrived, which is deleted", true);
   }
   if (status !== 200 && status !== 206) {
     throw new SourceFailure(`it answers ${status}`, status === 408 || status === 429 || status >= 500);

@@ -41,7 +41,7 @@ export interface ClassMetrics {
  * Counts what predictions are worth. Macro-F1 is over the labels that occur, as in scikit-learn with
  * `labels=unique(y_true)` and `zero_division=0`.
  *
- * @throws {Error} when the lists differ in length, are empty, or name a class that there is not
+ * @throws {Error} when the lists differ in length, are empty, or name a class that does not exist
  *
  * @example
  * ```ts

@@ -3,7 +3,7 @@
  * `prompt_learner/model.pth.tar-N` that hold `{state_dict, epoch, optimizer, scheduler, val_result}`.
  *
  * Taken over are the learned tensors. `token_prefix` and `token_suffix`, the embeddings of the class names that the code
- * stores besides, belong to the classes and not to the prompt; they only tell whether model and names are the right ones.
+ * stores too, belong to the classes and not to the prompt; they only tell whether model and names are the right ones.
  */
 import { readStored } from "../clip/weights/read_tensor.ts";
 import { openRandomAccess, type StoredTensor } from "../clip/weights/tensor_file.ts";
@@ -69,7 +69,9 @@ export function readPublishedPrompt(path: string): PublishedPrompt {
   const known = ["ctx", ...META_NET, ...BUFFERS];
   const foreign = [...stored.keys()].find((name) => !known.includes(name));
   if (foreign !== undefined || !stored.has("ctx")) {
-    const what = foreign === undefined ? "it has no tensor ctx" : `its tensor ${JSON.stringify(foreign)} is of neither`;
+    const what = foreign === undefined
+      ? "it has no tensor ctx"
+      : `its tensor ${JSON.stringify(foreign)} belongs to neither`;
     throw new UserError(`${path} is no prompt of CoOp or CoCoOp (${what}): only these are imported.`);
   }
   const read = (name: string, tensor: StoredTensor) => {

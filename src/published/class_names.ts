@@ -85,7 +85,7 @@ export function recoverClassNames(prompt: PublishedPrompt, table: TokenTable): s
 }
 
 /**
- * Rebuilds the embeddings that follow the context from class names, and holds them against those of the file.
+ * Rebuilds the embeddings that follow the context from class names, and compares them with those of the file.
  *
  * @throws {UserError} When there are other names or another number of them; names the first class that differs.
  */

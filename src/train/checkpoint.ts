@@ -1,7 +1,7 @@
 /**
  * Checkpoints: a training state as one safetensors file. Learned tensors have their own names, so that a checkpoint is also
  * a prompt that any safetensors reader opens; `optimizer/…`, `average/…` (float64), `history/losses` and `stream/batch-order` are what
- * resuming needs besides.
+ * else resuming needs.
  * Nothing in the file depends on the clock: an interrupted and an uninterrupted run write the same bytes.
  */
 import { readSafetensors, toFloat32, writeSafetensors } from "../clip/weights/safetensors.ts";

@@ -74,8 +74,8 @@ function schemaFault(value: unknown, { schema, place }: { schema: Schema; place:
     const faults = anyOf.map((option) => schemaFault(value, { schema: option, place }));
     if (!faults.includes(undefined)) return faults[0];
   }
-  const types = [schema.type ?? []].flat();
-  if (types.length > 0 && !types.some((type) => TYPES[type](value))) return `${at} is ${shown(value)}, not ${types[0]}`;
+  const types = typeof schema.type === "string" ? [schema.type] : schema.type;
+  if (types?.some((type) => TYPES[type](value)) === false) return `${at} is ${shown(value)}, not ${types[0]}`;
   if (schema.const !== undefined && value !== schema.const) {
     return `${at} is ${shown(value)}, not ${shown(schema.const)}`;
   }

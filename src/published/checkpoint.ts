@@ -69,9 +69,7 @@ export function readPublishedPrompt(path: string): PublishedPrompt {
   const known = ["ctx", ...META_NET, ...BUFFERS];
   const foreign = [...stored.keys()].find((name) => !known.includes(name));
   if (foreign !== undefined || !stored.has("ctx")) {
-    const what = foreign === undefined
-      ? "it has no tensor ctx"
-      : `its tensor ${JSON.stringify(foreign)} is of neither`;
+    const what = foreign === undefined ? "it has no tensor ctx" : `its tensor ${JSON.stringify(foreign)} is of neither`;
     throw new UserError(`${path} is no prompt of CoOp or CoCoOp (${what}): only these are imported.`);
   }
   const read = (name: string, tensor: StoredTensor) => {

@@ -4,18 +4,14 @@
  */
 import { createHash } from "node:crypto";
 import { basename, dirname, join } from "node:path";
-import { UserError } from "./errors.ts";
-
-const READ_BLOCK = 1 << 20;
+import { messageOf, UserError } from "./errors.ts";
 
 let partialCount = 0;
 
 /**
  * Writes a file so that no reader ever sees a part of it: first as `.NAME.PID.N.partial`, flushed, then renamed.
- * A file that was there stays as it was until the new one is complete.
+ * A file that was there stays as it was until the new one is complete. The folder is made when missing.
  *
- * @param path Where the file will be; its folder is made when missing.
- * @param content Bytes, or text to be written as UTF-8.
  * @throws {UserError} When the disk is full, the folder read-only, or writing not allowed.
  *
  * @example
@@ -36,7 +32,7 @@ export async function writeFileAtomic(path: string, content: Uint8Array | string
   try {
     const file = await openPartial(partial, folder);
     try {
-      for (let written = 0; written < bytes.length;) written += await file.write(bytes.subarray(written));
+      await writeAll(file, bytes);
       await file.sync();
     } finally {
       file.close();
@@ -47,6 +43,11 @@ export async function writeFileAtomic(path: string, content: Uint8Array | string
     throw fileError(error, path, "write");
   }
   await flushFolder(folder);
+}
+
+/** Writes all bytes: one call may take a part of them only. */
+export async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
+  for (let written = 0; written < bytes.length;) written += await file.write(bytes.subarray(written));
 }
 
 async function openPartial(partial: string, folder: string): Promise<Deno.FsFile> {
@@ -74,9 +75,8 @@ async function flushFolder(folder: string): Promise<void> {
 const STALE_AFTER_MS = 3_600_000;
 
 /**
- * Removes what killed runs left of files that they were writing: `.NAME.PID.N.partial` of over an hour ago.
- *
- * @param folder Looked through, without the folders in it; it may be missing.
+ * Removes what killed runs left of files that they were writing: `.NAME.PID.N.partial` of over an hour ago. The folder may
+ * be missing; the folders in it are left alone.
  */
 export async function removeStalePartials(folder: string): Promise<void> {
   try {
@@ -91,51 +91,63 @@ export async function removeStalePartials(folder: string): Promise<void> {
   }
 }
 
-/**
- * Reads a file whole.
- *
- * @param what What the file is, for the message: `the split file`.
- * @throws {UserError} When it is missing or cannot be read.
- */
-export async function readBytes(path: string, what: string): Promise<Uint8Array<ArrayBuffer>> {
-  try {
-    return await Deno.readFile(path);
-  } catch (error) {
-    throw fileError(error, path, "read", what);
-  }
+/** What the file system says of what is at a path; undefined when nothing is. */
+export function infoOf(path: string, what?: string): Promise<Deno.FileInfo | undefined> {
+  return Deno.stat(path).catch(undefinedWhenMissing(path, "read", what));
+}
+
+/** Reads a file whole; undefined when there is none. */
+export function readIfThere(path: string, what?: string): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  return Deno.readFile(path).catch(undefinedWhenMissing(path, "read", what));
+}
+
+/** Removes a file, or a folder with all that is in it, when it is there. */
+export function removeIfThere(path: string): Promise<void> {
+  return Deno.remove(path, { recursive: true }).catch(undefinedWhenMissing(path, "write"));
 }
 
 /**
- * Reads a JSON file.
+ * Reads a file whole; `what` says what it is, for the message: `the split file`.
  *
- * @param what What the file is, for the message: `the split file`.
- * @throws {UserError} When it is missing, cannot be read, or is not JSON; the message names the place.
+ * @throws {UserError} When it is missing or cannot be read.
  */
+export function readBytes(path: string, what: string): Promise<Uint8Array<ArrayBuffer>> {
+  return Deno.readFile(path).catch(throwFileError(path, "read", what));
+}
+
+/** Reads a JSON file; {@linkcode UserError} as of {@linkcode readBytes} and {@linkcode parseJson}. */
 export async function readJson(path: string, what: string): Promise<unknown> {
   return parseJson(await readBytes(path, what), { path, what });
 }
 
-/**
- * Parses the bytes of a JSON file.
- *
- * @param options Path of the file, and what it is (`the split file`), for the message.
- * @throws {UserError} When they are not JSON; the message names the place.
- */
+/** Parses the bytes of a JSON file. Throws {@linkcode UserError} when they are not JSON; the message names the place. */
 export function parseJson(bytes: Uint8Array, options: { path: string; what: string }): unknown {
   try {
     return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new UserError(
-      `${capitalize(options.what)} ${options.path} is not valid JSON (${reason}): restore it or remove it.`,
-    );
+    const what = options.what.charAt(0).toUpperCase() + options.what.slice(1);
+    throw new UserError(`${what} ${options.path} is not valid JSON (${messageOf(error)}): restore it or remove it.`);
   }
 }
 
+/** The bytes of a file, block by block; each is overwritten by the next one. */
+export async function* readBlocks(path: string): AsyncGenerator<Uint8Array> {
+  const fail = throwFileError(path, "read");
+  using file = await Deno.open(path, { read: true }).catch(fail);
+  const block = new Uint8Array(1 << 20);
+  const read = () => file.read(block).catch(fail);
+  for (let count = await read(); count !== null; count = await read()) yield block.subarray(0, count);
+}
+
+/** The first bytes of a file, fewer when it is shorter. */
+export async function readHead(path: string, length: number): Promise<Uint8Array> {
+  for await (const block of readBlocks(path)) return block.slice(0, length);
+  return new Uint8Array(0);
+}
+
 /**
- * The sha256 of bytes, or of a file read in blocks, in lower-case hexadecimal.
+ * The sha256 of bytes, or of the file at a path, in lower-case hexadecimal.
  *
- * @param source Bytes, or the path of a file.
  * @throws {UserError} When the file is missing or cannot be read.
  *
  * @example
@@ -148,72 +160,58 @@ export function parseJson(bytes: Uint8Array, options: { path: string; what: stri
  */
 export async function sha256Hex(source: Uint8Array | string): Promise<string> {
   const hash = createHash("sha256");
-  if (typeof source !== "string") return hash.update(source).digest("hex");
-  try {
-    using file = await Deno.open(source, { read: true });
-    const block = new Uint8Array(READ_BLOCK);
-    for (let count = await file.read(block); count !== null; count = await file.read(block)) {
-      hash.update(block.subarray(0, count));
-    }
-  } catch (error) {
-    throw fileError(error, source, "read");
-  }
+  for await (const block of typeof source === "string" ? readBlocks(source) : [source]) hash.update(block);
   return hash.digest("hex");
 }
 
-/**
- * Turns what the file system refused into a sentence that says what to do. Other errors come back as they are.
- *
- * @param error What was caught.
- * @param path The file or folder that was worked on.
- * @param action What was being done to it.
- * @param what What the file is; `the file` when not given.
- */
+/** Turns what the file system refused into a sentence that says what to do. Other errors come back as they are. */
 export function fileError(error: unknown, path: string, action: "read" | "write", what = "the file"): unknown {
   if (!(error instanceof Error) || error instanceof UserError) return error;
   const advice = adviceFor(error, path, action);
   return advice ? new UserError(`Cannot ${action} ${what} ${path}: ${advice}.`, { cause: error }) : error;
 }
 
+/** {@linkcode fileError} for a promise: `Deno.rename(from, to).catch(throwFileError(to, "write"))`. */
+export function throwFileError(path: string, action: "read" | "write", what?: string): (error: unknown) => never {
+  return (error) => {
+    throw fileError(error, path, action, what);
+  };
+}
+
+function undefinedWhenMissing(path: string, action: "read" | "write", what?: string): (error: unknown) => undefined {
+  return (error) => {
+    const isMissing = error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory;
+    if (!isMissing) throw fileError(error, path, action, what);
+  };
+}
+
+const NOT_YOURS = {
+  read: "it may not be read by you, change its permissions",
+  write: "the folder or file may not be written by you, change its permissions or choose another folder",
+};
+const TOO_MANY_OPEN = "too many files are open, raise the limit with ulimit -n";
+
+const ADVICE: Readonly<Record<string, string | { read: string; write: string }>> = {
+  ENOSPC: "the disk is full, free some space or choose another folder",
+  EDQUOT: "your disk quota is used up, free some space or choose another folder",
+  EROFS: "the file system is read-only, choose a folder that can be written",
+  EACCES: NOT_YOURS,
+  EPERM: NOT_YOURS,
+  ENOENT: { read: "it does not exist, check the path", write: "its folder is gone, make it again or choose another" },
+  ENOTDIR: "a part of the path is a file and not a folder, check the path",
+  EISDIR: "it is a folder and not a file, check the path",
+  EMFILE: TOO_MANY_OPEN,
+  ENFILE: TOO_MANY_OPEN,
+  EIO: "the device reported an input/output error, check the disk",
+  ENAMETOOLONG: "the name is too long, choose a shorter one",
+  EFBIG: "the file is too large for the file system, choose another folder",
+};
+
 function adviceFor(error: Error, path: string, action: "read" | "write"): string | undefined {
-  const code = (error as { code?: string }).code;
   if (error instanceof Deno.errors.NotCapable) {
     const folder = action === "write" ? dirname(path) : path;
     return `Deno was started without permission for it, add --allow-${action}=${folder}`;
   }
-  switch (code) {
-    case "ENOSPC":
-      return "the disk is full, free some space or choose another folder";
-    case "EDQUOT":
-      return "your disk quota is used up, free some space or choose another folder";
-    case "EROFS":
-      return "the file system is read-only, choose a folder that can be written";
-    case "EACCES":
-    case "EPERM":
-      return action === "write"
-        ? "the folder or file may not be written by you, change its permissions or choose another folder"
-        : "it may not be read by you, change its permissions";
-    case "ENOENT":
-      return action === "write"
-        ? "its folder is gone, make it again or choose another"
-        : "it does not exist, check the path";
-    case "ENOTDIR":
-      return "a part of the path is a file and not a folder, check the path";
-    case "EISDIR":
-      return "it is a folder and not a file, check the path";
-    case "EMFILE":
-    case "ENFILE":
-      return "too many files are open, raise the limit with ulimit -n";
-    case "EIO":
-      return "the device reported an input/output error, check the disk";
-    case "ENAMETOOLONG":
-      return "the name is too long, choose a shorter one";
-    case "EFBIG":
-      return "the file is too large for the file system, choose another folder";
-  }
-  return undefined;
-}
-
-function capitalize(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1);
+  const advice = ADVICE[(error as { code?: string }).code ?? ""];
+  return typeof advice === "object" ? advice[action] : advice;
 }

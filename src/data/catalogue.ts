@@ -2,6 +2,7 @@
 import { didYouMean } from "../did_you_mean.ts";
 import { UserError } from "../errors.ts";
 import { type DatasetDescription, parseDescription } from "./description.ts";
+import { sameName } from "./same_name.ts";
 import caltech101 from "../../data/datasets/caltech101.json" with { type: "json" };
 import dtd from "../../data/datasets/dtd.json" with { type: "json" };
 import eurosat from "../../data/datasets/eurosat.json" with { type: "json" };
@@ -52,10 +53,9 @@ export function knownDatasets(): DatasetDescription[] {
 }
 
 /**
- * The description of a data set.
+ * The description of a data set: by one of {@linkcode DATASET_NAMES} (any case, with or without `_`), or by the name that
+ * it gives. A description comes back as it is.
  *
- * @param dataset One of {@linkcode DATASET_NAMES} (any case, with or without `_`), the name that a description gives, or
- * a description, which comes back as it is.
  * @throws {UserError} When there is none of this name.
  *
  * @example
@@ -68,9 +68,8 @@ export function knownDatasets(): DatasetDescription[] {
  */
 export function describeDataset(dataset: string | DatasetDescription): DatasetDescription {
   if (typeof dataset !== "string") return dataset;
-  const plain = (text: string) => text.toLowerCase().replaceAll(/[^a-z0-9]/g, "");
   const known = knownDatasets();
-  const index = DATASET_NAMES.findIndex((name, i) => [name, known[i].name].map(plain).includes(plain(dataset)));
+  const index = DATASET_NAMES.findIndex((name, i) => [name, known[i].name].some((one) => sameName(one, dataset)));
   if (index >= 0) return known[index];
   throw new UserError(
     `There is no data set ${dataset}.${didYouMean(dataset, DATASET_NAMES)} ` +
@@ -81,8 +80,6 @@ export function describeDataset(dataset: string | DatasetDescription): DatasetDe
 /**
  * The templates of the ensemble for a data set: the seven, and its own where the published code adds it
  * (`ZeroshotCLIP2` of CoOp trainers/zsclip.py).
- *
- * @param description from {@linkcode describeDataset}
  *
  * @example
  * ```ts

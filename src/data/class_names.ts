@@ -29,11 +29,7 @@ export const PLAIN_NAMES: ClassNameRules = {
   lastWordFirst: false,
 };
 
-/**
- * The name of a class, as it stands in prompts.
- *
- * @param folder Path of the class folder below the image folder, with `/`.
- */
+/** The name of a class, as it stands in prompts, from the path of its folder below the image folder, with `/`. */
 export function className(folder: string, rules: ClassNameRules): string {
   if (Object.hasOwn(rules.rename, folder)) return rules.rename[folder];
   let parts = folder.split("/");

@@ -4,21 +4,23 @@
  */
 import { basename, dirname, join } from "node:path";
 import { UserError } from "../errors.ts";
-import { fileError } from "../files.ts";
+import { infoOf } from "../files.ts";
 import { describeDataset, ensembleTemplates, knownDatasets } from "./catalogue.ts";
 import { classFolders, classFoldersPrefix } from "./class_folders.ts";
 import { className } from "./class_names.ts";
 import { type DatasetDescription, plainDescription } from "./description.ts";
 import type { ImageSource } from "./image_source.ts";
 import { imagesBelow, openImages } from "./source.ts";
-import { hashSplit, makeSplit, readSplit, type Sample, type Split } from "./split.ts";
+import { hashSplit, makeSplit, readSplit, type Split } from "./split.ts";
 import { splitFromFolders, splitFromLists } from "./split_lists.ts";
 
 /** The seed of splits that are made here; always the same, so that a split belongs to the images and not to a run. */
 const SPLIT_SEED = 1;
 
+const ARCHIVE = /\.(zip|tar|tgz|tar\.gz)$/i;
+
 /** A data set, opened by {@linkcode openDataset}. */
-export interface Dataset {
+interface Dataset {
   /** Its name: `EuroSAT`. */
   name: string;
   /** The zero-shot template, with `{}` for the class name. */
@@ -33,12 +35,9 @@ export interface Dataset {
   splitSha256: string;
   /** The images, by the paths of the split. Whoever opened the data set closes them. */
   images: ImageSource;
-  /** What is known about it: licence, source, citation. */
-  description: DatasetDescription;
 }
 
-/** What to open. */
-export interface DatasetOptions {
+interface DatasetOptions {
   /** A folder or a zip, tar or tar.gz archive: as published, unpacked, or any folder of class folders. */
   data: string;
   /** The split file, when it does not lie beside the data. */
@@ -50,9 +49,8 @@ export interface DatasetOptions {
 /**
  * Opens a data set. Without a split file it makes a split by the published rule (`read_and_split_data` of CoOp's
  * `datasets/dtd.py`), always the same for the same images.
+ * Whoever opened the data set closes its `images`.
  *
- * @param options where the images are, and what to take them for
- * @returns the data set; whoever opened it closes its `images`
  * @throws {UserError} When the data is missing, empty or damaged, the split is not usable, or images of the split are
  * not in the data.
  *
@@ -92,7 +90,6 @@ export async function openDataset(options: DatasetOptions): Promise<Dataset> {
       splitOrigin: origin,
       splitSha256: sha256 ?? await hashSplit(split),
       images,
-      description,
     };
   } catch (error) {
     await opened.images.close();
@@ -116,20 +113,12 @@ async function openData(data: string, description: DatasetDescription | undefine
 }
 
 async function isFolder(path: string): Promise<boolean> {
-  try {
-    return (await Deno.stat(path)).isDirectory;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw fileError(error, path, "read", "the data");
-  }
+  return (await infoOf(path, "the data"))?.isDirectory ?? false;
 }
 
 /** An archive in the folder: one that the description names, or the only one. */
 async function findArchive(folder: string, description: DatasetDescription | undefined): Promise<string | undefined> {
-  const found: string[] = [];
-  for await (const entry of Deno.readDir(folder)) {
-    if (/\.(zip|tar|tgz|tar\.gz)$/i.test(entry.name)) found.push(entry.name);
-  }
+  const found = (await Array.fromAsync(Deno.readDir(folder), ({ name }) => name)).filter((name) => ARCHIVE.test(name));
   const named = description?.archives.find((name) => found.includes(name));
   const name = named ?? (found.length === 1 ? found[0] : undefined);
   return name && join(folder, name);
@@ -148,9 +137,8 @@ async function recognise(
     const named = known.find((description) => splitFile(description) === name);
     if (named) return named;
   }
-  const folders = classFolders(withoutPrefix(images.paths, classFoldersPrefix(images.paths))).map(({ folder }) =>
-    folder
-  );
+  const inside = imagesBelow(images, classFoldersPrefix(images.paths));
+  const folders = classFolders(inside.paths).map(({ folder }) => folder);
   const alike = known.find(({ classNames }) => sameNames(Object.keys(classNames.rename), folders));
   if (alike) return alike;
   for (const description of known) {
@@ -159,7 +147,7 @@ async function recognise(
     const places = options.places.slice(0, basename(options.data) === description.images ? undefined : 1);
     if (file && await findBeside(file, places)) return description;
   }
-  const plain = plainDescription(basename(options.data).replace(/\.(zip|tar|tgz|tar\.gz)$/i, "") || "data");
+  const plain = plainDescription(basename(options.data).replace(ARCHIVE, "") || "data");
   const parts = new Set(folders.map((folder) => folder.split("/")[0]));
   const divided = parts.has("train") && parts.has("test") && parts.size === (parts.has("val") ? 3 : 2);
   if (!divided || folders.some((folder) => !folder.includes("/"))) return plain;
@@ -254,12 +242,11 @@ async function findBeside(name: string, places: readonly string[]): Promise<stri
   for (const place of places) {
     const path = join(place, name);
     try {
-      if ((await Deno.stat(path)).isFile) return path;
+      if ((await infoOf(path))?.isFile) return path;
     } catch (error) {
-      const absent = error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory;
       // Only the data's own folder must be readable; reading the one above is optional.
-      const above = error instanceof Deno.errors.NotCapable && place !== places[0];
-      if (!absent && !above) throw fileError(error, path, "read");
+      const isRefused = error instanceof Error && error.cause instanceof Deno.errors.NotCapable;
+      if (!isRefused || place === places[0]) throw error;
     }
   }
   return undefined;
@@ -286,8 +273,4 @@ function checkPresent(split: Split, images: ImageSource): void {
       missing[0]
     }: get the data set whole, or the split that belongs to it.`,
   );
-}
-
-function withoutPrefix(paths: readonly string[], prefix: string): string[] {
-  return paths.filter((path) => path.startsWith(prefix)).map((path) => path.slice(prefix.length));
 }

@@ -13,7 +13,7 @@
  * ```
  */
 import { didYouMean } from "../did_you_mean.ts";
-import { UserError } from "../errors.ts";
+import { shown, UserError } from "../errors.ts";
 import { type ClassNameRules, PLAIN_NAMES } from "./class_names.ts";
 import { pathProblem } from "./paths.ts";
 
@@ -106,10 +106,9 @@ export function plainDescription(name: string): DatasetDescription {
 }
 
 /**
- * Reads a description from the table of keys that a file holds (docs/data.md lists them).
+ * Reads a description from the table of keys that a file holds (docs/data.md lists them); `where` is the file's name, for
+ * messages.
  *
- * @param value What the file says, as JSON or YAML gives it.
- * @param where Name of the file, for messages.
  * @throws {UserError} When a key is unknown, missing or of the wrong kind.
  *
  * @example
@@ -184,9 +183,7 @@ function parseClassNames(value: unknown, check: Checker): ClassNameRules {
     ...PLAIN_NAMES,
     ...Object.fromEntries(flags),
     rename: Object.fromEntries(
-      Object.keys(rename).map((
-        folder,
-      ) => [folder, check.text(rename[folder], `class_names.rename.${folder}`) ?? folder]),
+      Object.entries(rename).map(([folder, name]) => [folder, check.text(name, `class_names.rename.${folder}`)!]),
     ),
     drop: check.texts(table.drop, "class_names.drop"),
   };
@@ -199,7 +196,7 @@ function checker(where: string) {
     new UserError(`The data set description ${where} is not usable: ${what}${/[.?]$/.test(what) ? "" : "."}`);
   const text = (value: unknown, place: string): string | undefined => {
     if (value === undefined || (typeof value === "string" && value.trim() !== "")) return value;
-    throw wrong(`${place} is ${show(value)}, not a text; put it in quotes`);
+    throw wrong(`${place} is ${shown(value)}, not a text; put it in quotes`);
   };
   return {
     wrong,
@@ -211,7 +208,7 @@ function checker(where: string) {
     },
     flag(value: unknown, place: string): boolean | undefined {
       if (value === undefined || typeof value === "boolean") return value;
-      throw wrong(`${place} is ${show(value)}, not true or false`);
+      throw wrong(`${place} is ${shown(value)}, not true or false`);
     },
     path(value: unknown, place: string): string | undefined {
       const path = text(value, place)?.replace(/^(\.\/)+|^\.$|\/+$/g, "");
@@ -228,10 +225,4 @@ function checker(where: string) {
       return value as Table;
     },
   };
-}
-
-/** At most a line: a small YAML file can stand for an enormous table. */
-function show(value: unknown): string {
-  if (typeof value === "object" && value !== null) return Array.isArray(value) ? "a list" : "a table";
-  return (typeof value === "string" ? JSON.stringify(value) : String(value)).slice(0, 80);
 }

@@ -4,11 +4,22 @@
  * fails, the next one is tried.
  */
 import { basename, dirname } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
 import { UserError } from "../errors.ts";
-import { fileError, parseJson, readBytes, sha256Hex } from "../files.ts";
+import {
+  fileError,
+  infoOf,
+  readBlocks,
+  readJson,
+  removeIfThere,
+  sha256Hex,
+  throwFileError,
+  writeAll,
+} from "../files.ts";
+import { archiveKind } from "./archive.ts";
 
 /** What is known of a file. */
-export interface ExpectedFile {
+interface ExpectedFile {
   bytes?: number;
   /** In lower-case hexadecimal. */
   sha256?: string;
@@ -16,7 +27,6 @@ export interface ExpectedFile {
 
 /** How to download a file. */
 export interface DownloadOptions extends ExpectedFile {
-  /** Where the file will be. */
   target: string;
   /** Addresses to try, in this order. */
   sources: readonly string[];
@@ -33,8 +43,10 @@ export interface DownloadOptions extends ExpectedFile {
 }
 
 /** A source failed; `again` says whether another try at the same source may succeed. */
-interface SourceFailure extends Error {
-  again: boolean;
+class SourceFailure extends Error {
+  constructor(message: string, readonly again: boolean) {
+    super(message);
+  }
 }
 
 /** Where a partial file comes from, so that it is only continued with bytes of the same file. */
@@ -51,18 +63,19 @@ const MOST_TRIES = 200;
 const MOST_REDIRECTS = 10;
 const LONGEST_PAUSE_SECONDS = 20;
 
+const MISSING = "does not exist";
+
 /**
- * Downloads a file, unless it is there and whole.
+ * Downloads a file, unless it is there and whole, and says whether anything was downloaded.
  *
- * @returns Whether anything was downloaded.
  * @throws {UserError} When no source gives the file (the sentence names the reason of each), or it cannot be written.
  */
 export async function downloadFile(options: DownloadOptions): Promise<boolean> {
   const { target, say } = options;
   const problem = await fileProblem(target, options);
   if (problem === undefined) return false;
-  if (problem !== "missing") say?.(`${target} is there, but ${problem}: downloading it again`);
-  await makeFolder(target);
+  if (problem !== MISSING) say?.(`${target} is there, but ${problem}: downloading it again`);
+  await Deno.mkdir(dirname(target), { recursive: true }).catch(throwFileError(target, "write"));
   const reasons: string[] = [];
   for (const url of options.sources) {
     const failure = await trySource(url, options);
@@ -79,7 +92,6 @@ export async function downloadFile(options: DownloadOptions): Promise<boolean> {
 /**
  * Takes a file that is on this machine already, with the same checks.
  *
- * @param source Its path.
  * @throws {UserError} When it is missing or not the file that is expected.
  */
 export async function takeFile(
@@ -87,46 +99,38 @@ export async function takeFile(
   options: ExpectedFile & { target: string; onProgress?: DownloadOptions["onProgress"] },
 ): Promise<void> {
   const { target } = options;
-  const problem = await fileProblem(source, options);
-  if (problem !== undefined) {
-    const what = problem === "missing" ? "does not exist" : problem;
-    throw new UserError(`${source} is not taken as ${basename(target)}: it ${what}. Give the published file.`);
-  }
-  await makeFolder(target);
+  const accept = (problem: string | undefined) => {
+    if (problem === undefined) return;
+    throw new UserError(`${source} is not taken as ${basename(target)}: it ${problem}. Give the published file.`);
+  };
+  accept(await fileProblem(source, options));
+  await Deno.mkdir(dirname(target), { recursive: true }).catch(throwFileError(target, "write"));
   const partial = `${target}.partial`;
   await forget(partial);
   try {
-    using from = await Deno.open(source, { read: true });
     using to = await Deno.open(partial, { write: true, create: true, truncate: true });
-    const total = (await from.stat()).size;
-    const block = new Uint8Array(1 << 20);
+    const total = (await Deno.stat(source)).size;
     let done = 0;
-    for (let count = await from.read(block); count !== null; count = await from.read(block)) {
-      await writeAll(to, block.subarray(0, count));
-      done += count;
+    for await (const block of readBlocks(source)) {
+      await writeAll(to, block);
+      done += block.length;
       options.onProgress?.({ done, total });
     }
     await to.sync();
+    accept(await contentProblem(partial, target));
   } catch (error) {
     await forget(partial);
     throw fileError(error, target, "write");
   }
-  const wrong = await contentProblem(partial, target);
-  if (wrong !== undefined) {
-    await forget(partial);
-    throw new UserError(`${source} is not taken as ${basename(target)}: it ${wrong}. Give the published file.`);
-  }
   await settle(partial, target);
 }
 
-/** What is wrong with a file: `missing`, what it `has` or `is`; undefined when it is as expected. */
+/** What is wrong with a file, as the end of a sentence; undefined when it is as expected. */
 export async function fileProblem(path: string, expected: ExpectedFile): Promise<string | undefined> {
   const size = await sizeOf(path);
-  if (size === undefined) return "missing";
+  if (size === undefined) return MISSING;
   if (size === 0) return "is empty";
-  if (expected.bytes !== undefined && size !== expected.bytes) {
-    return `has ${size} bytes and not ${expected.bytes}`;
-  }
+  if (expected.bytes !== undefined && size !== expected.bytes) return `has ${size} bytes and not ${expected.bytes}`;
   if (expected.sha256 === undefined) return undefined;
   const sha256 = await sha256Hex(path);
   return sha256 === expected.sha256 ? undefined : `has the sha256 ${sha256} and not ${expected.sha256}`;
@@ -148,15 +152,15 @@ async function trySource(url: string, options: DownloadOptions): Promise<string 
       }
       await forget(partial);
       // Bytes of two sources may have been mixed: try once more from the beginning.
-      throw sourceFailure(`what it sends ${problem}`, resumed);
+      throw new SourceFailure(`what it sends ${problem}`, resumed);
     } catch (error) {
-      if (!(isSourceFailure(error))) throw error;
+      if (!(error instanceof SourceFailure)) throw error;
       reason = error.message;
       if (!error.again) return reason;
     }
     // A source that sends something each time is slow, not broken.
     if ((await sizeOf(partial) ?? 0) > before) attempt = 0;
-    if (attempt + 1 < TRIES) await wait(Math.min(LONGEST_PAUSE_SECONDS, pause * 2 ** attempt));
+    if (attempt + 1 < TRIES) await wait(1000 * Math.min(LONGEST_PAUSE_SECONDS, pause * 2 ** attempt));
   }
   return reason;
 }
@@ -165,7 +169,7 @@ async function trySource(url: string, options: DownloadOptions): Promise<string 
 async function fetchInto(partial: string, url: string, options: DownloadOptions): Promise<boolean> {
   const size = await sizeOf(partial) ?? 0;
   const origin = await readOrigin(partial);
-  const same = origin?.url === url && origin.validator !== undefined;
+  const same = origin?.url === url && typeof origin.validator === "string";
   const resume = size > 0 && (same || options.sha256 !== undefined);
   if (resume && size === options.bytes) return true;
   const stall = stallWatch(options.stallSeconds ?? 30);
@@ -180,13 +184,11 @@ async function fetchInto(partial: string, url: string, options: DownloadOptions)
       await response.body?.cancel().catch(() => {});
     }
   } catch (error) {
-    if (error instanceof UserError || isSourceFailure(error) || error instanceof Deno.errors.NotCapable) {
-      throw error;
-    }
+    if (error instanceof SourceFailure || error instanceof Deno.errors.NotCapable) throw error;
     const known = fileError(error, partial, "write");
     if (known instanceof UserError) throw known;
     const why = stall.signal.aborted ? `no byte in ${options.stallSeconds ?? 30} seconds` : reasonOf(error);
-    throw sourceFailure(why, true);
+    throw new SourceFailure(why, true);
   } finally {
     stall.end();
   }
@@ -206,45 +208,47 @@ async function receive(response: Response, receiving: Receiving): Promise<boolea
   const { status } = response;
   if (status === 416) {
     await forget(partial);
-    throw sourceFailure("it has fewer bytes than what had arrived, which is dropped", true);
+    throw new SourceFailure("its file is shorter than what had arrived, which is deleted", true);
   }
   if (status !== 200 && status !== 206) {
-    throw sourceFailure(`it answers ${status}`, status === 408 || status === 429 || status >= 500);
+    throw new SourceFailure(`it answers ${status}`, status === 408 || status === 429 || status >= 500);
   }
   if (/^text\/html\b/i.test(response.headers.get("content-type") ?? "") && !/\.html?$/.test(partial)) {
-    throw sourceFailure("it sends a web page instead of the file", false);
+    throw new SourceFailure("it sends a web page instead of the file", false);
   }
   const range = status === 206 ? contentRange(response) : undefined;
   if (status === 206 && range?.begin !== receiving.from) {
     await forget(partial);
-    throw sourceFailure("it sends another part of the file than was asked for", true);
+    throw new SourceFailure("it sends another part of the file than was asked for", true);
   }
   const length = Number(response.headers.get("content-length") ?? NaN);
   const begin = status === 206 ? receiving.from : 0;
   const total = range?.total ?? (Number.isSafeInteger(length) && length > 0 ? begin + length : options.bytes);
   if (total !== undefined && options.bytes !== undefined && total !== options.bytes) {
-    throw sourceFailure(`its file has ${total} bytes and not ${options.bytes}`, false);
+    throw new SourceFailure(`its file has ${total} bytes and not ${options.bytes}`, false);
   }
   if (begin === 0) {
     if (receiving.from > 0) options.say?.("the source cannot continue, or its file has changed: starting over");
     await forget(partial);
   }
   using file = await Deno.open(partial, { write: true, create: true });
-  if (begin === 0) await writeOrigin(partial, { url, validator: validatorOf(response) });
+  if (begin === 0) {
+    await Deno.writeTextFile(`${partial}.json`, JSON.stringify({ url, validator: validatorOf(response) }));
+  }
   await file.seek(begin, Deno.SeekMode.Start);
   let done = begin;
   options.onProgress?.({ done, total });
   for await (const piece of response.body ?? []) {
     stall.alive();
     if (total !== undefined && done + piece.length > total) {
-      throw sourceFailure(`it sends more than ${total} bytes`, false);
+      throw new SourceFailure(`it sends more than ${total} bytes`, false);
     }
     await writeAll(file, piece);
     done += piece.length;
     options.onProgress?.({ done, total });
   }
   await file.sync();
-  if (total !== undefined && done < total) throw sourceFailure(`it stopped after ${done} of ${total} bytes`, true);
+  if (total !== undefined && done < total) throw new SourceFailure(`it stopped after ${done} of ${total} bytes`, true);
   return begin > 0;
 }
 
@@ -256,25 +260,21 @@ async function request(
   let at = new URL(url);
   for (let redirects = 0; redirects <= MOST_REDIRECTS; redirects++) {
     if (options.hosts && !options.hosts.includes(at.host)) {
-      throw sourceFailure(`it leads to ${at.host}, which is not among the hosts of the catalogue`, false);
+      throw new SourceFailure(`it leads to ${at.host}, which is not among the hosts of the catalogue`, false);
     }
     const response = await fetch(at, { headers: options.headers, signal: options.signal, redirect: "manual" });
     const location = response.headers.get("location");
     if (![301, 302, 303, 307, 308].includes(response.status) || location === null) return response;
     await response.body?.cancel();
     at = new URL(location, at);
-    if (!/^https?:$/.test(at.protocol)) throw sourceFailure(`it leads to ${at.protocol}`, false);
+    if (!/^https?:$/.test(at.protocol)) throw new SourceFailure(`it leads to ${at.protocol}`, false);
   }
-  throw sourceFailure(`it leads in a circle, ${MOST_REDIRECTS} redirects without a file`, false);
+  throw new SourceFailure(`it leads in a circle, ${MOST_REDIRECTS} redirects without a file`, false);
 }
 
 /** Gives a file that has been checked its name. */
 async function settle(partial: string, target: string): Promise<void> {
-  try {
-    await Deno.rename(partial, target);
-  } catch (error) {
-    throw fileError(error, target, "write");
-  }
+  await Deno.rename(partial, target).catch(throwFileError(target, "write"));
   await forget(partial);
 }
 
@@ -282,25 +282,14 @@ async function settle(partial: string, target: string): Promise<void> {
 async function contentProblem(path: string, name: string): Promise<string | undefined> {
   if (/\.json$/i.test(name)) {
     try {
-      parseJson(await readBytes(path, "the file"), { path, what: "the file" });
+      await readJson(path, "the file");
     } catch {
       return "is no JSON";
     }
   }
-  using file = await Deno.open(path, { read: true });
-  const head = new Uint8Array(4);
-  await file.read(head);
-  if (/\.zip$/i.test(name) && (head[0] !== 0x50 || head[1] !== 0x4b)) return "is no zip archive";
-  if (/\.t?gz$/i.test(name) && (head[0] !== 0x1f || head[1] !== 0x8b)) return "is no gzip archive";
-  return undefined;
-}
-
-function sourceFailure(message: string, again: boolean): SourceFailure {
-  return Object.assign(new Error(message), { again });
-}
-
-function isSourceFailure(error: unknown): error is SourceFailure {
-  return error instanceof Error && "again" in error;
+  const kind = await archiveKind(path);
+  if (/\.zip$/i.test(name) && kind !== "zip") return "is no zip archive";
+  return /\.t?gz$/i.test(name) && kind !== "gzip" ? "is no gzip archive" : undefined;
 }
 
 /** What the network said, without the address, which stands beside it. */
@@ -321,73 +310,37 @@ function validatorOf(response: Response): string | undefined {
   return etag?.startsWith('"') ? etag : response.headers.get("last-modified") ?? undefined;
 }
 
+/** A half-written one reads as undefined, and the download starts over. */
 async function readOrigin(partial: string): Promise<Origin | undefined> {
   try {
-    const { url, validator } = JSON.parse(await Deno.readTextFile(`${partial}.json`));
-    return typeof url === "string"
-      ? { url, validator: typeof validator === "string" ? validator : undefined }
-      : undefined;
+    return JSON.parse(await Deno.readTextFile(`${partial}.json`)) ?? undefined;
   } catch {
     return undefined;
   }
 }
 
-/** Written in place: a half-written one reads as undefined, and the download starts over. */
-function writeOrigin(partial: string, origin: Origin): Promise<void> {
-  return Deno.writeTextFile(`${partial}.json`, JSON.stringify(origin));
-}
-
 async function forget(partial: string): Promise<void> {
-  for (const path of [partial, `${partial}.json`]) {
-    try {
-      await Deno.remove(path);
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw fileError(error, path, "write");
-    }
-  }
+  await removeIfThere(partial);
+  await removeIfThere(`${partial}.json`);
 }
 
 async function sizeOf(path: string): Promise<number | undefined> {
-  try {
-    return (await Deno.stat(path)).size;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw fileError(error, path, "read");
-  }
+  return (await infoOf(path))?.size;
 }
 
-async function makeFolder(target: string): Promise<void> {
-  try {
-    await Deno.mkdir(dirname(target), { recursive: true });
-  } catch (error) {
-    throw fileError(error, target, "write");
-  }
-}
+type StallWatch = ReturnType<typeof stallWatch>;
 
-async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
-  for (let written = 0; written < bytes.length;) written += await file.write(bytes.subarray(written));
-}
-
-interface StallWatch {
-  signal: AbortSignal;
-  alive(): void;
-  end(): void;
-}
-
-function stallWatch(seconds: number): StallWatch {
+/** A signal that aborts after so many seconds in which `alive` was not called. */
+function stallWatch(seconds: number) {
   const controller = new AbortController();
-  const give = () => controller.abort();
-  let timer = setTimeout(give, seconds * 1000);
+  const start = () => setTimeout(() => controller.abort(), seconds * 1000);
+  let timer = start();
   return {
     signal: controller.signal,
     alive() {
       clearTimeout(timer);
-      timer = setTimeout(give, seconds * 1000);
+      timer = start();
     },
     end: () => clearTimeout(timer),
   };
-}
-
-function wait(seconds: number): Promise<void> {
-  return new Promise((done) => setTimeout(done, seconds * 1000));
 }

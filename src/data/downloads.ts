@@ -1,6 +1,7 @@
 /** The catalogue of what can be downloaded: CLIP weights and data sets, where they are and how they are recognised. */
 import { didYouMean } from "../did_you_mean.ts";
 import { UserError } from "../errors.ts";
+import { sameName } from "./same_name.ts";
 import catalogue from "../../data/catalogue.json" with { type: "json" };
 
 /** A file of the catalogue. */
@@ -32,18 +33,14 @@ export interface CatalogueItem {
   title: string;
   /** The page of those who made it. */
   home: string;
-  /** Under which terms. */
   licence: string;
-  /** The paper to cite. */
   citation: string;
-  /** All that belongs to it. */
   files: readonly CatalogueFile[];
   /** What has to be fetched by hand, in a sentence; for data sets that need an account. */
   byHand?: string;
 }
 
-/** The whole catalogue. */
-export interface Catalogue {
+interface Catalogue {
   /** Hosts that sources redirect to. */
   hosts: readonly string[];
   /** Models, then data sets. */
@@ -66,8 +63,6 @@ export const CATALOGUE: Catalogue = catalogue as Catalogue;
 /**
  * Hosts that a download may reach, sorted: those of all sources and those that they redirect to.
  *
- * @param catalogue the kit's own when left out
- *
  * @example
  * ```ts
  * import { catalogueHosts } from "./downloads.ts";
@@ -82,21 +77,14 @@ export function catalogueHosts(catalogue: Catalogue = CATALOGUE): string[] {
   return [...new Set([...sources.map((url) => new URL(url).host), ...catalogue.hosts])].sort();
 }
 
-/**
- * The item of a name; case and punctuation do not matter.
- *
- * @returns Undefined when there is none of this name.
- */
-export function findItem(name: string, catalogue: Catalogue = CATALOGUE): CatalogueItem | undefined {
-  const plain = (text: string) => text.toLowerCase().replaceAll(/[^a-z0-9]/g, "");
-  return catalogue.items.find((item) => plain(item.name) === plain(name));
+/** The item of a name, in any case and punctuation; undefined when there is none. */
+export function findItem(name: string): CatalogueItem | undefined {
+  return CATALOGUE.items.find((item) => sameName(item.name, name));
 }
 
 /**
- * The item of a name; case and punctuation do not matter.
+ * The item of a name, in any case and punctuation.
  *
- * @param name Such as `ViT-B/16` or `eurosat`.
- * @param catalogue The kit's own when left out.
  * @throws {UserError} When there is none of this name.
  *
  * @example
@@ -106,9 +94,9 @@ export function findItem(name: string, catalogue: Catalogue = CATALOGUE): Catalo
  * if (requireItem("vit-b16").name !== "ViT-B/16") throw new Error("unexpected");
  * ```
  */
-export function requireItem(name: string, catalogue: Catalogue = CATALOGUE): CatalogueItem {
-  const item = findItem(name, catalogue);
+export function requireItem(name: string): CatalogueItem {
+  const item = findItem(name);
   if (item) return item;
-  const names = catalogue.items.map(({ name }) => name);
+  const names = CATALOGUE.items.map(({ name }) => name);
   throw new UserError(`There is no ${name} to download.${didYouMean(name, names)} Known are ${names.join(", ")}.`);
 }

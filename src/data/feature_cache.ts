@@ -16,22 +16,8 @@ import type { RgbImage } from "./resize.ts";
 import type { ImageSource } from "./image_source.ts";
 import { LEAST_AREA, normalizeToPatches, viewOf, type ViewRecipe } from "./views.ts";
 
-/** Encodes patches [B, grid², 3·patch²] to features [B, E], not normalised. */
-export type EncodeImages = (patches_BNK: HostTensor) => Promise<HostTensor>;
-
-/** How far {@linkcode getFeatures} is. */
-export interface FeatureProgress {
-  /** Features found or computed so far, of `total`. */
-  done: number;
-  /** Features in all: images times views. */
-  total: number;
-  /** Of these, how many were in the store. */
-  fromCache: number;
-}
-
-/** What features to get. */
+/** What features to get, and the folder of the store. */
 export interface FeatureOptions {
-  /** Folder of the store. */
   folder: string;
   /** What made the features: the sha256 of the weights, and whatever else changes their bits. */
   modelId: string;
@@ -39,9 +25,7 @@ export interface FeatureOptions {
   imageSize: number;
   /** Edge of its patches, in pixels. */
   patch: number;
-  /** The images, by path. */
   samples: readonly { path: string }[];
-  /** Where the images are read from. */
   images: Pick<ImageSource, "read">;
   /**
    * The sha256 of each image's bytes, by path: with them, images whose features are stored are not read. When left out,
@@ -50,21 +34,19 @@ export interface FeatureOptions {
   hashes?: { hashesOf(paths: readonly string[]): Promise<string[]> };
   /** One or more views of each image. */
   views: readonly ViewRecipe[];
-  /** What makes the features; `encodeImages` of a `ClipModel`. */
-  encode: EncodeImages;
+  /** Encodes patches [B, grid², 3·patch²] to features [B, E], not normalised; `encodeImages` of a `ClipModel`. */
+  encode: (patches_BNK: HostTensor) => Promise<HostTensor>;
   /** Images encoded at once; 32 when not given. */
   batch?: number;
-  /** Called after each chunk that was found and each batch that was computed. */
-  onProgress?: (progress: FeatureProgress) => void;
+  /** Called after each chunk that was found and each batch that was computed, with the features so far. */
+  onProgress?: (progress: { done: number; total: number; fromCache: number }) => void;
 }
 
 /** Features and where they came from, from {@linkcode getFeatures}. */
 export interface Features {
-  /** [V, N, E], not normalised. */
+  /** [V, N, E], not normalised, in the order of the views and samples. */
   features_VNE: HostTensor;
-  /** Features that were in the store. */
   fromCache: number;
-  /** Features that were computed now. */
   computed: number;
   /** Files of the store that were damaged and have been replaced. */
   damaged: number;
@@ -76,13 +58,6 @@ const PREPROCESSING = "pillow-bicubic, clip-normalisation, 1";
 const CHUNK = 128;
 /** Decoded images up to this many pixels are kept while their views are made. */
 const KEEP_PIXELS = 1 << 20;
-
-/** Consecutive images of which the features are stored together. */
-interface Chunk {
-  /** Number of the first image among all. */
-  first: number;
-  samples: FeatureOptions["samples"];
-}
 
 /** Images of a chunk in one view. */
 interface Job {
@@ -105,8 +80,6 @@ interface Batch {
  * Gets features of images from the store, or computes and stores them. The next images are decoded while the encoder
  * works.
  *
- * @param options what to compute, with what, and the folder of the store
- * @returns features [V, N, E], not normalised, in the order of the views and samples
  * @throws {UserError} When an image is missing or does not decode, its features are not finite numbers, or the store
  * cannot be written.
  *
@@ -148,7 +121,7 @@ export async function getFeatures(options: FeatureOptions): Promise<Features> {
   const batches = missingBatches(options, onChunk);
   for await (const { job, begin, patches_BNK } of prefetch(batches)) {
     const features_BE = await encode(patches_BNK);
-    checkFinite(features_BE, { ...options, job, begin });
+    checkFinite(features_BE, samples.slice(job.first + begin));
     const [B, E] = features_BE.shape;
     table.put(job.view, job.first + begin, features_BE.data, E);
     if (begin + B === job.count) {
@@ -177,29 +150,32 @@ async function* missingBatches(
   const { samples, images } = options;
   const hashes = await options.hashes?.hashesOf(samples.map(({ path }) => path));
   for (let first = 0; first < samples.length; first += CHUNK) {
-    const chunk = { first, samples: samples.slice(first, first + CHUNK) };
+    const paths = samples.slice(first, first + CHUNK).map(({ path }) => path);
     const known = hashes?.slice(first, first + CHUNK);
-    let stored = known && await storedViews(options, chunk, known);
+    let stored = known && await storedViews(options, { first, paths, hashes: known });
     let files: Uint8Array[] = [];
     if (stored === undefined || stored.missing.length > 0) {
-      files = await Promise.all(chunk.samples.map(({ path }) => images.read(path)));
+      files = await Promise.all(paths.map((path) => images.read(path)));
       const read = await Promise.all(files.map((bytes) => sha256Hex(bytes)));
       // An image may have changed since its hash was taken: features are stored by the bytes that they are made of.
       if (stored === undefined || read.some((hash, i) => hash !== known?.[i])) {
-        stored = await storedViews(options, chunk, read);
+        stored = await storedViews(options, { first, paths, hashes: read });
       }
     }
     onChunk(stored);
-    if (stored.missing.length > 0) yield* prepareBatches(options, stored.missing, decoder(chunk.samples, files));
+    if (stored.missing.length > 0) yield* prepareBatches(options, stored.missing, decoder(paths, files));
   }
 }
 
-async function storedViews(options: FeatureOptions, chunk: Chunk, hashes: readonly string[]): Promise<StoredViews> {
+/** Looks up consecutive images, of which the features are stored together; `first` is the number of the first among all. */
+async function storedViews(
+  options: FeatureOptions,
+  { first, paths, hashes }: { first: number; paths: readonly string[]; hashes: readonly string[] },
+): Promise<StoredViews> {
   const stored: StoredViews = { cached: [], missing: [], damaged: 0 };
-  const paths = chunk.samples.map(({ path }) => path);
   for (const [view, recipe] of options.views.entries()) {
     const key = await chunkKey(options, { view: recipe, hashes, paths });
-    const job: Job = { key, view, first: chunk.first, count: paths.length };
+    const job: Job = { key, view, first, count: paths.length };
     const { features, damaged } = await readChunk(chunkPath(options, key), { key, rows: paths.length });
     if (features) stored.cached.push({ job, features });
     else stored.missing.push(job);
@@ -230,26 +206,21 @@ async function* prepareBatches(
 }
 
 /** Decodes the images of a chunk, small ones once for all their views. */
-function decoder(
-  chunk: readonly { path: string }[],
-  files: readonly Uint8Array[],
-): (index: number) => Promise<RgbImage> {
+function decoder(paths: readonly string[], files: readonly Uint8Array[]): (index: number) => Promise<RgbImage> {
   const kept = new Map<number, RgbImage>();
   return async (index) => {
     const known = kept.get(index);
     if (known) return known;
-    const image = await decodeRgb(files[index], chunk[index].path);
+    const image = await decodeRgb(files[index], paths[index]);
     if (image.width * image.height <= KEEP_PIXELS) kept.set(index, image);
     return image;
   };
 }
 
 function chunkKey(
-  options: FeatureOptions,
-  chunk: { view: ViewRecipe; hashes: readonly string[]; paths: readonly string[] },
+  { modelId, imageSize }: FeatureOptions,
+  { view, hashes, paths }: { view: ViewRecipe; hashes: readonly string[]; paths: readonly string[] },
 ): Promise<string> {
-  const { modelId, imageSize } = options;
-  const { view, hashes, paths } = chunk;
   // Random crops depend on the path too.
   const recipe = view.kind === "test" ? ["test"] : ["train", view.seed, view.view, paths, view.leastArea ?? LEAST_AREA];
   const parts = [PREPROCESSING, modelId, imageSize, recipe, hashes];
@@ -260,17 +231,12 @@ function chunkPath({ folder, modelId }: FeatureOptions, key: string): string {
   return join(folder, modelId.replaceAll(/[^A-Za-z0-9]/g, "").slice(0, 12) || "model", `${key}.safetensors`);
 }
 
-function checkFinite(
-  features_BE: HostTensor,
-  where: { samples: FeatureOptions["samples"]; job: Job; begin: number },
-): void {
-  const at = features_BE.data.findIndex((value) => !Number.isFinite(value));
+function checkFinite({ shape: [, E], data }: HostTensor, samples: FeatureOptions["samples"]): void {
+  const at = data.findIndex((value) => !Number.isFinite(value));
   if (at < 0) return;
-  const { path } = where.samples[where.job.first + where.begin + Math.floor(at / features_BE.shape[1])];
   throw new UserError(
-    `The features of the image ${path} are not finite numbers (${
-      features_BE.data[at]
-    }): check the weights, or try another engine with --engine.`,
+    `The features of the image ${samples[Math.floor(at / E)].path} are not finite numbers (${data[at]}): check the ` +
+      "weights, or try another engine with --engine.",
   );
 }
 

@@ -2,7 +2,7 @@
 import { readSafetensors, toFloat32, writeSafetensors } from "../clip/weights/safetensors.ts";
 import type { HostTensor } from "../engine/ops.ts";
 import { UserError } from "../errors.ts";
-import { fileError, sha256Hex } from "../files.ts";
+import { readIfThere, sha256Hex } from "../files.ts";
 
 const FORMAT = "clip-features 1";
 
@@ -16,23 +16,13 @@ export async function writeChunk(key: string, features: HostTensor): Promise<Uin
   });
 }
 
-/**
- * Reads a file of features.
- *
- * @returns The features, undefined when the file is missing or damaged; `damaged` tells which.
- * @throws {UserError} When the file may not be read.
- */
+/** Reads a file of features; they are undefined when it is missing or damaged, and `damaged` tells which. */
 export async function readChunk(
   path: string,
   expected: { key: string; rows: number },
 ): Promise<{ features?: Float32Array; damaged: boolean }> {
-  let bytes: Uint8Array;
-  try {
-    bytes = await Deno.readFile(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return { damaged: false };
-    throw fileError(error, path, "read", "the stored features");
-  }
+  const bytes = await readIfThere(path, "the stored features");
+  if (bytes === undefined) return { damaged: false };
   const features = await trustedFeatures(bytes, { path, ...expected });
   return { features, damaged: features === undefined };
 }

@@ -26,8 +26,7 @@ export interface FewShot {
   test: Sample[];
 }
 
-/** What to draw. */
-export interface FewShotOptions {
+interface FewShotOptions {
   /** Training images of each class; a class with fewer gives all it has. */
   shots: number;
   /** Seed of Python's random numbers. */
@@ -40,9 +39,6 @@ export interface FewShotOptions {
  * Draws the published few-shot sample of all classes, then keeps the chosen ones and counts their labels from 0.
  * Drawing comes before choosing, so base and new classes of one seed come from the same draw.
  *
- * @param split of all classes
- * @param options shots a class, seed, and the classes that are kept
- * @returns the images of the kept classes, and all their test images
  * @throws {UserError} When the number of shots is not a positive whole number, or no class is left.
  *
  * @example
@@ -70,8 +66,6 @@ export function fewShot(split: Split, options: FewShotOptions): FewShot {
 /**
  * Keeps one half of the classes (or all) and counts their labels from 0. Of an odd number the base half has one more.
  *
- * @param split of all classes
- * @param classes the half that is kept: CoOp's `subsample_classes`
  * @throws {UserError} When no class is left.
  *
  * @example

@@ -5,7 +5,7 @@
  * ignored, alpha is dropped and not blended, CMYK is turned to RGB by Pillow's plain formula, 16-bit grey is cut at 255.
  */
 import { loadSharp } from "../deps.ts";
-import { UserError } from "../errors.ts";
+import { messageOf, UserError } from "../errors.ts";
 import type { RgbImage } from "./resize.ts";
 
 /** Pillow stops here too. */
@@ -19,12 +19,10 @@ type Sharp = Awaited<ReturnType<typeof loadSharp>>;
 type Metadata = Awaited<ReturnType<ReturnType<Sharp>["metadata"]>>;
 
 /**
- * Decodes an image to RGB, 8 bits a channel.
+ * Decodes an image file to RGB, 8 bits a channel; `name` is what to call it in messages.
  *
  * An orientation in EXIF is not applied. One in a TIFF is, because Pillow does.
  *
- * @param bytes The file.
- * @param name What to call the image in messages.
  * @throws {UserError} When it is of another kind, damaged, cut off, or implausibly large.
  */
 export async function decodeRgb(bytes: Uint8Array, name: string): Promise<RgbImage> {
@@ -46,8 +44,9 @@ export async function decodeRgb(bytes: Uint8Array, name: string): Promise<RgbIma
     return { width: info.width, height: info.height, data: info.channels === 3 ? data : repeatChannel(data) };
   } catch (error) {
     if (error instanceof UserError) throw error;
+    const reason = messageOf(error).split("\n")[0].trim().replace(/\.$/, "");
     throw new UserError(
-      `The image ${name} does not decode (${firstLine(error)}): restore the file or take it out of the data.`,
+      `The image ${name} does not decode (${reason}): restore the file or take it out of the data.`,
       { cause: error },
     );
   }
@@ -102,9 +101,4 @@ function repeatChannel(grey: Uint8Array): Uint8Array {
   const rgb = new Uint8Array(grey.length * 3);
   for (let i = 0; i < grey.length; i++) rgb.fill(grey[i], 3 * i, 3 * i + 3);
   return rgb;
-}
-
-function firstLine(error: unknown): string {
-  const text = error instanceof Error ? error.message : String(error);
-  return text.split("\n")[0].trim().replace(/\.$/, "");
 }

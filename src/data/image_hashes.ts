@@ -17,12 +17,11 @@
  */
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { fileError, removeStalePartials, sha256Hex, writeFileAtomic } from "../files.ts";
+import { readIfThere, removeStalePartials, sha256Hex, writeFileAtomic } from "../files.ts";
 import type { ImageSource } from "./image_source.ts";
 import type { ImageStamp } from "./source_stamp.ts";
 
-/** What {@linkcode openImageHashes} works on. */
-export interface ImageHashOptions {
+interface ImageHashOptions {
   /** Folder of the stores, made when missing: `.cache/hashes`, beside the features and not among them. */
   folder: string;
   /** The images; they must stay open. */
@@ -35,9 +34,7 @@ export interface ImageHashOptions {
  * Hashes of images, in lower-case hexadecimal; from {@linkcode openImageHashes}. All throw {@linkcode UserError} when
  * an image is missing or cannot be read, or the store cannot be written.
  */
-export interface ImageHashes {
-  /** The sha256 of an image's bytes. Of many images, ask {@linkcode ImageHashes.hashesOf}: it stores them at once. */
-  hashOf(path: string): Promise<string>;
+interface ImageHashes {
   /** The sha256 of each image's bytes, in the order of the paths. */
   hashesOf(paths: readonly string[]): Promise<string[]>;
   /** The sha256 of the lines `path TAB sha256 LF`, in the order of the paths: names, order and bytes all count. */
@@ -58,8 +55,6 @@ interface StoredHash {
 /**
  * Opens the stored hashes of a source of images. There is nothing to close.
  *
- * @param options the images, and the folder of the stores
- * @returns functions that look hashes up, and compute and store missing ones
  * @throws {UserError} When the store may not be read; a damaged one is ignored.
  *
  * @example A hash that changes when any image does
@@ -78,7 +73,7 @@ export async function openImageHashes(options: ImageHashOptions): Promise<ImageH
   async function save(): Promise<void> {
     unsaved = false;
     await removeStalePartials(folder);
-    await writeFileAtomic(file, await storeBytes(images.location, stored));
+    await writeFileAtomic(file, await storeText(images.location, stored));
   }
 
   /** The hash of an image, with the stamp where it had to be computed. */
@@ -113,7 +108,6 @@ export async function openImageHashes(options: ImageHashOptions): Promise<ImageH
   }
 
   return {
-    hashOf: async (path) => (await hashesOf([path]))[0],
     hashesOf,
     async imagesSha256(paths) {
       const hashes = await hashesOf(paths);
@@ -130,13 +124,8 @@ async function readStore(
   images: Pick<ImageSource, "location" | "has">,
 ): Promise<Map<string, StoredHash>> {
   const stored = new Map<string, StoredHash>();
-  let bytes: Uint8Array;
-  try {
-    bytes = await Deno.readFile(file);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return stored;
-    throw fileError(error, file, "read", "the stored hashes");
-  }
+  const bytes = await readIfThere(file, "the stored hashes");
+  if (bytes === undefined) return stored;
   const headEnd = bytes.indexOf(10) + 1;
   const body = bytes.subarray(headEnd);
   const decoder = new TextDecoder();
@@ -151,15 +140,11 @@ async function readStore(
   return stored;
 }
 
-async function storeBytes(location: string, stored: ReadonlyMap<string, StoredHash>): Promise<Uint8Array> {
+async function storeText(location: string, stored: ReadonlyMap<string, StoredHash>): Promise<string> {
   const lines = [JSON.stringify(location)];
   for (const [path, { stamp, sha256 }] of stored) lines.push(`${sha256}\t${stamp}\t${JSON.stringify(path)}`);
-  const body = new TextEncoder().encode(lines.join("\n") + "\n");
-  const head = new TextEncoder().encode(await headLine(body));
-  const bytes = new Uint8Array(head.length + body.length);
-  bytes.set(head);
-  bytes.set(body, head.length);
-  return bytes;
+  const body = `${lines.join("\n")}\n`;
+  return await headLine(new TextEncoder().encode(body)) + body;
 }
 
 async function headLine(body: Uint8Array): Promise<string> {

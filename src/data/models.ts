@@ -2,12 +2,11 @@
 import { basename, dirname, join } from "node:path";
 import { didYouMean } from "../did_you_mean.ts";
 import { UserError } from "../errors.ts";
-import { fileError } from "../files.ts";
+import { infoOf } from "../files.ts";
 import { CATALOGUE, findItem } from "./downloads.ts";
 
 /** A file of weights. */
 export interface ModelFile {
-  /** Where it is. */
   path: string;
   /** For folders and reports: `ViT-B/16`, or what the file is called. */
   name: string;
@@ -17,10 +16,8 @@ export interface ModelFile {
 const COMMON_NAMES = /^(model|pytorch_model|open_clip_model|open_clip_pytorch_model)$/;
 
 /**
- * Finds the weights that `--model` asks for.
+ * Finds the weights that `--model` asks for: by a name of the catalogue (`ViT-B/16`, any case), or by the path of a file.
  *
- * @param name A name of the catalogue (`ViT-B/16`, any case), or the path of a file.
- * @param options The folder that downloads go to.
  * @throws {UserError} When the file is missing (the sentence names the command that downloads it), or the name is unknown.
  *
  * @example
@@ -50,13 +47,8 @@ export async function findModel(name: string, options: { folder?: string } = {})
 }
 
 async function isFile(path: string): Promise<boolean> {
-  try {
-    const { isFile } = await Deno.stat(path);
-    if (isFile) return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) return false;
-    throw fileError(error, path, "read", "the weights");
-  }
+  const info = await infoOf(path, "the weights");
+  if (info === undefined || info.isFile) return info !== undefined;
   throw new UserError(
     `${path} is a folder: give the file of weights in it, such as ${join(path, "model.safetensors")}.`,
   );

@@ -1,47 +1,34 @@
 /** Gets everything that belongs to an item of the catalogue: from its sources, or from what the user has. */
 import { basename, dirname, extname, join } from "node:path";
 import { UserError } from "../errors.ts";
-import { fileError, sha256Hex, writeFileAtomic } from "../files.ts";
-import { downloadFile, fileProblem, takeFile } from "./download.ts";
-import { CATALOGUE, type CatalogueFile, catalogueHosts, type CatalogueItem } from "./downloads.ts";
+import { fileError, infoOf, sha256Hex, throwFileError, writeFileAtomic } from "../files.ts";
+import { downloadFile, type DownloadOptions, fileProblem, takeFile } from "./download.ts";
+import { type CatalogueFile, catalogueHosts, type CatalogueItem } from "./downloads.ts";
 import { unpackTar } from "./unpack.ts";
 
-/** How to get an item. */
-export interface ObtainOptions {
+interface ObtainOptions extends Pick<DownloadOptions, "hosts" | "say"> {
   /** The folder that holds all downloads: `data`. */
   folder: string;
   /** A file, a folder or an address that the user has; taken for the file of the item that has its name. */
   source?: string;
-  /** Hosts that the catalogue's sources may reach; those of the catalogue when left out. */
-  hosts?: readonly string[];
-  /** How long a source may send nothing before the next one is tried. */
-  stallSeconds?: number;
-  /** How long to wait before a source is tried again. */
-  pauseSeconds?: number;
   /** Called with the progress of a step, in bytes. */
   onProgress?: (what: string, count: { done: number; total?: number }) => void;
-  /** Called with a line of text for each thing that happens. */
-  say?: (line: string) => void;
 }
 
 /** A file that is there now. */
-export interface ObtainedFile {
+interface ObtainedFile {
   /** The file, or the folder that an archive was unpacked into. */
   path: string;
   /** Of the file, or of the archive that was unpacked. */
   sha256: string;
   /** Whether the hash is the published one; false when none is published. */
   isVerified: boolean;
-  /** It was there before. */
   wasThere: boolean;
 }
 
 /**
- * Gets the files of an item.
+ * Gets the files of an item, and says what is there now, in the catalogue's order.
  *
- * @param item From `requireItem`.
- * @param options Where to, from what, and what to call about progress.
- * @returns What is there now, in the catalogue's order.
  * @throws {UserError} When a file cannot be got or differs from the published one, or another process is getting it.
  *
  * @example From a local file
@@ -73,23 +60,23 @@ export async function obtainItem(item: CatalogueItem, options: ObtainOptions): P
 }
 
 async function obtainFile(file: CatalogueFile, options: ObtainOptions & { given?: string }): Promise<ObtainedFile> {
-  const target = join(options.folder, file.path);
+  const { folder, given, say } = options;
+  const target = join(folder, file.path);
   const unpacked = file.unpack === undefined ? undefined : await readMarker(target);
   if (unpacked) return { path: dirname(target), ...unpacked, wasThere: true };
-  if (options.given === undefined && file.instead) {
-    const there = join(options.folder, file.instead.path);
-    const problem = await fileProblem(there, file.instead);
-    if (problem === undefined) return await describe(there, file.instead, { wasThere: true });
+  if (given === undefined && file.instead) {
+    const there = join(folder, file.instead.path);
+    if (await fileProblem(there, file.instead) === undefined) return await describe(there, file.instead, true);
   }
   let isNew: boolean;
   try {
     isNew = await getFile(file, { ...options, target });
   } catch (error) {
-    if (!(error instanceof UserError) || !file.instead || options.given !== undefined) throw error;
-    options.say?.(`${error.message.split(" (")[0]}: taking ${basename(file.instead.path)} instead`);
+    if (!(error instanceof UserError) || !file.instead || given !== undefined) throw error;
+    say?.(`${error.message.split(" (")[0]}: taking ${basename(file.instead.path)} instead`);
     return await obtainFile(file.instead, options);
   }
-  const described = await describe(target, file, { wasThere: !isNew });
+  const described = await describe(target, file, !isNew);
   if (file.unpack === undefined) return described;
   const onProgress = (count: { done: number; total: number }) =>
     options.onProgress?.(`unpacking ${basename(target)}`, count);
@@ -97,64 +84,49 @@ async function obtainFile(file: CatalogueFile, options: ObtainOptions & { given?
   const { sha256, isVerified } = described;
   await writeFileAtomic(markerOf(target), `${JSON.stringify({ sha256, isVerified, files })}\n`);
   await Deno.remove(target);
-  return { path: dirname(target), sha256, isVerified, wasThere: false };
+  return { ...described, path: dirname(target), wasThere: false };
 }
 
 async function getFile(
   file: CatalogueFile,
   options: ObtainOptions & { given?: string; target: string },
 ): Promise<boolean> {
-  const { given, target } = options;
-  const { bytes, sha256 } = file;
+  const { given, target, hosts = catalogueHosts(), say } = options;
+  const { bytes, sha256, sources } = file;
   const onProgress = (count: { done: number; total?: number }) =>
     options.onProgress?.(`getting ${basename(target)}`, count);
   if (given === undefined || isAddress(given)) {
-    const from = given === undefined
-      ? { sources: file.sources, hosts: options.hosts ?? catalogueHosts(CATALOGUE) }
-      : { sources: [given] };
-    const { stallSeconds, pauseSeconds, say } = options;
-    return await downloadFile({ target, bytes, sha256, ...from, stallSeconds, pauseSeconds, say, onProgress });
+    const from = given === undefined ? { sources, hosts } : { sources: [given] };
+    return await downloadFile({ target, bytes, sha256, ...from, say, onProgress });
   }
   await takeFile(given, { target, bytes, sha256, onProgress });
   return true;
 }
 
-async function describe(
-  path: string,
-  file: CatalogueFile,
-  { wasThere }: { wasThere: boolean },
-): Promise<ObtainedFile> {
-  const isVerified = file.sha256 !== undefined;
-  return { path, sha256: file.sha256 ?? await sha256Hex(path), isVerified, wasThere };
+async function describe(path: string, { sha256 }: CatalogueFile, wasThere: boolean): Promise<ObtainedFile> {
+  return { path, sha256: sha256 ?? await sha256Hex(path), isVerified: sha256 !== undefined, wasThere };
 }
 
 /** Which file of the item the user's source stands for: the one of the same name, or else the only one of its kind. */
 async function matchSource(item: CatalogueItem, source: string): Promise<Map<string, string>> {
   const isBelow = isAddress(source) ? source.endsWith("/") : await isFolder(source);
+  const names = item.files.map(({ path }) => basename(path));
   if (isBelow) {
     const matched = new Map<string, string>();
     for (const { path } of item.files) {
       const at = isAddress(source) ? source + basename(path) : join(source, basename(path));
-      if (isAddress(source) || await isFile(at)) matched.set(path, at);
+      if (isAddress(source) || (await infoOf(at, "the source"))?.isFile) matched.set(path, at);
     }
     if (matched.size > 0) return matched;
-    throw new UserError(
-      `The folder ${source} has none of the files of ${item.name}: ${
-        item.files.map(({ path }) => basename(path)).join(", ")
-      }.`,
-    );
+    throw new UserError(`The folder ${source} has none of the files of ${item.name}: ${names.join(", ")}.`);
   }
   const name = isAddress(source) ? basename(new URL(source).pathname) : basename(source);
   const alike = item.files.filter(({ path }) => basename(path).toLowerCase() === name.toLowerCase());
   const sameKind = item.files.filter(({ path }) => extname(path) === extname(name));
-  const [match] = alike.length === 1 ? alike : sameKind;
-  if (alike.length === 1 || sameKind.length === 1 || item.files.length === 1) {
-    return new Map([[(match ?? item.files[0]).path, source]]);
-  }
+  const only = [alike, sameKind, item.files].find((files) => files.length === 1);
+  if (only) return new Map([[only[0].path, source]]);
   throw new UserError(
-    `It is not clear which file of ${item.name} --source ${source} is: call it ${
-      item.files.map(({ path }) => basename(path)).join(" or ")
-    }.`,
+    `It is not clear which file of ${item.name} --source ${source} is: call it ${names.join(" or ")}.`,
   );
 }
 
@@ -163,20 +135,7 @@ function isAddress(source: string): boolean {
 }
 
 async function isFolder(path: string): Promise<boolean> {
-  try {
-    return (await Deno.stat(path)).isDirectory;
-  } catch (error) {
-    throw fileError(error, path, "read", "the source");
-  }
-}
-
-async function isFile(path: string): Promise<boolean> {
-  try {
-    return (await Deno.stat(path)).isFile;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw fileError(error, path, "read", "the source");
-  }
+  return (await Deno.stat(path).catch(throwFileError(path, "read", "the source"))).isDirectory;
 }
 
 function markerOf(target: string): string {

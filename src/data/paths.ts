@@ -1,9 +1,6 @@
 /**
- * What is wrong with a path that must stay below a given folder: nothing that an archive or a split file names may
- * lead out of it.
- *
- * @param path A path with `/`, as it stands in an archive or a split file.
- * @returns The end of a sentence (`leads out of the folder`), or undefined when the path is fine.
+ * What is wrong with a path with `/` that an archive or a split file names, and that must not lead out of its folder: the
+ * end of a sentence (`leads out of the folder`), or undefined when the path is fine.
  */
 export function pathProblem(path: string): string | undefined {
   if (path === "") return "is empty";

@@ -1,8 +1,4 @@
-/**
- * Computes the next item while the current one is in use.
- *
- * @param items What is iterated over; one item is computed ahead.
- */
+/** Computes the next item while the current one is in use. */
 export async function* prefetch<T>(items: AsyncGenerator<T>): AsyncGenerator<T> {
   const ask = () => {
     const promise = items.next();

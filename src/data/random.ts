@@ -31,9 +31,8 @@ export interface RandomStream {
 }
 
 /**
- * The stream that CPython has after `random.seed(seed)`.
+ * The stream that CPython has after `random.seed(seed)`; the sign of the seed is ignored, as there.
  *
- * @param seed A whole number; its sign is ignored, as in CPython.
  * @throws {UserError} When the seed is not a whole number below 2^53.
  *
  * @example

@@ -46,11 +46,7 @@ interface Weights {
 const CACHE_LIMIT = 512;
 const cache = new Map<string, Weights>();
 
-/**
- * Resizes with Pillow's `Image.resize(size, Image.BICUBIC)`, equal in every pixel.
- *
- * @param size The new size; with the size it has, the image is copied.
- */
+/** Resizes with Pillow's `Image.resize(size, Image.BICUBIC)`, equal in every pixel. */
 export function resizeBicubic(image: RgbImage, size: { width: number; height: number }): RgbImage {
   return resizeWindow(image, size, { left: 0, top: 0, ...size });
 }
@@ -106,8 +102,6 @@ export function flipHorizontally(image: RgbImage): RgbImage {
 /**
  * CLIP's test transform up to the normalisation: torchvision's `Resize(size, BICUBIC)` of the smaller edge, then
  * `CenterCrop(size)`.
- *
- * @param size Edge of the square that comes out, in pixels.
  */
 export function resizeAndCenterCrop(image: RgbImage, size: number): RgbImage {
   const resized = smallerEdgeTo(image, size);

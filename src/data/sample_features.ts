@@ -26,20 +26,18 @@ export const SAMPLE_MODEL_SHA256 = "45dd2b110a91d701d9da6eafafe08e41dd656686557d
 export const STORED_SOURCE = "stored features in data/sample";
 
 /** What the stored features were made from. */
-export interface SampleSource {
+interface SampleSource {
   /** The data set's name, as in run folders. */
   dataset: string;
   /** Names of all classes by label. */
   classNames: string[];
   /** The data set's own zero-shot template. */
   template: string;
-  /** Of the model's weights. */
   modelSha256: string;
-  /** Of the split. */
   splitSha256: string;
   /** Images of the data set. */
   images: number;
-  /** Training images a class. */
+  /** A class. */
   shots: number;
   /** Seeds whose few-shot images are there. */
   seeds: number[];
@@ -47,9 +45,8 @@ export interface SampleSource {
   views: number;
 }
 
-/** Features of one list of images. */
-export interface StoredList {
-  /** The images, in the order of the rows. */
+/** Features of one list of images, a row each. */
+interface StoredList {
   samples: Sample[];
   /** Under the test transform, [·, E]. */
   features: HostTensor;
@@ -57,9 +54,7 @@ export interface StoredList {
 
 /** Features of one seed's few-shot images. */
 export interface StoredSeed {
-  /** Training images, with their training views [V, K, E]. */
   train: StoredList & { /** [V, K, E] */ views: HostTensor };
-  /** Validation images. */
   val: StoredList;
 }
 
@@ -78,11 +73,8 @@ export interface SampleFeatures {
 const SOURCE_KEY = "source";
 
 /**
- * Puts features into the bytes of the sample file.
- *
- * @param source what they were made from
- * @param lists the test images, and the few-shot images of each seed; labels below 256, over all classes
- * @returns the bytes of a safetensors file; features are rounded to half precision
+ * Puts features of the test images and of each seed's few-shot images into the bytes of the sample file, rounded to half
+ * precision. Labels are over all classes, and below 256.
  *
  * @example Written and read again
  * ```ts
@@ -105,30 +97,23 @@ export function writeSampleFeatures(
   lists: { test: StoredList; seeds: ReadonlyMap<number, StoredSeed> },
 ): Uint8Array {
   const half = ({ shape, data }: HostTensor) => ({ dtype: "F16" as const, shape, data });
-  const entries: Parameters<typeof writeSafetensors>[0] extends Iterable<infer T> ? T[] : never = [];
-  const add = (name: string, list: StoredList) => {
-    const paths = new TextEncoder().encode(list.samples.map((sample) => sample.path).join("\n"));
-    const labels = Uint8Array.from(list.samples, (sample) => sample.label);
-    entries.push(
-      [`${name}/features`, half(list.features)],
-      [`${name}/labels`, { dtype: "U8", shape: [labels.length], data: labels }],
-      [`${name}/paths`, { dtype: "U8", shape: [paths.length], data: paths }],
-    );
-  };
-  add("test", lists.test);
-  for (const [seed, { train, val }] of lists.seeds) {
-    add(`seed${seed}/train`, train);
-    entries.push([`seed${seed}/train/views`, half(train.views)]);
-    add(`seed${seed}/val`, val);
-  }
-  return writeSafetensors(entries, { [SOURCE_KEY]: JSON.stringify(source) });
+  const bytes = (data: Uint8Array) => ({ dtype: "U8" as const, shape: [data.length], data });
+  const listed = (name: string, { samples, features }: StoredList) => [
+    [`${name}/features`, half(features)] as const,
+    [`${name}/labels`, bytes(Uint8Array.from(samples, ({ label }) => label))] as const,
+    [`${name}/paths`, bytes(new TextEncoder().encode(samples.map(({ path }) => path).join("\n")))] as const,
+  ];
+  const few = [...lists.seeds].flatMap(([seed, { train, val }]) => [
+    ...listed(`seed${seed}/train`, train),
+    [`seed${seed}/train/views`, half(train.views)] as const,
+    ...listed(`seed${seed}/val`, val),
+  ]);
+  return writeSafetensors([...listed("test", lists.test), ...few], { [SOURCE_KEY]: JSON.stringify(source) });
 }
 
 /**
- * Reads the sample file.
+ * Reads the sample file, `data/sample/features.safetensors`; `where` names it in messages.
  *
- * @param bytes of `data/sample/features.safetensors`
- * @param where the file, for messages
  * @throws {UserError} when it is not whole, or asked for a seed that it does not hold
  *
  * @example The training images of seed 1 in their first view

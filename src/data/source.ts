@@ -4,18 +4,15 @@
  */
 import { UserError } from "../errors.ts";
 import { fileError } from "../files.ts";
+import { archiveKind } from "./archive.ts";
 import type { ImageSource } from "./image_source.ts";
 import { openFolder } from "./source_folder.ts";
 import { openTar } from "./source_tar.ts";
 import { openZip } from "./source_zip.ts";
 
-const TAR_MAGIC_AT = 257;
-
 /**
- * Opens a folder or an archive of images.
+ * Opens a folder or an archive of images; whoever opened them closes them.
  *
- * @param path A folder, or a zip, tar or tar.gz file.
- * @returns the images; whoever opened them closes them
  * @throws {UserError} When it is missing, of another kind, damaged, or an archive with entries that lead out of it.
  *
  * @example
@@ -34,7 +31,7 @@ const TAR_MAGIC_AT = 257;
 export async function openImages(path: string): Promise<ImageSource> {
   try {
     if ((await Deno.stat(path)).isDirectory) return await openFolder(path);
-    const kind = archiveKind(await readHead(path));
+    const kind = await archiveKind(path);
     if (kind === "zip") return await openZip(path);
     if (kind !== undefined) return await openTar(path, { gzip: kind === "gzip" });
   } catch (error) {
@@ -56,22 +53,4 @@ export function imagesBelow(source: ImageSource, prefix: string): ImageSource {
     read: (path) => source.read(prefix + path),
     stamp: (path) => source.stamp(prefix + path),
   };
-}
-
-async function readHead(path: string): Promise<Uint8Array> {
-  using file = await Deno.open(path, { read: true });
-  const head = new Uint8Array(512);
-  let length = 0;
-  for (let count: number | null = 0; count !== null && length < head.length; length += count ?? 0) {
-    count = await file.read(head.subarray(length));
-  }
-  return head.subarray(0, length);
-}
-
-function archiveKind(head: Uint8Array): "zip" | "gzip" | "tar" | undefined {
-  const text = (begin: number, end: number) => String.fromCharCode(...head.subarray(begin, end));
-  if (["PK\x03\x04", "PK\x05\x06"].includes(text(0, 4))) return "zip";
-  if (text(0, 2) === "\x1f\x8b") return "gzip";
-  if (text(TAR_MAGIC_AT, TAR_MAGIC_AT + 5) === "ustar") return "tar";
-  return undefined;
 }

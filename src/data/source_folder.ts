@@ -1,5 +1,5 @@
 import { UserError } from "../errors.ts";
-import { fileError } from "../files.ts";
+import { fileError, infoOf } from "../files.ts";
 import { isImagePath } from "./paths.ts";
 import type { ImageSource } from "./image_source.ts";
 import { fileStamp } from "./source_stamp.ts";
@@ -46,7 +46,8 @@ async function listImages(root: string, real: string): Promise<string[]> {
     for await (const entry of Deno.readDir(`${root}/${below}`)) {
       if (entry.name.startsWith(".")) continue;
       const path = below + entry.name;
-      const isDirectory = entry.isSymlink ? await leadsToFolder(`${root}/${path}`) : entry.isDirectory;
+      // A link that leads nowhere is no folder.
+      const isDirectory = (entry.isSymlink ? await infoOf(`${root}/${path}`) : entry)?.isDirectory;
       if (!isDirectory) {
         if (isImagePath(path)) found.push(path);
         continue;
@@ -56,13 +57,4 @@ async function listImages(root: string, real: string): Promise<string[]> {
     }
   }
   return found;
-}
-
-async function leadsToFolder(link: string): Promise<boolean> {
-  try {
-    return (await Deno.stat(link)).isDirectory;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
 }

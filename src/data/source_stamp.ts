@@ -11,10 +11,7 @@ const UNSETTLED_MS = 2000;
 
 /**
  * The stamp of a file: size, modification time, change time and inode. The change time is the one that no program can
- * set back; it is missing on some systems.
- *
- * @param info What the file system says about the file.
- * @param lookedAt When it was asked, in milliseconds since 1970.
+ * set back; it is missing on some systems. `lookedAt` is when the file system was asked, in milliseconds since 1970.
  */
 export function fileStamp(info: Deno.FileInfo, lookedAt: number): ImageStamp {
   const { size, mtime, ctime, ino } = info;

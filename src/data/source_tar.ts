@@ -1,9 +1,8 @@
-import { loadTar } from "../deps.ts";
 import { UserError } from "../errors.ts";
-import { fileError } from "../files.ts";
+import { readTar, refusedEntry } from "./archive.ts";
 import { isImagePath, pathProblem } from "./paths.ts";
 import type { ImageSource } from "./image_source.ts";
-import { fileStamp, type ImageStamp } from "./source_stamp.ts";
+import { fileStamp } from "./source_stamp.ts";
 
 /** Largest archive that is held in memory; users are asked to unpack larger ones. */
 const MOST_BYTES = 2 ** 31;
@@ -17,7 +16,8 @@ const MOST_BYTES = 2 ** 31;
  */
 export async function openTar(path: string, options: { gzip: boolean }): Promise<ImageSource> {
   const location = await Deno.realPath(path);
-  const { images, stamp } = await readImages(path, options);
+  const stamp = fileStamp(Deno.statSync(path), Date.now());
+  const images = await readImages(path);
   const paths = [...images.keys()].sort();
   const missing = (name: string) => new UserError(`The archive ${path} has no image ${name}: check the split file.`);
   return {
@@ -36,46 +36,26 @@ export async function openTar(path: string, options: { gzip: boolean }): Promise
   };
 }
 
-async function readImages(
-  path: string,
-  { gzip }: { gzip: boolean },
-): Promise<{ images: Map<string, Uint8Array>; stamp: ImageStamp }> {
-  const { createTarDecoder } = await loadTar();
+async function readImages(path: string): Promise<Map<string, Uint8Array>> {
   const images = new Map<string, Uint8Array>();
-  const file = await Deno.open(path, { read: true });
-  const stamp = fileStamp(file.statSync(), Date.now());
-  const bytes = gzip ? file.readable.pipeThrough(new DecompressionStream("gzip")) : file.readable;
   let held = 0;
-  try {
-    for await (const { header, body } of bytes.pipeThrough(createTarDecoder({ strict: true }))) {
-      const name = header.name.replace(/^(\.\/)+/, "");
-      const problem = entryProblem(header.type ?? "file", name);
-      if (problem) {
-        throw new UserError(
-          `The archive ${path} is refused, its entry ${JSON.stringify(name)} ${problem}: download it again.`,
-        );
-      }
-      held += header.size;
+  await readTar(path, {
+    wants({ name, type, size }) {
+      const problem = entryProblem(type, name);
+      if (problem) throw refusedEntry(path, name, problem);
+      held += size;
       if (held > MOST_BYTES) {
-        throw new UserError(
-          `The archive ${path} holds over 2 GiB: unpack it and give the folder with --data.`,
-        );
+        throw new UserError(`The archive ${path} holds over 2 GiB: unpack it and give the folder with --data.`);
       }
-      if (header.type !== "file" || !isImagePath(name)) {
-        await body.cancel();
-        continue;
-      }
-      const image = new Uint8Array(await new Response(body).arrayBuffer());
-      if (image.length !== header.size) throw new Error(`${name} is cut off`);
+      return type === "file" && isImagePath(name);
+    },
+    async take(name, body) {
+      const image = await new Response(body).bytes();
       images.set(name, image);
-    }
-  } catch (error) {
-    const told = fileError(error, path, "read", "the archive");
-    if (told instanceof UserError) throw told;
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new UserError(`The archive ${path} is damaged or cut off (${reason}): download it again.`);
-  }
-  return { images, stamp };
+      return image.length;
+    },
+  });
+  return images;
 }
 
 function entryProblem(type: string, name: string): string | undefined {

@@ -1,6 +1,7 @@
 import { crc32, inflateRawSync } from "node:zlib";
 import { loadZip } from "../deps.ts";
-import { UserError } from "../errors.ts";
+import { messageOf, UserError } from "../errors.ts";
+import { damagedArchive, refusedEntry } from "./archive.ts";
 import { isImagePath, pathProblem } from "./paths.ts";
 import type { ImageSource } from "./image_source.ts";
 import { fileStamp } from "./source_stamp.ts";
@@ -74,10 +75,10 @@ async function readDirectory(file: Deno.FsFile, path: string): Promise<Map<strin
       const name = entry.filename;
       if (entry.directory) continue;
       const problem = entry.symlink ? "is a symbolic link" : pathProblem(name) ?? sizeProblem(entry, size);
-      if (problem) throw hostile(path, name, problem);
+      if (problem) throw refusedEntry(path, name, problem);
       if (!isImagePath(name)) continue;
       const usable = !entry.encrypted && [0, 8].includes(entry.compressionMethod);
-      if (!usable) throw hostile(path, name, entry.encrypted ? "is encrypted" : "is compressed in an unusual way");
+      if (!usable) throw refusedEntry(path, name, entry.encrypted ? "is encrypted" : "is compressed in an unusual way");
       entries.set(name, {
         offset: entry.offset,
         compressedSize: entry.compressedSize,
@@ -87,8 +88,7 @@ async function readDirectory(file: Deno.FsFile, path: string): Promise<Map<strin
       });
     }
   } catch (error) {
-    if (error instanceof UserError) throw error;
-    throw damaged(path, error instanceof Error ? error.message : String(error));
+    throw error instanceof UserError ? error : damagedArchive(path, error);
   }
   return entries;
 }
@@ -120,16 +120,18 @@ function sizeProblem(
 
 function readEntry(file: Deno.FsFile, entry: Entry, where: { archive: string; name: string }): Uint8Array {
   const { archive, name } = where;
-  if (entry.size > MOST_BYTES) throw hostile(archive, name, `has ${entry.size} bytes, too many for an image`);
+  if (entry.size > MOST_BYTES) throw refusedEntry(archive, name, `has ${entry.size} bytes, too many for an image`);
   const header = readAt(file, entry.offset, LOCAL_HEADER);
   const view = new DataView(header.buffer);
   if (header.length < LOCAL_HEADER || view.getUint32(0, true) !== LOCAL_SIGNATURE) {
-    throw damaged(archive, `${name} is not where the directory says`);
+    throw damagedArchive(archive, `${name} is not where the directory says`);
   }
   const begin = entry.offset + LOCAL_HEADER + view.getUint16(26, true) + view.getUint16(28, true);
   const stored = readAt(file, begin, entry.compressedSize);
   const bytes = entry.deflated ? inflate(stored, entry.size, where) : stored;
-  if (bytes.length !== entry.size || crc32(bytes) !== entry.crc) throw damaged(archive, `${name} has a wrong checksum`);
+  if (bytes.length !== entry.size || crc32(bytes) !== entry.crc) {
+    throw damagedArchive(archive, `${name} has a wrong checksum`);
+  }
   return bytes;
 }
 
@@ -137,8 +139,7 @@ function inflate(stored: Uint8Array, size: number, where: { archive: string; nam
   try {
     return inflateRawSync(stored, { maxOutputLength: Math.max(size, 1) });
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw damaged(where.archive, `${where.name} does not unpack, ${reason}`);
+    throw damagedArchive(where.archive, `${where.name} does not unpack, ${messageOf(error)}`);
   }
 }
 
@@ -153,14 +154,4 @@ function readAt(file: Deno.FsFile, position: number, length: number): Uint8Array
     filled += count;
   }
   return bytes.subarray(0, filled);
-}
-
-function hostile(archive: string, name: string, problem: string): UserError {
-  return new UserError(
-    `The archive ${archive} is refused, its entry ${JSON.stringify(name)} ${problem}: download it again.`,
-  );
-}
-
-function damaged(archive: string, reason: string): UserError {
-  return new UserError(`The archive ${archive} is damaged or cut off (${reason}): download it again.`);
 }

@@ -2,7 +2,7 @@
  * Which images are for training, validation and test: the published `split_zhou_*.json` files, read and checked, or a
  * split made by the same rule.
  */
-import { UserError } from "../errors.ts";
+import { shown, UserError } from "../errors.ts";
 import { parseJson, readBytes, sha256Hex } from "../files.ts";
 import { pathProblem } from "./paths.ts";
 import { pythonRandom } from "./random.ts";
@@ -28,8 +28,7 @@ export interface Split {
   test: Sample[];
 }
 
-/** A class and its images, from which a split is made. */
-export interface ClassImages {
+interface ClassImages {
   className: string;
   /** Paths below the image folder. */
   paths: readonly string[];
@@ -40,10 +39,8 @@ const TRAIN_SHARE = 0.5;
 const VAL_SHARE = 0.2;
 
 /**
- * Reads a split file: `{"train": [[path, label, class name], …], "val": …, "test": …}`.
+ * Reads a split file, such as `split_zhou_EuroSAT.json`: `{"train": [[path, label, class name], …], "val": …, "test": …}`.
  *
- * @param path such as `split_zhou_EuroSAT.json`
- * @returns The split and the sha256 of the file.
  * @throws {UserError} When the file is missing or not such a file; the message names the entry, such as `train[12]`.
  *
  * @example
@@ -66,16 +63,10 @@ export async function readSplit(path: string): Promise<{ split: Split; sha256: s
   };
 }
 
-/**
- * Checks what a split file holds.
- *
- * @param value The parsed JSON.
- * @param where Name of the file, for messages.
- * @throws {UserError} When anything is not as it should be.
- */
+/** Checks what a split file holds. Throws {@linkcode UserError} when anything is not as it should be. */
 export function parseSplit(value: unknown, where: string): Split {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw wrong(where, `it holds ${describe(value)}, not an object with train, val and test`);
+    throw wrong(where, `it holds ${shown(value)}, not an object with train, val and test`);
   }
   const record = value as Record<string, unknown>;
   const [train, val, test] = PARTS.map((part) => parsePart(record[part], part, where));
@@ -86,24 +77,24 @@ export function parseSplit(value: unknown, where: string): Split {
 
 function parsePart(value: unknown, part: string, where: string): Sample[] {
   if (value === undefined) throw wrong(where, `it has no "${part}"`);
-  if (!Array.isArray(value)) throw wrong(where, `"${part}" is ${describe(value)}, not a list`);
+  if (!Array.isArray(value)) throw wrong(where, `"${part}" is ${shown(value)}, not a list`);
   if (value.length === 0 && part !== "val") throw wrong(where, `"${part}" is empty`);
   return value.map((entry, index) => parseSample(entry, `${part}[${index}]`, where));
 }
 
 function parseSample(entry: unknown, place: string, where: string): Sample {
   if (!Array.isArray(entry) || entry.length !== 3) {
-    throw wrong(where, `${place} is ${describe(entry)}, not [path, label, class name]`);
+    throw wrong(where, `${place} is ${shown(entry)}, not [path, label, class name]`);
   }
   const [path, label, className] = entry as unknown[];
-  if (typeof path !== "string") throw wrong(where, `the path of ${place} is ${describe(path)}, not a text`);
+  if (typeof path !== "string") throw wrong(where, `the path of ${place} is ${shown(path)}, not a text`);
   const problem = pathProblem(path);
-  if (problem) throw wrong(where, `the path of ${place}, ${describe(path)}, ${problem}`);
+  if (problem) throw wrong(where, `the path of ${place}, ${shown(path)}, ${problem}`);
   if (typeof label !== "number" || !Number.isSafeInteger(label) || label < 0) {
-    throw wrong(where, `the label of ${place} is ${describe(label)}, not a whole number from 0`);
+    throw wrong(where, `the label of ${place} is ${shown(label)}, not a whole number from 0`);
   }
   if (typeof className !== "string" || className.trim() === "") {
-    throw wrong(where, `the class name of ${place} is ${describe(className)}, not a name`);
+    throw wrong(where, `the class name of ${place} is ${shown(className)}, not a name`);
   }
   return { path, label, className };
 }
@@ -115,9 +106,9 @@ function checkClasses(split: Split, where: string): void {
       const known = names.get(label);
       if (known === undefined && part === "train") names.set(label, className);
       else if (known === undefined) {
-        throw wrong(where, `${part}[${index}] is of class ${label} (${describe(className)}), which has no train image`);
+        throw wrong(where, `${part}[${index}] is of class ${label} (${shown(className)}), which has no train image`);
       } else if (known !== className) {
-        const both = `${describe(known)} before and ${describe(className)} at ${part}[${index}]`;
+        const both = `${shown(known)} before and ${shown(className)} at ${part}[${index}]`;
         throw wrong(where, `class ${label} has two names, ${both}`);
       }
     });
@@ -128,21 +119,12 @@ function wrong(where: string, what: string): UserError {
   return new UserError(`The split file ${where} is not usable: ${what}. Mend it or give another with --split.`);
 }
 
-/** A value for a message, never longer than a line. */
-function describe(value: unknown): string {
-  if (value === undefined) return "missing";
-  if (typeof value === "object" && value !== null && !Array.isArray(value)) return "an object";
-  const text = Array.isArray(value) ? `a list of ${value.length}` : JSON.stringify(value);
-  return text.length > 80 ? `${text.slice(0, 77)}…` : text;
-}
-
 /**
  * Makes a split by the published rule (`read_and_split_data` of CoOp's `dtd.py`): per class, in the order of the
  * labels, the images are shuffled by Python's random numbers; half are for training, a fifth for validation, the rest
  * for test, rounded to the even number at halves. The original takes the images as the file system lists them; here
- * they are sorted first, so the split is the same on every machine.
+ * they are sorted first, so the split is the same on every machine. Classes come in the order of their labels.
  *
- * @param classes In the order of their labels.
  * @throws {UserError} When a class has too few images for all three parts.
  */
 export function makeSplit(classes: readonly ClassImages[], options: { seed: number; where: string }): Split {

@@ -7,9 +7,8 @@ import { pathProblem } from "./paths.ts";
 import type { Sample, Split } from "./split.ts";
 
 /**
- * Reads a split from text files with lines `image class name`.
+ * Reads a split from text files with lines `image class name`; `find` gives the path of a file beside the images.
  *
- * @param find Gives the path of a file beside the images.
  * @throws {UserError} When a file is missing or a line names a class that is not in the list of classes.
  */
 export async function splitFromLists(
@@ -34,10 +33,9 @@ export async function splitFromLists(
 }
 
 /**
- * Makes a split of the folders for training, validation and test. Labels follow the sorted names of the class folders.
+ * Makes a split of the folders for training, validation and test, from the sorted paths of all images. Labels follow the
+ * sorted names of the class folders.
  *
- * @param paths Paths of all images below the image folder, sorted.
- * @param options What the names of the classes follow from, and where the images are, for messages.
  * @throws {UserError} When a folder has no images, or a class is unknown.
  */
 export async function splitFromFolders(
@@ -77,9 +75,7 @@ async function readNames(path: string): Promise<Map<string, string>> {
 
 async function readLines(path: string): Promise<{ text: string; number: number }[]> {
   const text = new TextDecoder().decode(await readBytes(path, "the list"));
-  return text.split("\n").map((line, index) => ({ text: line.trim(), number: index + 1 })).filter(({ text }) =>
-    text !== ""
-  );
+  return text.split("\n").map((line, index) => ({ text: line.trim(), number: index + 1 })).filter(({ text }) => text);
 }
 
 function splitAtSpace(line: string): [string, string] {

@@ -35,22 +35,17 @@ const FLIP_PROBABILITY = 0.5;
 const MEAN = [0.48145466, 0.4578275, 0.40821073];
 const DEVIATION = [0.26862954, 0.26130258, 0.27577711];
 
-/** What to make of an image. */
-export interface ViewOptions {
+interface ViewOptions {
   /** Edge of the square that comes out, in pixels. */
   size: number;
-  /** Which view. */
   recipe: ViewRecipe;
   /** Path of the image in its data set: names it in messages, and its random numbers. */
   path: string;
 }
 
 /**
- * Decodes an image and makes one view of it.
+ * Decodes an image file and makes one view of it: `size · size · 3` bytes RGB, rows from the top.
  *
- * @param bytes The image file: JPEG, PNG, WebP or TIFF.
- * @param options Size and recipe of the view, and the image's path.
- * @returns `size · size · 3` bytes RGB, rows from the top.
  * @throws {UserError} When the image does not decode.
  *
  * @example
@@ -118,13 +113,10 @@ const NORMALIZED = MEAN.map((mean, channel) => {
 });
 
 /**
- * Normalises with CLIP's means and deviations and cuts into patches, in the order in which `conv1.weight`
- * [width, 3, patch, patch] reads them.
+ * Normalises the bytes of an image with CLIP's means and deviations and cuts it into patches, in the order in which
+ * `conv1.weight` [width, 3, patch, patch] reads them: [grid², 3·patch²] with grid = size / patch, patches in rows from the
+ * top, each [channel, row, column]. They are put into `target`, or into a new array.
  *
- * @param rgb `size · size · 3` bytes.
- * @param options Edge of the image and of a patch, in pixels, and `target`, where to put the numbers; a new array
- * when not given.
- * @returns [grid², 3·patch²] with grid = size / patch, patches in rows from the top, each [channel, row, column].
  * @throws {RangeError} When the bytes are not such an image, or patches do not fill it.
  *
  * @example

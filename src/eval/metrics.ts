@@ -38,12 +38,10 @@ export interface ClassMetrics {
 }
 
 /**
- * Counts what predictions are worth.
+ * Counts what predictions are worth. Macro-F1 is over the labels that occur, as in scikit-learn with
+ * `labels=unique(y_true)` and `zero_division=0`.
  *
- * @param predictions the predicted class of each image
- * @param options the true class of each image, and all class names in label order
- * @returns metrics; macro-F1 is over the labels that occur, as in scikit-learn with `labels=unique(y_true)` and `zero_division=0`
- * @throws {Error} when the lists differ in length, are empty, or name a class that there is not
+ * @throws {Error} when the lists differ in length, are empty, or name a class that does not exist
  *
  * @example
  * ```ts
@@ -81,12 +79,8 @@ export function evaluatePredictions(
   };
 }
 
-/**
- * Counts images by true class (row) and predicted class (column).
- *
- * @throws {Error} when the lists differ in length, are empty, or name a class that there is not
- */
-export function confusionMatrix(
+/** Counts images by true class (row) and predicted class (column). */
+function confusionMatrix(
   predictions: ArrayLike<number>,
   options: { labels: ArrayLike<number>; classes: number },
 ): number[][] {
@@ -103,20 +97,6 @@ export function confusionMatrix(
     confusion[label][prediction]++;
   }
   return confusion;
-}
-
-/**
- * The class with the largest logit of each row; of equal ones the first, as in PyTorch.
- *
- * @param logits_BC row-major, B images × C classes
- */
-export function argmaxRows(logits_BC: { shape: readonly number[]; data: Float32Array }): Int32Array {
-  const [B, C] = logits_BC.shape;
-  return Int32Array.from({ length: B }, (_, b) => {
-    let best = 0;
-    for (let c = 1; c < C; c++) if (logits_BC.data[b * C + c] > logits_BC.data[b * C + best]) best = c;
-    return best;
-  });
 }
 
 /**

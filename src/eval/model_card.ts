@@ -3,25 +3,17 @@ import { harmonicMean } from "./metrics.ts";
 import { methodLabel } from "../methods/method_label.ts";
 import type { Report } from "./report.ts";
 
-/** The options of {@linkcode modelCard}. */
-export interface ModelCardOptions {
-  /** Name of the prompt's file. */
+interface ModelCardOptions {
   file: string;
-  /** sha256 of the prompt's file. */
+  /** Of the file. */
   sha256: string;
-  /** Licence of the prompt, as the user gives it; "not stated" when left out. */
-  licence?: string;
 }
 
 /** Tokens whose nearest words a card shows. */
 const MOST_TOKENS = 16;
 
 /**
- * Writes the card of a trained prompt.
- *
- * @param reports the evaluations of the run that trained it; at least one
- * @param options the prompt's file, and its licence
- * @returns Markdown
+ * The card of a trained prompt, in Markdown, from the evaluations of the run that trained it; at least one.
  *
  * @example
  * ```ts
@@ -114,7 +106,7 @@ export function modelCard(reports: readonly Report[], options: ModelCardOptions)
     "",
     "## Licence",
     "",
-    `Prompt: ${text(options.licence ?? "not stated")}. The model and the data have licences of their own.`,
+    "Prompt: not stated. The model and the data have licences of their own.",
     "",
   ];
   return lines.join("\n");

@@ -16,8 +16,7 @@ export interface NearestWords {
   words: { word: string; distance: number }[];
 }
 
-/** The options of {@linkcode nearestWords}. */
-export interface NearestWordsOptions {
+interface NearestWordsOptions {
   /** What a token's embedding is, [D]. */
   embedding: (id: number) => Float32Array;
   /** The tokens' texts; `word(id)` has `</w>` where a word ends. */
@@ -32,11 +31,8 @@ export interface NearestWordsOptions {
 const MOST_TOKENS = 160;
 
 /**
- * Finds the words nearest to learned tokens, by Euclidean distance.
- *
- * @param ctx learned tokens, [M, D] or [C, M, D]; of many classes only the first ones are looked up
- * @param options the vocabulary, and how many words
- * @returns the neighbours of each token in order. Words whose embedding is all zeros (the sample model never saw them) are left out.
+ * Finds the words nearest to each learned token of `ctx` [M, D] or [C, M, D], by Euclidean distance. Of many classes only
+ * the first ones are looked up. Words whose embedding is all zeros (the sample model never saw them) are left out.
  *
  * @example
  * ```ts

@@ -184,14 +184,11 @@ export interface Outcome {
 }
 
 /** What {@linkcode buildReport} needs. */
-export interface ReportInput {
-  /** What ran. */
+interface ReportInput {
   run: ReportedRun;
-  /** The model that it ran on. */
   model: ReportedCircumstances["model"];
-  /** The data that it ran on; test images are counted from {@linkcode ReportInput.samples}. */
+  /** Test images are counted from {@linkcode ReportInput.samples}. */
   data: Omit<ReportedCircumstances["data"], "test">;
-  /** What computed. */
   engine: ReportedCircumstances["engine"];
   /** The evaluated images, labels within the evaluated classes. */
   samples: readonly { path: string; label: number }[];
@@ -201,7 +198,6 @@ export interface ReportInput {
   training?: ReportedTraining;
   /** From `nearestWords`; left out where no token is learned. */
   nearestWords?: NearestWords[];
-  /** Seconds of each stage. */
   seconds: Record<string, number>;
 }
 
@@ -212,10 +208,8 @@ const MOST_MISTAKES = 24;
 const DIGITS = 8;
 
 /**
- * Reads logits. Call it for each batch and put the pieces together with {@linkcode joinOutcomes}.
- *
- * @param logits_BC row-major, B images × C classes, scaled
- * @returns predictions (of equal logits the first, as in PyTorch) and their softmax probabilities
+ * Reads scaled logits, B images × C classes: predictions (of equal logits the first, as in PyTorch) and their softmax
+ * probabilities. Call it for each batch and put the pieces together with {@linkcode joinOutcomes}.
  *
  * @example
  * ```ts
@@ -244,8 +238,6 @@ export function outcomeOf(logits_BC: { shape: readonly number[]; data: Float32Ar
 /**
  * Puts the outcomes of batches together, in order.
  *
- * @param outcomes one a batch
- *
  * @example
  * ```ts
  * import { joinOutcomes } from "./report.ts";
@@ -262,10 +254,8 @@ export function joinOutcomes(outcomes: readonly Outcome[]): Outcome {
 }
 
 /**
- * Makes the report of one evaluation.
+ * Makes the report of one evaluation. Equal inputs give equal reports but for `timing`.
  *
- * @param input what ran, on what, and what the model said
- * @returns the report; equal inputs give equal reports but for `timing`
  * @throws {Error} when predictions and images do not fit each other
  *
  * @example

@@ -4,6 +4,7 @@
  */
 import { isDeepStrictEqual } from "node:util";
 import schema from "../../data/report.schema.json" with { type: "json" };
+import { shown } from "../errors.ts";
 import { evaluatePredictions } from "./metrics.ts";
 import type { Report } from "./report.ts";
 
@@ -52,90 +53,65 @@ function inconsistency({ run, results }: Report): string | undefined {
   return undefined;
 }
 
+const TYPES: Readonly<Record<string, (value: unknown) => boolean>> = {
+  null: (value) => value === null,
+  array: Array.isArray,
+  object: (value) => typeof value === "object" && value !== null && !Array.isArray(value),
+  integer: Number.isSafeInteger,
+  number: Number.isFinite,
+  string: (value) => typeof value === "string",
+  boolean: (value) => typeof value === "boolean",
+};
+
 function schemaFault(value: unknown, { schema, place }: { schema: Schema; place: string }): string | undefined {
   const at = place === "" ? "the whole" : place;
-  if (schema.$ref !== undefined) {
-    const fault = schemaFault(value, { schema: DEFINITIONS[schema.$ref.slice("#/$defs/".length)], place });
+  const { $ref, anyOf, minimum = -Infinity, maximum = Infinity, minLength = 0, pattern = "", minItems = 0 } = schema;
+  if ($ref !== undefined) {
+    const fault = schemaFault(value, { schema: DEFINITIONS[$ref.slice("#/$defs/".length)], place });
     if (fault !== undefined) return fault;
   }
-  if (schema.anyOf !== undefined) {
-    const faults = schema.anyOf.map((option) => schemaFault(value, { schema: option, place }));
+  if (anyOf !== undefined) {
+    const faults = anyOf.map((option) => schemaFault(value, { schema: option, place }));
     if (!faults.includes(undefined)) return faults[0];
   }
-  const types = [schema.type ?? []].flat();
-  if (types.length > 0 && !types.some((type) => isOf(type, value))) return `${at} is ${show(value)}, not ${types[0]}`;
-  if (schema.const !== undefined && value !== schema.const) return `${at} is ${show(value)}, not ${show(schema.const)}`;
+  const types = typeof schema.type === "string" ? [schema.type] : schema.type;
+  if (types?.some((type) => TYPES[type](value)) === false) return `${at} is ${shown(value)}, not ${types[0]}`;
+  if (schema.const !== undefined && value !== schema.const) {
+    return `${at} is ${shown(value)}, not ${shown(schema.const)}`;
+  }
   if (schema.enum !== undefined && !schema.enum.includes(value)) {
-    return `${at} is ${show(value)}, not one of ${schema.enum.map(show).join(", ")}`;
+    return `${at} is ${shown(value)}, not one of ${schema.enum.map(shown).join(", ")}`;
   }
-  if (typeof value === "number") {
-    if (value < (schema.minimum ?? -Infinity) || value > (schema.maximum ?? Infinity)) return `${at} is ${value}`;
+  if (typeof value === "number" && (value < minimum || value > maximum)) return `${at} is ${value}`;
+  if (typeof value === "string" && (value.length < minLength || !new RegExp(pattern).test(value))) {
+    return `${at} is ${shown(value)}`;
   }
-  if (typeof value === "string") {
-    const short = value.length < (schema.minLength ?? 0);
-    if (short || (schema.pattern !== undefined && !new RegExp(schema.pattern).test(value))) {
-      return `${at} is ${show(value)}`;
-    }
+  if (Array.isArray(value)) {
+    if (value.length < minItems) return `${at} has ${value.length} items`;
+    return firstFault(value.entries(), (i) => ({ schema: schema.items, place: `${place}[${i}]` }));
   }
-  if (Array.isArray(value)) return arrayFault(value, { schema, place, at });
-  if (typeof value === "object" && value !== null) return objectFault(value, { schema, place });
-  return undefined;
-}
-
-function arrayFault(
-  value: unknown[],
-  { schema, place, at }: { schema: Schema; place: string; at: string },
-): string | undefined {
-  if (value.length < (schema.minItems ?? 0)) return `${at} has ${value.length} items`;
-  if (schema.items === undefined) return undefined;
-  for (let i = 0; i < value.length; i++) {
-    const fault = schemaFault(value[i], { schema: schema.items, place: `${place}[${i}]` });
-    if (fault !== undefined) return fault;
-  }
-  return undefined;
+  return typeof value === "object" && value !== null ? objectFault(value, { schema, place }) : undefined;
 }
 
 function objectFault(value: object, { schema, place }: { schema: Schema; place: string }): string | undefined {
+  const { properties = {}, required = [], additionalProperties } = schema;
   const below = (key: string) => place === "" ? key : `${place}.${key}`;
-  const missing = schema.required?.find((key) => !Object.hasOwn(value, key));
+  const schemaOf = (key: string) => Object.hasOwn(properties, key) ? properties[key] : additionalProperties;
+  const missing = required.find((key) => !Object.hasOwn(value, key));
   if (missing !== undefined) return `${below(missing)} is missing`;
-  for (const [key, item] of Object.entries(value)) {
-    const known = schema.properties !== undefined && Object.hasOwn(schema.properties, key)
-      ? schema.properties[key]
-      : schema.additionalProperties;
-    if (known === false) return `${below(key)} is unknown`;
-    if (typeof known !== "object") continue;
-    const fault = schemaFault(item, { schema: known, place: below(key) });
+  return firstFault(Object.entries(value), (key) => ({ schema: schemaOf(key), place: below(key) }));
+}
+
+/** The first fault among the items of a list or an object; where the schema is `false`, there may be no item. */
+function firstFault<K>(
+  items: Iterable<[K, unknown]>,
+  ruleOf: (key: K) => { schema: Schema | boolean | undefined; place: string },
+): string | undefined {
+  for (const [key, item] of items) {
+    const { schema, place } = ruleOf(key);
+    if (schema === false) return `${place} is unknown`;
+    const fault = typeof schema === "object" ? schemaFault(item, { schema, place }) : undefined;
     if (fault !== undefined) return fault;
   }
   return undefined;
-}
-
-function isOf(type: string, value: unknown): boolean {
-  switch (type) {
-    case "null":
-      return value === null;
-    case "array":
-      return Array.isArray(value);
-    case "object":
-      return typeof value === "object" && value !== null && !Array.isArray(value);
-    case "integer":
-      return Number.isSafeInteger(value);
-    case "number":
-      return Number.isFinite(value);
-    case "string":
-      return typeof value === "string";
-    case "boolean":
-      return typeof value === "boolean";
-    default:
-      throw new Error(`The schema has the unknown type ${type}`);
-  }
-}
-
-/** A value for a message, never longer than a line. */
-function show(value: unknown): string {
-  if (Array.isArray(value)) return "a list";
-  if (typeof value === "object" && value !== null) return "an object";
-  const text = JSON.stringify(value) ?? "missing";
-  return text.length > 80 ? `${text.slice(0, 77)}…` : text;
 }

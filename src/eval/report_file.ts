@@ -7,8 +7,6 @@ import { reportFault } from "./report_check.ts";
 /**
  * Name of a report's file in its run folder: `report-base.json`, or on another data set `report-caltech101-all.json`.
  *
- * @param report whose data set and classes the name is made of
- *
  * @example
  * ```ts
  * import type { Report } from "@prompt-kit/clip-prompts";
@@ -33,11 +31,8 @@ export function formatReport(report: Report): string {
 }
 
 /**
- * JSON for people and programs: objects indented, lists of plain values on one line.
- *
- * @param value anything that JSON holds
- * @param indent of the line that it starts on
- * @returns the text, without a line break at its end
+ * JSON for people and programs: objects indented, lists of plain values on one line. `indent` is that of the line that
+ * it starts on; there is no line break at its end.
  *
  * @example
  * ```ts
@@ -61,11 +56,8 @@ export function formatJson(value: unknown, indent: string): string {
 }
 
 /**
- * Writes a report into a run folder, whole or not at all.
+ * Writes a report into a run folder, whole or not at all; gives back the path of its file.
  *
- * @param folder made when missing
- * @param report named by its classes: `report-base.json`
- * @returns the path of the file
  * @throws {UserError} when the folder cannot be written
  *
  * @example Written and read again

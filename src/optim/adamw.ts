@@ -2,20 +2,10 @@
  * Adam with decoupled weight decay, by the formula of `torch.optim.AdamW` (Loshchilov and Hutter, ICLR 2019), in float64.
  */
 
-/** Running means by parameter name, and the steps done; empty before the first step. */
-export interface AdamwState {
-  steps: number;
-  /** Of the gradients. */
-  first: Record<string, Float64Array>;
-  /** Of the squared gradients. */
-  second: Record<string, Float64Array>;
-}
-
-/** What one step of {@linkcode adamwStep} needs besides parameters and gradients. */
-export interface AdamwOptions {
+interface AdamwOptions {
   learningRate: number;
-  /** Updated in place. */
-  state: AdamwState;
+  /** Steps done, and by parameter name the running means of gradients and their squares; updated in place. */
+  state: { steps: number; first: Record<string, Float64Array>; second: Record<string, Float64Array> };
   /** PyTorch's default is 1e-8. */
   epsilon?: number;
   /** PyTorch's default is 0.01. */
@@ -26,11 +16,8 @@ const BETA1 = 0.9;
 const BETA2 = 0.999;
 
 /**
- * One step: `p ← p·(1 − rate·decay)`, `m ← β₁m + (1−β₁)g`, `v ← β₂v + (1−β₂)g²`,
+ * One step, in place: `p ← p·(1 − rate·decay)`, `m ← β₁m + (1−β₁)g`, `v ← β₂v + (1−β₂)g²`,
  * `p ← p − rate/(1−β₁ᵗ) · m / (√v/√(1−β₂ᵗ) + ε)`, with β₁ = 0.9 and β₂ = 0.999.
- *
- * @param parameters learned numbers by name, updated in place
- * @param gradients the loss's gradient of each parameter, same names and sizes
  *
  * @example
  * ```ts

@@ -1,16 +1,8 @@
 /** Which images a training step sees. */
-
-/** The part of a random stream that an order needs. */
-export interface ShuffleStream {
-  /** Shuffles in place, all orders equally likely. */
-  shuffle(items: number[]): void;
-}
+import type { RandomStream } from "../data/random.ts";
 
 /**
  * Steps in an epoch: the last, smaller batch is left out when there is at least one full one (Dassl's `drop_last`).
- *
- * @param count number of training images
- * @param batchSize images a step
  *
  * @example
  * ```ts
@@ -24,14 +16,13 @@ export function stepsPerEpoch(count: number, batchSize: number): number {
 }
 
 /**
- * Draws the batches of one epoch: every image at most once, in random order. When there are fewer images than a batch holds,
- * they form one smaller batch.
- *
- * @param count number of training images
- * @param options the batch size, and the stream that decides the order
- * @returns image indices, one array a step
+ * Draws the batches of one epoch, image indices of each step: every image at most once, in random order. When there are
+ * fewer images than a batch holds, they form one smaller batch.
  */
-export function epochBatches(count: number, options: { batchSize: number; random: ShuffleStream }): number[][] {
+export function epochBatches(
+  count: number,
+  options: { batchSize: number; random: Pick<RandomStream, "shuffle"> },
+): number[][] {
   const order = Array.from({ length: count }, (_, index) => index);
   options.random.shuffle(order);
   return Array.from(

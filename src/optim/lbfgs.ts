@@ -3,11 +3,9 @@
  * (Byrd, Lu, Nocedal and Zhu, 1995; Moré and Thuente, 1994), so that runs that stop early stop at the same point.
  */
 
-/** A function and its gradient at a point. */
-export type Objective = (x: Float64Array) => { value: number; gradient: Float64Array };
+type Objective = (x: Float64Array) => { value: number; gradient: Float64Array };
 
-/** When {@linkcode minimize} stops. */
-export interface MinimizeOptions {
+interface MinimizeOptions {
   maxIterations: number;
   /** Stop when no part of the gradient is larger. */
   gradientTolerance: number;
@@ -23,8 +21,6 @@ const EPSILON = 2 ** -52;
 
 /**
  * Minimises a smooth function.
- *
- * @returns the last point and its value
  *
  * @example
  * ```ts

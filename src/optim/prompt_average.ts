@@ -7,22 +7,11 @@
 import { UserError } from "../errors.ts";
 
 /** Learned numbers by name, as a prompt's parameters are. */
-export type PromptValues = Record<string, { readonly data: Float32Array }>;
-
-/** Which epochs count in an average. */
-export interface GaussianOptions {
-  /** The epoch that counts most. */
-  mean: number;
-  /** How many epochs around it count. */
-  deviation: number;
-}
+type PromptValues = Record<string, { readonly data: Float32Array }>;
 
 /**
- * The weight of each epoch: a Gaussian at 1 … epochs, made to sum to 1 (PromptSRC trainers/promptsrc.py).
+ * The weight of each epoch: a Gaussian at 1 … epochs, made to sum to 1 (PromptSRC trainers/promptsrc.py). Mean and deviation are in epochs.
  *
- * @param epochs of the run
- * @param options mean and deviation, in epochs
- * @returns one weight an epoch
  * @throws {UserError} when the Gaussian is so far from all epochs, or so narrow, that no weight is left
  *
  * @example
@@ -33,7 +22,10 @@ export interface GaussianOptions {
  * if (weights.indexOf(Math.max(...weights)) !== 14) throw new Error("unexpected");
  * ```
  */
-export function gaussianWeights(epochs: number, { mean, deviation }: GaussianOptions): number[] {
+export function gaussianWeights(
+  epochs: number,
+  { mean, deviation }: { mean: number; deviation: number },
+): number[] {
   const raw = Array.from({ length: epochs }, (_, i) => Math.exp(-0.5 * ((i + 1 - mean) / deviation) ** 2));
   const sum = raw.reduce((total, weight) => total + weight, 0);
   if (!(sum > 0 && Number.isFinite(sum))) {
@@ -46,11 +38,7 @@ export function gaussianWeights(epochs: number, { mean, deviation }: GaussianOpt
 }
 
 /**
- * Adds `weight` times the present values to a running average, in place.
- *
- * @param average sums in float64 by name; an empty record at the start
- * @param values the present values
- * @param weight of the present values, from {@linkcode gaussianWeights}
+ * Adds `weight` times the present values to a running average, in place: sums in float64 by name, at the start none.
  *
  * @example
  * ```ts
@@ -71,10 +59,6 @@ export function addToAverage(average: Record<string, Float64Array>, values: Prom
 
 /**
  * `(1 − share)·start + share·learned` of every learned number; 1 is the learned prompt, 0 its initial words.
- *
- * @param start the values before training
- * @param learned the values after it, same names and sizes
- * @param share of what was learned, 0 to 1
  *
  * @example
  * ```ts

@@ -13,12 +13,8 @@ export interface Schedule {
 }
 
 /**
- * The learning rate of an epoch: constant while warming up, then a cosine whose clock starts at 0 after the warm-up but runs
+ * The learning rate of an epoch, counted from 1: constant while warming up, then a cosine whose clock starts at 0 after the warm-up but runs
  * over all epochs, so that the last epoch's rate is small and not zero (Dassl's `ConstantWarmupScheduler` with `WARMUP_RECOUNT`).
- *
- * @param epoch counted from 1
- * @param schedule the law
- * @returns the rate of all steps of this epoch
  *
  * @example
  * ```ts

@@ -14,8 +14,7 @@ export interface Parameter {
 /** Momentum buffers by parameter name; empty before the first step. */
 export type Velocity = Record<string, Float32Array>;
 
-/** What one step of {@linkcode sgdStep} needs besides parameters and gradients. */
-export interface SgdOptions {
+interface SgdOptions {
   /** Learning rate of this step. */
   learningRate: number;
   /** Share of the former direction that is kept; 0.9 in every published configuration. */
@@ -27,11 +26,8 @@ export interface SgdOptions {
 }
 
 /**
- * One step: `g ← gradient + decay·p`, `v ← momentum·v + g` (`v = g` in the first step), `p ← p − rate·v`.
+ * One step, in place: `g ← gradient + decay·p`, `v ← momentum·v + g` (`v = g` in the first step), `p ← p − rate·v`.
  *
- * @param parameters learned tensors by name, updated in place
- * @param gradients the loss's gradient of each parameter, same names and sizes
- * @param options the rates, and the momentum buffers, updated in place
  * @throws {RangeError} when a gradient is missing or has another size
  *
  * @example

@@ -3,7 +3,7 @@
  * `prompt_learner/model.pth.tar-N` that hold `{state_dict, epoch, optimizer, scheduler, val_result}`.
  *
  * Taken over are the learned tensors. `token_prefix` and `token_suffix`, the embeddings of the class names that the code
- * stores besides, belong to the classes and not to the prompt; they only tell whether model and names are the right ones.
+ * stores too, belong to the classes and not to the prompt; they only tell whether model and names are the right ones.
  */
 import { readStored } from "../clip/weights/read_tensor.ts";
 import { openRandomAccess, type StoredTensor } from "../clip/weights/tensor_file.ts";
@@ -47,9 +47,8 @@ const SHELLS = [
 const BUFFERS = ["token_prefix", "token_suffix"];
 
 /**
- * Reads a published checkpoint of CoOp or CoCoOp.
+ * Reads a published checkpoint of CoOp or CoCoOp, `model.pth.tar-50` or `model-best.pth.tar`.
  *
- * @param path The file, `model.pth.tar-50` or `model-best.pth.tar`.
  * @throws {UserError} When it is missing, damaged, of another method, or asks for anything but tensors.
  *
  * @example
@@ -64,9 +63,8 @@ export function readPublishedPrompt(path: string): PublishedPrompt {
   const file = openRandomAccess(path);
   const archive = readTorchArchive(file, { shells: SHELLS });
   const stored = new Map(
-    [...modelTensors(archive, path)].map((
-      [name, tensor],
-    ) => [name.replace(/^(module\.|prompt_learner\.)+/, ""), tensor]),
+    [...modelTensors(archive, path)]
+      .map(([name, tensor]) => [name.replace(/^(module\.|prompt_learner\.)+/, ""), tensor]),
   );
   const known = ["ctx", ...META_NET, ...BUFFERS];
   const foreign = [...stored.keys()].find((name) => !known.includes(name));
@@ -92,13 +90,7 @@ export function readPublishedPrompt(path: string): PublishedPrompt {
       `${path} has contexts of ${params.ctx.shape[0]} classes and names of ${C}: download the file again.`,
     );
   }
-  return {
-    method: has.length > 0 ? "cocoop" : "coop",
-    params,
-    epoch: epochOf(archive.value, path),
-    prefix,
-    suffix,
-  };
+  return { method: has.length > 0 ? "cocoop" : "coop", params, epoch: epochOf(archive.value, path), prefix, suffix };
 }
 
 function checkShapes(params: Record<string, Parameter>, path: string): void {

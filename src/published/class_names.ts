@@ -45,11 +45,9 @@ export function requireModel(prompt: PublishedPrompt, table: TokenTable): void {
 }
 
 /**
- * Reads the class names off the embeddings that a prompt stores. They come out in lower case, as CLIP's tokens have them.
+ * Reads the class names off the embeddings that a prompt stores. They come out in lower case, as CLIP's tokens have them;
+ * undefined when the prompt stores none.
  *
- * @param prompt From `readPublishedPrompt`.
- * @param table The model that it was trained with.
- * @returns undefined when the prompt stores none
  * @throws {UserError} When a token is not among the model's.
  *
  * @example
@@ -87,7 +85,7 @@ export function recoverClassNames(prompt: PublishedPrompt, table: TokenTable): s
 }
 
 /**
- * Rebuilds the embeddings that follow the context from class names, and holds them against those of the file.
+ * Rebuilds the embeddings that follow the context from class names, and compares them with those of the file.
  *
  * @throws {UserError} When there are other names or another number of them; names the first class that differs.
  */
@@ -99,11 +97,10 @@ export function requireClassNames(
   const { ctx } = prompt.params;
   const C = prompt.suffix?.shape[0] ?? (ctx.shape.length === 3 ? ctx.shape[0] : undefined);
   if (C !== undefined && C !== classNames.length) {
+    const named = classNames.slice(0, 5).join(", ") + (classNames.length > 5 ? ", …" : "");
     throw new UserError(
-      `The prompt was trained with ${C} classes, and ${classNames.length} are named (${
-        classNames.slice(0, 5).join(", ")
-      }` +
-        `${classNames.length > 5 ? ", …" : ""}): name those that it was trained with.`,
+      `The prompt was trained with ${C} classes, and ${classNames.length} are named (${named}): name those that it was ` +
+        "trained with.",
     );
   }
   if (prompt.suffix === undefined) return;

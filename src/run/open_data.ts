@@ -1,7 +1,8 @@
 /** Opens the data set of a run: images, the sample's stored features, or another set to evaluate on. */
 import { DATASET_NAMES, describeDataset } from "../data/catalogue.ts";
+import { sameName } from "../data/same_name.ts";
 import { UserError } from "../errors.ts";
-import { fileError } from "../files.ts";
+import { infoOf } from "../files.ts";
 import type { DataOptions, RunData } from "./data.ts";
 import { openImageData } from "./image_data.ts";
 import type { RunValues } from "./settings.ts";
@@ -38,27 +39,19 @@ export async function openData(settings: DataSettings, options: DataOptions): Pr
 export async function openOtherData(nameOrPath: string, options: Omit<DataOptions, "description">): Promise<RunData> {
   if (/[\\/.]/.test(nameOrPath)) return timed(await openImageData({ data: nameOrPath }, options));
   const { name } = await describeDataset(nameOrPath);
-  const plain = (text: string) => text.toLowerCase().replaceAll(/[^a-z0-9]/g, "");
-  const folder = DATASET_NAMES.find((one) => [plain(nameOrPath), plain(name)].includes(plain(one)))!;
+  const folder = DATASET_NAMES.find((one) => sameName(one, nameOrPath) || sameName(one, name))!;
   const data = `data/${folder}`;
-  if (await isFolder(data)) return timed(await openImageData({ data, dataset: folder }, options));
+  if ((await infoOf(data, "the data"))?.isDirectory) {
+    return timed(await openImageData({ data, dataset: folder }, options));
+  }
   const stored = options.sample ? await openStoredFeatures() : undefined;
-  if (stored !== undefined && plain(stored.features.source.dataset) === plain(name)) {
+  if (stored !== undefined && sameName(stored.features.source.dataset, name)) {
     return openStoredData(stored, options.progress);
   }
   throw new UserError(
     `There is no ${data} to evaluate on: run "deno task download ${folder}", or name its folder or archive ` +
       "(--eval PATH:all).",
   );
-}
-
-async function isFolder(path: string): Promise<boolean> {
-  try {
-    return (await Deno.stat(path)).isDirectory;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw fileError(error, path, "read", "the data");
-  }
 }
 
 /** Counts the seconds that features take. */

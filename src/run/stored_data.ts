@@ -5,7 +5,7 @@ import { chooseClasses } from "../data/few_shot.ts";
 import { readSampleFeatures, type SampleFeatures, STORED_SOURCE } from "../data/sample_features.ts";
 import type { Sample } from "../data/split.ts";
 import { UserError } from "../errors.ts";
-import { fileError, readBytes, sha256Hex, writeFileAtomic } from "../files.ts";
+import { infoOf, readBytes, sha256Hex, writeFileAtomic } from "../files.ts";
 import type { RunData } from "./data.ts";
 import type { Progress } from "./progress.ts";
 
@@ -24,22 +24,13 @@ export async function sampleFile(name: string): Promise<string> {
   const url = new URL(`../../data/sample/${name}`, import.meta.url);
   if (url.protocol === "file:") return fileURLToPath(url);
   const path = `${FETCHED}/${name}`;
-  if (await isFile(path)) return path;
+  if ((await infoOf(path, "the sample"))?.isFile) return path;
   const response = await fetch(url).catch((error) => {
     throw error instanceof TypeError ? new UserError(`${url} does not answer: check the connection.`) : error;
   });
   if (!response.ok) throw new UserError(`${url} answers ${response.status}: give --model FILE and --data DIR_OR_ZIP.`);
   await writeFileAtomic(path, await response.bytes());
   return path;
-}
-
-async function isFile(path: string): Promise<boolean> {
-  try {
-    return (await Deno.stat(path)).isFile;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw fileError(error, path, "read", "the sample");
-  }
 }
 
 /** The sample's features, and the hash of their file. */

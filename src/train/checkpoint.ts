@@ -1,7 +1,7 @@
 /**
  * Checkpoints: a training state as one safetensors file. Learned tensors have their own names, so that a checkpoint is also
  * a prompt that any safetensors reader opens; `optimizer/…`, `average/…` (float64), `history/losses` and `stream/batch-order` are what
- * resuming needs besides.
+ * else resuming needs.
  * Nothing in the file depends on the clock: an interrupted and an uninterrupted run write the same bytes.
  */
 import { readSafetensors, toFloat32, writeSafetensors } from "../clip/weights/safetensors.ts";
@@ -10,7 +10,7 @@ import type { TrainingState } from "./loop.ts";
 import type { Parameter, Velocity } from "../optim/sgd.ts";
 
 /** The layout that this file writes; another number is refused. */
-export const CHECKPOINT_VERSION = "1";
+const CHECKPOINT_VERSION = "1";
 
 const MOMENTUM = "optimizer/momentum/";
 const AVERAGE = "average/";
@@ -26,11 +26,8 @@ export interface Checkpoint {
 }
 
 /**
- * Puts a training state into bytes.
- *
- * @param state as {@linkcode train} hands it to `save`
- * @param metadata what a reader must know of the run; the values are kept as they are
- * @returns the bytes of a safetensors file; equal states give equal bytes
+ * Puts a training state into the bytes of a safetensors file, with what a reader must know of the run. Equal states give
+ * equal bytes.
  *
  * @example
  * ```ts
@@ -43,28 +40,23 @@ export interface Checkpoint {
  * ```
  */
 export function encodeCheckpoint(state: TrainingState, metadata: Record<string, string>): Uint8Array {
-  const bytesOf = (values: ArrayLike<number>) => new Uint8Array(Float64Array.from(values).buffer);
+  const { params, velocity, average = {}, losses, order } = state;
+  const float32 = (data: Float32Array, shape: readonly number[]) => ({ dtype: "F32" as const, shape, data });
+  const float64 = (values: ArrayLike<number>, shape: readonly number[] = [values.length]) => {
+    return { dtype: "F64" as const, shape, data: new Uint8Array(Float64Array.from(values).buffer) };
+  };
   return writeSafetensors([
-    ...Object.entries(state.params).map(([name, { shape, data }]) =>
-      [name, { dtype: "F32" as const, shape, data }] as const
-    ),
-    ...Object.entries(state.velocity).map(([name, data]) =>
-      [MOMENTUM + name, { dtype: "F32" as const, shape: state.params[name].shape, data }] as const
-    ),
-    ...Object.entries(state.average ?? {}).map(([name, sum]) =>
-      [AVERAGE + name, { dtype: "F64" as const, shape: state.params[name].shape, data: bytesOf(sum) }] as const
-    ),
-    [LOSSES, { dtype: "F64" as const, shape: [state.losses.length], data: bytesOf(state.losses) }] as const,
-    [ORDER, { dtype: "F64" as const, shape: [state.order.length], data: bytesOf(state.order) }] as const,
+    ...Object.entries(params).map(([name, { data, shape }]) => [name, float32(data, shape)] as const),
+    ...Object.entries(velocity).map(([name, data]) => [MOMENTUM + name, float32(data, params[name].shape)] as const),
+    ...Object.entries(average).map(([name, sum]) => [AVERAGE + name, float64(sum, params[name].shape)] as const),
+    [LOSSES, float64(losses)] as const,
+    [ORDER, float64(order)] as const,
   ], { ...metadata, "checkpoint-version": CHECKPOINT_VERSION, step: String(state.step) });
 }
 
 /**
- * Reads a checkpoint.
+ * Reads a checkpoint; `where` is its file, for messages.
  *
- * @param bytes of a safetensors file
- * @param where the file, for messages
- * @returns the state, and what the writer said of the run
  * @throws {UserError} when the bytes are not a whole checkpoint of this version
  *
  * @example Damaged bytes are refused in a sentence
@@ -103,18 +95,13 @@ export function decodeCheckpoint(bytes: Uint8Array, where: string): Checkpoint {
   const average: Record<string, Float64Array> = {};
   for (const [name, entry] of entries) {
     if (name === LOSSES || name === ORDER) continue;
-    if (name.startsWith(AVERAGE)) {
-      if (entry.dtype !== "F64") throw broken(`"${name}" is ${entry.dtype}, not F64`);
-      const sum = new Float64Array(entry.bytes.slice().buffer);
-      if (!sum.every(Number.isFinite)) throw broken(`"${name}" holds numbers that are not finite`);
-      average[name.slice(AVERAGE.length)] = sum;
-      continue;
-    }
-    if (entry.dtype !== "F32") throw broken(`"${name}" is ${entry.dtype}, not F32`);
-    const data = toFloat32(entry);
-    if (!data.every(Number.isFinite)) throw broken(`"${name}" holds numbers that are not finite`);
-    if (name.startsWith(MOMENTUM)) velocity[name.slice(MOMENTUM.length)] = data;
-    else params[name] = { shape: entry.shape, data };
+    const dtype = name.startsWith(AVERAGE) ? "F64" : "F32";
+    if (entry.dtype !== dtype) throw broken(`"${name}" is ${entry.dtype}, not ${dtype}`);
+    const values = dtype === "F64" ? new Float64Array(entry.bytes.slice().buffer) : toFloat32(entry);
+    if (!values.every(Number.isFinite)) throw broken(`"${name}" holds numbers that are not finite`);
+    if (values instanceof Float64Array) average[name.slice(AVERAGE.length)] = values;
+    else if (name.startsWith(MOMENTUM)) velocity[name.slice(MOMENTUM.length)] = values;
+    else params[name] = { shape: entry.shape, data: values };
   }
   for (const name of step > 0 ? Object.keys(params) : []) {
     if (velocity[name]?.length !== params[name].data.length) throw broken(`the momentum of "${name}" is missing`);

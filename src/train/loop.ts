@@ -3,22 +3,13 @@
  *
  * `N` training images, `B` images of a batch, `E` embedding.
  */
+import type { RandomStream } from "../data/random.ts";
 import type { HostTensor } from "../engine/ops.ts";
 import { UserError } from "../errors.ts";
 import { addToAverage, interpolate } from "../optim/prompt_average.ts";
 import { epochBatches, stepsPerEpoch } from "../optim/batch_order.ts";
 import { learningRate, type Schedule } from "../optim/schedule.ts";
 import { type Parameter, sgdStep, type Velocity } from "../optim/sgd.ts";
-
-/** What draws the batches, and can be continued later; a `namedStream` is one. */
-export interface OrderStream {
-  /** Shuffles in place, all orders equally likely. */
-  shuffle(items: number[]): void;
-  /** Everything that decides what comes next. */
-  state(): number[];
-  /** Continues from a {@linkcode OrderStream.state}. */
-  restore(state: readonly number[]): void;
-}
 
 /**
  * What the loop trains: numbers, and their gradients. `openPrompt` makes one.
@@ -65,21 +56,16 @@ export interface StepRecord {
   step: number;
   /** Counted from 1. */
   epoch: number;
-  /** The learning rate of this step. */
   lr: number;
   /** Mean cross-entropy of the batch, before the step. */
   loss: number;
 }
 
-/** Everything that decides how a run goes on: what a checkpoint holds. */
+/** Everything that decides how a run goes on after `step` steps: what a checkpoint holds. */
 export interface TrainingState {
-  /** Steps done. */
   step: number;
-  /** The loss of each step done. */
   losses: number[];
-  /** Learned tensors after {@linkcode TrainingState.step} steps. */
   params: Record<string, Parameter>;
-  /** Momentum buffers. */
   velocity: Velocity;
   /** The batch-order stream at the start of the epoch in which the next step lies. */
   order: number[];
@@ -87,20 +73,16 @@ export interface TrainingState {
   average?: Record<string, Float64Array>;
 }
 
-/** How to train. */
 export interface TrainOptions {
-  /** The few-shot images, as features. */
   images: TrainingImages;
   /** Images a step. With fewer images in all there is one smaller step an epoch; an incomplete last batch is left out. */
   batchSize: number;
   /** The learning rate of each epoch, and how many there are. */
   schedule: Schedule;
-  /** SGD's momentum. */
   momentum: number;
   /** SGD's L2 penalty, on all learned numbers. */
   weightDecay: number;
-  /** Decides the batches. */
-  order: OrderStream;
+  order: Pick<RandomStream, "shuffle" | "state" | "restore">;
   /** The weight of each epoch's prompt in the average that is kept in the end; left out, the last prompt is kept. */
   average?: readonly number[];
   /** The share of what was learned in the prompt that is kept, the rest being its start; 1 when left out. */
@@ -116,24 +98,12 @@ export interface TrainOptions {
 }
 
 /**
- * Steps of a whole run: epochs × full batches of an epoch.
- *
- * @param options as for {@linkcode train}
- */
-export function totalSteps(options: Pick<TrainOptions, "images" | "batchSize" | "schedule">): number {
-  return options.schedule.epochs * stepsPerEpoch(options.images.labels.length, options.batchSize);
-}
-
-/**
- * Trains a prompt. The parameters of the prompt are those of the last step afterwards, or the average or blend asked for.
+ * Trains a prompt, in place: afterwards its parameters are those of the last step, or the average or blend asked for.
  *
  * Stochastic gradient descent as in the published runs (Dassl's `TrainerX`): batches drawn without replacement, an
  * incomplete last batch left out, one learning rate an epoch.
  * Resuming from any saved state gives the bits of the uninterrupted run: the state holds all that the steps read.
  *
- * @param prompt what is trained, changed in place
- * @param options images as normalised features [N, E], the schedule, what draws the order, and what is called after steps
- * @returns the state after the last step
  * @throws {UserError} when a loss, gradient or learned number is not finite; names the step and the tensor, and nothing is saved any
  * more. Also when the state to resume from holds other tensors than the prompt.
  *
@@ -165,14 +135,14 @@ export function totalSteps(options: Pick<TrainOptions, "images" | "batchSize" | 
 export async function train(prompt: Trainable, options: TrainOptions): Promise<TrainingState> {
   const { images, batchSize, schedule, momentum, weightDecay, order } = options;
   const perEpoch = stepsPerEpoch(images.labels.length, batchSize);
-  const last = totalSteps(options);
+  const last = schedule.epochs * perEpoch;
   const checkpointEvery = options.checkpointEvery ?? perEpoch;
-  const start = copyOf(prompt.params);
+  const start = structuredClone(prompt.params);
   const state: TrainingState = {
     step: options.resume?.step ?? 0,
     losses: [...options.resume?.losses ?? []],
     params: prompt.params,
-    velocity: copyVelocity(options.resume?.velocity ?? {}),
+    velocity: structuredClone(options.resume?.velocity ?? {}),
     order: order.state(),
   };
   if (options.resume) {
@@ -191,9 +161,13 @@ export async function train(prompt: Trainable, options: TrainOptions): Promise<T
     for (const indices of batches.slice(state.step % perEpoch)) {
       const { loss, gradients } = await prompt.step(takeBatch(features_NE, { labels: images.labels, indices }));
       const at = { step: state.step + 1, epoch, lr, loss };
-      requireFinite(at, gradients);
+      requireFinite(at, `the loss (${loss})`, [loss]);
+      for (const [name, gradient] of Object.entries(gradients)) requireFinite(at, `the gradient of ${name}`, gradient);
       sgdStep(prompt.params, gradients, { learningRate: lr, momentum, weightDecay, velocity: state.velocity });
-      requireFiniteParameters(at, prompt.params);
+      // A finite gradient can still throw a parameter out of float32's range; such a state must not become a checkpoint.
+      for (const [name, { data }] of Object.entries(prompt.params)) {
+        requireFinite(at, `the learned ${name} after it`, data);
+      }
       state.step = at.step;
       state.losses.push(loss);
       if (state.step % perEpoch === 0) {
@@ -209,11 +183,7 @@ export async function train(prompt: Trainable, options: TrainOptions): Promise<T
 }
 
 /**
- * Mean loss of each epoch, from the losses of its steps.
- *
- * @param losses of all steps, in order
- * @param perEpoch steps of an epoch
- * @returns one mean an epoch; the last may be of an unfinished one
+ * Mean loss of each epoch, from the losses of all steps; the last may be of an unfinished epoch.
  *
  * @example
  * ```ts
@@ -234,8 +204,6 @@ export function epochMeans(losses: readonly number[], perEpoch: number): number[
 /**
  * Copies values into parameters, in place, and refuses those of another method or size.
  *
- * @param from such as a checkpoint's
- * @param to such as a session's
  * @throws {UserError} when names or shapes differ
  *
  * @example
@@ -273,17 +241,7 @@ function resumedAverage({ step, average }: TrainingState, perEpoch: number): Tra
   if (average === undefined && step >= perEpoch) {
     throw new UserError("The checkpoint holds no average of prompts: start over with --fresh.");
   }
-  return average && Object.fromEntries(Object.entries(average).map(([name, sum]) => [name, sum.slice()]));
-}
-
-function copyOf(params: Record<string, Parameter>): Record<string, Parameter> {
-  return Object.fromEntries(
-    Object.entries(params).map(([name, { shape, data }]) => [name, { shape, data: data.slice() }]),
-  );
-}
-
-function copyVelocity(velocity: Velocity): Velocity {
-  return Object.fromEntries(Object.entries(velocity).map(([name, data]) => [name, data.slice()]));
+  return structuredClone(average);
 }
 
 function takeBatch(
@@ -299,22 +257,9 @@ function takeBatch(
   };
 }
 
-function requireFinite(at: StepRecord, gradients: Record<string, Float32Array>): void {
-  if (!Number.isFinite(at.loss)) throw notFinite(at, `the loss (${at.loss})`);
-  for (const [name, gradient] of Object.entries(gradients)) {
-    if (!gradient.every(Number.isFinite)) throw notFinite(at, `the gradient of ${name}`);
-  }
-}
-
-/** A finite gradient can still throw a parameter out of float32's range; such a state must not become a checkpoint. */
-function requireFiniteParameters(at: StepRecord, params: Record<string, Parameter>): void {
-  for (const [name, { data }] of Object.entries(params)) {
-    if (!data.every(Number.isFinite)) throw notFinite(at, `the learned ${name} after it`);
-  }
-}
-
-function notFinite(at: StepRecord, what: string): UserError {
-  return new UserError(
+function requireFinite(at: StepRecord, what: string, values: number[] | Float32Array): void {
+  if (values.every(Number.isFinite)) return;
+  throw new UserError(
     `Training stopped at step ${at.step} (epoch ${at.epoch}): ${what} is not finite. The last checkpoint is kept. ` +
       "Lower the learning rate with --lr, or try another --engine.",
   );

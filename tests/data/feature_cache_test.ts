@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertNotEquals, assertRejects } from "jsr:@std/assert@1.0.19";
 import { UserError } from "../../src/errors.ts";
-import { type FeatureOptions, type FeatureProgress, getFeatures } from "../../src/data/feature_cache.ts";
+import { type FeatureOptions, getFeatures } from "../../src/data/feature_cache.ts";
 import type { HostTensor } from "../../src/engine/ops.ts";
 import { sha256Hex } from "../../src/files.ts";
 import type { ViewRecipe } from "../../src/data/views.ts";
@@ -210,7 +210,7 @@ cacheTest("runs at the same time share a folder", async (folder) => {
 
 cacheTest("progress counts up to the total and tells what was there", async (folder) => {
   await get(folder, { samples: SAMPLES.slice(0, 128) });
-  const seen: FeatureProgress[] = [];
+  const seen: Parameters<NonNullable<FeatureOptions["onProgress"]>>[0][] = [];
   await get(folder, { onProgress: (progress) => seen.push(progress) });
   assertEquals(seen[0], { done: 128, total: 150, fromCache: 128 });
   assertEquals(seen.at(-1), { done: 150, total: 150, fromCache: 128 });

@@ -93,12 +93,12 @@ Deno.test("folder, zip, tar and tar.gz have the hashes of sha256sum, and are rea
         assertEquals(await hash(path, { folder }), { hashes: HASHES, read: PATHS });
         assertEquals(await hash(path, { folder }), { hashes: HASHES, read: [] });
         await withHashes(path, folder, async (hashes) => {
-          assertEquals(await hashes.hashOf("in/b.png"), HASHES[1]);
+          assertEquals(await hashes.hashesOf(["in/b.png"]), [HASHES[1]]);
           assertEquals(await hashes.hashesOf([PATHS[1], PATHS[0], PATHS[1]]), [HASHES[1], HASHES[0], HASHES[1]]);
           assertEquals(await hashes.imagesSha256(PATHS), ALL);
           assertEquals(await hashes.imagesSha256(PATHS.toReversed()), ALL_REVERSED);
           assertEquals(await hashes.imagesSha256([]), NONE);
-          await assertRejects(() => hashes.hashOf("none.jpg"), UserError, "has no image none.jpg");
+          await assertRejects(() => hashes.hashesOf(["none.jpg"]), UserError, "has no image none.jpg");
         });
       });
     }
@@ -173,9 +173,9 @@ Deno.test("within one opening a changed image is noticed too", () =>
   inFolder(async (root) => {
     const plain = await writeImages(join(root, "plain"));
     await withHashes(plain, join(root, "hashes"), async (hashes) => {
-      assertEquals(await hashes.hashOf("a.jpg"), HASHES[0]);
+      assertEquals(await hashes.hashesOf(["a.jpg"]), [HASHES[0]]);
       await Deno.writeTextFile(join(plain, "a.jpg"), "the pixels of b");
-      assertEquals(await hashes.hashOf("a.jpg"), HASHES[1]);
+      assertEquals(await hashes.hashesOf(["a.jpg"]), [HASHES[1]]);
     });
   }));
 
@@ -312,7 +312,7 @@ Deno.test("processes that hash at the same time leave a whole store and right ha
       const images = await openImages(plain);
       const paths = images.paths.filter((_, i) => i % 2 === Number(part));
       const found = [];
-      for (const path of paths) found.push(await (await openImageHashes({ folder, images })).hashOf(path));
+      for (const path of paths) found.push(...await (await openImageHashes({ folder, images })).hashesOf([path]));
       console.log(JSON.stringify(Object.fromEntries(paths.map((path, i) => [path, found[i]]))));
     `;
     const script = join(root, "program.ts");

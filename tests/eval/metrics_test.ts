@@ -1,5 +1,5 @@
 import { assertAlmostEquals, assertEquals, assertThrows } from "jsr:@std/assert@1.0.19";
-import { argmaxRows, evaluatePredictions, harmonicMean, mean, populationStd } from "../../src/eval/metrics.ts";
+import { evaluatePredictions, harmonicMean, mean, populationStd } from "../../src/eval/metrics.ts";
 import published from "../fixtures/sklearn_metrics.json" with { type: "json" };
 
 Deno.test("metrics equal scikit-learn's, classes without images and never predicted ones included", () => {
@@ -34,11 +34,6 @@ Deno.test("predictions that cannot be right are a defect, not a number", () => {
   assertThrows(() => evaluatePredictions([], { labels: [], classNames }), Error);
   assertThrows(() => evaluatePredictions([2], { labels: [0], classNames }), Error, "prediction 2");
   assertThrows(() => evaluatePredictions([NaN], { labels: [0], classNames }), Error, "prediction NaN");
-});
-
-Deno.test("argmax takes the first of equal logits", () => {
-  const logits = { shape: [3, 3], data: Float32Array.of(1, 2, 2, -3, -1, -2, 5, 5, 5) };
-  assertEquals([...argmaxRows(logits)], [1, 1, 0]);
 });
 
 Deno.test("H and the spread are those of the papers", () => {

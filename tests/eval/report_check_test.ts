@@ -26,7 +26,7 @@ Deno.test("what keeps a value from being a report is named with its place", asyn
       'run.evaluatedOn is "old", not one of "base", "new", "all"',
     ],
     [(r) => r.on.model.sha256 = "xyz", 'on.model.sha256 is "xyz"'],
-    [(r) => (r.on.model.config as unknown as Loose).image = [], "on.model.config.image is a list, not object"],
+    [(r) => (r.on.model.config as unknown as Loose).image = [], "on.model.config.image is a list of 0, not object"],
     [(r) => r.results.metrics.accuracy = 101, "results.metrics.accuracy is 101"],
     [(r) => r.results.metrics.accuracy = 12, "results.metrics are not those of results.predictions"],
     [(r) => r.results.metrics.confusion[0][1]++, "results.metrics are not those of results.predictions"],
@@ -42,7 +42,7 @@ Deno.test("what keeps a value from being a report is named with its place", asyn
     change(copy);
     assertEquals(reportFault(copy), fault);
   }
-  assertEquals(reportFault([]), "the whole is a list, not object");
+  assertEquals(reportFault([]), "the whole is a list of 0, not object");
 });
 
 Deno.test("the schema uses no word that the check does not know", () => {

@@ -67,12 +67,14 @@ Deno.test("the worst mistakes are mistakes, surest first", async () => {
   }
 });
 
-Deno.test("outcomes are softmax and argmax, joined in order", () => {
+Deno.test("outcomes are softmax and the first of the largest logits, joined in order", () => {
   const one = outcomeOf({ shape: [2, 2], data: Float32Array.of(0, Math.log(3), 50, -50) });
   assertEquals(one.predictions, [1, 0]);
   assertAlmostEquals(one.confidences[0], 0.75, 1e-6);
   assertEquals(one.confidences[1], 1);
   assertEquals(joinOutcomes([one, one]).predictions, [1, 0, 1, 0]);
+  const equal = outcomeOf({ shape: [3, 3], data: Float32Array.of(1, 2, 2, -3, -1, -2, 5, 5, 5) });
+  assertEquals(equal.predictions, [1, 1, 0]);
 });
 
 Deno.test("the hash of a test list knows order and labels", async () => {

@@ -1,0 +1,81 @@
+/** What readers of archives share: how kinds are told, the tar format, which can be read from beginning to end only, and errors. */
+import { loadTar } from "../deps.ts";
+import { messageOf, UserError } from "../errors.ts";
+import { fileError, readHead } from "../files.ts";
+
+/** The kind of an archive by its first bytes, not by its name; undefined when it is none. */
+export async function archiveKind(path: string): Promise<"zip" | "gzip" | "tar" | undefined> {
+  const head = await readHead(path, 512);
+  const text = (begin: number, end: number) => String.fromCharCode(...head.subarray(begin, end));
+  if (["PK\x03\x04", "PK\x05\x06"].includes(text(0, 4))) return "zip";
+  if (text(0, 2) === "\x1f\x8b") return "gzip";
+  return text(257, 262) === "ustar" ? "tar" : undefined;
+}
+
+/** An entry of a tar archive. */
+export interface TarEntry {
+  /** Its path, without `./` before it. */
+  name: string;
+  /** `file`, `directory`, `symlink`, … */
+  type: string;
+  /** In bytes. */
+  size: number;
+}
+
+/** What {@linkcode readTar} does with the entries. */
+export interface TarReading {
+  /** Whether an entry is taken. Throws when the archive is refused for it. */
+  wants(entry: TarEntry): boolean;
+  /** Gets the bytes of an entry that is taken, and gives back how many came. */
+  take(name: string, body: ReadableStream<Uint8Array>): Promise<number>;
+  /** Called with the number of bytes of the archive that were read. */
+  onProgress?: (count: { done: number; total: number }) => void;
+}
+
+/**
+ * Reads a tar or tar.gz archive once, entry by entry.
+ *
+ * @throws {UserError} When it is damaged or cut off, or may not be read.
+ */
+export async function readTar(archive: string, { wants, take, onProgress }: TarReading): Promise<void> {
+  const { createTarDecoder } = await loadTar();
+  try {
+    const pieces = ReadableStream.from(readPieces(archive, onProgress));
+    const isGzip = await archiveKind(archive) === "gzip";
+    const bytes = isGzip ? pieces.pipeThrough(new DecompressionStream("gzip")) : pieces;
+    for await (const { header, body } of bytes.pipeThrough(createTarDecoder({ strict: true }))) {
+      const { type = "file", size } = header;
+      const name = header.name.replace(/^(\.\/)+/, "");
+      if (!wants({ name, type, size })) await body.cancel();
+      else if (await take(name, body) !== size) throw new Error(`${name} is cut off`);
+    }
+  } catch (error) {
+    const told = fileError(error, archive, "read", "the archive");
+    throw told instanceof UserError ? told : damagedArchive(archive, error);
+  }
+}
+
+async function* readPieces(archive: string, onProgress: TarReading["onProgress"]) {
+  const file = await Deno.open(archive, { read: true });
+  const total = (await file.stat()).size;
+  let done = 0;
+  for await (const piece of file.readable) {
+    done += piece.length;
+    onProgress?.({ done, total });
+    yield piece;
+  }
+}
+
+/** The error of an archive with an entry that no honest one has; `problem` is the end of a sentence. */
+export function refusedEntry(archive: string, name: string, problem: string): UserError {
+  return new UserError(
+    `The archive ${archive} is refused, its entry ${JSON.stringify(name)} ${problem}: download it again.`,
+  );
+}
+
+/** The error of an archive that is not whole; `why` is a reason, or what was caught. */
+export function damagedArchive(archive: string, why: unknown): UserError {
+  return new UserError(
+    `The archive ${archive} is damaged or cut off (${messageOf(why)}): remove it and download it again.`,
+  );
+}

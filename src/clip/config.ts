@@ -3,6 +3,7 @@
  * Names are OpenAI's.
  */
 import { UserError } from "../errors.ts";
+import { HEAD_WIDTH } from "./block_weights.ts";
 
 /** The sizes of a CLIP with a vision transformer. */
 export interface ClipConfig {
@@ -38,9 +39,6 @@ export interface ClipConfig {
 
 /** Shapes by name. */
 export type Shapes = ReadonlyMap<string, readonly number[]>;
-
-/** Every head of every CLIP is this wide. */
-const HEAD_WIDTH = 64;
 
 /** Entries of OpenAI's archives that are not weights, at the top or in a module; shapes already say the same. */
 const BESIDE_THE_WEIGHTS = ["input_resolution", "context_length", "vocab_size", "attn_mask"];

@@ -9,7 +9,7 @@ import { UserError } from "../../errors.ts";
 import { type Dtype, DTYPE_BYTES } from "./dtype.ts";
 import { isOpaque, isShell, type PickleGlobal, type PickleOpaque, type PickleValue, readPickle } from "./pickle.ts";
 import { entryOffset, isZip, readZipDirectory, type ZipEntry } from "./stored_zip.ts";
-import type { RandomAccessFile, StoredTensor } from "./tensor_file.ts";
+import { isCount, isCounts, type RandomAccessFile, type StoredTensor } from "./tensor_file.ts";
 
 /** What an archive holds. */
 export interface TorchArchive {
@@ -66,12 +66,15 @@ export function asTensor(value: PickleValue | undefined): StoredTensor | undefin
   return tensor;
 }
 
-/** Whether a file that begins with these bytes is one of PyTorch's, old ones among them. */
-export function isTorch(start: Uint8Array): boolean {
-  return isZip(start) || isBeforeZip(start);
+/** Whether a file begins as PyTorch's do, old ones among them. */
+export function isTorch(file: RandomAccessFile): boolean {
+  return isZip(file) || isBeforeZip(file);
 }
 
-const isBeforeZip = (start: Uint8Array) => BEFORE_ZIP.every((byte, i) => start[i] === byte);
+function isBeforeZip(file: RandomAccessFile): boolean {
+  const start = file.read(0, Math.min(BEFORE_ZIP.length, file.size));
+  return BEFORE_ZIP.every((byte, i) => start[i] === byte);
+}
 
 /**
  * Reads the pickle of an archive.
@@ -79,14 +82,13 @@ const isBeforeZip = (start: Uint8Array) => BEFORE_ZIP.every((byte, i) => start[i
  * @throws {UserError} when the archive is damaged, or its pickle names something that is not allowed
  */
 export function readTorchArchive(file: RandomAccessFile, options: TorchOptions = {}): TorchArchive {
-  const start = file.read(0, Math.min(BEFORE_ZIP.length, file.size));
-  if (isBeforeZip(start)) {
+  if (isBeforeZip(file)) {
     throw new UserError(
       `${file.path} is in the format of PyTorch before 1.6, which this kit does not read: ` +
         "load and save it once with a newer PyTorch.",
     );
   }
-  if (!isZip(start)) throw wrong(file.path, "it is no zip archive");
+  if (!isZip(file)) throw wrong(file.path, "it is no zip archive");
   const entries = readZipDirectory(file);
   const pickles = [...entries.keys()].filter((name) => /^[^/]+\/data\.pkl$/.test(name));
   if (pickles.length !== 1) {
@@ -137,11 +139,6 @@ function readStorage(
 const isStorageType = (value: PickleValue | undefined): value is PickleGlobal =>
   typeof value === "object" && value !== null && "kind" in value && value.kind === "global" &&
   Object.hasOwn(STORAGE_DTYPES, value.name.slice("torch.".length));
-
-const isCount = (value: PickleValue | undefined): value is number =>
-  typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
-
-const isCounts = (value: PickleValue | undefined): value is number[] => Array.isArray(value) && value.every(isCount);
 
 /** Everything that a pickle may name, with what it makes. */
 function globals(

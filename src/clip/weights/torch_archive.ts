@@ -5,9 +5,10 @@
  * A pickle may name what tensors, ordered dictionaries and, in TorchScript archives, modules are made of; anything else is
  * refused by its name. Nothing that a pickle names is ever run.
  */
+import { count } from "../../engine/host_tensor.ts";
 import { UserError } from "../../errors.ts";
 import { type Dtype, DTYPE_BYTES } from "./dtype.ts";
-import { isOpaque, isShell, type PickleGlobal, type PickleOpaque, type PickleValue, readPickle } from "./pickle.ts";
+import { PickleGlobal, PickleOpaque, PickleShell, type PickleValue, readPickle } from "./pickle.ts";
 import { entryOffset, isZip, readZipDirectory, type ZipEntry } from "./stored_zip.ts";
 import { isCount, isCounts, type RandomAccessFile, type StoredTensor } from "./tensor_file.ts";
 
@@ -61,9 +62,7 @@ const SCRIPT_CLASSES = "__torch__.";
 
 /** The tensor, if a value is one. */
 export function asTensor(value: PickleValue | undefined): StoredTensor | undefined {
-  if (value === undefined || !isOpaque(value)) return undefined;
-  const { tensor } = value.value as { tensor?: StoredTensor };
-  return tensor;
+  return value instanceof PickleOpaque ? (value.value as { tensor?: StoredTensor }).tensor : undefined;
 }
 
 /** Whether a file begins as PyTorch's do, old ones among them. */
@@ -108,7 +107,7 @@ export function readTorchArchive(file: RandomAccessFile, options: TorchOptions =
   const value = readPickle(file.read(entryOffset(file, pickle), pickle.size), {
     where: `The pickle ${pickles[0]} of ${file.path}`,
     find,
-    persistent: (id) => ({ kind: "opaque", value: { storage: readStorage(file, { id, folder, entries }) } }),
+    persistent: (id) => new PickleOpaque({ storage: readStorage(file, { id, folder, entries }) }),
   });
   return { value, script };
 }
@@ -137,8 +136,7 @@ function readStorage(
 }
 
 const isStorageType = (value: PickleValue | undefined): value is PickleGlobal =>
-  typeof value === "object" && value !== null && "kind" in value && value.kind === "global" &&
-  Object.hasOwn(STORAGE_DTYPES, value.name.slice("torch.".length));
+  value instanceof PickleGlobal && Object.hasOwn(STORAGE_DTYPES, value.name.slice("torch.".length));
 
 /** Everything that a pickle may name, with what it makes. */
 function globals(
@@ -163,11 +161,8 @@ function globals(
     (script && name.startsWith(SCRIPT_CLASSES)) ||
     shells.some((shell) => shell.endsWith(".") ? name.startsWith(shell) : name === shell);
   return (name) => {
-    if (known.has(name)) return { kind: "global", name, make: known.get(name) };
-    if (isShellName(name)) {
-      return { kind: "global", name, make: () => ({ kind: "shell", name, attributes: new Map() }) };
-    }
-    return undefined;
+    if (known.has(name)) return new PickleGlobal(name, known.get(name));
+    return isShellName(name) ? new PickleGlobal(name, () => new PickleShell()) : undefined;
   };
 }
 
@@ -185,14 +180,14 @@ function orderedDict(pairs: PickleValue | undefined, where: string): Map<PickleV
 /** A view of a storage, checked against the storage's size. */
 function rebuildTensor(args: readonly PickleValue[], where: string): PickleOpaque {
   const [source, start, shape, strides] = args;
-  const { storage } = source !== undefined && isOpaque(source) ? source.value as { storage?: Storage } : {};
+  const { storage } = source instanceof PickleOpaque ? source.value as { storage?: Storage } : {};
   const right = storage !== undefined && isCount(start) && isCounts(shape) && isCounts(strides) &&
     shape.length === strides.length && shape.length <= 32;
   if (!right) throw wrong(where, "a tensor is not described as PyTorch does");
-  const count = shape.reduce((product, size) => product * size, 1);
-  const reach = count === 0 ? 0 : shape.reduce((sum, size, axis) => sum + (size - 1) * strides[axis], 1);
+  const numbers = count(shape);
+  const reach = numbers === 0 ? 0 : shape.reduce((sum, size, axis) => sum + (size - 1) * strides[axis], 1);
   // The count as well: with strides of zero a few numbers would make a tensor of any size.
-  if (start + reach > storage.count || count > storage.count) {
+  if (start + reach > storage.count || numbers > storage.count) {
     throw wrong(where, `a tensor of shape [${shape.join(", ")}] reaches beyond its ${storage.count} numbers`);
   }
   const tensor: StoredTensor = {
@@ -201,7 +196,7 @@ function rebuildTensor(args: readonly PickleValue[], where: string): PickleOpaqu
     offset: storage.offset + start * DTYPE_BYTES[storage.dtype],
     strides: isRowMajor(shape, strides) ? undefined : strides,
   };
-  return { kind: "opaque", value: { tensor } };
+  return new PickleOpaque({ tensor });
 }
 
 function isRowMajor(shape: readonly number[], strides: readonly number[]): boolean {
@@ -226,14 +221,16 @@ const MOST_NAMES = 100_000;
  */
 export function modelTensors({ value, script }: TorchArchive, where: string): Map<string, StoredTensor> {
   const tensors = new Map<string, StoredTensor>();
-  if (script && isShell(value)) {
+  if (script && value instanceof PickleShell) {
     let visits = 0;
     const visit = (attributes: Map<PickleValue, PickleValue>, { prefix, depth }: { prefix: string; depth: number }) => {
       if (depth > DEEPEST || (visits += attributes.size) > MOST_NAMES) throw wrong(where, "its modules have no end");
       for (const [name, attribute] of attributes) {
         const tensor = asTensor(attribute);
         if (tensor !== undefined) tensors.set(`${prefix}${name}`, tensor);
-        else if (isShell(attribute)) visit(attribute.attributes, { prefix: `${prefix}${name}.`, depth: depth + 1 });
+        else if (attribute instanceof PickleShell) {
+          visit(attribute.attributes, { prefix: `${prefix}${name}.`, depth: depth + 1 });
+        }
       }
     };
     visit(value.attributes, { prefix: "", depth: 0 });

@@ -180,10 +180,13 @@ function shapeOf(shapes: Shapes, { name, axes, where }: { name: string; axes: nu
   return shape;
 }
 
-const show = (shape: readonly number[]) => `[${shape.join(", ")}]`;
+/** A shape in a message. */
+export const show = (shape: readonly number[]) => `[${shape.join(", ")}]`;
 
-const missing = (where: string, name: string) =>
+/** The error for a file that lacks a tensor. */
+export const missing = (where: string, name: string) =>
   new UserError(`${where} is not a whole CLIP, its tensor "${name}" is missing: download the file again.`);
 
-const unfit = (where: string, why: string) =>
+/** The error for weights of another kind of model. */
+export const unfit = (where: string, why: string) =>
   new UserError(`${where} is not a CLIP that this kit can run, ${why}: give the weights of a published ViT model.`);

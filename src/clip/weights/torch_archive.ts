@@ -20,15 +20,6 @@ export interface TorchArchive {
   readonly script: boolean;
 }
 
-/** What else a pickle may name. */
-export interface TorchOptions {
-  /**
-   * Names, or beginnings of names that end in a dot, of classes whose objects are kept as their attributes without ever
-   * being run: `torch.optim.` for checkpoints with a scheduler.
-   */
-  shells?: readonly string[];
-}
-
 /** A row of numbers in the archive, which tensors are views of. */
 interface Storage {
   dtype: Dtype;
@@ -78,9 +69,14 @@ function isBeforeZip(file: RandomAccessFile): boolean {
 /**
  * Reads the pickle of an archive.
  *
+ * @param options.shells names, or beginnings of names that end in a dot, of classes whose objects are kept as their
+ * attributes without ever being run: `torch.optim.` for checkpoints with a scheduler
  * @throws {UserError} when the archive is damaged, or its pickle names something that is not allowed
  */
-export function readTorchArchive(file: RandomAccessFile, options: TorchOptions = {}): TorchArchive {
+export function readTorchArchive(
+  file: RandomAccessFile,
+  { shells = [] }: { shells?: readonly string[] } = {},
+): TorchArchive {
   if (isBeforeZip(file)) {
     throw new UserError(
       `${file.path} is in the format of PyTorch before 1.6, which this kit does not read: ` +
@@ -103,10 +99,9 @@ export function readTorchArchive(file: RandomAccessFile, options: TorchOptions =
   const pickle = entries.get(pickles[0])!;
   if (pickle.size > MOST_PICKLE_BYTES) throw wrong(file.path, `its pickle has ${pickle.size} bytes`);
   const script = entries.has(`${folder}constants.pkl`);
-  const find = globals({ where: file.path, script, shells: options.shells ?? [] });
   const value = readPickle(file.read(entryOffset(file, pickle), pickle.size), {
     where: `The pickle ${pickles[0]} of ${file.path}`,
-    find,
+    find: globals({ where: file.path, script, shells }),
     persistent: (id) => new PickleOpaque({ storage: readStorage(file, { id, folder, entries }) }),
   });
   return { value, script };
@@ -151,11 +146,9 @@ function globals(
   ]);
   for (const name of Object.keys(STORAGE_DTYPES)) known.set(`torch.${name}`, undefined);
   if (script) {
-    for (
-      const name of ["build_intlist", "build_doublelist", "build_boollist", "build_tensorlist", "restore_type_tag"]
-    ) {
-      known.set(`torch.jit._pickle.${name}`, ([value]) => value ?? null);
-    }
+    const same: PickleGlobal["make"] = ([value]) => value ?? null;
+    for (const type of ["int", "double", "bool", "tensor"]) known.set(`torch.jit._pickle.build_${type}list`, same);
+    known.set("torch.jit._pickle.restore_type_tag", same);
   }
   const isShellName = (name: string) =>
     (script && name.startsWith(SCRIPT_CLASSES)) ||
@@ -167,14 +160,10 @@ function globals(
 }
 
 function orderedDict(pairs: PickleValue | undefined, where: string): Map<PickleValue, PickleValue> {
-  const map = new Map<PickleValue, PickleValue>();
-  if (pairs === undefined) return map;
-  if (!Array.isArray(pairs)) throw wrong(where, "an ordered dictionary is not made of pairs");
-  for (const pair of pairs) {
-    if (!Array.isArray(pair) || pair.length !== 2) throw wrong(where, "an ordered dictionary is not made of pairs");
-    map.set(pair[0], pair[1]);
-  }
-  return map;
+  const isPair = (pair: PickleValue): pair is [PickleValue, PickleValue] => Array.isArray(pair) && pair.length === 2;
+  if (pairs === undefined) return new Map();
+  if (Array.isArray(pairs) && pairs.every(isPair)) return new Map(pairs);
+  throw wrong(where, "an ordered dictionary is not made of pairs");
 }
 
 /** A view of a storage, checked against the storage's size. */

@@ -10,6 +10,7 @@
  *
  * Shapes: `D` width, `H` heads, `F` the perceptron's width.
  */
+import { rowRange, stackedRows, transposed } from "../engine/host_tensor.ts";
 import type { Engine, Frozen, HostTensor } from "../engine/ops.ts";
 
 /** The slope inside QuickGELU: z·σ(1.702·z). */
@@ -76,32 +77,51 @@ export function foldLayerNorm(
   return { weight: { shape: [out, width], data: weight }, bias: { shape: [out], data: bias } };
 }
 
+type TensorOf = (name: string) => HostTensor;
+
+const normOf = (tensor: TensorOf, name: string) => ({
+  scale: tensor(`${name}.weight`).data,
+  shift: tensor(`${name}.bias`).data,
+});
+
+const freezeLinear = (
+  engine: Engine,
+  name: string,
+  linear: { weight: HostTensor; bias: HostTensor },
+): FrozenLinear => ({
+  weight: engine.freeze(`${name}.weight`, linear.weight),
+  bias: engine.freeze(`${name}.bias`, linear.bias),
+});
+
+/** Freezes a tower's last LayerNorm and its projection, stored as [D, E], in one: [E, D], [E]. */
+export function freezeProjection(
+  engine: Engine,
+  tensor: TensorOf,
+  names: { norm: string; projection: string },
+): FrozenLinear {
+  const weight = transposed(tensor(names.projection));
+  return freezeLinear(engine, names.projection, foldLayerNorm({ weight }, normOf(tensor, names.norm)));
+}
+
 /** Freezes the maps of the block whose tensors begin with `prefix`, e.g. `transformer.resblocks.0`. */
-export function freezeBlock(engine: Engine, tensor: (name: string) => HostTensor, prefix: string): FrozenBlock {
+export function freezeBlock(engine: Engine, tensor: TensorOf, prefix: string): FrozenBlock {
   const read = (name: string) => tensor(`${prefix}.${name}`);
   const width = read("ln_1.weight").data.length;
-  const rows = (t: HostTensor, from: number, to: number): HostTensor => {
-    const stride = t.data.length / t.shape[0];
-    return { shape: [to - from, ...t.shape.slice(1)], data: t.data.subarray(from * stride, to * stride) };
-  };
-  const freeze = (name: string, { weight, bias }: { weight: HostTensor; bias: HostTensor }): FrozenLinear => ({
-    weight: engine.freeze(`${prefix}.${name}.weight`, weight),
-    bias: engine.freeze(`${prefix}.${name}.bias`, bias),
-  });
+  const freeze = (name: string, linear: { weight: HostTensor; bias: HostTensor }) =>
+    freezeLinear(engine, `${prefix}.${name}`, linear);
   const [inWeight, inBias] = [read("attn.in_proj_weight"), read("attn.in_proj_bias")];
-  const ln1 = { scale: read("ln_1.weight").data, shift: read("ln_1.bias").data };
-  const ln2 = { scale: read("ln_2.weight").data, shift: read("ln_2.bias").data };
+  const [ln1, ln2] = [normOf(read, "ln_1"), normOf(read, "ln_2")];
   const part = (i: number) => ({
-    weight: rows(inWeight, i * width, (i + 1) * width),
-    bias: rows(inBias, i * width, (i + 1) * width),
+    weight: rowRange(inWeight, i * width, (i + 1) * width),
+    bias: rowRange(inBias, i * width, (i + 1) * width),
   });
   const query = foldLayerNorm(part(0), { ...ln1, factor: 1 / Math.sqrt(HEAD_WIDTH) });
   const key = foldLayerNorm(part(1), ln1);
   const value = foldLayerNorm(part(2), ln1);
   // One buffer; the separate maps are views of it.
-  const all = stackRows([query.weight, key.weight, value.weight]);
+  const all = stackedRows([query.weight, key.weight, value.weight]);
   const weight = (name: string, from: number, to: number) =>
-    engine.freeze(`${prefix}.${name}.weight`, rows(all, from * width, to * width));
+    engine.freeze(`${prefix}.${name}.weight`, rowRange(all, from * width, to * width));
   const out = { weight: read("attn.out_proj.weight"), bias: read("attn.out_proj.bias") };
   const times = ({ shape, data }: HostTensor, factor: number) => ({ shape, data: data.map((value) => value * factor) });
   const up = foldLayerNorm({ weight: read("mlp.c_fc.weight"), bias: read("mlp.c_fc.bias") }, {
@@ -152,16 +172,4 @@ function through({ weight, bias }: { weight: HostTensor; bias: HostTensor }, x: 
     return sum;
   });
   return { shape: bias.shape, data: sums };
-}
-
-/** Matrices of equal width, one below the other. */
-function stackRows(parts: readonly HostTensor[]): HostTensor {
-  const data = new Float32Array(parts.reduce((sum, part) => sum + part.data.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    data.set(part.data, at);
-    at += part.data.length;
-  }
-  const width = parts[0].shape[1];
-  return { shape: [data.length / width, width], data };
 }

@@ -3,6 +3,7 @@
  * Names are OpenAI's.
  */
 import { UserError } from "../errors.ts";
+import { HEAD_WIDTH } from "./block_weights.ts";
 
 /** The sizes of a CLIP with a vision transformer. */
 export interface ClipConfig {
@@ -38,9 +39,6 @@ export interface ClipConfig {
 
 /** Shapes by name. */
 export type Shapes = ReadonlyMap<string, readonly number[]>;
-
-/** Every head of every CLIP is this wide. */
-const HEAD_WIDTH = 64;
 
 /** Entries of OpenAI's archives that are not weights, at the top or in a module; shapes already say the same. */
 const BESIDE_THE_WEIGHTS = ["input_resolution", "context_length", "vocab_size", "attn_mask"];
@@ -182,10 +180,13 @@ function shapeOf(shapes: Shapes, { name, axes, where }: { name: string; axes: nu
   return shape;
 }
 
-const show = (shape: readonly number[]) => `[${shape.join(", ")}]`;
+/** A shape in a message. */
+export const show = (shape: readonly number[]) => `[${shape.join(", ")}]`;
 
-const missing = (where: string, name: string) =>
+/** The error for a file that lacks a tensor. */
+export const missing = (where: string, name: string) =>
   new UserError(`${where} is not a whole CLIP, its tensor "${name}" is missing: download the file again.`);
 
-const unfit = (where: string, why: string) =>
+/** The error for weights of another kind of model. */
+export const unfit = (where: string, why: string) =>
   new UserError(`${where} is not a CLIP that this kit can run, ${why}: give the weights of a published ViT model.`);

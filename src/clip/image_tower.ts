@@ -6,7 +6,7 @@
 import type { Engine, Frozen, HostTensor, Ops } from "../engine/ops.ts";
 import { standardizePullback } from "../engine/tape.ts";
 import { centredPullback, LAYER_NORM_EPSILON, swapped } from "./block.ts";
-import { foldLayerNorm, freezeBlock, type FrozenBlock, type FrozenLinear } from "./block_weights.ts";
+import { freezeBlock, freezeProjection, type FrozenBlock, type FrozenLinear } from "./block_weights.ts";
 import type { ClipConfig } from "./config.ts";
 import { stack } from "./stack.ts";
 
@@ -34,37 +34,26 @@ export function freezeImageTower(
   tensor: (name: string) => HostTensor,
   options: { config: ClipConfig },
 ): FrozenImageTower {
-  const { image, embedding: E } = options.config;
+  const { image } = options.config;
   const D = image.width;
   const N = (image.size / image.patch) ** 2;
   const K = 3 * image.patch * image.patch;
   const positions = tensor("visual.positional_embedding").data;
   const classRow = Float32Array.from(tensor("visual.class_embedding").data);
   for (let i = 0; i < D; i++) classRow[i] += positions[i];
-  const projection_DE = tensor("visual.proj").data;
-  const turned = new Float32Array(projection_DE.length);
-  for (let d = 0; d < D; d++) for (let e = 0; e < E; e++) turned[e * D + d] = projection_DE[d * E + e];
-  const folded = foldLayerNorm({ weight: { shape: [E, D], data: turned } }, {
-    scale: tensor("visual.ln_post.weight").data,
-    shift: tensor("visual.ln_post.bias").data,
-  });
   const pick = new Float32Array(1 + N);
   pick[0] = 1;
-  const vector = (name: string, data: Float32Array) => engine.freeze(name, { shape: [D], data });
   return {
     patch: engine.freeze("visual.patch", { shape: [D, K], data: tensor("visual.conv1.weight").data }),
     classRow: engine.freeze("visual.class_row", { shape: [1, 1, D], data: classRow }),
     positions: engine.freeze("visual.positions", { shape: [1, N, D], data: positions.slice(D) }),
-    preScale: vector("visual.ln_pre.weight", tensor("visual.ln_pre.weight").data),
-    preShift: vector("visual.ln_pre.bias", tensor("visual.ln_pre.bias").data),
+    preScale: engine.freeze("visual.ln_pre.weight", tensor("visual.ln_pre.weight")),
+    preShift: engine.freeze("visual.ln_pre.bias", tensor("visual.ln_pre.bias")),
     blocks: Array.from(
       { length: image.layers },
       (_, i) => freezeBlock(engine, tensor, `visual.transformer.resblocks.${i}`),
     ),
-    projection: {
-      weight: engine.freeze("visual.projection.weight", folded.weight),
-      bias: engine.freeze("visual.projection.bias", folded.bias),
-    },
+    projection: freezeProjection(engine, tensor, { norm: "visual.ln_post", projection: "visual.proj" }),
     pick: engine.freeze("visual.pick", { shape: [1, 1, 1 + N], data: pick }),
   };
 }

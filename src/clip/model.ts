@@ -1,6 +1,7 @@
 /**
  * A CLIP model on an engine: images and texts in, features out.
  */
+import { rowRange } from "../engine/host_tensor.ts";
 import type { Engine, HostTensor } from "../engine/ops.ts";
 import type { ClipConfig } from "./config.ts";
 import { freezeImageTower, type FrozenImageTower, imageTower } from "./image_tower.ts";
@@ -142,18 +143,9 @@ async function encodePacks(
   const step = Math.max(1, Math.floor(ROWS_PER_RUN / L));
   for (let p = 0; p < P; p += step) {
     const [out] = await run(
-      [layout.fixed, layout.mask, layout.pick].map((t) => packRange(t, p, Math.min(P, p + step))),
+      [layout.fixed, layout.mask, layout.pick].map((t) => rowRange(t, p, Math.min(P, p + step))),
     );
     features.set(out.data, p * Q * E);
   }
   return { shape: [layout.classes, E], data: features.slice(0, layout.classes * E) };
-}
-
-/** Packs `from` … `to − 1` of a tensor whose first axis counts packs; a view. */
-export function packRange(tensor: HostTensor, from: number, to: number): HostTensor {
-  const stride = tensor.data.length / tensor.shape[0];
-  return {
-    shape: [to - from, ...tensor.shape.slice(1)],
-    data: tensor.data.subarray(from * stride, to * stride),
-  };
 }

@@ -5,7 +5,7 @@
  */
 import type { Engine, Frozen, HostTensor, Ops } from "../engine/ops.ts";
 import { centredPullback, LAYER_NORM_EPSILON, swapped } from "./block.ts";
-import { foldLayerNorm, freezeBlock, type FrozenBlock, type FrozenLinear } from "./block_weights.ts";
+import { freezeBlock, freezeProjection, type FrozenBlock, type FrozenLinear } from "./block_weights.ts";
 import type { ClipConfig } from "./config.ts";
 import { type LearnedRows, stack } from "./stack.ts";
 
@@ -53,28 +53,19 @@ export async function freezeTextTower(
   tensor: (name: string) => HostTensor,
   options: { config: ClipConfig; startEmbedding: Float32Array },
 ): Promise<FrozenTextTower> {
-  const { text, embedding: E } = options.config;
+  const { text } = options.config;
   const blocks = Array.from(
     { length: text.layers },
     (_, i) => freezeBlock(engine, tensor, `transformer.resblocks.${i}`),
   );
-  const projection_DE = tensor("text_projection");
-  const turned = new Float32Array(projection_DE.data.length);
-  for (let d = 0; d < text.width; d++) {
-    for (let e = 0; e < E; e++) turned[e * text.width + d] = projection_DE.data[d * E + e];
-  }
-  const folded = foldLayerNorm({ weight: { shape: [E, text.width], data: turned } }, {
-    scale: tensor("ln_final.weight").data,
-    shift: tensor("ln_final.bias").data,
-  });
-  const projection = {
-    weight: engine.freeze("text_projection.weight", folded.weight),
-    bias: engine.freeze("text_projection.bias", folded.bias),
-  };
+  const projection = freezeProjection(engine, tensor, { norm: "ln_final", projection: "text_projection" });
   const row = Float32Array.from(options.startEmbedding);
   const positions = tensor("positional_embedding").data;
   for (let i = 0; i < text.width; i++) row[i] += positions[i];
-  const program = engine.program("start_token", (ops, [x]) => startToken(ops, x, blocks));
+  const program = engine.program(
+    "start_token",
+    (ops, [x]) => stack(ops, x, blocks).attended.flatMap(({ keys, values }) => [keys, values]),
+  );
   const outputs = await program.run([{ shape: [1, 1, text.width], data: row }]);
   await program.dispose();
   const start = blocks.map((_, i) => ({
@@ -82,10 +73,6 @@ export async function freezeTextTower(
     values: engine.freeze(`start_token.${i}.values`, outputs[2 * i + 1]),
   }));
   return { blocks, projection, start };
-}
-
-function startToken<T>(ops: Ops<T>, x: T, blocks: readonly FrozenBlock[]): T[] {
-  return stack(ops, x, blocks).attended.flatMap(({ keys, values }) => [keys, values]);
 }
 
 /** Runs packs through the tower. With `plain`, the start token is a row like any other, as in the published code. */

@@ -1,14 +1,7 @@
 /**
  * Opens an engine by name. Native code is loaded only for the engine that is chosen.
  */
-import {
-  loadOnnxRuntime,
-  loadTfjs,
-  loadTfjsBackendCpu,
-  loadTfjsBackendWasm,
-  ONNX_RUNTIME_VERSION,
-  TFJS_VERSION,
-} from "../deps.ts";
+import { loadOnnxRuntime, loadTfjs, loadTfjsBackendCpu, loadTfjsBackendWasm, TFJS_VERSION } from "../deps.ts";
 import { didYouMean } from "../did_you_mean.ts";
 import { UserError } from "../errors.ts";
 import { type OnnxDevice, onnxEngine } from "./onnx.ts";
@@ -94,13 +87,10 @@ export function engineName(name: string): EngineName {
  * ```
  */
 export async function openEngine(name: string, options: EngineOptions = {}): Promise<Engine> {
-  const { log = () => {} } = options;
+  const { device, log = () => {} } = options;
   const chosen = engineName(name);
-  const isTensorflow = chosen === "tensorflow" || chosen === "tensorflow-gpu";
-  if (options.device !== undefined && chosen !== "onnx" && !isTensorflow) {
-    throw new UserError(
-      `--device ${options.device} goes with --engine onnx, not with --engine ${chosen}: leave it out.`,
-    );
+  if (device !== undefined && !["onnx", "tensorflow", "tensorflow-gpu"].includes(chosen)) {
+    throw new UserError(`--device ${device} goes with --engine onnx, not with --engine ${chosen}: leave it out.`);
   }
   switch (chosen) {
     case "auto":
@@ -114,7 +104,7 @@ export async function openEngine(name: string, options: EngineOptions = {}): Pro
       return await openWebgpu();
     case "tensorflow":
     case "tensorflow-gpu":
-      return await openTensorflow(chosen, { device: options.device, log });
+      return await openTensorflow(chosen, { device, log });
   }
 }
 
@@ -146,7 +136,7 @@ async function openOnnx(options: EngineOptions): Promise<Engine> {
   if (!Number.isInteger(threads) || threads < 1) {
     throw new UserError(`--threads is ${options.threads}: give a whole number from 1 up.`);
   }
-  const engine = onnxEngine(await loadOnnxRuntime(), { device, threads, version: ONNX_RUNTIME_VERSION });
+  const engine = onnxEngine(await loadOnnxRuntime(), { device, threads });
   try {
     return await tested(engine);
   } catch (error) {
@@ -157,21 +147,18 @@ async function openOnnx(options: EngineOptions): Promise<Engine> {
 /** ONNX Runtime opens a device only when it prepares the first graph; its own message says what is missing. */
 function deviceMissing(device: OnnxDevice, error: unknown): unknown {
   if (error instanceof UserError) return error;
-  const text = (error as Error).message;
-  if (device === "cuda") {
-    return new UserError(
-      /Failed to load (shared )?library|cannot open shared object/i.test(text)
-        ? "ONNX Runtime's CUDA libraries are not installed: deno task gpu:install --onnx fetches them (CUDA 12 and cuDNN 9 have to be installed)."
-        : `ONNX Runtime cannot use CUDA (${text.split("\n")[0]}): use --device cpu.`,
-      { cause: error },
-    );
+  const { message } = error as Error;
+  const [line] = message.split("\n");
+  let advice = `ONNX Runtime cannot use ${device === "cuda" ? "CUDA" : "WebGPU"} (${line}): use --device cpu.`;
+  if (device === "cuda" && /Failed to load (shared )?library|cannot open shared object/i.test(message)) {
+    advice =
+      "ONNX Runtime's CUDA libraries are not installed: deno task gpu:install --onnx fetches them (CUDA 12 and cuDNN 9 have to be installed).";
   }
-  return new UserError(
-    /adapter/i.test(text)
-      ? "ONNX Runtime's WebGPU finds no suitable device: install the card's Vulkan driver, or use --engine webgpu or --device cpu."
-      : `ONNX Runtime cannot use WebGPU (${text.split("\n")[0]}): use --device cpu.`,
-    { cause: error },
-  );
+  if (device === "webgpu" && /adapter/i.test(message)) {
+    advice =
+      "ONNX Runtime's WebGPU finds no suitable device: install the card's Vulkan driver, or use --engine webgpu or --device cpu.";
+  }
+  return new UserError(advice, { cause: error });
 }
 
 /** tfjs with its own kernels: WebAssembly with SIMD, or plain JavaScript. Both run on one thread. */

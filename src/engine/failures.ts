@@ -20,30 +20,21 @@ export interface FailurePlace {
  * The error to throw for what an engine threw: a {@linkcode UserError} when the device is lost or out of memory,
  * otherwise an error that names engine and program. The kit never continues on another engine by itself.
  */
-export function engineFailure(error: unknown, place: FailurePlace): Error {
+export function engineFailure(error: unknown, { engine, program }: FailurePlace): Error {
   if (error instanceof UserError) return error;
   const text = error instanceof Error ? error.message : String(error);
-  if (OUT_OF_MEMORY.test(text)) return outOfMemory(place);
-  if (DEVICE_LOST.test(text)) return deviceLost(place, firstLine(text));
-  return new Error(`The engine ${place.engine} failed in ${place.program}: ${text}`, { cause: error });
-}
-
-/** The error for a device that ran out of memory. */
-export function outOfMemory({ engine, program }: FailurePlace): UserError {
-  return new UserError(
-    `The engine ${engine} ran out of memory in ${program}: use a smaller --batch-size, or another --engine.`,
-  );
-}
-
-/** The error for a device that was lost. */
-export function deviceLost({ engine, program }: FailurePlace, reason: string): UserError {
-  return new UserError(
-    `The engine ${engine} lost its device in ${program} (${reason.replace(/\.$/, "")}): ` +
-      "run the same command again to continue the run, or use --engine onnx.",
-  );
-}
-
-function firstLine(text: string): string {
-  const line = text.split("\n")[0].trim();
-  return line.length > 160 ? `${line.slice(0, 157)}...` : line;
+  if (OUT_OF_MEMORY.test(text)) {
+    return new UserError(
+      `The engine ${engine} ran out of memory in ${program}: use a smaller --batch-size, or another --engine.`,
+    );
+  }
+  if (DEVICE_LOST.test(text)) {
+    const line = text.split("\n")[0].trim();
+    const reason = line.length > 160 ? `${line.slice(0, 157)}...` : line;
+    return new UserError(
+      `The engine ${engine} lost its device in ${program} (${reason.replace(/\.$/, "")}): ` +
+        "run the same command again to continue the run, or use --engine onnx.",
+    );
+  }
+  return new Error(`The engine ${engine} failed in ${program}: ${text}`, { cause: error });
 }

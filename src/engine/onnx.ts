@@ -2,7 +2,7 @@
  * The compiling engine: a program becomes one ONNX graph per set of input shapes, which ONNX Runtime optimises once and
  * then runs as a whole on all cores.
  */
-import type { OnnxRuntime as ort } from "../deps.ts";
+import { ONNX_RUNTIME_VERSION, type OnnxRuntime as ort } from "../deps.ts";
 import { engineFailure } from "./failures.ts";
 import { writeGraph } from "./onnx_graph.ts";
 import { onnxModel } from "./onnx_model.ts";
@@ -13,14 +13,6 @@ export type OnnxRuntime = typeof ort;
 
 /** Where graphs run. */
 export type OnnxDevice = "cpu" | "webgpu" | "cuda";
-
-/** Options of {@linkcode onnxEngine}. */
-export interface OnnxEngineOptions {
-  device: OnnxDevice;
-  threads: number;
-  /** ONNX Runtime's version, for the report. */
-  version: string;
-}
 
 class FrozenHost implements Frozen {
   readonly shape: readonly number[];
@@ -38,11 +30,13 @@ function frozenHost(value: Frozen): FrozenHost {
   return value;
 }
 
+const bytesOf = ({ data }: HostTensor) => new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+
 /** Graphs whose products take fewer floating-point operations run on the calling thread only. */
 const MIN_FLOPS_FOR_THREADS = 1e7;
 
 /** An engine on ONNX Runtime. */
-export function onnxEngine(runtime: OnnxRuntime, options: OnnxEngineOptions): Engine {
+export function onnxEngine(runtime: OnnxRuntime, options: { device: OnnxDevice; threads: number }): Engine {
   const frozen = new Set<FrozenHost>();
   const sessions = new Set<ort.InferenceSession>();
 
@@ -51,9 +45,10 @@ export function onnxEngine(runtime: OnnxRuntime, options: OnnxEngineOptions): En
     fn: ProgramFunction,
     shapes: readonly (readonly number[])[],
   ): Promise<ort.InferenceSession> {
-    const writer = writeGraph((value) => frozenHost(value).host);
+    const writer = writeGraph();
     const outputs = fn(writer.ops, shapes.map((shape) => writer.input(shape)));
-    const { graph, frozen: hosts, flops } = writer.finish(name, outputs);
+    const { graph, frozen: files, flops } = writer.finish(name, outputs);
+    const externalData = [...files].map(([path, value]) => ({ path, data: bytesOf(frozenHost(value).host) }));
     try {
       const session = await runtime.InferenceSession.create(onnxModel(graph), {
         executionProviders: [options.device],
@@ -63,10 +58,7 @@ export function onnxEngine(runtime: OnnxRuntime, options: OnnxEngineOptions): En
         executionMode: "sequential",
         graphOptimizationLevel: "all",
         logSeverityLevel: 3,
-        externalData: [...hosts].map(([path, { data }]) => ({
-          path,
-          data: new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
-        })),
+        externalData,
       });
       sessions.add(session);
       return session;
@@ -117,7 +109,7 @@ export function onnxEngine(runtime: OnnxRuntime, options: OnnxEngineOptions): En
 
   return {
     name: "onnx",
-    device: `${options.device} (ONNX Runtime ${options.version})`,
+    device: `${options.device} (ONNX Runtime ${ONNX_RUNTIME_VERSION})`,
     threads: options.threads,
     freeze(name, value) {
       const held = new FrozenHost(name, value);

@@ -1,10 +1,11 @@
 /**
  * The algebra on symbols: calling a program with these tensors writes an ONNX graph.
  */
+import { count } from "./host_tensor.ts";
 import { GraphNodes, type WrittenGraph } from "./onnx_nodes.ts";
-import { Reshapes } from "./onnx_reshape.ts";
-import { axisOf, broadcastShape, count, sameShape, type Symbol, width, withWidth } from "./onnx_symbol.ts";
-import type { Frozen, HostTensor, Ops } from "./ops.ts";
+import { matrixOf, Reshapes } from "./onnx_reshape.ts";
+import { axisOf, broadcastShape, sameShape, type Symbol, width, withWidth } from "./onnx_symbol.ts";
+import type { Frozen, Ops } from "./ops.ts";
 
 /** A graph that is being written. */
 export interface GraphWriter {
@@ -14,8 +15,8 @@ export interface GraphWriter {
   finish(name: string, outputs: readonly Symbol[]): WrittenGraph;
 }
 
-/** Starts a graph. `hostOf` gives the numbers of a frozen tensor. */
-export function writeGraph(hostOf: (value: Frozen) => HostTensor): GraphWriter {
+/** Starts a graph. */
+export function writeGraph(): GraphWriter {
   const nodes = new GraphNodes();
   const reshapes = new Reshapes(nodes);
   return {
@@ -29,7 +30,7 @@ export function writeGraph(hostOf: (value: Frozen) => HostTensor): GraphWriter {
       ...layouts(nodes, reshapes),
     },
     input: (shape) => nodes.input(shape),
-    finish: (name, outputs) => nodes.finish(name, { outputs, hostOf }),
+    finish: (name, outputs) => nodes.finish(name, outputs),
   };
 }
 
@@ -73,8 +74,7 @@ function products(nodes: GraphNodes, reshapes: Reshapes): Pick<Ops<Symbol>, "lin
 }
 
 function assertWidth(x: Symbol, weight: Frozen, wanted: number): void {
-  if (width(x) === wanted) return;
-  throw new Error(`${weight.name} [${weight.shape}] does not fit rows of [${x.shape}]`);
+  if (width(x) !== wanted) throw new Error(`${weight.name} [${weight.shape}] does not fit rows of [${x.shape}]`);
 }
 
 /** Rows and columns in the last two axes; empty when there is only one axis. */
@@ -119,34 +119,22 @@ function alongAxes(
   const alongRows = (op: string) => (x: Symbol) =>
     reshapes.rowwise(x, (rows) => nodes.emit(op, [rows], rows.shape, { attributes: { axis: -1 } }));
   /** The reduced axis is kept with size 1. */
-  function reduce(
-    x: Symbol,
-    axis: number,
-    write: (y: Symbol, at: { axis: number; shape: readonly number[] }) => Symbol,
-  ): Symbol {
+  const reduce = (write: (y: Symbol, axis: number, shape: number[]) => Symbol) => (x: Symbol, axis: number) => {
     const at = axisOf(x, axis);
-    const along = (y: Symbol, axis: number) =>
-      write(y, { axis, shape: y.shape.map((size, i) => i === axis ? 1 : size) });
+    const along = (y: Symbol, axis: number) => write(y, axis, y.shape.with(axis, 1));
     return at === x.shape.length - 1 ? reshapes.rowwise(x, (y) => along(y, y.shape.length - 1)) : along(x, at);
-  }
+  };
   return {
     softmax: alongRows("Softmax"),
     logSoftmax: alongRows("LogSoftmax"),
-    sum: (x, axis) =>
-      reduce(
-        x,
-        axis,
-        (y, { axis, shape }) =>
-          nodes.emit("ReduceSum", [y, nodes.integers([axis])], shape, { attributes: { keepdims: 1 } }),
-      ),
-    mean: (x, axis) =>
-      reduce(
-        x,
-        axis,
-        (y, { axis, shape }) => nodes.emit("ReduceMean", [y], shape, { attributes: { keepdims: 1, axes: [axis] } }),
-      ),
+    sum: reduce((y, axis, shape) =>
+      nodes.emit("ReduceSum", [y, nodes.integers([axis])], shape, { attributes: { keepdims: 1 } })
+    ),
+    mean: reduce((y, axis, shape) =>
+      nodes.emit("ReduceMean", [y], shape, { attributes: { keepdims: 1, axes: [axis] } })
+    ),
     standardize(x, epsilon) {
-      const rows = reshapes.rowsOf(x);
+      const rows = matrixOf(x) ?? x;
       const thin = withWidth(rows.shape, 1);
       const [normalized, mean, rstd] = [rows.shape, thin, thin].map((shape) => nodes.symbol(shape));
       nodes.push({
@@ -178,9 +166,8 @@ function layouts(
     concat(parts, axis) {
       if (parts.length === 1) return parts[0];
       const at = axisOf(parts[0], axis);
-      const shape = [...parts[0].shape];
-      shape[at] = parts.reduce((sum, part) => sum + part.shape[at], 0);
-      return nodes.emit("Concat", parts, shape, { attributes: { axis: at } });
+      const size = parts.reduce((sum, part) => sum + part.shape[at], 0);
+      return nodes.emit("Concat", parts, parts[0].shape.with(at, size), { attributes: { axis: at } });
     },
     slice(x, begin, size) {
       if (sameShape(size, x.shape)) return x;

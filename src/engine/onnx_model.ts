@@ -4,6 +4,7 @@
  * Frozen numbers stay outside the message, as external data passed in memory, so that a model of any size stays below
  * protobuf's 2 GiB and is not copied while it is written.
  */
+import { Buffer } from "node:buffer";
 
 /** The value of a node's attribute: a float (`{ f }`), an integer, or a list of integers. */
 export type Attribute = number | readonly number[] | { f: number };
@@ -44,12 +45,6 @@ const INT64 = 7;
 /** A protobuf message that is being encoded. */
 class Message {
   #parts: Uint8Array[] = [];
-  #length = 0;
-
-  #push(part: Uint8Array): void {
-    this.#parts.push(part);
-    this.#length += part.length;
-  }
 
   #varint(value: number | bigint): void {
     let left = BigInt.asUintN(64, BigInt(value));
@@ -59,7 +54,7 @@ class Message {
       left >>= 7n;
       out.push(left > 0n ? low | 128 : low);
     } while (left > 0n);
-    this.#push(Uint8Array.from(out));
+    this.#parts.push(Uint8Array.from(out));
   }
 
   integer(field: number, value: number): this {
@@ -70,14 +65,14 @@ class Message {
 
   float(field: number, value: number): this {
     this.#varint(field << 3 | 5);
-    this.#push(new Uint8Array(Float32Array.of(value).buffer));
+    this.#parts.push(new Uint8Array(Float32Array.of(value).buffer));
     return this;
   }
 
   bytes(field: number, value: Uint8Array): this {
     this.#varint(field << 3 | 2);
     this.#varint(value.length);
-    this.#push(value);
+    this.#parts.push(value);
     return this;
   }
 
@@ -90,13 +85,7 @@ class Message {
   }
 
   finish(): Uint8Array {
-    const out = new Uint8Array(this.#length);
-    let at = 0;
-    for (const part of this.#parts) {
-      out.set(part, at);
-      at += part.length;
-    }
-    return out;
+    return Buffer.concat(this.#parts);
   }
 }
 

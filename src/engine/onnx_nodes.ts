@@ -1,6 +1,7 @@
 /**
  * The parts of a graph that is being written: nodes in order, constants, and frozen tensors in external files.
  */
+import { count } from "./host_tensor.ts";
 import type { Graph, Initializer, Node, Value } from "./onnx_model.ts";
 import type { Symbol } from "./onnx_symbol.ts";
 import type { Frozen, HostTensor } from "./ops.ts";
@@ -8,8 +9,8 @@ import type { Frozen, HostTensor } from "./ops.ts";
 /** A graph that is complete. */
 export interface WrittenGraph {
   graph: Graph;
-  /** The numbers of each external file that the graph names. */
-  frozen: Map<string, HostTensor>;
+  /** What is in each external file that the graph names. */
+  frozen: Map<string, Frozen>;
   /** Floating-point operations of the graph's matrix products: 2·m·n·k each. */
   flops: number;
 }
@@ -98,33 +99,19 @@ export class GraphNodes {
     return symbol;
   }
 
-  /** Ends the graph. `hostOf` gives the numbers of a frozen tensor. */
-  finish(
-    name: string,
-    { outputs, hostOf }: { outputs: readonly Symbol[]; hostOf: (value: Frozen) => HostTensor },
-  ): WrittenGraph {
-    const ends = outputs.map((output, i) => this.#output(output, i));
-    const hosts = new Map<string, HostTensor>();
-    for (const [value, symbol] of this.#frozen) {
-      const host = hostOf(value);
-      this.#initializers.push({ ...symbol, file: symbol.name, bytes: host.data.byteLength });
-      hosts.set(symbol.name, host);
-    }
-    const graph = {
-      name,
-      nodes: this.#nodes,
-      inputs: this.#inputs,
-      outputs: ends,
-      initializers: this.#initializers,
+  /** Ends the graph. */
+  finish(name: string, tensors: readonly Symbol[]): WrittenGraph {
+    // Each output gets its own name, because a tensor may be an output twice, or an input as well.
+    const outputs = tensors.map((tensor, i) => ({ name: `out${i}`, shape: tensor.shape }));
+    tensors.forEach((tensor, i) => this.push({ op: "Identity", inputs: [tensor.name], outputs: [`out${i}`] }));
+    const frozen = new Map([...this.#frozen].map(([value, { name }]) => [name, value]));
+    const files = [...frozen].map(([name, { shape }]) => ({ name, shape, file: name, bytes: 4 * count(shape) }));
+    const initializers = [...this.#initializers, ...files];
+    return {
+      graph: { name, nodes: this.#nodes, inputs: this.#inputs, outputs, initializers },
+      frozen,
+      flops: this.#flops,
     };
-    return { graph, frozen: hosts, flops: this.#flops };
-  }
-
-  /** Each output gets its own name, because a tensor may be an output twice, or an input as well. */
-  #output(output: Symbol, i: number): Value {
-    const name = `out${i}`;
-    this.push({ op: "Identity", inputs: [output.name], outputs: [name] });
-    return { name, shape: output.shape };
   }
 
   #constant(content: string, make: (name: string) => Initializer): string {

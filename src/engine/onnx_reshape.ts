@@ -4,13 +4,14 @@
  * A reshaped tensor keeps its root, the tensor that it is reshaped from. Operations on single numbers or rows use the
  * root and reshape only the result. The reshape is written when a node reads the tensor's name.
  */
+import { count } from "./host_tensor.ts";
 import type { GraphNodes } from "./onnx_nodes.ts";
-import { broadcastShape, count, sameShape, type Symbol, width, withWidth } from "./onnx_symbol.ts";
+import { broadcastShape, sameShape, type Symbol, width, withWidth } from "./onnx_symbol.ts";
 
 const rootOf = (x: Symbol): Symbol => x.root ?? x;
 
 /** The root if it is the matrix of the tensor's rows; otherwise undefined. */
-function matrixOf(x: Symbol): Symbol | undefined {
+export function matrixOf(x: Symbol): Symbol | undefined {
   const root = rootOf(x);
   return root.shape.length === 2 && width(root) === width(x) ? root : undefined;
 }
@@ -84,10 +85,5 @@ export class Reshapes {
       return this.reshape(write(this.flatten(a), this.flatten(b)), shape);
     }
     return write(a, b);
-  }
-
-  /** The matrix of the tensor's rows if it exists already; otherwise the tensor. */
-  rowsOf(x: Symbol): Symbol {
-    return matrixOf(x) ?? x;
   }
 }

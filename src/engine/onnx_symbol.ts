@@ -10,11 +10,6 @@ export interface Symbol {
   readonly root?: Symbol;
 }
 
-/** How many numbers a tensor of this shape has. */
-export function count(shape: readonly number[]): number {
-  return shape.reduce((product, size) => product * size, 1);
-}
-
 /** Whether two shapes are equal. */
 export function sameShape(a: readonly number[], b: readonly number[]): boolean {
   return a.length === b.length && a.every((size, i) => size === b[i]);

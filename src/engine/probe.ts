@@ -28,7 +28,8 @@ function matrix(size: number, seed: number): HostTensor {
   return { shape: [size, size], data };
 }
 
-async function timeProducts(engine: Engine, size: number, seconds: number): Promise<{ best: number; gflops: number }> {
+/** The shortest time of a chain of products, in milliseconds. */
+async function timeProducts(engine: Engine, size: number, seconds: number): Promise<number> {
   const weight = engine.freeze("probe.weight", matrix(size, 1));
   const input = engine.freeze("probe.input", matrix(size, 2));
   const program = engine.program("probe", (ops, [x]) => {
@@ -47,7 +48,7 @@ async function timeProducts(engine: Engine, size: number, seconds: number): Prom
       if (run > 0 || took > seconds * 1000) best = Math.min(best, took);
       if (run === 0 && took > seconds * 1000) break;
     }
-    return { best, gflops: CHAIN * 2 * size ** 3 / best / 1e6 };
+    return best;
   } finally {
     await program.dispose();
     engine.release(weight);
@@ -77,15 +78,11 @@ export async function probeEngine(engine: Engine, seconds = 2): Promise<EnginePr
   for (const next of SIZES) {
     size = next;
     // The next size takes eight times as long.
-    if ((await timeProducts(engine, size, 0)).best * 8 > seconds * 250) break;
+    if (await timeProducts(engine, size, 0) * 8 > seconds * 250) break;
   }
-  const { gflops } = await timeProducts(engine, size, seconds);
-  const [, device, version] = /^(.*?)(?: \((.*)\))?$/.exec(withLastParentheses(engine.device))!;
-  return { device, version: version ?? "", threads: engine.threads, gflops: Number(gflops.toPrecision(3)) };
-}
-
-/** Removes all parentheses but the last ones: those hold the versions, and a device's name may have its own. */
-function withLastParentheses(text: string): string {
-  const at = text.lastIndexOf(" (");
-  return at < 0 ? text : `${text.slice(0, at).replaceAll(" (", ", ").replaceAll(")", "")}${text.slice(at)}`;
+  const gflops = CHAIN * 2 * size ** 3 / await timeProducts(engine, size, seconds) / 1e6;
+  // The last parentheses hold the versions; a device's name may have its own.
+  const [, name, version] = /^(.*) \((.*)\)$/.exec(engine.device) ?? [undefined, engine.device, ""];
+  const device = name.replaceAll(" (", ", ").replaceAll(")", "");
+  return { device, version, threads: engine.threads, gflops: Number(gflops.toPrecision(3)) };
 }

@@ -2,6 +2,7 @@
  * A small known product that every engine with native or device code must get right before it is used.
  */
 import { UserError } from "../errors.ts";
+import { count } from "./host_tensor.ts";
 import type { Engine, HostTensor } from "./ops.ts";
 
 const ROWS = 5;
@@ -11,9 +12,7 @@ const TOLERANCE = 1e-4;
 
 /** Numbers of moderate size, the same on every machine. */
 function pattern(shape: readonly number[], step: number): HostTensor {
-  const data = new Float32Array(shape.reduce((product, size) => product * size, 1));
-  for (let i = 0; i < data.length; i++) data[i] = ((i * step) % 17 - 8) / 8;
-  return { shape, data };
+  return { shape, data: Float32Array.from({ length: count(shape) }, (_, i) => ((i * step) % 17 - 8) / 8) };
 }
 
 /** `x · Wᵀ + b`, its softmax, and the pull-back of the softmax through `W`, in double precision. */
@@ -40,23 +39,12 @@ function expected(x: HostTensor, weight: HostTensor, bias: HostTensor): number[]
   return [y, p, back];
 }
 
-/** Runs the self-test and returns the engine; disposes the engine if the test fails. */
-export async function tested(engine: Engine): Promise<Engine> {
-  try {
-    await selfTest(engine);
-  } catch (error) {
-    await engine.dispose();
-    throw error;
-  }
-  return engine;
-}
-
 /**
- * Runs the self-test.
+ * Runs the self-test and returns the engine.
  *
- * @throws {UserError} When a result is not finite or off by more than 1e-4.
+ * @throws {UserError} When a result is not finite or off by more than 1e-4; the engine is then disposed.
  */
-export async function selfTest(engine: Engine): Promise<void> {
+export async function tested(engine: Engine): Promise<Engine> {
   const [x, weight, bias] = [pattern([ROWS, INNER], 7), pattern([COLUMNS, INNER], 5), pattern([COLUMNS], 3)];
   const frozenWeight = engine.freeze("self_test.weight", weight);
   const frozenBias = engine.freeze("self_test.bias", bias);
@@ -76,9 +64,12 @@ export async function selfTest(engine: Engine): Promise<void> {
           "update its driver, or use another --engine.",
       );
     });
-  } finally {
-    await program.dispose();
-    engine.release(frozenWeight);
-    engine.release(frozenBias);
+  } catch (error) {
+    await engine.dispose();
+    throw error;
   }
+  await program.dispose();
+  engine.release(frozenWeight);
+  engine.release(frozenBias);
+  return engine;
 }

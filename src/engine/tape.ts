@@ -74,20 +74,23 @@ export function tape<T>(ops: Ops<T>): TapeOps<T> {
   function unbroadcast(cotangent: T, like: T): T {
     const shape = ops.shape(like);
     let out = cotangent;
-    let rank = ops.shape(out).length;
-    for (; rank > shape.length; rank--) {
-      const summed = ops.sum(out, 0);
-      out = ops.reshape(summed, ops.shape(summed).slice(1));
-    }
-    for (let axis = 0; axis < shape.length; axis++) {
-      if (shape[axis] === 1 && ops.shape(out)[axis] !== 1) out = ops.sum(out, axis);
-    }
+    while (ops.shape(out).length > shape.length) out = ops.reshape(ops.sum(out, 0), ops.shape(out).slice(1));
+    shape.forEach((size, axis) => {
+      if (size === 1 && ops.shape(out)[axis] !== 1) out = ops.sum(out, axis);
+    });
     return out;
   }
 
-  function unary(x: Var<T>, value: T, pullback: (cotangent: T) => T): Var<T> {
-    return record([x], value, (cotangent) => [pullback(cotangent)]);
-  }
+  const unary = (x: Var<T>, value: T, pullback: (cotangent: T) => T): Var<T> =>
+    record([x], value, (cotangent) => [pullback(cotangent)]);
+
+  /** A value of two operands that broadcast, with the pull-backs to them as they are after broadcasting. */
+  const binary = (operands: readonly Var<T>[], value: T, pullbacks: readonly ((dy: T) => T)[]): Var<T> =>
+    record(
+      operands,
+      value,
+      (dy) => operands.map((x, i) => x.node < 0 ? undefined : unbroadcast(pullbacks[i](dy), x.value)),
+    );
 
   /** The tape that `ops` is; undefined for any other algebra. Its values are then the `T` of this one. */
   const outer = "gradients" in ops ? ops as unknown as TapeOps<unknown> : undefined;
@@ -105,54 +108,30 @@ export function tape<T>(ops: Ops<T>): TapeOps<T> {
 
   function matMul(a: Var<T>, b: Var<T>, options: MatMulOptions = {}): Var<T> {
     const { transposeA = false, transposeB = false } = options;
-    return record([a, b], ops.matMul(a.value, b.value, options), (dy) => [
-      a.node < 0 ? undefined : unbroadcast(
-        transposeA
-          ? ops.matMul(b.value, dy, { transposeA: transposeB, transposeB: true })
-          : ops.matMul(dy, b.value, { transposeB: !transposeB }),
-        a.value,
-      ),
-      b.node < 0 ? undefined : unbroadcast(
-        transposeB
-          ? ops.matMul(dy, a.value, { transposeA: true, transposeB: transposeA })
-          : ops.matMul(a.value, dy, { transposeA: !transposeA }),
-        b.value,
-      ),
-    ]);
+    const toA = (dy: T) =>
+      transposeA
+        ? ops.matMul(b.value, dy, { transposeA: transposeB, transposeB: true })
+        : ops.matMul(dy, b.value, { transposeB: !transposeB });
+    const toB = (dy: T) =>
+      transposeB
+        ? ops.matMul(dy, a.value, { transposeA: true, transposeB: transposeA })
+        : ops.matMul(a.value, dy, { transposeA: !transposeA });
+    return binary([a, b], ops.matMul(a.value, b.value, options), [toA, toB]);
   }
 
-  function inverse(permutation: readonly number[]): number[] {
-    const out = new Array<number>(permutation.length);
-    permutation.forEach((from, to) => out[from] = to);
-    return out;
-  }
-
-  function offsetAlong(shape: readonly number[], axis: number, at: number, size: number): [number[], number[]] {
-    const begin = shape.map(() => 0);
-    const extent = [...shape];
-    begin[axis] = at;
-    extent[axis] = size;
-    return [begin, extent];
-  }
+  const zeros = (shape: readonly number[]): T =>
+    ops.broadcastTo(ops.constant({ shape: shape.map(() => 1), data: new Float32Array(1) }), shape);
 
   /** The pull-back of a slice: zeros before and after, axis by axis. */
   function unslice(cotangent: T, shape: readonly number[], begin: readonly number[]): T {
     let out = cotangent;
-    for (let axis = 0; axis < shape.length; axis++) {
+    shape.forEach((size, axis) => {
       const now = ops.shape(out);
-      const after = shape[axis] - begin[axis] - now[axis];
-      const parts: T[] = [];
-      if (begin[axis] > 0) parts.push(zeros(now, axis, begin[axis]));
-      parts.push(out);
-      if (after > 0) parts.push(zeros(now, axis, after));
+      const pad = (count: number) => count > 0 ? [zeros(now.with(axis, count))] : [];
+      const parts = [...pad(begin[axis]), out, ...pad(size - begin[axis] - now[axis])];
       if (parts.length > 1) out = ops.concat(parts, axis);
-    }
+    });
     return out;
-  }
-
-  function zeros(shape: readonly number[], axis: number, size: number): T {
-    const [, extent] = offsetAlong(shape, axis, 0, size);
-    return ops.broadcastTo(ops.constant({ shape: extent.map(() => 1), data: new Float32Array(1) }), extent);
   }
 
   return {
@@ -173,20 +152,14 @@ export function tape<T>(ops: Ops<T>): TapeOps<T> {
         const cotangent = cotangents[node];
         if (cotangent === undefined) continue;
         const { inputs, pullback } = entries[node];
-        const parts = inputs.length === 0 ? [] : pullback(cotangent);
-        inputs.forEach((input, i) => {
-          const part = parts[i];
-          if (input.node < 0 || part === undefined) return;
-          const before = cotangents[input.node];
-          cotangents[input.node] = before === undefined ? part : ops.add(before, part);
+        pullback(cotangent).forEach((part, i) => {
+          const { node } = inputs[i];
+          if (node < 0 || part === undefined) return;
+          const before = cotangents[node];
+          cotangents[node] = before === undefined ? part : ops.add(before, part);
         });
       }
-      return at.map((variable) => {
-        const found = cotangents[variable.node];
-        if (found !== undefined) return found;
-        const shape = ops.shape(variable.value);
-        return ops.broadcastTo(ops.constant({ shape: shape.map(() => 1), data: new Float32Array(1) }), shape);
-      });
+      return at.map(({ node, value }) => cotangents[node] ?? zeros(ops.shape(value)));
     },
 
     shape: (x) => ops.shape(x.value),
@@ -195,18 +168,10 @@ export function tape<T>(ops: Ops<T>): TapeOps<T> {
     linear: (x, weight, bias) => unary(x, ops.linear(x.value, weight, bias), (dy) => ops.linearPullback(dy, weight)),
     linearPullback: (dy, weight) => unary(dy, ops.linearPullback(dy.value, weight), (d) => ops.linear(d, weight)),
     matMul,
-    add: (a, b) =>
-      record([a, b], ops.add(a.value, b.value), (dy) => [unbroadcast(dy, a.value), unbroadcast(dy, b.value)]),
-    sub: (a, b) =>
-      record([a, b], ops.sub(a.value, b.value), (dy) => [
-        unbroadcast(dy, a.value),
-        b.node < 0 ? undefined : unbroadcast(ops.scale(dy, -1), b.value),
-      ]),
+    add: (a, b) => binary([a, b], ops.add(a.value, b.value), [(dy) => dy, (dy) => dy]),
+    sub: (a, b) => binary([a, b], ops.sub(a.value, b.value), [(dy) => dy, (dy) => ops.scale(dy, -1)]),
     mul: (a, b) =>
-      record([a, b], ops.mul(a.value, b.value), (dy) => [
-        a.node < 0 ? undefined : unbroadcast(ops.mul(dy, b.value), a.value),
-        b.node < 0 ? undefined : unbroadcast(ops.mul(dy, a.value), b.value),
-      ]),
+      binary([a, b], ops.mul(a.value, b.value), [(dy) => ops.mul(dy, b.value), (dy) => ops.mul(dy, a.value)]),
     scale: (x, factor) => unary(x, ops.scale(x.value, factor), (dy) => ops.scale(dy, factor)),
     shift: (x, term) => unary(x, ops.shift(x.value, term), (dy) => dy),
     sigmoid(x) {
@@ -248,16 +213,20 @@ export function tape<T>(ops: Ops<T>): TapeOps<T> {
     },
     reshape: (x, shape) => unary(x, ops.reshape(x.value, shape), (dy) => ops.reshape(dy, ops.shape(x.value))),
     transpose: (x, permutation) =>
-      unary(x, ops.transpose(x.value, permutation), (dy) => ops.transpose(dy, inverse(permutation))),
+      unary(
+        x,
+        ops.transpose(x.value, permutation),
+        (dy) => ops.transpose(dy, permutation.map((_, axis) => permutation.indexOf(axis))),
+      ),
     concat(parts, axis) {
       const shapes = parts.map((part) => ops.shape(part.value));
       const along = axis < 0 ? axis + shapes[0].length : axis;
       return record(parts, ops.concat(parts.map((part) => part.value), along), (dy) => {
         let at = 0;
         return parts.map((part, i) => {
-          const [begin, extent] = offsetAlong(shapes[i], along, at, shapes[i][along]);
+          const begin = shapes[i].map((_, axis) => axis === along ? at : 0);
           at += shapes[i][along];
-          return part.node < 0 ? undefined : ops.slice(dy, begin, extent);
+          return part.node < 0 ? undefined : ops.slice(dy, begin, shapes[i]);
         });
       });
     },

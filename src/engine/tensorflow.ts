@@ -22,18 +22,6 @@ export const TENSORFLOW_FOLDER: string | undefined = HERE.startsWith("file:")
   ? fileURLToPath(new URL("../../node_modules/.tensorflow/", HERE))
   : undefined;
 
-/** Where the parts of an installed engine are. */
-export interface TensorflowPlace {
-  /** The folder of the npm package. */
-  package: string;
-  /** The native addon. */
-  addon: string;
-  /** The folder of libtensorflow. */
-  libraries: string;
-  /** The file with the result of the self-test at installation. */
-  found: string;
-}
-
 /** What `gpu:install` records after it has run the engine; `auto` chooses by it. */
 export interface TensorflowFound {
   /** TensorFlow's own version. */
@@ -44,16 +32,16 @@ export interface TensorflowFound {
   device: string;
 }
 
-/** The paths of an engine's parts in `folder`. */
-export function tensorflowPlace(name: TensorflowEngineName, folder: string): TensorflowPlace {
-  const own = `${folder}@tensorflow/tfjs-node${name === "tensorflow-gpu" ? "-gpu" : ""}`;
-  return {
-    package: own,
-    addon: `${own}/lib/napi-v8/tfjs_binding.node`,
-    libraries: `${own}/deps/lib`,
-    found: `${own}/lib/found.json`,
-  };
+const packageOf = (name: TensorflowEngineName) => name === "tensorflow" ? "tfjs-node" : "tfjs-node-gpu";
+
+/** The paths of an engine's parts in `folder`: its npm package, the native addon, the file with {@linkcode TensorflowFound}. */
+export function tensorflowPlace(name: TensorflowEngineName, folder: string) {
+  const own = `${folder}@tensorflow/${packageOf(name)}`;
+  return { package: own, addon: `${own}/lib/napi-v8/tfjs_binding.node`, found: `${own}/lib/found.json` };
 }
+
+/** The parts of an installed engine. */
+export type TensorflowPlace = ReturnType<typeof tensorflowPlace>;
 
 /** The command that installs an engine. */
 export function installCommand(name: TensorflowEngineName): string {
@@ -75,22 +63,17 @@ export function readFound(name: TensorflowEngineName): TensorflowFound | undefin
   }
 }
 
-/** Options of {@linkcode openTensorflow}. */
-export interface TensorflowOptions {
-  /** `cuda`: only with a CUDA device. `cpu`: TensorFlow's own kernels on the processor. By default either. */
-  device?: string;
-  /** Called with a line when no CUDA device was found. */
-  log?: (line: string) => void;
-}
-
 /**
- * Opens TensorFlow.
+ * Opens TensorFlow: on device `cuda` only with a CUDA device, on `cpu` with TensorFlow's own kernels on the processor, by
+ * default on either. `log` gets a line when no CUDA device was found.
  *
  * @throws {UserError} When it is not installed, does not load, has no CUDA device although one is required, or computes
  * wrong numbers.
  */
-export async function openTensorflow(name: TensorflowEngineName, options: TensorflowOptions = {}): Promise<Engine> {
-  const { device, log = () => {} } = options;
+export async function openTensorflow(
+  name: TensorflowEngineName,
+  { device, log = () => {} }: { device?: string; log?: (line: string) => void },
+): Promise<Engine> {
   if (device !== undefined && device !== "cpu" && device !== "cuda") {
     throw new UserError(`There is no device "${device}" for the engine ${name}: use cpu or cuda.`);
   }
@@ -117,9 +100,7 @@ export async function openTensorflow(name: TensorflowEngineName, options: Tensor
   const kernels = cuda ? "CUDA" : name === "tensorflow-gpu" ? "processor, no CUDA device" : "processor";
   const engine = tfjsEngine(tf, {
     name,
-    device: `${kernels} (TensorFlow ${backend.binding.TF_Version}, tfjs-node${
-      name === "tensorflow-gpu" ? "-gpu" : ""
-    } ${TFJS_VERSION})`,
+    device: `${kernels} (TensorFlow ${backend.binding.TF_Version}, ${packageOf(name)} ${TFJS_VERSION})`,
     threads: navigator.hardwareConcurrency,
     transposeFirst: false,
   });

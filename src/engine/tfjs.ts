@@ -7,6 +7,7 @@
 import type { Tfjs as tf } from "../deps.ts";
 import { engineFailure } from "./failures.ts";
 import { foldConstants, type Folded } from "./fold.ts";
+import { count, transposed } from "./host_tensor.ts";
 import type { Engine, Frozen, HostTensor, Ops, Program, ProgramFunction } from "./ops.ts";
 
 /** A tfjs namespace that has its backend chosen and ready. */
@@ -37,8 +38,12 @@ interface Constants {
   frozen: Set<Frozen>;
 }
 
+let frozenCount = 0;
+
 class FrozenTensor implements Frozen {
   readonly shape: readonly number[];
+  /** Unlike its name, no other tensor's. */
+  readonly serial = frozenCount++;
   #tensor?: tf.Tensor;
   #transposed?: tf.Tensor2D;
   constructor(readonly name: string, readonly host: HostTensor, readonly tfjs: Tfjs) {
@@ -50,11 +55,8 @@ class FrozenTensor implements Frozen {
   }
   get transposed(): tf.Tensor2D {
     if (this.#transposed === undefined) {
-      const { data } = this.host;
-      const [rows, columns] = this.shape;
-      const transposed = new Float32Array(data.length);
-      for (let r = 0; r < rows; r++) for (let c = 0; c < columns; c++) transposed[c * rows + r] = data[r * columns + c];
-      this.#transposed = this.tfjs.keep(this.tfjs.tensor2d(transposed, [columns, rows], "float32"));
+      const { data, shape: [rows, columns] } = transposed(this.host);
+      this.#transposed = this.tfjs.keep(this.tfjs.tensor2d(data, [rows, columns], "float32"));
     }
     return this.#transposed;
   }
@@ -74,9 +76,9 @@ function frozenTensor(value: Frozen): FrozenTensor {
 export function tfjsOps(
   tf: Tfjs,
   transposeFirst: boolean,
-  options: { scalars?: Map<number, tf.Scalar> } = {},
+  { scalars }: { scalars?: Map<number, tf.Scalar> } = {},
 ): Ops<tf.Tensor> {
-  const { scalars } = options;
+  const { add, sub, mul, sigmoid, relu, exp, log, rsqrt } = tf;
   // Otherwise tfjs copies a plain number to the device at each use.
   function scalar(value: number): tf.Scalar | number {
     if (scalars === undefined) return value;
@@ -85,7 +87,6 @@ export function tfjsOps(
     return held;
   }
   const rows = (x: tf.Tensor): tf.Tensor2D => tf.reshape(x, [-1, x.shape[x.shape.length - 1]]);
-  const withLast = (shape: readonly number[], last: number) => [...shape.slice(0, -1), last];
   function transposeLast(x: tf.Tensor): tf.Tensor {
     const axes = x.shape.map((_, i) => i);
     return tf.transpose(x, [...axes.slice(0, -2), axes[axes.length - 1], axes[axes.length - 2]]);
@@ -96,7 +97,7 @@ export function tfjsOps(
    */
   function movedByOne(x: tf.Tensor, permutation: readonly number[]): tf.Tensor {
     const order = x.shape.map((_, axis) => axis);
-    const size = (axes: readonly number[]) => axes.reduce((product, axis) => product * x.shape[axis], 1);
+    const size = (axes: readonly number[]) => count(axes.map((axis) => x.shape[axis]));
     let y = x;
     permutation.forEach((axis, to) => {
       const from = order.indexOf(axis);
@@ -120,25 +121,25 @@ export function tfjsOps(
           b: frozenTensor(weight).transposed,
           bias: bias === undefined ? undefined : frozenTensor(bias).tensor,
         }),
-        withLast(x.shape, weight.shape[0]),
+        x.shape.with(-1, weight.shape[0]),
       ),
     linearPullback: (dy, weight) =>
-      tf.reshape(tf.matMul(rows(dy), frozenTensor(weight).tensor as tf.Tensor2D), withLast(dy.shape, weight.shape[1])),
+      tf.reshape(tf.matMul(rows(dy), frozenTensor(weight).tensor as tf.Tensor2D), dy.shape.with(-1, weight.shape[1])),
     matMul(a, b, { transposeA = false, transposeB = false } = {}) {
       if (!transposeFirst) return tf.matMul(a, b, transposeA, transposeB);
       return tf.matMul(transposeA ? transposeLast(a) : a, transposeB ? transposeLast(b) : b);
     },
-    add: (a, b) => tf.add(a, b),
-    sub: (a, b) => tf.sub(a, b),
-    mul: (a, b) => tf.mul(a, b),
+    add,
+    sub,
+    mul,
     scale: (x, factor) => tf.mul(x, scalar(factor)),
     shift: (x, term) => tf.add(x, scalar(term)),
-    sigmoid: (x) => tf.sigmoid(x),
-    relu: (x) => tf.relu(x),
+    sigmoid,
+    relu,
     step: (x) => tf.step(x),
-    exp: (x) => tf.exp(x),
-    log: (x) => tf.log(x),
-    rsqrt: (x) => tf.rsqrt(x),
+    exp,
+    log,
+    rsqrt,
     softmax: (x) => tf.softmax(x),
     logSoftmax: (x) => tf.logSoftmax(x),
     sum: (x, axis) => tf.sum(x, axis, true),
@@ -184,23 +185,19 @@ export function tfjsEngine(tf: Tfjs, options: TfjsEngineOptions): Engine {
   const ops = tfjsOps(tf, options.transposeFirst, { scalars });
   const frozen = new Set<FrozenTensor>();
   const memories = new Set<Map<string, Constants>>();
-  const dispatched = kernelCounter(tf);
-  let serial = 0;
-  const serials = new WeakMap<Frozen, number>();
 
-  function forget({ folded }: Constants): void {
-    for (const value of folded.values()) {
-      for (const x of value instanceof tf.Tensor ? [value] : [value.normalized, value.rstd]) x.dispose();
-    }
-    folded.clear();
-  }
+  const forget = ({ folded }: Constants) => tf.dispose([...folded.values()]);
+  const forgetAll = (memory: Map<string, Constants>) => {
+    memory.forEach(forget);
+    memory.clear();
+  };
 
   /** The algebra of one run. Constants are folded only if some input is not frozen: else nothing is left to run. */
   function opsForRun(memory: Map<string, Constants>, inputs: readonly (HostTensor | Frozen)[]): Ops<tf.Tensor> {
     const held = inputs.filter((input) => input instanceof FrozenTensor);
     if (held.length === inputs.length) return ops;
-    const key = inputs.map((input) => input instanceof FrozenTensor ? `#${serials.get(input)}` : input.shape.join("x"))
-      .join(",");
+    const key = inputs.map((input) => input instanceof FrozenTensor ? `#${input.serial}` : input.shape.join("x"))
+      .join();
     let constants = memory.get(key);
     if (constants === undefined) memory.set(key, constants = { folded: new Map(), frozen: new Set(held) });
     const { folded, frozen } = constants;
@@ -220,15 +217,14 @@ export function tfjsEngine(tf: Tfjs, options: TfjsEngineOptions): Engine {
     return {
       async run(inputs) {
         for (const { shape, data } of inputs as HostTensor[]) {
-          if (data !== undefined && data.length !== shape.reduce((product, size) => product * size, 1)) {
+          if (data !== undefined && data.length !== count(shape)) {
             throw new Error(`An input of ${name} has ${data.length} numbers for the shape [${shape}]`);
           }
         }
-        const kept: tf.Tensor[] = [];
+        let outputs: readonly tf.Tensor[] = [];
         try {
           // tfjs has one active backend in a process.
           if (tf.getBackend() !== backend) await tf.setBackend(backend);
-          let outputs: readonly tf.Tensor[] = [];
           const runOps = opsForRun(memory, inputs);
           tf.engine().startScope(name);
           try {
@@ -238,7 +234,7 @@ export function tfjsEngine(tf: Tfjs, options: TfjsEngineOptions): Engine {
               return tf.tensor(data, [...shape], "float32");
             });
             outputs = fn(runOps, tensors).map((output) => tf.clone(output));
-            outputs.forEach((output) => kept.push(tf.keep(output)));
+            outputs.forEach((output) => tf.keep(output));
           } finally {
             tf.engine().endScope();
           }
@@ -253,12 +249,11 @@ export function tfjsEngine(tf: Tfjs, options: TfjsEngineOptions): Engine {
           const failure = options.failure?.();
           throw engineFailure(failure === undefined ? error : new Error(failure, { cause: error }), place);
         } finally {
-          kept.forEach((output) => output.dispose());
+          tf.dispose([...outputs]);
         }
       },
       dispose() {
-        memory.forEach(forget);
-        memory.clear();
+        forgetAll(memory);
         memories.delete(memory);
         return Promise.resolve();
       },
@@ -271,7 +266,6 @@ export function tfjsEngine(tf: Tfjs, options: TfjsEngineOptions): Engine {
     threads: options.threads,
     freeze(name, value) {
       const tensor = new FrozenTensor(name, value, tf);
-      serials.set(tensor, serial++);
       frozen.add(tensor);
       return tensor;
     },
@@ -288,12 +282,9 @@ export function tfjsEngine(tf: Tfjs, options: TfjsEngineOptions): Engine {
     },
     program,
     tensorCount: () => tf.memory().numTensors,
-    kernelCount: dispatched,
+    kernelCount: kernelCounter(tf),
     dispose() {
-      for (const memory of memories) {
-        memory.forEach(forget);
-        memory.clear();
-      }
+      memories.forEach(forgetAll);
       scalars.forEach((value) => value.dispose());
       scalars.clear();
       frozen.forEach((value) => value.release());

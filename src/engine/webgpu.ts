@@ -10,13 +10,12 @@ import { tfjsEngine } from "./tfjs.ts";
 /** The part of Deno's WebGPU device that is used here. */
 interface Device extends EventTarget {
   readonly lost: Promise<{ reason: string; message: string }>;
-  readonly adapterInfo?: { description: string; vendor: string };
 }
 
 /** The WebGPU device's name; undefined when there is none. */
 export async function webgpuDevice(): Promise<{ name: string; software: boolean } | undefined> {
   const adapter = await navigator.gpu?.requestAdapter({ powerPreference: "high-performance" });
-  if (adapter === undefined || adapter === null) return undefined;
+  if (!adapter) return undefined;
   const { description, vendor, device } = adapter.info;
   const name = description || `vendor ${vendor}, device ${device}`;
   return { name, software: /llvmpipe|lavapipe|swiftshader|software|basic render/i.test(name) };
@@ -37,13 +36,12 @@ export async function openWebgpu(): Promise<Engine> {
   const tf = await loadTfjs();
   await loadTfjsBackendWebgpu();
   // Removing the backend also removed its factory, so it is registered again.
-  const factory = tf.findBackendFactory("webgpu") ?? knownFactory;
-  if (tf.findBackendFactory("webgpu") === null) tf.registerBackend("webgpu", factory!, 3);
+  knownFactory ??= tf.findBackendFactory("webgpu");
+  if (tf.findBackendFactory("webgpu") === null) tf.registerBackend("webgpu", knownFactory, 3);
   if (!await tf.setBackend("webgpu")) {
     throw new UserError(`tfjs could not start its webgpu backend on ${found.name}: use --engine onnx.`);
   }
   await tf.ready();
-  knownFactory = factory;
   const { device } = tf.backend() as unknown as { device: Device };
   let failure: string | undefined;
   device.lost.then(({ reason, message }) => failure ??= `device lost: ${message || reason}`);

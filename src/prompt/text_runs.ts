@@ -6,9 +6,10 @@
  *
  * Shapes: `G` groups, `C` classes, `P` packs, `Q` classes a pack, `L` rows a pack, `M` context tokens, `D`, `E`.
  */
-import { type ClipModel, packRange, ROWS_PER_RUN } from "../clip/model.ts";
+import { type ClipModel, ROWS_PER_RUN } from "../clip/model.ts";
 import type { PromptLayout } from "../clip/prompt_layout.ts";
 import { type FrozenTextTower, textTower } from "../clip/text_tower.ts";
+import { rowRange as packRange } from "../engine/host_tensor.ts";
 import type { Frozen, HostTensor } from "../engine/ops.ts";
 
 /** A part of the work: groups `g0…g1` under packs `p0…p1`. `fresh` says from which group or pack on it is new. */

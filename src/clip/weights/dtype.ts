@@ -1,4 +1,5 @@
 /** Number formats of tensors in files, under the names that safetensors gives them, and their way to float32. */
+import { count } from "../../engine/host_tensor.ts";
 
 /** Bytes of one number. */
 export const DTYPE_BYTES = {
@@ -21,6 +22,10 @@ export const DTYPE_BYTES = {
 
 /** A number format. */
 export type Dtype = keyof typeof DTYPE_BYTES;
+
+/** How many bytes the numbers of a row-major tensor take. */
+export const byteLength = ({ dtype, shape }: { dtype: Dtype; shape: readonly number[] }): number =>
+  DTYPE_BYTES[dtype] * count(shape);
 
 /** Formats that hold weights. */
 export type FloatDtype = "F64" | "F32" | "F16" | "BF16";

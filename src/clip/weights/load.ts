@@ -18,7 +18,7 @@ import { sha256Hex } from "../../files.ts";
 import { type ClipConfig, inferConfig, tensorShapes } from "../config.ts";
 import { openaiTensors } from "./names.ts";
 import { readTensor } from "./read_tensor.ts";
-import { headerLength, LENGTH_BYTES, parseHeader } from "./safetensors.ts";
+import { readHeader } from "./safetensors.ts";
 import { openRandomAccess, type RandomAccessFile, type StoredTensor } from "./tensor_file.ts";
 import { isTorch, modelTensors, readTorchArchive } from "./torch_archive.ts";
 
@@ -81,12 +81,9 @@ export async function loadWeights(path: string): Promise<ClipWeights> {
 function readDirectory(
   file: RandomAccessFile,
 ): { container: "safetensors" | "state-dict" | "torchscript"; stored: Map<string, StoredTensor> } {
-  const start = file.read(0, Math.min(LENGTH_BYTES, file.size));
-  if (isTorch(start)) {
+  if (isTorch(file)) {
     const archive = readTorchArchive(file);
     return { container: archive.script ? "torchscript" : "state-dict", stored: modelTensors(archive, file.path) };
   }
-  const where = { fileSize: file.size, where: file.path };
-  const length = headerLength(start, where);
-  return { container: "safetensors", stored: parseHeader(file.read(LENGTH_BYTES, length), where).places };
+  return { container: "safetensors", stored: readHeader(file).places };
 }

@@ -1,7 +1,7 @@
 /**
  * Where each of OpenAI's tensors is found in files that name them otherwise.
  */
-import { UserError } from "../../errors.ts";
+import { missing, show, unfit } from "../config.ts";
 import type { StoredTensor } from "./tensor_file.ts";
 
 /** How a file names the tensors. */
@@ -15,8 +15,8 @@ export interface TensorRecipe {
   readonly shape: readonly number[];
 }
 
-/** One name, several to be concatenated, or one to be transposed. */
-type Source = string | readonly string[] | { readonly turned: string };
+/** One name, or several to be concatenated. */
+type Source = string | readonly string[];
 
 /** Hugging Face's names outside the blocks (`CLIPModel` of transformers). */
 const OUTER: Record<string, Source> = {
@@ -25,7 +25,7 @@ const OUTER: Record<string, Source> = {
   "positional_embedding": "text_model.embeddings.position_embedding.weight",
   "ln_final.weight": "text_model.final_layer_norm.weight",
   "ln_final.bias": "text_model.final_layer_norm.bias",
-  "text_projection": { turned: "text_projection.weight" },
+  "text_projection": "text_projection.weight",
   "visual.class_embedding": "vision_model.embeddings.class_embedding",
   "visual.positional_embedding": "vision_model.embeddings.position_embedding.weight",
   "visual.conv1.weight": "vision_model.embeddings.patch_embedding.weight",
@@ -34,8 +34,11 @@ const OUTER: Record<string, Source> = {
   "visual.ln_pre.bias": "vision_model.pre_layrnorm.bias",
   "visual.ln_post.weight": "vision_model.post_layernorm.weight",
   "visual.ln_post.bias": "vision_model.post_layernorm.bias",
-  "visual.proj": { turned: "visual_projection.weight" },
+  "visual.proj": "visual_projection.weight",
 };
+
+/** Transposed there. */
+const TURNED = ["text_projection", "visual.proj"];
 
 /** Prefixes of the blocks. */
 const BLOCKS: Record<string, string> = {
@@ -84,15 +87,12 @@ export function openaiTensors(
   WITHOUT_MEANING.forEach((name) => left.delete(name));
   const tensors = new Map<string, TensorRecipe>();
   const put = (name: string, source: Source, prefix = "") => {
-    const turned = typeof source === "object" && "turned" in source;
-    const names = [typeof source === "string" ? source : turned ? source.turned : source].flat().map((n) => prefix + n);
+    const names = [source].flat().map((n) => prefix + n);
     const parts = names.flatMap((n) => left.get(n) ?? []);
     if (parts.length === 0) return;
-    if (parts.length < names.length) {
-      const absent = names.find((n) => !left.has(n));
-      throw new UserError(`${where} is not a whole CLIP, its tensor "${absent}" is missing: download the file again.`);
-    }
+    if (parts.length < names.length) throw missing(where, names.find((n) => !left.has(n))!);
     names.forEach((n) => left.delete(n));
+    const turned = TURNED.includes(name);
     tensors.set(name, { parts, turned, shape: joinedShape(parts, { turned, where, name: names[0] }) });
   };
   for (const [name, source] of Object.entries(OUTER)) put(name, source);
@@ -112,12 +112,7 @@ function joinedShape(
   const { shape } = parts[0];
   const alike = parts.every((part) => part.shape.length === shape.length && part.shape.every((n, i) => n === shape[i]));
   if (!alike || (turned && shape.length !== 2) || (parts.length > 1 && shape.length === 0)) {
-    throw new UserError(
-      `${where} is not a CLIP that this kit can run, "${name}" is [${
-        shape.join(", ")
-      }] and does not fit what it is a ` +
-        "part of: give the weights of a published ViT model.",
-    );
+    throw unfit(where, `"${name}" is ${show(shape)} and does not fit what it is a part of`);
   }
   if (turned) return [...shape].reverse();
   return parts.length === 1 ? shape : [shape[0] * parts.length, ...shape.slice(1)];

@@ -7,23 +7,18 @@
 import { UserError } from "../../errors.ts";
 
 /** Something that a pickle names, `torch.HalfStorage` say; `make` builds what a call of it gives. */
-export interface PickleGlobal {
-  readonly kind: "global";
-  readonly name: string;
-  readonly make?: (args: readonly PickleValue[]) => PickleValue;
+export class PickleGlobal {
+  constructor(readonly name: string, readonly make?: (args: readonly PickleValue[]) => PickleValue) {}
 }
 
-/** An object of a class that is not there: its name and its attributes. */
-export interface PickleShell {
-  readonly kind: "shell";
-  readonly name: string;
-  readonly attributes: Map<PickleValue, PickleValue>;
+/** An object of a class that is not there: its attributes. */
+export class PickleShell {
+  readonly attributes = new Map<PickleValue, PickleValue>();
 }
 
 /** A value of the caller's, a tensor say. */
-export interface PickleOpaque {
-  readonly kind: "opaque";
-  readonly value: unknown;
+export class PickleOpaque {
+  constructor(readonly value: unknown) {}
 }
 
 /** What a pickle can hold; lists and tuples are arrays, dictionaries are maps. */
@@ -113,7 +108,7 @@ function number(machine: Machine, bytes: number, read: (view: DataView, at: numb
   return Number(read(machine.view, from));
 }
 
-const u8 = (m: Machine) => number(m, 1, (view, at) => view.getUint8(at));
+const u8 = (m: Machine) => take(m, 1)[0];
 const u16 = (m: Machine) => number(m, 2, (view, at) => view.getUint16(at, true));
 const u32 = (m: Machine) => number(m, 4, (view, at) => view.getUint32(at, true));
 const i32 = (m: Machine) => number(m, 4, (view, at) => view.getInt32(at, true));
@@ -194,33 +189,11 @@ function stackGlobal(machine: Machine): PickleValue {
   return global(machine, module, name);
 }
 
-function isGlobal(value: PickleValue): value is PickleGlobal {
-  return kindOf(value) === "global";
-}
-
-function kindOf(value: PickleValue): string | undefined {
-  const plain = typeof value !== "object" || value === null || Array.isArray(value) || value instanceof Map ||
-    value instanceof Uint8Array;
-  return plain ? undefined : value.kind;
-}
-
-/** Whether a value is an object without its class. */
-export function isShell(value: PickleValue): value is PickleShell {
-  return kindOf(value) === "shell";
-}
-
-/** Whether a value is one of the caller's. */
-export function isOpaque(value: PickleValue): value is PickleOpaque {
-  return kindOf(value) === "opaque";
-}
-
 function call(machine: Machine): PickleValue {
   const [callee, args] = [pop(machine), pop(machine)].reverse();
-  if (!isGlobal(callee) || callee.make === undefined || !Array.isArray(args)) {
-    const what = isGlobal(callee) ? callee.name : "something";
-    throw broken(machine, `it calls ${what}, which is nothing to be called`);
-  }
-  return callee.make(args);
+  if (callee instanceof PickleGlobal && callee.make !== undefined && Array.isArray(args)) return callee.make(args);
+  const what = callee instanceof PickleGlobal ? callee.name : "something";
+  throw broken(machine, `it calls ${what}, which is nothing to be called`);
 }
 
 /** Attributes for an object; those of dictionaries (`_metadata` of a state dictionary) are not needed. */
@@ -228,10 +201,10 @@ function build(machine: Machine): void {
   const state = pop(machine);
   const object = top(machine);
   if (object instanceof Map) return;
-  if (!isShell(object)) throw broken(machine, "it sets attributes of something that has none");
+  if (!(object instanceof PickleShell)) throw broken(machine, "it sets attributes of something that has none");
   // An object with slots has a pair of dictionaries.
   for (const part of Array.isArray(state) ? state : [state]) {
-    if (part instanceof Map) { for (const [key, value] of part) object.attributes.set(key, value); }
+    if (part instanceof Map) part.forEach((value, key) => object.attributes.set(key, value));
   }
 }
 
@@ -239,7 +212,7 @@ function setItems(machine: Machine, pairs: PickleValue[]): void {
   const target = top(machine);
   if (pairs.length % 2 !== 0) throw broken(machine, "a key has no value");
   // A class derived from a dictionary.
-  const map = target instanceof Map ? target : isShell(target) ? target.attributes : undefined;
+  const map = target instanceof Map ? target : target instanceof PickleShell ? target.attributes : undefined;
   if (map === undefined) throw broken(machine, "it sets an item of something that has none");
   for (let i = 0; i < pairs.length; i += 2) map.set(pairs[i], pairs[i + 1]);
 }

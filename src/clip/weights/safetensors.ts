@@ -3,7 +3,9 @@
  * trusted: it is checked against the file before memory is allocated for it.
  */
 import { UserError } from "../../errors.ts";
-import { type Dtype, DTYPE_BYTES, floatsFrom, floatsTo, isFloat } from "./dtype.ts";
+import { count } from "../../engine/host_tensor.ts";
+import { byteLength, type Dtype, DTYPE_BYTES, floatsFrom, floatsTo, isFloat } from "./dtype.ts";
+import { isCounts, type RandomAccessFile, type StoredTensor } from "./tensor_file.ts";
 
 /** A tensor in a file that was read whole. */
 export interface SafetensorEntry {
@@ -14,22 +16,6 @@ export interface SafetensorEntry {
   bytes: Uint8Array;
 }
 
-/** A tensor's place in a file. */
-export interface SafetensorPlace {
-  dtype: Dtype;
-  shape: readonly number[];
-  /** Of the first byte, counted from the beginning of the file. */
-  offset: number;
-  /** Bytes. */
-  length: number;
-}
-
-/** What a header says. */
-export interface SafetensorsHeader {
-  places: Map<string, SafetensorPlace>;
-  metadata: Record<string, string>;
-}
-
 /** A tensor to be written: numbers as bytes of the file, or float32 to be rounded to `dtype`. */
 export interface WritableTensor {
   dtype: Dtype;
@@ -38,7 +24,7 @@ export interface WritableTensor {
 }
 
 /** Bytes before the header. */
-export const LENGTH_BYTES = 8;
+const LENGTH_BYTES = 8;
 
 /** The format's own limit. */
 const MOST_HEADER_BYTES = 100_000_000;
@@ -56,12 +42,11 @@ export function readSafetensors(
   bytes: Uint8Array,
   where: string,
 ): { entries: Map<string, SafetensorEntry>; metadata: Record<string, string> } {
-  const length = headerLength(bytes, { fileSize: bytes.length, where });
-  const header = bytes.subarray(LENGTH_BYTES, LENGTH_BYTES + length);
-  const { places, metadata } = parseHeader(header, { fileSize: bytes.length, where });
+  const read = (offset: number, length: number) => bytes.subarray(offset, offset + length);
+  const { places, metadata } = readHeader({ path: where, size: bytes.length, read });
   const entries = new Map<string, SafetensorEntry>();
-  for (const [name, { dtype, shape, offset, length }] of places) {
-    entries.set(name, { dtype, shape, bytes: bytes.subarray(offset, offset + length) });
+  for (const [name, place] of places) {
+    entries.set(name, { dtype: place.dtype, shape: place.shape, bytes: read(place.offset, byteLength(place)) });
   }
   return { entries, metadata };
 }
@@ -78,50 +63,36 @@ export function toFloat32(entry: Pick<SafetensorEntry, "dtype" | "bytes">): Floa
 }
 
 /**
- * Bytes of the header of a safetensors file.
- *
- * @param start the file's first eight bytes or more
- * @throws {UserError} when the file has no room for such a header
- */
-export function headerLength(start: Uint8Array, { fileSize, where }: { fileSize: number; where: string }): number {
-  if (start.length < LENGTH_BYTES) throw broken(where, `it has ${fileSize} bytes, fewer than any safetensors file`);
-  const length = new DataView(start.buffer, start.byteOffset).getBigUint64(0, true);
-  if (length > BigInt(Math.min(MOST_HEADER_BYTES, fileSize - LENGTH_BYTES))) {
-    throw broken(where, `its header would have ${length} bytes, and the file has ${fileSize}`);
-  }
-  return Number(length);
-}
-
-/**
- * Reads a header and checks it against the size of the file: tensors must follow one another without gap or overlap to its end.
+ * Reads the header of a file and checks it against the file's size: tensors must follow one another without gap or overlap
+ * to its end.
  *
  * @throws {UserError} when it is not such a header
  */
-export function parseHeader(
-  header: Uint8Array,
-  { fileSize, where }: { fileSize: number; where: string },
-): SafetensorsHeader {
-  const parsed = parseObject(header, where);
-  const places = new Map<string, SafetensorPlace>();
-  let metadata: Record<string, string> = {};
-  const begin = LENGTH_BYTES + header.length;
-  for (const [name, value] of Object.entries(parsed)) {
-    if (name === METADATA) metadata = readMetadata(value, where);
-    else places.set(name, readPlace(value, { begin, end: fileSize, where, name }));
+export function readHeader(
+  file: RandomAccessFile,
+): { places: Map<string, StoredTensor>; metadata: Record<string, string> } {
+  const { path: where, size: end } = file;
+  if (end < LENGTH_BYTES) throw broken(where, `it has ${end} bytes, fewer than any safetensors file`);
+  const start = file.read(0, LENGTH_BYTES);
+  const length = new DataView(start.buffer, start.byteOffset).getBigUint64(0, true);
+  if (length > BigInt(Math.min(MOST_HEADER_BYTES, end - LENGTH_BYTES))) {
+    throw broken(where, `its header would have ${length} bytes, and the file has ${end}`);
   }
+  const { [METADATA]: metadata = {}, ...described } = parseObject(file.read(LENGTH_BYTES, Number(length)), where);
+  const begin = LENGTH_BYTES + Number(length);
+  const places = new Map(
+    Object.entries(described).map(([name, value]) => [name, readPlace(value, { begin, end, where, name })]),
+  );
   let next = begin;
-  for (
-    const [name, { offset, length }] of [...places].sort((a, b) =>
-      a[1].offset - b[1].offset || a[1].length - b[1].length
-    )
-  ) {
-    if (offset !== next) {
-      throw broken(where, `tensor ${quote(name)} begins at byte ${offset} and the one before it ends at ${next}`);
+  const inOrder = [...places].sort(([, a], [, b]) => a.offset - b.offset || byteLength(a) - byteLength(b));
+  for (const [name, place] of inOrder) {
+    if (place.offset !== next) {
+      throw broken(where, `tensor ${quote(name)} begins at byte ${place.offset} and the one before it ends at ${next}`);
     }
-    next += length;
+    next += byteLength(place);
   }
-  if (next !== fileSize) throw broken(where, `its tensors end at byte ${next} and the file at ${fileSize}`);
-  return { places, metadata };
+  if (next !== end) throw broken(where, `its tensors end at byte ${next} and the file at ${end}`);
+  return { places, metadata: checkedMetadata(metadata, where) };
 }
 
 function parseObject(header: Uint8Array, where: string): Record<string, unknown> {
@@ -144,7 +115,7 @@ function parseObject(header: Uint8Array, where: string): Record<string, unknown>
   return parsed;
 }
 
-function readMetadata(value: unknown, where: string): Record<string, string> {
+function checkedMetadata(value: unknown, where: string): Record<string, string> {
   if (!isObject(value)) throw broken(where, `"${METADATA}" is not an object`);
   for (const [key, text] of Object.entries(value)) {
     if (typeof text !== "string") throw broken(where, `${quote(key)} of "${METADATA}" is not text`);
@@ -155,7 +126,7 @@ function readMetadata(value: unknown, where: string): Record<string, string> {
 function readPlace(
   value: unknown,
   { begin, end, where, name }: { begin: number; end: number; where: string; name: string },
-): SafetensorPlace {
+): StoredTensor {
   const wrong = (why: string) => broken(where, `tensor ${quote(name)} ${why}`);
   if (!isObject(value)) throw wrong("is not described by an object");
   const { dtype, shape, data_offsets: offsets, ...others } = value;
@@ -169,19 +140,16 @@ function readPlace(
   if (from > to || begin + to > end) {
     throw wrong(`lies at bytes ${begin + from} to ${begin + to}, and the file has ${end}`);
   }
-  const length = to - from;
-  const wanted = shape.reduce((product, size) => product * size, DTYPE_BYTES[dtype as Dtype]);
-  if (wanted !== length) {
-    throw wrong(`has ${length} bytes where ${dtype} of shape [${shape.join(", ")}] takes ${wanted}`);
+  const place = { dtype: dtype as Dtype, shape, offset: begin + from };
+  const wanted = byteLength(place);
+  if (wanted !== to - from) {
+    throw wrong(`has ${to - from} bytes where ${dtype} of shape [${shape.join(", ")}] takes ${wanted}`);
   }
-  return { dtype: dtype as Dtype, shape, offset: begin + from, length };
+  return place;
 }
 
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
-
-const isCounts = (value: unknown): value is number[] =>
-  Array.isArray(value) && value.every((count) => Number.isSafeInteger(count) && count >= 0);
 
 /** A value of a hostile file in a message: short, and without control characters. */
 function quote(value: unknown): string {
@@ -232,9 +200,9 @@ export function writeSafetensors(
 }
 
 function bytesOf(name: string, { dtype, shape, data }: WritableTensor): Uint8Array {
-  const count = shape.reduce((product, size) => product * size, 1);
+  const wanted = count(shape);
   const given = data instanceof Float32Array ? data.length : data.length / DTYPE_BYTES[dtype];
-  if (given !== count) throw new Error(`Tensor "${name}" has ${given} numbers and its shape asks for ${count}`);
+  if (given !== wanted) throw new Error(`Tensor "${name}" has ${given} numbers and its shape asks for ${wanted}`);
   if (!(data instanceof Float32Array)) return data;
   if (!isFloat(dtype)) throw new Error(`Tensor "${name}" is given as float32 and cannot become ${dtype}`);
   return floatsTo(data, dtype);

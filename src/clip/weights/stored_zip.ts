@@ -35,9 +35,9 @@ const LOCAL = 0x04034b50;
 const IN_EXTRA = 0xffffffff;
 const ZIP64_EXTRA = 1;
 
-/** Whether these first bytes are those of a zip archive. */
-export function isZip(start: Uint8Array): boolean {
-  return start.length >= 4 && viewOf(start).getUint32(0, true) === LOCAL;
+/** Whether a file begins as zip archives do. */
+export function isZip(file: RandomAccessFile): boolean {
+  return file.size >= 4 && viewOf(file.read(0, 4)).getUint32(0, true) === LOCAL;
 }
 
 /**

@@ -17,13 +17,20 @@ export interface StoredTensor {
   readonly strides?: readonly number[];
 }
 
+/** Whether a value of a file can be a number of things. */
+export const isCount = (value: unknown): value is number =>
+  typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
+
+/** Whether a value of a file is a list of such numbers, the sizes of a tensor's axes say. */
+export const isCounts = (value: unknown): value is number[] => Array.isArray(value) && value.every(isCount);
+
 /** A file that is read in pieces. */
 export interface RandomAccessFile {
   readonly path: string;
   /** Bytes. */
   readonly size: number;
   /** Reads exactly these bytes. */
-  read(offset: number, length: number): Uint8Array<ArrayBuffer>;
+  read(offset: number, length: number): Uint8Array;
 }
 
 /**

@@ -5,11 +5,12 @@
  * A pickle may name what tensors, ordered dictionaries and, in TorchScript archives, modules are made of; anything else is
  * refused by its name. Nothing that a pickle names is ever run.
  */
+import { count } from "../../engine/host_tensor.ts";
 import { UserError } from "../../errors.ts";
 import { type Dtype, DTYPE_BYTES } from "./dtype.ts";
-import { isOpaque, isShell, type PickleGlobal, type PickleOpaque, type PickleValue, readPickle } from "./pickle.ts";
+import { PickleGlobal, PickleOpaque, PickleShell, type PickleValue, readPickle } from "./pickle.ts";
 import { entryOffset, isZip, readZipDirectory, type ZipEntry } from "./stored_zip.ts";
-import type { RandomAccessFile, StoredTensor } from "./tensor_file.ts";
+import { isCount, isCounts, type RandomAccessFile, type StoredTensor } from "./tensor_file.ts";
 
 /** What an archive holds. */
 export interface TorchArchive {
@@ -17,15 +18,6 @@ export interface TorchArchive {
   readonly value: PickleValue;
   /** Whether `torch.jit.save` wrote it. */
   readonly script: boolean;
-}
-
-/** What else a pickle may name. */
-export interface TorchOptions {
-  /**
-   * Names, or beginnings of names that end in a dot, of classes whose objects are kept as their attributes without ever
-   * being run: `torch.optim.` for checkpoints with a scheduler.
-   */
-  shells?: readonly string[];
 }
 
 /** A row of numbers in the archive, which tensors are views of. */
@@ -61,32 +53,37 @@ const SCRIPT_CLASSES = "__torch__.";
 
 /** The tensor, if a value is one. */
 export function asTensor(value: PickleValue | undefined): StoredTensor | undefined {
-  if (value === undefined || !isOpaque(value)) return undefined;
-  const { tensor } = value.value as { tensor?: StoredTensor };
-  return tensor;
+  return value instanceof PickleOpaque ? (value.value as { tensor?: StoredTensor }).tensor : undefined;
 }
 
-/** Whether a file that begins with these bytes is one of PyTorch's, old ones among them. */
-export function isTorch(start: Uint8Array): boolean {
-  return isZip(start) || isBeforeZip(start);
+/** Whether a file begins as PyTorch's do, old ones among them. */
+export function isTorch(file: RandomAccessFile): boolean {
+  return isZip(file) || isBeforeZip(file);
 }
 
-const isBeforeZip = (start: Uint8Array) => BEFORE_ZIP.every((byte, i) => start[i] === byte);
+function isBeforeZip(file: RandomAccessFile): boolean {
+  const start = file.read(0, Math.min(BEFORE_ZIP.length, file.size));
+  return BEFORE_ZIP.every((byte, i) => start[i] === byte);
+}
 
 /**
  * Reads the pickle of an archive.
  *
+ * @param options.shells names, or beginnings of names that end in a dot, of classes whose objects are kept as their
+ * attributes without ever being run: `torch.optim.` for checkpoints with a scheduler
  * @throws {UserError} when the archive is damaged, or its pickle names something that is not allowed
  */
-export function readTorchArchive(file: RandomAccessFile, options: TorchOptions = {}): TorchArchive {
-  const start = file.read(0, Math.min(BEFORE_ZIP.length, file.size));
-  if (isBeforeZip(start)) {
+export function readTorchArchive(
+  file: RandomAccessFile,
+  { shells = [] }: { shells?: readonly string[] } = {},
+): TorchArchive {
+  if (isBeforeZip(file)) {
     throw new UserError(
       `${file.path} is in the format of PyTorch before 1.6, which this kit does not read: ` +
         "load and save it once with a newer PyTorch.",
     );
   }
-  if (!isZip(start)) throw wrong(file.path, "it is no zip archive");
+  if (!isZip(file)) throw wrong(file.path, "it is no zip archive");
   const entries = readZipDirectory(file);
   const pickles = [...entries.keys()].filter((name) => /^[^/]+\/data\.pkl$/.test(name));
   if (pickles.length !== 1) {
@@ -102,11 +99,10 @@ export function readTorchArchive(file: RandomAccessFile, options: TorchOptions =
   const pickle = entries.get(pickles[0])!;
   if (pickle.size > MOST_PICKLE_BYTES) throw wrong(file.path, `its pickle has ${pickle.size} bytes`);
   const script = entries.has(`${folder}constants.pkl`);
-  const find = globals({ where: file.path, script, shells: options.shells ?? [] });
   const value = readPickle(file.read(entryOffset(file, pickle), pickle.size), {
     where: `The pickle ${pickles[0]} of ${file.path}`,
-    find,
-    persistent: (id) => ({ kind: "opaque", value: { storage: readStorage(file, { id, folder, entries }) } }),
+    find: globals({ where: file.path, script, shells }),
+    persistent: (id) => new PickleOpaque({ storage: readStorage(file, { id, folder, entries }) }),
   });
   return { value, script };
 }
@@ -135,13 +131,7 @@ function readStorage(
 }
 
 const isStorageType = (value: PickleValue | undefined): value is PickleGlobal =>
-  typeof value === "object" && value !== null && "kind" in value && value.kind === "global" &&
-  Object.hasOwn(STORAGE_DTYPES, value.name.slice("torch.".length));
-
-const isCount = (value: PickleValue | undefined): value is number =>
-  typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
-
-const isCounts = (value: PickleValue | undefined): value is number[] => Array.isArray(value) && value.every(isCount);
+  value instanceof PickleGlobal && Object.hasOwn(STORAGE_DTYPES, value.name.slice("torch.".length));
 
 /** Everything that a pickle may name, with what it makes. */
 function globals(
@@ -156,46 +146,37 @@ function globals(
   ]);
   for (const name of Object.keys(STORAGE_DTYPES)) known.set(`torch.${name}`, undefined);
   if (script) {
-    for (
-      const name of ["build_intlist", "build_doublelist", "build_boollist", "build_tensorlist", "restore_type_tag"]
-    ) {
-      known.set(`torch.jit._pickle.${name}`, ([value]) => value ?? null);
-    }
+    const same: PickleGlobal["make"] = ([value]) => value ?? null;
+    for (const type of ["int", "double", "bool", "tensor"]) known.set(`torch.jit._pickle.build_${type}list`, same);
+    known.set("torch.jit._pickle.restore_type_tag", same);
   }
   const isShellName = (name: string) =>
     (script && name.startsWith(SCRIPT_CLASSES)) ||
     shells.some((shell) => shell.endsWith(".") ? name.startsWith(shell) : name === shell);
   return (name) => {
-    if (known.has(name)) return { kind: "global", name, make: known.get(name) };
-    if (isShellName(name)) {
-      return { kind: "global", name, make: () => ({ kind: "shell", name, attributes: new Map() }) };
-    }
-    return undefined;
+    if (known.has(name)) return new PickleGlobal(name, known.get(name));
+    return isShellName(name) ? new PickleGlobal(name, () => new PickleShell()) : undefined;
   };
 }
 
 function orderedDict(pairs: PickleValue | undefined, where: string): Map<PickleValue, PickleValue> {
-  const map = new Map<PickleValue, PickleValue>();
-  if (pairs === undefined) return map;
-  if (!Array.isArray(pairs)) throw wrong(where, "an ordered dictionary is not made of pairs");
-  for (const pair of pairs) {
-    if (!Array.isArray(pair) || pair.length !== 2) throw wrong(where, "an ordered dictionary is not made of pairs");
-    map.set(pair[0], pair[1]);
-  }
-  return map;
+  const isPair = (pair: PickleValue): pair is [PickleValue, PickleValue] => Array.isArray(pair) && pair.length === 2;
+  if (pairs === undefined) return new Map();
+  if (Array.isArray(pairs) && pairs.every(isPair)) return new Map(pairs);
+  throw wrong(where, "an ordered dictionary is not made of pairs");
 }
 
 /** A view of a storage, checked against the storage's size. */
 function rebuildTensor(args: readonly PickleValue[], where: string): PickleOpaque {
   const [source, start, shape, strides] = args;
-  const { storage } = source !== undefined && isOpaque(source) ? source.value as { storage?: Storage } : {};
+  const { storage } = source instanceof PickleOpaque ? source.value as { storage?: Storage } : {};
   const right = storage !== undefined && isCount(start) && isCounts(shape) && isCounts(strides) &&
     shape.length === strides.length && shape.length <= 32;
   if (!right) throw wrong(where, "a tensor is not described as PyTorch does");
-  const count = shape.reduce((product, size) => product * size, 1);
-  const reach = count === 0 ? 0 : shape.reduce((sum, size, axis) => sum + (size - 1) * strides[axis], 1);
+  const numbers = count(shape);
+  const reach = numbers === 0 ? 0 : shape.reduce((sum, size, axis) => sum + (size - 1) * strides[axis], 1);
   // The count as well: with strides of zero a few numbers would make a tensor of any size.
-  if (start + reach > storage.count || count > storage.count) {
+  if (start + reach > storage.count || numbers > storage.count) {
     throw wrong(where, `a tensor of shape [${shape.join(", ")}] reaches beyond its ${storage.count} numbers`);
   }
   const tensor: StoredTensor = {
@@ -204,7 +185,7 @@ function rebuildTensor(args: readonly PickleValue[], where: string): PickleOpaqu
     offset: storage.offset + start * DTYPE_BYTES[storage.dtype],
     strides: isRowMajor(shape, strides) ? undefined : strides,
   };
-  return { kind: "opaque", value: { tensor } };
+  return new PickleOpaque({ tensor });
 }
 
 function isRowMajor(shape: readonly number[], strides: readonly number[]): boolean {
@@ -229,14 +210,16 @@ const MOST_NAMES = 100_000;
  */
 export function modelTensors({ value, script }: TorchArchive, where: string): Map<string, StoredTensor> {
   const tensors = new Map<string, StoredTensor>();
-  if (script && isShell(value)) {
+  if (script && value instanceof PickleShell) {
     let visits = 0;
     const visit = (attributes: Map<PickleValue, PickleValue>, { prefix, depth }: { prefix: string; depth: number }) => {
       if (depth > DEEPEST || (visits += attributes.size) > MOST_NAMES) throw wrong(where, "its modules have no end");
       for (const [name, attribute] of attributes) {
         const tensor = asTensor(attribute);
         if (tensor !== undefined) tensors.set(`${prefix}${name}`, tensor);
-        else if (isShell(attribute)) visit(attribute.attributes, { prefix: `${prefix}${name}.`, depth: depth + 1 });
+        else if (attribute instanceof PickleShell) {
+          visit(attribute.attributes, { prefix: `${prefix}${name}.`, depth: depth + 1 });
+        }
       }
     };
     visit(value.attributes, { prefix: "", depth: 0 });

@@ -76,7 +76,8 @@ export const kgcoop: PromptLearning<OverSettings & { lambda: number }> = overCon
     "kgcoop-cvpr23": {
       title: "KgCoOp as published, 100 epochs of up to 128 images",
       source: "Yao et al., Visual-Language Prompt Tuning with Knowledge-guided Context Optimization, CVPR 2023; " +
-        "KgCoOp scripts/base2new_train.sh (λ 8, 16 shots) with configs/trainers/KgCoOp/vit_b16_ep100_ctxv1.yaml",
+        "KgCoOp scripts/base2new_train.sh (λ 8, 16 shots) with configs/trainers/KgCoOp/vit_b16_ep100_ctxv1.yaml, " +
+        "the ViT-B/16 twin of the RN50 file that the script names",
       expected: "ViT-B/16, EuroSAT, 16 shots, mean of seeds 1-3: 85.64 base / 64.34 new / H 73.48",
       time: "100 steps on EuroSAT: the few-shot images are one batch",
       command: "deno task kgcoop --preset kgcoop-cvpr23 --model ViT-B/16 --data data/eurosat --seeds 1,2,3",

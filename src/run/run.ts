@@ -114,7 +114,7 @@ export async function openRun<S>(method: Method<S>, given: Given, options: RunOp
     throw new UserError([...missing].join(" "));
   }
   const inputs = await openInputs(config.run, { progress, description });
-  const { data, model, on } = inputs;
+  const { data, on } = inputs;
   const targets: EvaluationTarget[] = config.eval.filter((subset) => !without.has(subset)).map((subset) => ({
     subset,
   }));
@@ -301,7 +301,7 @@ async function evaluate(
         method: method.name,
         label: method.label,
         preset: config.preset,
-        hyperparameters: { ...recordedValues(config), ...learned.chosen },
+        hyperparameters: { ...recordedValues(config), ...learned.given, ...learned.chosen },
         changed: [...config.changed],
         seed,
         shots: config.shots,

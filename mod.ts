@@ -72,6 +72,7 @@ export {
 } from "./src/methods/prompt_settings.ts";
 export type { FeatureSettings, TextSettings, Validation } from "./src/methods/feature_settings.ts";
 export type { OverSettings } from "./src/methods/over_contexts.ts";
+export type { ProgradSettings } from "./src/methods/prograd.ts";
 
 // What a method of one's own is made of.
 export {

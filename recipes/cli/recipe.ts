@@ -138,11 +138,11 @@ async function openTerminal<S>(
       for (const line of await run.plan()) console.log(line);
       console.log(`Permissions: ${permissionFlags({ url, task: RECIPE }, args).join(" ")}`);
     },
-    showResults({ reports, missing }) {
+    showResults({ config, reports, missing }) {
       if (reports.length === 0) throw new UserError([...missing].join(" "));
       for (const sentence of missing) progress.say(sentence);
       if (values.json) console.log(formatJson(reports.length === 1 ? reports[0] : reports, ""));
-      else printResults(reports, { model: reports[0].on.model, command: shellLine(words) });
+      else printResults(reports, { model: reports[0].on.model, config, words });
     },
   };
 }

@@ -2,14 +2,21 @@
 import { wrap } from "../../src/eval/comparison_table.ts";
 import { harmonicMean } from "../../src/eval/metrics.ts";
 import type { Report } from "../../src/eval/report.ts";
+import { drawsImages } from "../../src/methods/method.ts";
+import { flagName } from "../../src/methods/setting.ts";
+import { type RunConfig, whyNotOn } from "../../src/run/config.ts";
 import { resultLine } from "../../src/run/evaluate.ts";
+import { DEFAULT_SHOTS } from "../../src/run/settings.ts";
+import { shellLine } from "./jobs.ts";
 
 /** What the last lines must know besides the reports. */
 export interface ResultOptions {
   /** The model that they are of. */
   model: { name: string; sample: boolean };
-  /** The command on real weights, but for model, data, seeds and classes. */
-  command: string;
+  /** What was run. */
+  config: RunConfig;
+  /** The words that start the recipe, without flags. */
+  words: readonly string[];
 }
 
 /** Prints the results of a run on standard output. */
@@ -22,7 +29,7 @@ export function printResults(reports: readonly Report[], options: ResultOptions)
 }
 
 /** The lines of {@linkcode printResults}. */
-export function resultLines(reports: readonly Report[], { model, command }: ResultOptions): string[] {
+export function resultLines(reports: readonly Report[], { model, config, words }: ResultOptions): string[] {
   const lines: string[] = [];
   const bySeed = Map.groupBy(reports, ({ run }) => run.seed);
   for (const [seed, ofSeed] of bySeed) {
@@ -43,10 +50,30 @@ export function resultLines(reports: readonly Report[], { model, command }: Resu
       "",
       "This was the small sample model: its numbers show the papers' pattern and say nothing about OpenAI's CLIP. For ViT-B/16:",
       "  deno task download eurosat ViT-B/16",
-      `  ${command} --model ViT-B/16 --data data/eurosat${
-        reports[0].run.seed === null ? "" : " --train base --seeds 1,2,3"
-      } --eval base,new`,
+      `  ${shellLine([...words, ...realFlags(config)])}`,
     );
   }
   return lines;
+}
+
+/** The flags of the same run on real weights: method, preset, shots and classes are those of the run. */
+function realFlags({ asked, method, preset, shots, train = "base", eval: subsets }: RunConfig): string[] {
+  const variant = Object.entries(asked.variants ?? {}).flatMap(([name, byValue]) =>
+    Object.keys(byValue).filter((value) => byValue[value] === method).flatMap((value) => [`--${flagName(name)}`, value])
+  );
+  const isUsual = preset === null || preset === Object.keys(method.presets)[0];
+  const draws = drawsImages(method);
+  const possible = subsets.filter((subset) => !draws || whyNotOn(method, { train, subset }) === undefined);
+  // Of base classes alone little is learned: new ones come besides where the method can have them.
+  const isWhole = draws ? train !== "base" : possible.length > 0 && possible.every((subset) => subset === "all");
+  const halves = whyNotOn(method, { train: "base", subset: "new" }) === undefined ? ["base", "new"] : ["base"];
+  const evaluated = !isWhole ? halves : possible.length > 0 ? possible : [train];
+  return [
+    ...variant,
+    ...(isUsual ? [] : ["--preset", preset]),
+    ...(shots === null || shots === DEFAULT_SHOTS ? [] : ["--shots", String(shots)]),
+    ...["--model", "ViT-B/16", "--data", "data/eurosat"],
+    ...(draws ? ["--train", train, "--seeds", "1,2,3"] : []),
+    ...["--eval", evaluated.join(",")],
+  ];
 }

@@ -23,7 +23,7 @@ export interface ClipModel {
   readonly config: ClipConfig;
   /** Of the weights' file. */
   readonly sha256: string;
-  /** The factor of the cosines: exp of the stored parameter, about 100. */
+  /** The factor of the cosines: exp of the stored parameter, 100 in OpenAI's weights and 19.97 in the sample's. */
   readonly logitScale: number;
   /** What turns texts into its tokens. */
   readonly tokenizer: Tokenizer;

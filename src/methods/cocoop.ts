@@ -116,7 +116,7 @@ export const cocoop: PromptLearning<PromptSettings> = {
     "cocoop-cvpr22": {
       title: "CoCoOp as published, 10 epochs of batch 1",
       source: "Zhou et al., Conditional Prompt Learning for Vision-Language Models, CVPR 2022; " +
-        "CoOp configs/trainers/CoCoOp/vit_b16_c4_ep10_batch1_ctxv1.yaml",
+        "CoOp scripts/cocoop/base2new_train.sh, configs/trainers/CoCoOp/vit_b16_c4_ep10_batch1_ctxv1.yaml",
       expected: "ViT-B/16, EuroSAT, 16 shots, mean of seeds 1-3: 87.49 base / 60.04 new / H 71.21",
       time: "800 steps on EuroSAT; a batch of 1 image, so steps are short",
       command: "deno task cocoop --preset cocoop-cvpr22 --model ViT-B/16 --data data/eurosat --seeds 1,2,3",

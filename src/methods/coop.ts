@@ -130,10 +130,11 @@ export const coop: PromptLearning<PromptSettings> = {
     "seed-notebook": SEED_NOTEBOOK,
     "coop-ijcv22": {
       title: "CoOp as published, few-shot on all classes, batch 32",
-      source:
-        "Zhou et al., Learning to Prompt for Vision-Language Models, IJCV 2022; CoOp configs/trainers/CoOp/*.yaml, COOP.md",
+      source: "Zhou et al., Learning to Prompt for Vision-Language Models, IJCV 2022; CoOp COOP.md (M=16, end), " +
+        "scripts/coop/main.sh, configs/trainers/CoOp/*.yaml; for ImageNet 50 epochs at any shots (--epochs 50)",
       expected:
-        "all ten EuroSAT classes; the paper's figure 3 has the curves, the tables of its repository the numbers",
+        "all ten EuroSAT classes; the paper's figure 3 has the curves, of RN50, and its repository's readme a " +
+        "link to the numbers",
       time: "1,000 steps of 32 images on EuroSAT at 16 shots",
       command: "deno task coop --preset coop-ijcv22 --model ViT-B/16 --data data/eurosat --seeds 1,2,3",
       protocol: { train: "all", eval: ["all"] },
@@ -141,7 +142,9 @@ export const coop: PromptLearning<PromptSettings> = {
     },
     "coop-base2new": {
       title: "CoOp as the CVPR 2022 paper's baseline: trained on base classes, batch 32, 200 epochs",
-      source: "Zhou et al., CVPR 2022, table of base-to-new generalisation; CoOp scripts/coop/main.sh with ctxv1",
+      source:
+        "Zhou et al., CVPR 2022, table of base-to-new generalisation; CoOp scripts/cocoop/base2new_train.sh with " +
+        "its lines for CoOp, configs/trainers/CoOp/vit_b16_ctxv1.yaml; for ImageNet 50 epochs (--epochs 50)",
       expected: "ViT-B/16, EuroSAT, 16 shots, mean of seeds 1-3: 92.19 base / 54.74 new / H 68.69",
       time: "400 steps of 32 images on EuroSAT at 16 shots",
       command: "deno task coop --preset coop-base2new --model ViT-B/16 --data data/eurosat --seeds 1,2,3",

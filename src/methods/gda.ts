@@ -3,7 +3,8 @@
  * Training-Free CLIP-based Adaptation, ICLR 2024; main_base2new.py:38-115, main_few_shots.py).
  *
  * Classes are Gaussians of one covariance Σ. With means μ_c, W = Σ⁻¹μ and b = log(1/C) − ½μᵀΣ⁻¹μ:
- * logits = scale·f·T + α·(f·W + b), and α is chosen on validation images.
+ * logits = scale·f·T + α·(f·W + b), and α is chosen on validation images. The scale is the model's own; the original has
+ * the literal 100, which is that of OpenAI's weights.
  */
 import { CholeskyDecomposition, EigenvalueDecomposition, Matrix } from "../deps.ts";
 import type { HostTensor } from "../engine/ops.ts";
@@ -231,6 +232,7 @@ export const gda: FeatureLearning<FeatureSettings & TextSettings & { views: numb
   settings: { templates, tuneOn, views: views(10) },
   presets: {},
   leastArea: LEAST_AREA_OF_FEATURE_METHODS,
+  publishedScale: 100,
   // Trained on half of the classes, it must also tell apart the others; trained on all, it is the paper's few-shot classifier.
   learn: (task, { trainedOn }) => learnGda(task, { variant: trainedOn === "all" ? "few-shot" : "base-to-new" }),
   // W and b, both by formula.

@@ -7,7 +7,7 @@
  */
 import type { HostTensor } from "../engine/ops.ts";
 import { l2Normalize, type PromptMethod } from "./prompt_method.ts";
-import { overContexts, type OverSettings } from "./over_contexts.ts";
+import { handFeatures, overContexts, type OverSettings } from "./over_contexts.ts";
 import type { PromptLearning } from "./method.ts";
 import { lambda, PHOTO } from "./prompt_settings.ts";
 
@@ -78,7 +78,8 @@ export const kgcoop: PromptLearning<OverSettings & { lambda: number }> = overCon
     "kgcoop-cvpr23": {
       title: "KgCoOp as published, 100 epochs of up to 128 images",
       source: "Yao et al., Visual-Language Prompt Tuning with Knowledge-guided Context Optimization, CVPR 2023; " +
-        "KgCoOp configs/trainers/KgCoOp/vit_b16_ep100_ctxv1.yaml, λ of scripts/xd_train.sh",
+        "KgCoOp scripts/base2new_train.sh (λ 8, 16 shots) with configs/trainers/KgCoOp/vit_b16_ep100_ctxv1.yaml, " +
+        "the ViT-B/16 twin of the RN50 file that the script names",
       expected: "ViT-B/16, EuroSAT, 16 shots, mean of seeds 1-3: 85.64 base / 64.34 new / H 73.48",
       time: "100 steps on EuroSAT: the few-shot images are one batch",
       command: "deno task kgcoop --preset kgcoop-cvpr23 --model ViT-B/16 --data data/eurosat --seeds 1,2,3",
@@ -86,5 +87,9 @@ export const kgcoop: PromptLearning<OverSettings & { lambda: number }> = overCon
       values: () => ({ ...PHOTO, epochs: 100, batchSize: 128, lr: 0.002 }),
     },
   },
-  add: (base, { handFeatures_CE, settings }) => kgcoopPrompt(base, { handFeatures_CE, weight: settings.lambda }),
+  add: async (base, task) =>
+    kgcoopPrompt(base, {
+      handFeatures_CE: await handFeatures(task, task.template),
+      weight: task.settings.lambda,
+    }),
 });

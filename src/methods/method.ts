@@ -119,6 +119,11 @@ export interface FeatureLearning<S = Values> extends MethodFacts<S> {
   readonly draws?: boolean;
   /** The least share of an image that a training view keeps; that of prompt learning when left out. */
   readonly leastArea?: number;
+  /**
+   * The logit scale as a literal of its published code; here it is the model's own, which its reports record. Left out
+   * where the published code has the model's own too, or none.
+   */
+  readonly publishedScale?: number;
   /** Why it has no result on classes without training images, in words that end a sentence; absent where it has. */
   readonly noNewClasses?: string;
 }

@@ -2,7 +2,7 @@
 import type { HostTensor } from "../engine/ops.ts";
 import { cocoop } from "./cocoop.ts";
 import { coop } from "./coop.ts";
-import type { Preset, PromptLearning } from "./method.ts";
+import type { Preset, PromptLearning, PromptTask } from "./method.ts";
 import type { PromptMethod } from "./prompt_method.ts";
 import { type PromptSettings, SEED_NOTEBOOK } from "./prompt_settings.ts";
 import { choice, type SettingsOf } from "./setting.ts";
@@ -26,8 +26,18 @@ export interface Addition<S> {
   settings: SettingsOf<S>;
   /** Its published configurations over CoOp's contexts. */
   presets: Record<string, Preset<OverSettings & S>>;
-  /** Adds to a method: hand-written prompts' features [C, E] are L2-normalised. */
-  add(base: PromptMethod, options: { handFeatures_CE: HostTensor; settings: OverSettings & S }): PromptMethod;
+  /** Checks settings of its own that must fit each other. Throws UserError. */
+  check?(settings: OverSettings & S): void;
+  /** Adds to a method that was made for this task. */
+  add(base: PromptMethod, task: PromptTask<OverSettings & S>): Promise<PromptMethod>;
+}
+
+/** Features [C, E] of hand-written prompts, L2-normalised. */
+export function handFeatures(
+  { model, classNames }: Pick<PromptTask, "model" | "classNames">,
+  template: string,
+): Promise<HostTensor> {
+  return zeroShotFeatures(model, { classNames, templates: [template] });
 }
 
 /** The addition as a method over CoOp's contexts, and over CoCoOp's as its variant. */
@@ -47,13 +57,12 @@ export function overContexts<S>(addition: Addition<S>): PromptLearning<OverSetti
         changesNumbers: false,
       }),
     } as SettingsOf<OverSettings & S>,
-    check: base.check,
-    presets: { "seed-notebook": SEED_NOTEBOOK as Preset<OverSettings & S>, ...(base === coop ? addition.presets : {}) },
-    async prompt(task) {
-      const { model, classNames, template, settings } = task;
-      const handFeatures_CE = await zeroShotFeatures(model, { classNames, templates: [template] });
-      return addition.add(await base.prompt(task), { handFeatures_CE, settings });
+    check(settings) {
+      base.check?.(settings);
+      addition.check?.(settings);
     },
+    presets: { "seed-notebook": SEED_NOTEBOOK as Preset<OverSettings & S>, ...(base === coop ? addition.presets : {}) },
+    prompt: async (task) => addition.add(await base.prompt(task), task),
   });
   return { ...over(coop), variants: { over: { cocoop: over(cocoop) } } };
 }

@@ -127,7 +127,7 @@ export const SEED_NOTEBOOK: Preset = {
   values: () => ({}),
 };
 
-/** 200 epochs with 8 or 16 shots, 100 with 2 to 7, 50 with one (CoOp scripts/coop/main.sh, COOP.md). */
+/** 200 epochs with 8 or 16 shots, 100 with 2 to 7, 50 with one (CoOp COOP.md). */
 export function epochsByShots(shots: number): number {
   return shots >= 8 ? 200 : shots >= 2 ? 100 : 50;
 }

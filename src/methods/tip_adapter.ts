@@ -3,6 +3,7 @@
  * (Zhang et al., ECCV 2022; Tip-Adapter main.py, utils.py).
  *
  * logits = scale·f·T + α·exp(−β(1 − f·K))·onehot. The keys K are the means of each image's augmented views, normalised.
+ * The scale is the model's own; the original has the literal 100, which is that of OpenAI's weights.
  * Unlike the original, which reports the best epoch on the test set, the tuned keys are those of the epoch that does best
  * on the validation images, the later of equals.
  *
@@ -290,6 +291,7 @@ export const tipAdapter: FeatureLearning<FeatureSettings & TextSettings & { view
   settings: { templates, tuneOn, views: views(10) },
   presets: {},
   leastArea: LEAST_AREA_OF_FEATURE_METHODS,
+  publishedScale: 100,
   noNewClasses: NO_KEYS,
   learn: (task) => learnTipAdapter(task),
   learnedNumbers: () => 0,
@@ -312,6 +314,7 @@ export const tipAdapterF: FeatureLearning<
   },
   presets: {},
   leastArea: LEAST_AREA_OF_FEATURE_METHODS,
+  publishedScale: 100,
   noNewClasses: NO_KEYS,
   learn: (task, { settings: { epochs, batchSize, lr } }) => learnTipAdapterF(task, { epochs, batchSize, lr }),
   // The keys, one for each image.

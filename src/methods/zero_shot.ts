@@ -100,7 +100,7 @@ export async function zeroShotFeatures(
  *
  * @param imageFeatures_BE L2-normalised
  * @param textFeatures_CE L2-normalised
- * @param options the factor of the cosines, about 100
+ * @param options the factor of the cosines: the model's own
  *
  * @example
  * ```ts

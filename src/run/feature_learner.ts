@@ -22,6 +22,10 @@ export async function learnFromFeatures(run: SeedRun, method: FeatureLearning): 
   const texts = (classes: Pick<ClassList, "classNames" | "data">) =>
     zeroShotFeatures(model, { classNames: classes.classNames, templates: templatesOf(config.values, classes.data) });
   const E = model.config.embedding;
+  const { publishedScale } = method;
+  const given: Record<string, number> = publishedScale === undefined
+    ? {}
+    : { logitScale: Number(model.logitScale.toPrecision(6)) };
 
   let learned: FeatureClassifier | undefined;
   let seconds = 0;
@@ -33,8 +37,10 @@ export async function learnFromFeatures(run: SeedRun, method: FeatureLearning): 
     seconds = (performance.now() - began) / 1000;
     const chosen = Object.entries(learned.chosen).map(([name, value]) => `${name} ${Number(value.toPrecision(4))}`);
     const choice = `; chosen on ${task.val.labels.length} validation images: ${chosen.join(", ")}`;
+    const scale = `; logit scale ${given.logitScale}, the model's own (${publishedScale} in the published code)`;
     progress.finish(
-      `${method.label}, seed ${seed}: learned in ${seconds.toFixed(1)} s${chosen.length === 0 ? "" : choice}.`,
+      `${method.label}, seed ${seed}: learned in ${seconds.toFixed(1)} s${chosen.length === 0 ? "" : choice}` +
+        `${publishedScale === undefined ? "" : scale}.`,
     );
   }
 
@@ -66,6 +72,7 @@ export async function learnFromFeatures(run: SeedRun, method: FeatureLearning): 
       ),
     learnedNumbers: sample === undefined ? 0 : method.learnedNumbers({ C, N: sample.train.length, E }),
     chosen: learned?.chosen ?? {},
+    given,
     counts: { train: sample?.train.length ?? 0, val: sample?.val.length ?? 0 },
     seconds: () => Promise.resolve(sample === undefined ? undefined : seconds),
     describe: () => Promise.resolve({}),

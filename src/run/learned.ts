@@ -59,6 +59,8 @@ export interface Learned {
   learnedNumbers: number;
   /** What was chosen on validation images. */
   chosen: Readonly<Record<string, number>>;
+  /** What else decided the numbers and is neither a setting nor chosen. */
+  given: Readonly<Record<string, number>>;
   /** Images that it was learned from and chosen on. */
   counts: { train: number; val: number };
   /** Seconds of learning; undefined where nothing is learned. */

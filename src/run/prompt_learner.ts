@@ -226,6 +226,7 @@ function learnedPrompt(
     prompts: ({ classNames }) => classNames.map((name) => [promptText(name, session.method.shape)]),
     learnedNumbers: learnedNumbers(session.method),
     chosen: {},
+    given: {},
     counts: { train: sample.train.length, val: sample.val.length },
     seconds: () => folder.trainSeconds(),
     describe: () => described ??= describe(run, { session, trained, sample }),

@@ -336,7 +336,7 @@ async function evaluate(
         method: method.name,
         label: method.label,
         preset: config.preset,
-        hyperparameters: { ...recordedValues(config), ...learned.chosen },
+        hyperparameters: { ...recordedValues(config), ...learned.given, ...learned.chosen },
         changed: [...config.changed],
         seed,
         shots: config.shots,

@@ -15,7 +15,7 @@ import {
 import type { Method } from "../../src/methods/method.ts";
 import { completeSettings, type Given, whyNotOn } from "../../src/run/config.ts";
 
-const targets = <S>(method: Method<S>, given: Given) => {
+const targets = <S>(method: Method<S>, given: Given & Partial<S>) => {
   const { train, eval: subsets, transfers } = completeSettings(method, given);
   return [train, subsets, transfers];
 };

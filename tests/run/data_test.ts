@@ -2,7 +2,7 @@ import { assert, assertEquals, assertNotEquals, assertRejects } from "jsr:@std/a
 import { parseDescription } from "../../src/data/description.ts";
 import { STORED_SOURCE } from "../../src/data/sample_features.ts";
 import { UserError } from "../../src/errors.ts";
-import { openData, openOtherData } from "../../src/run/data.ts";
+import { openData, openOtherData } from "../../src/run/open_data.ts";
 import { writeImages } from "../small_run.ts";
 import { inFolder, linesInto } from "./run_here.ts";
 

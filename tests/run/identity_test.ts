@@ -6,7 +6,7 @@ import { readReport } from "../../src/eval/report_file.ts";
 import { coop, gda, kgcoop, zeroShot } from "../../src/methods/kit.ts";
 import type { Method } from "../../src/methods/method.ts";
 import { completeSettings, type Given } from "../../src/run/config.ts";
-import { openData } from "../../src/run/data.ts";
+import { openData } from "../../src/run/open_data.ts";
 import { difference, identityOfReport, requireSameRun, runIdentity } from "../../src/run/identity.ts";
 import { modelFacts } from "../../src/run/inputs.ts";
 import { SILENT } from "../../src/run/progress.ts";
@@ -45,7 +45,7 @@ const KINDS: { method: unknown; given: Given }[] = [
 Deno.test("a run is what it learns from, byte by byte, and its settings; not where things lie, nor what computes", async () => {
   const data = await openData({}, { sample: true, progress: SILENT });
   const model = await modelFacts(undefined);
-  const of = <S>(method: Method<S>, given: Given, seed: number | null, more = {}) =>
+  const of = <S>(method: Method<S>, given: Given & Partial<S>, seed: number | null, more = {}) =>
     runIdentity(completeSettings(method, given), { model, data, seed, ...more });
   const found = await of(kgcoop, { over: "cocoop", epochs: 3, shots: 2, train: "new" }, 2, { engine: "cpu" });
   const { train } = data.draw({ shots: 2, seed: 2, classes: "new" });

@@ -5,9 +5,9 @@ import { completeSettings, type Given } from "../../src/run/config.ts";
 import { FINAL_CHECKPOINT, isTrained, pathPart, runPath, settingsPart, trainedSiblings } from "../../src/run/path.ts";
 
 const PLACE = { dataset: "EuroSAT", backbone: "ViT-B-16", seed: 1 };
-const path = <S>(method: Method<S>, given: Given, place = PLACE as Parameters<typeof runPath>[1]) =>
+const path = <S>(method: Method<S>, given: Given & Partial<S>, place = PLACE as Parameters<typeof runPath>[1]) =>
   runPath(completeSettings(method, given), place);
-const part = <S>(method: Method<S>, given: Given) => settingsPart(completeSettings(method, given));
+const part = <S>(method: Method<S>, given: Given & Partial<S>) => settingsPart(completeSettings(method, given));
 
 async function inTempDir(body: (folder: string) => Promise<void>): Promise<void> {
   const folder = await Deno.makeTempDir();

@@ -31,10 +31,10 @@ export async function inFolder(body: (folder: string) => Promise<void>): Promise
 }
 
 /** Runs a method from settings to `done`, on one thread where nothing else is said. */
-export async function runHere<S>(method: Method<S>, given: Given, options: RunOptions = {}): Promise<Ran> {
+export async function runHere<S>(method: Method<S>, given: Given & Partial<S>, options: RunOptions = {}): Promise<Ran> {
   const said: string[] = [];
   const folders: string[] = [];
-  const settings = { engine: "onnx", threads: 1, ...given };
+  const settings: Given & Partial<S> = { engine: "onnx", threads: 1, ...given };
   await using run = await openRun(method, settings, { progress: linesInto(said), ...options });
   for (const seed of run.seeds) {
     await using learned = await run.learn(seed);

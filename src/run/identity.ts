@@ -4,6 +4,8 @@
  */
 import type { Report } from "../eval/report.ts";
 import { UserError } from "../errors.ts";
+import { readFolder } from "../eval/page/write_page.ts";
+import { reportName } from "../eval/report_file.ts";
 import { flagName } from "../methods/setting.ts";
 import type { Sample } from "../data/split.ts";
 import type { ClassSubset, FewShot } from "../data/few_shot.ts";
@@ -135,4 +137,32 @@ export function identityOfReport({ run, on }: Report): RunIdentity {
     ),
   };
   return Object.fromEntries(Object.entries(told).filter((entry): entry is [string, string] => entry[1] !== undefined));
+}
+
+/** Which draw's test images an evaluation has; methods that draw no images have the same for every draw. */
+export function drawOf({ shots }: RunConfig, seed: number | null): { shots: number; seed: number } {
+  return seed === null ? { shots: DEFAULT_SHOTS, seed: 1 } : { shots: shots!, seed };
+}
+
+/**
+ * Refuses to put reports of two sets of test images into one folder.
+ *
+ * @throws {UserError} when the images have changed since a report was written
+ */
+export async function requireSameTestImages(
+  path: string,
+  { data, draw }: { data: RunData; draw: { shots: number; seed: number } },
+): Promise<void> {
+  for (const report of await readFolder(path)) {
+    const { run: { evaluatedOn }, on: { data: { testImagesSha256 } } } = report;
+    if (testImagesSha256 === undefined) continue;
+    const { test } = data.draw({ ...draw, classes: evaluatedOn });
+    if (await data.sha256(test) === testImagesSha256) continue;
+    throw new UserError(
+      `${path} holds ${
+        reportName(report)
+      } of other test images than ${data.about.source} has now: remove its reports, or ` +
+        "give another folder with --out.",
+    );
+  }
 }

@@ -19,14 +19,20 @@ import type { RunData } from "./data.ts";
 import { classifyAll, countLine, resultLine } from "./evaluate.ts";
 import { learnFromFeatures } from "./feature_learner.ts";
 import { openRunFolder, type RunFolder } from "./folder.ts";
-import { identityOfReport, requireSameRun, runIdentity, testImagesSha256 } from "./identity.ts";
+import {
+  drawOf,
+  identityOfReport,
+  requireSameRun,
+  requireSameTestImages,
+  runIdentity,
+  testImagesSha256,
+} from "./identity.ts";
 import { backbonePart, openInputs } from "./inputs.ts";
 import type { ClassList, EvaluationTarget, Learned, SeedRun } from "./learned.ts";
 import { isTrained, runPath, trainedSiblings } from "./path.ts";
 import { planLines } from "./plan.ts";
 import { type Progress, SILENT } from "./progress.ts";
 import { learnPrompt, storedValues } from "./prompt_learner.ts";
-import { DEFAULT_SHOTS } from "./settings.ts";
 
 /** What a run is told besides its settings. */
 export interface RunOptions {
@@ -256,34 +262,6 @@ async function withStoredValues(config: RunConfig, folder: RunFolder): Promise<R
   };
   const { values, changed } = completeSettings(method, given as Given & Values);
   return { ...config, values, changed };
-}
-
-/** Which draw's test images an evaluation has; methods that draw no images have the same for every draw. */
-function drawOf({ shots }: RunConfig, seed: number | null): { shots: number; seed: number } {
-  return seed === null ? { shots: DEFAULT_SHOTS, seed: 1 } : { shots: shots!, seed };
-}
-
-/**
- * Refuses to put reports of two sets of test images into one folder.
- *
- * @throws {UserError} when the images have changed since a report was written
- */
-async function requireSameTestImages(
-  path: string,
-  { data, draw }: { data: RunData; draw: { shots: number; seed: number } },
-): Promise<void> {
-  for (const report of await readFolder(path)) {
-    const { run: { evaluatedOn }, on: { data: { testImagesSha256 } } } = report;
-    if (testImagesSha256 === undefined) continue;
-    const { test } = data.draw({ ...draw, classes: evaluatedOn });
-    if (await data.sha256(test) === testImagesSha256) continue;
-    throw new UserError(
-      `${path} holds ${
-        reportName(report)
-      } of other test images than ${data.about.source} has now: remove its reports, or ` +
-        "give another folder with --out.",
-    );
-  }
 }
 
 /** Classes that were asked for and that the method cannot tell apart after what it learned from. */

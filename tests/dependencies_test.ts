@@ -98,3 +98,29 @@ Deno.test("no install script is allowed to run, and each is refused by name, whi
   const withScripts = Object.entries(lock.npm).filter(([, { scripts }]) => scripts).map(([name]) => `npm:${name}`);
   assertEquals(allowScripts, { allow: [], deny: withScripts });
 });
+
+Deno.test("recipes read flags with @std/cli and YAML with @std/yaml, each in one place", () => {
+  const ofRecipes = imports().filter(({ file }) => file.startsWith("recipes/"));
+  const from = (registry: string) => ofRecipes.filter((one) => one.registry === registry);
+  assertEquals(from("jsr").map(({ name, file }) => `${name} in ${file}`).sort(), [
+    "@std/cli in recipes/cli/flags.ts",
+    "@std/yaml in recipes/cli/yaml.ts",
+  ]);
+  for (const file of ["src/", "recipes/"].flatMap((folder) => [...sources(new URL(folder, ROOT))])) {
+    const text = Deno.readTextFileSync(file);
+    assert(!/parseArgs.* from "node:util"|npm:js-yaml/.test(text), file.pathname);
+  }
+});
+
+Deno.test("what mod.ts reaches needs no package of JSR", async () => {
+  const { stdout } = await new Deno.Command(Deno.execPath(), {
+    args: ["info", "--json", "mod.ts"],
+    cwd: fileURLToPath(ROOT),
+  }).output();
+  const { modules } = JSON.parse(new TextDecoder().decode(stdout)) as {
+    modules: { specifier: string; dependencies?: { specifier: string }[] }[];
+  };
+  assert(modules.length > 100);
+  const wanted = modules.flatMap(({ dependencies = [] }) => dependencies.map(({ specifier }) => specifier));
+  assertEquals(wanted.filter((specifier) => specifier.startsWith("jsr:") || specifier.startsWith("@std/")), []);
+});

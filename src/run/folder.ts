@@ -105,7 +105,8 @@ export async function openRunFolder(path: string): Promise<RunFolder> {
     const bytes = await read(IDENTITY);
     if (bytes === undefined) return undefined;
     try {
-      return JSON.parse(new TextDecoder().decode(bytes));
+      const identity: unknown = JSON.parse(new TextDecoder().decode(bytes));
+      return typeof identity === "object" && identity !== null ? identity as RunIdentity : undefined;
     } catch {
       return undefined;
     }
@@ -200,7 +201,8 @@ async function partialsBelow(path: string, below = ""): Promise<string[]> {
 /** What `done` says is complete; undefined where the run has not come to its end. */
 export async function readDone(path: string): Promise<{ evaluatedOn?: string[] } | undefined> {
   try {
-    return JSON.parse(await Deno.readTextFile(`${path}/${DONE}`));
+    const done = JSON.parse(await Deno.readTextFile(`${path}/${DONE}`));
+    return Array.isArray(done?.evaluatedOn) ? done : undefined;
   } catch (error) {
     if (error instanceof SyntaxError || error instanceof Deno.errors.NotFound) return undefined;
     throw fileError(error, `${path}/${DONE}`, "read");

@@ -6,7 +6,7 @@ import { type Box, crop, flipHorizontally, resizeAndCenterCrop, resizeBicubic, t
 import { openImages } from "../data/source.ts";
 import { UserError } from "../errors.ts";
 import type { Fixtures } from "./fixtures.ts";
-import { type ParityCase, type ParityRow, parityRow } from "./row.ts";
+import { caseLists, type ParityCase, type ParityRow, parityRow } from "./row.ts";
 
 interface ImageCase extends Box {
   file: string;
@@ -23,12 +23,7 @@ export async function pixelRows(fixtures: Fixtures, options: { archive?: string 
     if (channels === 3 && data.length === height * width * 3) return { width, height, data };
     throw new UserError(`The tensor "${name}" of ${fixtures.path("preprocess.safetensors")} is no image of RGB bytes.`);
   };
-  const found: Record<"resize" | "center" | "crop" | "decoded", ParityCase[]> = {
-    resize: [],
-    center: [],
-    crop: [],
-    decoded: [],
-  };
+  const found = caseLists("resize", "center", "crop", "decoded");
   const compare = (list: ParityCase[], name: string, { got, wanted }: { got: RgbImage; wanted: RgbImage }) => {
     const sameShape = got.width === wanted.width && got.height === wanted.height;
     list.push({ name, difference: sameShape ? differentPixels(got.data, wanted.data) : Infinity });

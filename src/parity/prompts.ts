@@ -13,7 +13,7 @@ import { learningRate } from "../optim/schedule.ts";
 import { sgdStep, type Velocity } from "../optim/sgd.ts";
 import { openPrompt } from "../prompt/session.ts";
 import type { Fixtures, Tensors } from "./fixtures.ts";
-import { type ParityCase, type ParityRow, parityRow, relativeL2 } from "./row.ts";
+import { caseLists, type ParityCase, type ParityRow, parityRow, relativeL2 } from "./row.ts";
 
 /** A case of `NAME_prompts.json`. */
 interface PromptCase {
@@ -32,21 +32,12 @@ interface PromptCase {
   warmup_lr: number;
 }
 
-function methodOf(
-  about: PromptCase,
-  options: { model: ClipModel; classes: number; init: Record<string, HostTensor> },
-): PromptMethod {
-  const { model, classes, init } = options;
-  const start = {
-    contextTokens: about.n_ctx,
-    initWords: about.init,
-    model,
-    random: { normal: () => 0 },
-  };
-  const method = about.kind === "cocoop"
-    ? cocoopPrompt({ ...start, embedding: model.config.embedding, metaNetRandom: { uniform: () => 0 } })
+/** The method, with this kit's start: of initial words their tokens, otherwise no numbers. */
+function methodOf(about: PromptCase, { model, classes }: { model: ClipModel; classes: number }): PromptMethod {
+  const start = { contextTokens: about.n_ctx, initWords: about.init, model, random: { normal: () => NaN } };
+  return about.kind === "cocoop"
+    ? cocoopPrompt({ ...start, embedding: model.config.embedding, metaNetRandom: { uniform: () => NaN } })
     : coopPrompt({ ...start, classes, classSpecific: about.csc ?? false, classTokenPosition: about.pos ?? "end" });
-  return { ...method, params: init };
 }
 
 function take(features: HostTensor, rows: readonly number[]): HostTensor {
@@ -56,12 +47,10 @@ function take(features: HostTensor, rows: readonly number[]): HostTensor {
   return { shape: [rows.length, E], data };
 }
 
-const paramsAt = (given: Tensors, prefix: string): Record<string, HostTensor> =>
-  Object.fromEntries(
-    given.names().filter((name) => name.startsWith(prefix)).map((
-      name,
-    ) => [name.slice(prefix.length), given.float(name)]),
-  );
+function paramsAt(given: Tensors, prefix: string): Record<string, HostTensor> {
+  const names = given.names().filter((name) => name.startsWith(prefix));
+  return Object.fromEntries(names.map((name) => [name.slice(prefix.length), given.float(name)]));
+}
 
 /** The rows of one model: `NAME_prompts.*`. */
 export async function promptRows(
@@ -76,33 +65,16 @@ export async function promptRows(
   };
   const images = normalizeRows(await model.encodeImages(toPatches(given.float("images"), model.config.image.patch)));
   const labels = given.integers("labels").data;
-  const found: Record<"initial" | "logits" | "gradients" | "losses" | "params" | "final", ParityCase[]> = {
-    initial: [],
-    logits: [],
-    gradients: [],
-    losses: [],
-    params: [],
-    final: [],
-  };
+  const found = caseLists("initial", "logits", "gradients", "losses", "params", "final");
 
   for (const [key, about] of Object.entries(cases)) {
     const init = paramsAt(given, `${key}/init/`);
-    const method = methodOf(about, { model, classes: classnames.length, init });
+    const method = methodOf(about, { model, classes: classnames.length });
     if (about.init !== "") {
       // The words' embeddings are ours to find: the fixture's start is what they must be.
-      const own = coopPrompt({
-        ...about,
-        contextTokens: about.n_ctx,
-        initWords: about.init,
-        classes: 1,
-        classSpecific: false,
-        classTokenPosition: "end",
-        model,
-        random: { normal: () => NaN },
-      });
-      found.initial.push({ name: key, difference: relativeL2(own.params.ctx.data, init.ctx.data) });
+      found.initial.push({ name: key, difference: relativeL2(method.params.ctx.data, init.ctx.data) });
     }
-    const session = await openPrompt(model, { method, classNames: classnames });
+    const session = await openPrompt(model, { method: { ...method, params: init }, classNames: classnames });
     const logits = async () => (await session.logits(images)).data;
     found.logits.push({ name: key, difference: relativeL2(await logits(), given.float(`${key}/logits`).data) });
 
@@ -112,8 +84,7 @@ export async function promptRows(
     }
 
     const velocity: Velocity = {};
-    for (let step = 0; step < about.order.length; step++) {
-      const rows = about.order[step];
+    for (const [step, rows] of about.order.entries()) {
       const result = await session.step({
         imageFeatures_BE: take(images, rows),
         labels: rows.map((row) => labels[row]),

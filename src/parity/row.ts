@@ -28,6 +28,11 @@ export interface ParityCase {
   difference: number;
 }
 
+/** Empty lists of cases under these names. */
+export function caseLists<K extends string>(...names: readonly K[]): Record<K, ParityCase[]> {
+  return Object.fromEntries(names.map((name) => [name, []])) as unknown as Record<K, ParityCase[]>;
+}
+
 /** A row of several cases. A stage without cases is an error: a check that compares nothing must not pass. */
 export function parityRow(
   about: Pick<ParityRow, "stage" | "engine" | "tolerance" | "unit">,
@@ -39,13 +44,8 @@ export function parityRow(
     (most, { difference }) => difference > most || Number.isNaN(difference) ? difference : most,
     0,
   );
-  return {
-    ...about,
-    cases: cases.length,
-    largest,
-    passed: failures.length === 0,
-    failures: failures.map((c) => c.name),
-  };
+  const passed = failures.length === 0;
+  return { ...about, cases: cases.length, largest, passed, failures: failures.map(({ name }) => name) };
 }
 
 /** A row that says that a stage was not looked at, and why. */

@@ -9,30 +9,25 @@ import { freezeImageTower, imageTower } from "../clip/image_tower.ts";
 import { fromPatches, toPatches } from "../clip/patches.ts";
 import { plainText } from "../clip/plain_text.ts";
 import type { ClipWeights } from "../clip/weights/load.ts";
+import { rowRange } from "../engine/host_tensor.ts";
 import type { HostTensor } from "../engine/ops.ts";
 import type { Fixtures } from "./fixtures.ts";
 import { type ParityRow, parityRow, relativeL2 } from "./row.ts";
 
 /** The published pass over token ids [n, T], and its pull-back. */
-async function plainTokens(
+function plainTokens(
   model: ClipModel,
-  inputs: { tokens: { shape: readonly number[]; data: readonly number[] }; cotangent: HostTensor },
-): Promise<{ features: HostTensor; gradient: HostTensor }> {
-  const [n, T] = inputs.tokens.shape;
+  { tokens, cotangent }: { tokens: { shape: readonly number[]; data: readonly number[] }; cotangent: HostTensor },
+): Promise<{ features: HostTensor; gradient?: HostTensor }> {
+  const [n, T] = tokens.shape;
   const D = model.config.text.width;
   const embedded = new Float32Array(n * T * D);
-  const ends: number[] = [];
-  for (let i = 0; i < n; i++) {
-    const ids = inputs.tokens.data.slice(i * T, (i + 1) * T);
-    ids.forEach((id, t) => embedded.set(model.tokenEmbedding(id), (i * T + t) * D));
-    ends.push(ids.indexOf(Math.max(...ids)));
-  }
-  const { features, gradient } = await plainText(model, {
-    embedded_NTD: { shape: [n, T, D], data: embedded },
-    ends,
-    cotangent: inputs.cotangent,
+  tokens.data.forEach((id, i) => embedded.set(model.tokenEmbedding(id), i * D));
+  const ends = Array.from({ length: n }, (_, i) => {
+    const ids = tokens.data.slice(i * T, (i + 1) * T);
+    return ids.indexOf(Math.max(...ids));
   });
-  return { features, gradient: gradient! };
+  return plainText(model, { embedded_NTD: { shape: [n, T, D], data: embedded }, ends, cotangent });
 }
 
 /** The rows of one model: `NAME_towers.*`. */
@@ -44,22 +39,14 @@ export async function towerRows(
   const { engine, config } = model;
   const given = await fixtures.tensors(`${name}_towers.safetensors`);
   const texts = (await fixtures.json(`${name}_towers.json`) as { texts: string[] }).texts;
-  const about = (stage: string, tolerance: number) => ({
-    stage: `${name}: ${stage}`,
-    engine: engine.name,
-    tolerance,
-    unit: "relative L2",
-  });
-  const rowCases = (got: HostTensor, wanted: HostTensor) => {
-    const width = wanted.data.length / wanted.shape[0];
-    return Array.from({ length: wanted.shape[0] }, (_, i) => ({
-      name: `row ${i}`,
-      difference: relativeL2(
-        got.data.subarray(i * width, (i + 1) * width),
-        wanted.data.subarray(i * width, (i + 1) * width),
-      ),
-    }));
-  };
+  const row = (stage: string, tolerance: number, [got, wanted]: readonly [HostTensor, HostTensor]) =>
+    parityRow(
+      { stage: `${name}: ${stage}`, engine: engine.name, tolerance, unit: "relative L2" },
+      Array.from({ length: wanted.shape[0] }, (_, i) => ({
+        name: `row ${i}`,
+        difference: relativeL2(rowRange(got, i, i + 1).data, rowRange(wanted, i, i + 1).data),
+      })),
+    );
 
   const patches = toPatches(given.float("images"), config.image.patch);
   const wantedText = given.float("text_features");
@@ -75,20 +62,12 @@ export async function towerRows(
   const [atPatches] = await program.run([patches, given.float("image_cotangent")]);
   await program.dispose();
 
+  const pixels = fromPatches(atPatches, config.image.size);
   return [
-    parityRow(
-      about("image features", 2e-5),
-      rowCases(await model.encodeImages(patches), given.float("image_features")),
-    ),
-    parityRow(about("text features, packed", 2e-5), rowCases(await model.encodeTexts(texts), wantedText)),
-    parityRow(about("text features, plain", 2e-5), rowCases(plain.features, wantedText)),
-    parityRow(
-      about("text pull-back to embeddings", 1e-4),
-      rowCases(plain.gradient, given.float("text_grad_embeddings")),
-    ),
-    parityRow(
-      about("image pull-back to pixels", 1e-4),
-      rowCases(fromPatches(atPatches, config.image.size), given.float("image_grad_pixels")),
-    ),
+    row("image features", 2e-5, [await model.encodeImages(patches), given.float("image_features")]),
+    row("text features, packed", 2e-5, [await model.encodeTexts(texts), wantedText]),
+    row("text features, plain", 2e-5, [plain.features, wantedText]),
+    row("text pull-back to embeddings", 1e-4, [plain.gradient!, given.float("text_grad_embeddings")]),
+    row("image pull-back to pixels", 1e-4, [pixels, given.float("image_grad_pixels")]),
   ];
 }

@@ -18,71 +18,35 @@ export interface Encoding {
   encode(text: string): string;
 }
 
+const BYTES = Uint8Array.from({ length: 128 }, (_, i) => 0x80 + i);
+const LATIN_1 = String.fromCharCode(...BYTES);
+
 /** Characters of bytes 80 to FF; unassigned bytes are what they are in Latin-1. */
-const HIGH_BYTES: readonly { name: string; lossy: boolean; high: string }[] = [
-  {
-    name: "latin-1",
-    lossy: false,
-    high: Array.from({ length: 128 }, (_, i) => String.fromCharCode(128 + i)).join(""),
-  },
-  {
-    name: "sloppy-windows-1252",
-    lossy: true,
-    high: "€\x81‚ƒ„…†‡ˆ‰Š‹Œ\x8dŽ\x8f\x90‘’“”•–—˜™š›œ\x9džŸ\xa0¡¢£¤¥¦§¨©ª«¬\xad®¯°±²³´µ¶·¸¹º»¼½¾¿ÀÁÂÃÄÅÆÇÈÉÊËÌÍÎ" +
-      "ÏÐÑÒÓÔÕÖ×ØÙÚÛÜÝÞßàáâãäåæçèéêëìíîïðñòóôõö÷øùúûüýþÿ",
-  },
-  {
-    name: "sloppy-windows-1251",
-    lossy: true,
-    high: "ЂЃ‚ѓ„…†‡€‰Љ‹ЊЌЋЏђ‘’“”•–—\x98™љ›њќћџ\xa0ЎўЈ¤Ґ¦§Ё©Є«¬\xad®Ї°±Ііґµ¶·ё№є»јЅѕїАБВГДЕЖЗИЙКЛМНОПРСТУФХЦЧШЩЪ" +
-      "ЫЬЭЮЯабвгдежзийклмнопрстуфхцчшщъыьэюя",
-  },
-  {
-    name: "sloppy-windows-1250",
-    lossy: true,
-    high: "€\x81‚\x83„…†‡\x88‰Š‹ŚŤŽŹ\x90‘’“”•–—\x98™š›śťžź\xa0ˇ˘Ł¤Ą¦§¨©Ş«¬\xad®Ż°±˛ł´µ¶·¸ąş»Ľ˝ľżŔÁÂĂÄĹĆÇČÉĘËĚÍÎ" +
-      "ĎĐŃŇÓÔŐÖ×ŘŮÚŰÜÝŢßŕáâăäĺćçčéęëěíîďđńňóôőö÷řůúűüýţ˙",
-  },
-  {
-    name: "sloppy-windows-1253",
-    lossy: true,
-    high: "€\x81‚ƒ„…†‡\x88‰\x8a‹\x8c\x8d\x8e\x8f\x90‘’“”•–—\x98™\x9a›\x9c\x9d\x9e\x9f\xa0΅Ά£¤¥¦§¨©ª«¬\xad®―°±²³" +
-      "΄µ¶·ΈΉΊ»Ό½ΎΏΐΑΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡÒΣΤΥΦΧΨΩΪΫάέήίΰαβγδεζηθικλμνξοπρςστυφχψωϊϋόύώÿ",
-  },
-  {
-    name: "sloppy-windows-1254",
-    lossy: true,
-    high: "€\x81‚ƒ„…†‡ˆ‰Š‹Œ\x8d\x8e\x8f\x90‘’“”•–—˜™š›œ\x9d\x9eŸ\xa0¡¢£¤¥¦§¨©ª«¬\xad®¯°±²³´µ¶·¸¹º»¼½¾¿ÀÁÂÃÄÅÆÇÈ" +
-      "ÉÊËÌÍÎÏĞÑÒÓÔÕÖ×ØÙÚÛÜİŞßàáâãäåæçèéêëìíîïğñòóôõö÷øùúûüışÿ",
-  },
-  {
-    name: "sloppy-windows-1257",
-    lossy: true,
-    high: "€\x81‚\x83„…†‡\x88‰\x8a‹\x8c¨ˇ¸\x90‘’“”•–—\x98™\x9a›\x9c¯˛\x9f\xa0¡¢£¤¥¦§Ø©Ŗ«¬\xad®Æ°±²³´µ¶·ø¹ŗ»¼½¾æ" +
-      "ĄĮĀĆÄÅĘĒČÉŹĖĢĶĪĻŠŃŅÓŌÕÖ×ŲŁŚŪÜŻŽßąįāćäåęēčéźėģķīļšńņóōõö÷ųłśūüżž˙",
-  },
-  {
-    name: "iso-8859-2",
-    lossy: false,
-    high: "\x80\x81\x82\x83\x84\x85\x86\x87\x88\x89\x8a\x8b\x8c\x8d\x8e\x8f\x90\x91\x92\x93\x94\x95\x96\x97\x98" +
-      "\x99\x9a\x9b\x9c\x9d\x9e\x9f\xa0Ą˘Ł¤ĽŚ§¨ŠŞŤŹ\xadŽŻ°ą˛ł´ľśˇ¸šşťź˝žżŔÁÂĂÄĹĆÇČÉĘËĚÍÎĎĐŃŇÓÔŐÖ×ŘŮÚŰÜÝŢßŕá" +
-      "âăäĺćçčéęëěíîďđńňóôőö÷řůúűüýţ˙",
-  },
-  {
-    name: "macroman",
-    lossy: false,
-    high: "ÄÅÇÉÑÖÜáàâäãåçéèêëíìîïñóòôöõúùûü†°¢£§•¶ß®©™´¨≠ÆØ∞±≤≥¥µ∂∑∏π∫ªºΩæø¿¡¬√ƒ≈∆«»…\xa0ÀÃÕŒœ–—“”‘’÷◊ÿŸ⁄€‹›ﬁﬂ‡" +
-      "·‚„‰ÂÊÁËÈÍÎÏÌÓÔ\uf8ffÒÚÛÙıˆ˜¯˘˙˚¸˝˛ˇ",
-  },
-  {
-    name: "cp437",
-    lossy: false,
-    high: "ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜ¢£¥₧ƒáíóúñÑªº¿⌐¬½¼¡«»░▒▓│┤╡╢╖╕╣║╗╝╜╛┐└┴┬├─┼╞╟╚╔╩╦╠═╬╧╨╤╥╙╘╒╓╫╪┘┌█▄▌▐▀αßΓπ" +
-      "ΣσµτΦΘΩδ∞φε∩≡±≥≤⌠⌡÷≈°∙·√ⁿ²■\xa0",
-  },
+const highBytes = (label: string): string =>
+  new TextDecoder(label).decode(BYTES).replaceAll("\ufffd", (_, i) => LATIN_1[i]);
+
+const WINDOWS_1252 = highBytes("windows-1252");
+
+/** By ftfy's names, in the order in which they are tried. */
+const HIGH_BYTES: readonly (readonly [name: string, high: string])[] = [
+  ["latin-1", LATIN_1],
+  ["sloppy-windows-1252", WINDOWS_1252],
+  ["sloppy-windows-1251", highBytes("windows-1251")],
+  ["sloppy-windows-1250", highBytes("windows-1250")],
+  ["sloppy-windows-1253", highBytes("windows-1253")],
+  ["sloppy-windows-1254", highBytes("windows-1254")],
+  ["sloppy-windows-1257", highBytes("windows-1257")],
+  ["iso-8859-2", highBytes("iso-8859-2")],
+  ["macroman", highBytes("macintosh")],
+  [
+    "cp437",
+    "ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜ¢£¥₧ƒáíóúñÑªº¿⌐¬½¼¡«»░▒▓│┤╡╢╖╕╣║╗╝╜╛┐└┴┬├─┼╞╟╚╔╩╦╠═╬╧╨╤╥╙╘╒╓╫╪┘┌█▄▌▐▀αßΓπ" +
+    "ΣσµτΦΘΩδ∞φε∩≡±≥≤⌠⌡÷≈°∙·√ⁿ²■\xa0",
+  ],
 ];
 
-function encoding({ name, lossy, high }: { name: string; lossy: boolean; high: string }): Encoding {
+function encoding(name: string, high: string): Encoding {
+  const lossy = name.startsWith("sloppy-");
   const substitute = lossy ? "\ufffd" : "\x1a";
   const bytes = new Map<string, string>([[substitute, "\x1a"]]);
   for (let i = 0; i < high.length; i++) bytes.set(high[i], String.fromCharCode(0x80 + i));
@@ -91,18 +55,12 @@ function encoding({ name, lossy, high }: { name: string; lossy: boolean; high: s
     name,
     lossy,
     possible: (text) => possible.test(text),
-    encode: (text) => {
-      let out = "";
-      for (const character of text) out += bytes.get(character) ?? character;
-      return out;
-    },
+    encode: (text) => Array.from(text, (character) => bytes.get(character) ?? character).join(""),
   };
 }
 
 /** In the order in which they are tried. */
-export const ENCODINGS: readonly Encoding[] = HIGH_BYTES.map(encoding);
-
-const WINDOWS_1252 = HIGH_BYTES.find(({ name }) => name === "sloppy-windows-1252")!.high;
+export const ENCODINGS: readonly Encoding[] = HIGH_BYTES.map(([name, high]) => encoding(name, high));
 
 /** Reads bytes as Windows-1252; its five unassigned bytes as Latin-1. */
 export function decodeWindows1252(bytes: string): string {

@@ -52,35 +52,12 @@ function unescapeWholeReferences(text: string): string {
   });
 }
 
-const LIGATURES: Readonly<Record<string, string>> = {
-  "Ĳ": "IJ",
-  "ĳ": "ij",
-  "ŉ": "ʼn",
-  "Ǳ": "DZ",
-  "ǲ": "Dz",
-  "ǳ": "dz",
-  "Ǆ": "DŽ",
-  "ǅ": "Dž",
-  "ǆ": "dž",
-  "Ǉ": "LJ",
-  "ǈ": "Lj",
-  "ǉ": "lj",
-  "Ǌ": "NJ",
-  "ǋ": "Nj",
-  "ǌ": "nj",
-  "ﬀ": "ff",
-  "ﬁ": "fi",
-  "ﬂ": "fl",
-  "ﬃ": "ffi",
-  "ﬄ": "ffl",
-  "ﬅ": "ſt",
-  "ﬆ": "st",
-};
-
 function fixCharacters(text: string): string {
-  return fixC1Controls(text)
-    .replace(/[ĲĳŉǱ-ǳǄ-ǌﬀ-ﬆ]/g, (ligature) => LIGATURES[ligature])
-    .replace(/[\u3000\uff01-\uffef]/g, (wide) => wide.normalize("NFKC"))
+  // Control characters that have no use are read as Windows-1252, as browsers do.
+  return decodeWindows1252(text)
+    // The one ligature that keeps its long s.
+    .replaceAll("ﬅ", "ſt")
+    .replace(/[ĲĳŉǱ-ǳǄ-ǌﬀ-ﬆ\u3000\uff01-\uffef]/g, (ligatureOrWide) => ligatureOrWide.normalize("NFKC"))
     .replace(/[\u201c-\u201f]/g, '"')
     .replace(/[\u02bc\u2018-\u201b]/g, "'")
     .replace(/\r\n|[\r\u2028\u2029\x85]/g, "\n")
@@ -88,9 +65,6 @@ function fixCharacters(text: string): string {
     .replace(/\x1b\[[\p{Nd};]*[a-zA-Z]/gu, "")
     .replace(/[\0-\x08\x0b\x0e-\x1f\x7f\u206a-\u206f\ufeff\ufff9-\ufffc]/g, "");
 }
-
-/** Reads control characters that have no use as Windows-1252, as browsers do. */
-const fixC1Controls = decodeWindows1252;
 
 function fixEncoding(text: string): string {
   let now = text;
@@ -123,5 +97,5 @@ function fixEncodingOnce(text: string): string {
   if (inParts !== text) return inParts;
 
   // Windows-1252 that was read as Latin-1; its unassigned bytes only one by one.
-  return fixC1Controls(text);
+  return decodeWindows1252(text);
 }

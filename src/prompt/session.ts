@@ -17,8 +17,10 @@ import { type TextRuns, textRuns } from "./text_runs.ts";
 
 /** Images of one step. */
 export interface Batch {
-  /** Image features [B, E], L2-normalised. */
+  /** Frozen CLIP's image features [B, E], L2-normalised. */
   imageFeatures_BE: HostTensor;
+  /** The patches of the same views, [B, N, K], where the method prompts the image tower. */
+  patches_BNK?: HostTensor;
   /** The class of each image, B numbers from 0 in the order of the class names. */
   labels: ArrayLike<number>;
 }
@@ -27,6 +29,8 @@ export interface Batch {
 export interface StepResult {
   /** The mean cross-entropy, or the method's first loss. */
   loss: number;
+  /** All losses of the method, the first of them again among them. */
+  losses: number[];
   /** The gradient of each parameter by its name, row-major in the parameter's shape. */
   gradients: Record<string, Float32Array>;
 }
@@ -51,6 +55,8 @@ export interface PromptSession {
   contexts(imageFeatures_BE: HostTensor): Promise<HostTensor>;
   /** Text features [G, C, E] at the present parameters, not normalised; one group unless contexts depend on images. */
   textFeatures(imageFeatures_BE: HostTensor): Promise<HostTensor>;
+  /** Image features [B, E] of the prompted tower at the present parameters, not normalised; undefined without image prompts. */
+  encodeImages?(patches_BNK: HostTensor): Promise<HostTensor>;
   /** Frees what the engine prepared for this prompt; the model stays. */
   dispose(): Promise<void>;
 }
@@ -88,20 +94,26 @@ export async function openPrompt(
   const { method, classNames } = options;
   const prompts = promptsOf(model, method, classNames);
   const layout = model.layOut(prompts, method.shape);
-  const tower = await model.text();
+  const text = await model.text();
+  const image = (method.depth?.image ?? 0) > 0 ? model.image() : undefined;
   const bound: BoundPrompt = {
     params: copiesOf(method.params),
-    programs: promptPrograms(model, { method, layout, tower }),
-    runs: textRuns(model, { tower, layout, classSpecific: method.shape.classSpecific }),
+    programs: promptPrograms(model, { method, layout, text, image }),
+    runs: textRuns(model, { tower: text, layout, classSpecific: method.shape.classSpecific }),
   };
   const { params, programs, runs } = bound;
   const [packs, , rowsPerPack] = layout.pick.shape;
 
   async function contexts(imageFeatures_BE: HostTensor): Promise<HostTensor> {
-    return await programs.contexts(params, imageFeatures_BE);
+    return (await programs.layers(params, imageFeatures_BE)).text[0];
   }
   async function textFeatures(imageFeatures_BE: HostTensor): Promise<HostTensor> {
-    return await runs.encode(await contexts(imageFeatures_BE));
+    return await runs.encode((await programs.layers(params, imageFeatures_BE)).text);
+  }
+  /** Image prompts do not depend on images. */
+  async function encodeImages(patches_BNK: HostTensor): Promise<HostTensor> {
+    const any = { shape: [1, model.config.embedding], data: new Float32Array(model.config.embedding) };
+    return await programs.encodeImages((await programs.layers(params, any)).image, patches_BNK);
   }
 
   return {
@@ -110,19 +122,24 @@ export async function openPrompt(
     classNames,
     prompts,
     tokenRows: layout.tokenRows,
-    async step({ imageFeatures_BE, labels }) {
-      const images = { imageFeatures_BE, labels_BC: oneHot(labels, layout.classes) };
+    async step({ imageFeatures_BE, patches_BNK, labels }) {
+      if (image !== undefined && patches_BNK === undefined) {
+        throw new Error(`${method.name} needs patches of the images`);
+      }
+      const images = { storedFeatures_BE: imageFeatures_BE, patches_BNK, labels_BC: oneHot(labels, layout.classes) };
       const groups = method.imageConditioned ? labels.length : 1;
       const isSmall = groups * packs * rowsPerPack <= ROWS_PER_STEP;
       const descents = isSmall ? await programs.step(params, images) : await stepInPieces(bound, images);
       const gradients = descents.map(({ gradients }) => gradients);
-      return { loss: descents[0].loss, gradients: method.combine?.(gradients) ?? gradients[0] };
+      const losses = descents.map(({ loss }) => loss);
+      return { loss: losses[0], losses, gradients: method.combine?.(gradients) ?? gradients[0] };
     },
     async logits(imageFeatures_BE) {
       return await programs.logits({ textFeatures_GCE: await textFeatures(imageFeatures_BE), imageFeatures_BE });
     },
     contexts,
     textFeatures,
+    ...(image === undefined ? {} : { encodeImages }),
     async dispose() {
       await runs.dispose();
       await programs.dispose();
@@ -137,16 +154,25 @@ interface BoundPrompt {
   runs: TextRuns;
 }
 
-/** A step in programs of bounded size: contexts, text features, losses, and their pull-backs. */
+/** A step in programs of bounded size: learned tokens, features of both towers, losses, and their pull-backs. */
 async function stepInPieces({ params, programs, runs }: BoundPrompt, images: LabelledImages): Promise<Descent[]> {
-  const { imageFeatures_BE } = images;
-  const contexts = await programs.contexts(params, imageFeatures_BE);
-  const textFeatures_GCE = await runs.encode(contexts);
+  const { storedFeatures_BE, patches_BNK } = images;
+  const layers = await programs.layers(params, storedFeatures_BE);
+  const textFeatures_GCE = await runs.encode(layers.text);
+  const rawFeatures_BE = layers.image.length === 0
+    ? undefined
+    : await programs.encodeImages(layers.image, patches_BNK!);
+  const inputs = { ...images, textFeatures_GCE, rawFeatures_BE };
   const descents: Descent[] = [];
-  for (const { loss, gradients, dTextFeatures_GCE } of await programs.losses(params, { ...images, textFeatures_GCE })) {
-    const dContexts = await runs.pullback(contexts, dTextFeatures_GCE);
-    const throughContexts = await programs.contextsPullback(params, { imageFeatures_BE, dContexts });
-    descents.push({ loss, gradients: sums(gradients, throughContexts) });
+  for (const { loss, gradients, dTextFeatures_GCE, dRawFeatures_BE } of await programs.losses(params, inputs)) {
+    const dLayers = await runs.pullback(layers.text, dTextFeatures_GCE);
+    if (dRawFeatures_BE) {
+      dLayers.push(
+        ...await programs.imagesPullback(layers.image, { patches_BNK: patches_BNK!, dRawFeatures_BE }),
+      );
+    }
+    const throughLayers = await programs.layersPullback(params, { storedFeatures_BE, dLayers });
+    descents.push({ loss, gradients: sums(gradients, throughLayers) });
   }
   return descents;
 }

@@ -37,5 +37,6 @@ export const ivlp: PromptLearning<TowerSettings> = {
       values: () => ({ epochs: 5, lr: 0.0035, textTokens: 2, imageTokens: 2, textDepth: 12, imageDepth: 12 }),
     },
   },
+  needsImages: ({ imageDepth }) => imageDepth > 0,
   prompt: (task) => ({ ...towerPrompts(task), name: "ivlp", losses: (ops, inputs) => [promptLoss(ops, inputs)] }),
 };

@@ -109,5 +109,6 @@ export const maple: PromptLearning<MapleSettings> = {
       values: () => ({ epochs: 2, lr: 0.0026, depth: 3 }),
     },
   },
+  needsImages: () => true,
   prompt: maplePrompt,
 };

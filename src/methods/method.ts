@@ -68,6 +68,8 @@ export interface PromptTask<S = Values> {
 
 /** A method that learns prompts by gradient descent. */
 export interface PromptLearning<S = Values> extends MethodFacts<S> {
+  /** Whether it prompts the image tower and so needs images, not only their stored features. */
+  needsImages?(settings: S): boolean;
   /** The learned numbers at the start, and the loss. */
   prompt(task: PromptTask<S>): PromptMethod | Promise<PromptMethod>;
 }

@@ -124,6 +124,7 @@ export const promptsrc: PromptLearning<PromptsrcSettings> = {
       values: () => ({ epochs: 50, promptAverage: "30,30" }),
     },
   },
+  needsImages: ({ imageDepth }) => imageDepth > 0,
   async prompt(task) {
     const { textWeight, imageWeight } = task.settings;
     return {

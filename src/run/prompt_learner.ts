@@ -1,5 +1,6 @@
 /** Learned prompts in a run: trained from the start or from the last checkpoint, or taken as they are. */
 import { spokenName } from "../clip/spoken_name.ts";
+import { createHash } from "node:crypto";
 import { namedStream } from "../data/random.ts";
 import type { Sample } from "../data/split.ts";
 import { UserError } from "../errors.ts";
@@ -17,6 +18,7 @@ import { openPrompt, type PromptSession } from "../prompt/session.ts";
 import type { Checkpoint } from "../train/checkpoint.ts";
 import { copyParameters, epochMeans, type StepRecord, train, type TrainingImages } from "../train/loop.ts";
 import { KIT_VERSION } from "../version.ts";
+import type { Encoder } from "./data.ts";
 import { accuracyOf, classifyAll, countLine } from "./evaluate.ts";
 import { learningImages } from "./identity.ts";
 import type { Classifier, Learned, SeedRun } from "./learned.ts";
@@ -110,10 +112,13 @@ async function trainPrompt(
   const resume = stored?.state;
   const sample = learningImages(config, inputs.data, seed!);
   progress.say(countLine(config.train!, sample));
-  const images = await trainingImages(run, sample.train);
+  const images = await trainingImages(run, { samples: sample.train, session });
   const perEpoch = stepsPerEpoch(images.labels.length, settings.batchSize);
   await folder.writeMetrics(stepRecords(resume?.losses ?? [], settings, images.labels.length));
   if (resume) progress.say(`Going on at step ${resume.step + 1} from the checkpoint in ${folder.path}.`);
+  if (config.run.exactCheck && session.method.depth !== undefined) {
+    throw new UserError("The exact check is for contexts in front of the text tower: leave --exact-check out.");
+  }
   if (config.run.exactCheck) await tellExactCheck(run, session, await images.view(0));
 
   const metadata = {
@@ -178,16 +183,25 @@ function enginesOf({ inputs, progress, folder }: SeedRun, stored: Checkpoint | u
   return `${before}, then ${name}`;
 }
 
-async function trainingImages(run: SeedRun, samples: readonly Sample[]): Promise<TrainingImages> {
+async function trainingImages(
+  run: SeedRun,
+  { samples, session }: { samples: readonly Sample[]; session: PromptSession },
+): Promise<TrainingImages> {
   const { inputs: { data }, seed } = run;
   const { views: asked, epochs } = settingsOf(run);
   const labels = Int32Array.from(samples, ({ label }) => label);
-  if (asked === 0) {
-    const plain = normalizeRows(await data.features(samples, { what: "training images", seed: seed! }));
-    return { labels, views: 1, view: () => Promise.resolve(plain) };
-  }
-  const views = await data.views(samples, { seed: seed!, count: asked === "epochs" ? epochs : asked });
-  return { labels, views: views.count, view: async (index) => normalizeRows(await views.view(index)) };
+  const isPlain = asked === 0;
+  const views = isPlain
+    ? { count: 1, view: () => data.features(samples, { what: "training images", seed: seed! }) }
+    : await data.views(samples, { seed: seed!, count: asked === "epochs" ? epochs : asked });
+  const patches: TrainingImages["patches"] = (indices, view) =>
+    data.patches!(indices.map((index) => samples[index]), { seed: seed!, view: isPlain ? undefined : view });
+  return {
+    labels,
+    views: views.count,
+    view: async (index) => normalizeRows(await views.view(index)),
+    ...(session.encodeImages === undefined ? {} : { patches }),
+  };
 }
 
 async function tellExactCheck(
@@ -239,6 +253,7 @@ function learnedPrompt(
     },
     prompts: ({ classNames }) => classNames.map((name) => [promptText(name, session.method.shape)]),
     learnedNumbers: learnedNumbers(session.method),
+    encoder: encoderOf(session),
     chosen: {},
     counts: { train: sample.train.length, val: sample.val.length },
     seconds: () => folder.trainSeconds(),
@@ -260,6 +275,16 @@ export async function promptLogits(
   const texts_CE = normalizeRows({ shape: [C, E], data });
   return (features) =>
     Promise.resolve(featureLogits(normalizeRows(features), texts_CE, { logitScale: model.logitScale }));
+}
+
+/** The prompted image tower, known by the numbers of its prompt; undefined where the tower is frozen CLIP's. */
+function encoderOf({ params, encodeImages }: PromptSession): Encoder | undefined {
+  if (encodeImages === undefined) return undefined;
+  const hash = createHash("sha256");
+  for (const name of Object.keys(params).sort()) {
+    hash.update(name).update(new Uint8Array(params[name].data.slice().buffer));
+  }
+  return { id: `prompt ${hash.digest("hex")}`, encode: encodeImages };
 }
 
 /** How many numbers a prompt learns. */
@@ -293,12 +318,16 @@ async function describeTraining(
   if (state.step === 0) return undefined;
   const settings = settingsOf(run);
   const logits = await promptLogits(model, session);
-  const outcome = await classifyAll(await data.features(sample.train, { what: "training images", seed: seed! }), {
-    classifier: { logits, dispose: () => Promise.resolve() },
-    samples: sample.train,
-    what: "evaluating on training images",
-    progress: SILENT,
-  });
+  const encoder = encoderOf(session);
+  const outcome = await classifyAll(
+    await data.features(sample.train, { what: "training images", seed: seed!, encoder }),
+    {
+      classifier: { logits, dispose: () => Promise.resolve() },
+      samples: sample.train,
+      what: "evaluating on training images",
+      progress: SILENT,
+    },
+  );
   const schedule = scheduleOf(settings);
   return {
     steps: state.step,

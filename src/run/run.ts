@@ -113,7 +113,8 @@ export async function openRun<S>(method: Method<S>, given: Given, options: RunOp
   if (without.size > 0 && without.size === config.eval.length && config.transfers.length === 0) {
     throw new UserError([...missing].join(" "));
   }
-  const inputs = await openInputs(config.run, { progress, description });
+  const needsImages = learnsPrompts(config.method) && config.method.needsImages?.(config.values);
+  const inputs = await openInputs(config.run, { progress, description, needsImages });
   const { data, model, on } = inputs;
   const targets: EvaluationTarget[] = config.eval.filter((subset) => !without.has(subset)).map((subset) => ({
     subset,
@@ -285,7 +286,11 @@ async function evaluate(
   }
   try {
     const prepared = (performance.now() - began) / 1000;
-    const features = await data.features(sample.test, { what: `${place} test images`, seed: draw.seed });
+    const features = await data.features(sample.test, {
+      what: `${place} test images`,
+      seed: draw.seed,
+      encoder: learned.encoder,
+    });
     const classified = performance.now();
     const outcome = await classifyAll(features, {
       classifier,

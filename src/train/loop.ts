@@ -44,7 +44,7 @@ export interface Trainable {
   readonly params: Record<string, Parameter>;
   /** Mean loss of a batch at the current parameters, and its gradients. */
   step(
-    batch: { imageFeatures_BE: HostTensor; labels: Int32Array },
+    batch: { imageFeatures_BE: HostTensor; patches_BNK?: HostTensor; labels: Int32Array },
   ): Promise<{ loss: number; gradients: Record<string, Float32Array> }>;
 }
 
@@ -56,6 +56,8 @@ export interface TrainingImages {
   readonly views: number;
   /** Features of all images in one view, L2-normalised, [N, E]. */
   view(index: number): Promise<HostTensor>;
+  /** Patches of some images in one view, [B, N, K], where the method prompts the image tower. */
+  patches?(indices: readonly number[], view: number): Promise<HostTensor>;
 }
 
 /** One line of `metrics.jsonl`. */
@@ -183,11 +185,18 @@ export async function train(prompt: Trainable, options: TrainOptions): Promise<T
   while (state.step < last) {
     const epoch = Math.floor(state.step / perEpoch) + 1;
     const batches = epochBatches(images.labels.length, { batchSize, random: order });
-    const features_NE = await images.view((epoch - 1) % images.views);
+    const view = (epoch - 1) % images.views;
+    const features_NE = await images.view(view);
     const lr = learningRate(epoch, schedule);
+    const left = batches.slice(state.step % perEpoch);
+    // The next step's images are read and cropped while this step computes.
+    let next = readAhead(images, left[0], view);
 
-    for (const indices of batches.slice(state.step % perEpoch)) {
-      const { loss, gradients } = await prompt.step(takeBatch(features_NE, { labels: images.labels, indices }));
+    for (const [i, indices] of left.entries()) {
+      const patches_BNK = await next;
+      next = readAhead(images, left[i + 1], view);
+      const batch = takeBatch(features_NE, { labels: images.labels, indices });
+      const { loss, gradients } = await prompt.step({ ...batch, patches_BNK });
       const at = { step: state.step + 1, epoch, lr, loss };
       requireFinite(at, gradients);
       sgdStep(prompt.params, gradients, { learningRate: lr, momentum, weightDecay, velocity: state.velocity });
@@ -282,6 +291,18 @@ function copyOf(params: Record<string, Parameter>): Record<string, Parameter> {
 
 function copyVelocity(velocity: Velocity): Velocity {
   return Object.fromEntries(Object.entries(velocity).map(([name, data]) => [name, data.slice()]));
+}
+
+/** Patches of a step that is to come; undefined after the last one, and for methods without image prompts. */
+function readAhead(
+  images: TrainingImages,
+  indices: readonly number[] | undefined,
+  view: number,
+): Promise<HostTensor> | undefined {
+  const patches = indices && images.patches?.(indices, view);
+  // An error is thrown where the patches are awaited, and never comes alone when the step before it fails.
+  patches?.catch(() => {});
+  return patches;
 }
 
 function takeBatch(

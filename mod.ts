@@ -85,7 +85,7 @@ export {
 } from "./src/methods/prompt_method.ts";
 export { featureLogits, fillTemplate, normalizeRows, zeroShotFeatures } from "./src/methods/zero_shot.ts";
 export type { FeatureClassifier, FeatureTask, LabelledFeatures } from "./src/methods/feature_method.ts";
-export type { RandomStream } from "./src/data/random.ts";
+export { namedStream, type RandomStream } from "./src/data/random.ts";
 
 // CLIP, engines, and a prompt by itself.
 export type { ClipConfig } from "./src/clip/config.ts";
@@ -101,7 +101,7 @@ export type { FrozenBlock, FrozenLinear } from "./src/clip/block_weights.ts";
 export type { FrozenTextTower } from "./src/clip/text_tower.ts";
 export { loadTokenizer, type Tokenizer } from "./src/clip/tokenizer.ts";
 export { type ClipWeights, loadWeights, type WeightsLayout } from "./src/clip/weights/load.ts";
-export { type EngineName, type EngineOptions, openEngine } from "./src/engine/choose.ts";
+export { type EngineOptions, openEngine } from "./src/engine/choose.ts";
 export type { Engine, Frozen, HostTensor, MatMulOptions, Ops, Program, ProgramFunction } from "./src/engine/ops.ts";
 export { type Batch, openPrompt, type PromptSession, type StepResult } from "./src/prompt/session.ts";
 export type { Parameter } from "./src/optim/sgd.ts";

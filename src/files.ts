@@ -20,7 +20,7 @@ let partialCount = 0;
  *
  * @example
  * ```ts
- * import { writeFileAtomic } from "@prompt-kit/clip-prompts";
+ * import { writeFileAtomic } from "./files.ts";
  *
  * const folder = await Deno.makeTempDir();
  * await writeFileAtomic(`${folder}/new/note.txt`, "whole or not there");
@@ -140,7 +140,8 @@ export function parseJson(bytes: Uint8Array, options: { path: string; what: stri
  *
  * @example
  * ```ts
- * import { SAMPLE_MODEL_SHA256, sha256Hex } from "@prompt-kit/clip-prompts";
+ * import { SAMPLE_MODEL_SHA256 } from "./data/sample_features.ts";
+ * import { sha256Hex } from "./files.ts";
  *
  * if (await sha256Hex("data/sample/model.safetensors") !== SAMPLE_MODEL_SHA256) throw new Error("unexpected");
  * ```

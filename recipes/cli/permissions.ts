@@ -5,6 +5,7 @@
 import { dirname, join, normalize, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import config from "../../deno.json" with { type: "json" };
+import { SAMPLE_IMAGES } from "../../src/run/open_data.ts";
 import { RUN_SETTINGS } from "../../src/run/settings.ts";
 import { isSwitch, settingsByFlag } from "./flags.ts";
 import { shellLine } from "./jobs.ts";
@@ -153,6 +154,7 @@ function isFlagWithValue(word: string | undefined): boolean {
 /** `--model ViT-B/16` and `--dataset eurosat` are names. */
 function isPath(flag: string, value: string): boolean {
   if (flag === "--model") return /\.\w+$/.test(value);
+  if (flag === "--data" && value === SAMPLE_IMAGES) return false;
   if (flag === "--dataset") return /\.ya?ml$/.test(value);
   return value !== "" && !value.startsWith("--");
 }

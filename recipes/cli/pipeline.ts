@@ -7,7 +7,7 @@ import type { Terminal } from "./recipe.ts";
 /** Learns and evaluates each seed of a run of this method. */
 export function pipeline<S>(method: Method<S>): (settings: Given, terminal: Terminal) => Promise<void> {
   return async (settings, terminal) => {
-    await using run = await openRun(method, settings, terminal);
+    await using run = await openRun(method as Method, settings, terminal);
     if (terminal.dryRun) return await terminal.showPlan(run);
     for (const seed of run.seeds) {
       await using learned = await run.learn(seed);

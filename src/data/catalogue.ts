@@ -41,7 +41,7 @@ export const DATASET_NAMES: readonly string[] = Object.keys(TABLES);
  *
  * @example
  * ```ts
- * import { knownDatasets } from "@prompt-kit/clip-prompts";
+ * import { knownDatasets } from "./catalogue.ts";
  *
  * const eurosat = knownDatasets().find(({ name }) => name === "EuroSAT");
  * if (eurosat?.template !== "a centered satellite photo of {}.") throw new Error("unexpected");
@@ -60,7 +60,7 @@ export function knownDatasets(): DatasetDescription[] {
  *
  * @example
  * ```ts
- * import { describeDataset } from "@prompt-kit/clip-prompts";
+ * import { describeDataset } from "./catalogue.ts";
  *
  * const { name, split } = describeDataset("eurosat");
  * if (name !== "EuroSAT" || split.kind !== "file") throw new Error("unexpected");
@@ -86,7 +86,7 @@ export function describeDataset(dataset: string | DatasetDescription): DatasetDe
  *
  * @example
  * ```ts
- * import { describeDataset, ensembleTemplates } from "@prompt-kit/clip-prompts";
+ * import { describeDataset, ensembleTemplates } from "./catalogue.ts";
  *
  * const templates = ensembleTemplates(describeDataset("eurosat"));
  * if (!templates.every((template) => template.includes("{}"))) throw new Error("unexpected");

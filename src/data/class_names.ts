@@ -1,5 +1,6 @@
-/** How the name of a class follows from its folder. */
 import { spokenName } from "../clip/spoken_name.ts";
+
+/** How the name of a class follows from its folder. */
 export interface ClassNameRules {
   /** Names of particular folders; they are taken as they stand. */
   rename: Readonly<Record<string, string>>;

@@ -58,7 +58,7 @@ export interface DatasetOptions {
  *
  * @example A folder of class folders
  * ```ts
- * import { openDataset } from "@prompt-kit/clip-prompts";
+ * import { openDataset } from "./dataset.ts";
  *
  * const data = await Deno.makeTempDir();
  * for (const path of ["cat", "dog"].flatMap((name) => [..."abcde"].map((i) => `${data}/${name}/${i}.jpg`))) {

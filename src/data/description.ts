@@ -114,7 +114,7 @@ export function plainDescription(name: string): DatasetDescription {
  *
  * @example
  * ```ts
- * import { parseDescription } from "@prompt-kit/clip-prompts";
+ * import { parseDescription } from "./description.ts";
  *
  * const { template } = parseDescription({ name: "Birds", template: "a {}, a type of bird." }, "birds.json");
  * if (template !== "a {}, a type of bird.") throw new Error("unexpected");

@@ -55,7 +55,7 @@ export interface Catalogue {
  *
  * @example
  * ```ts
- * import { CATALOGUE } from "@prompt-kit/clip-prompts";
+ * import { CATALOGUE } from "./downloads.ts";
  *
  * const models = CATALOGUE.items.filter(({ kind }) => kind === "model").map(({ name }) => name);
  * if (!models.includes("ViT-B/16")) throw new Error("unexpected");
@@ -70,7 +70,7 @@ export const CATALOGUE: Catalogue = catalogue as Catalogue;
  *
  * @example
  * ```ts
- * import { catalogueHosts } from "@prompt-kit/clip-prompts";
+ * import { catalogueHosts } from "./downloads.ts";
  *
  * if (catalogueHosts({ hosts: ["b.org"], items: [] }).join() !== "b.org") throw new Error("unexpected");
  * ```
@@ -101,7 +101,7 @@ export function findItem(name: string, catalogue: Catalogue = CATALOGUE): Catalo
  *
  * @example
  * ```ts
- * import { requireItem } from "@prompt-kit/clip-prompts";
+ * import { requireItem } from "./downloads.ts";
  *
  * if (requireItem("vit-b16").name !== "ViT-B/16") throw new Error("unexpected");
  * ```

@@ -112,7 +112,8 @@ interface Batch {
  *
  * @example The second time nothing is computed
  * ```ts
- * import { type FeatureOptions, getFeatures, type HostTensor } from "@prompt-kit/clip-prompts";
+ * import type { HostTensor } from "@prompt-kit/clip-prompts";
+ * import { type FeatureOptions, getFeatures } from "./feature_cache.ts";
  *
  * const png = Uint8Array.fromBase64(
  *   "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR42mOIWuAGAAKYAUEygXeeAAAAAElFTkSuQmCC",

@@ -47,7 +47,7 @@ export interface FewShotOptions {
  *
  * @example
  * ```ts
- * import { fewShot } from "@prompt-kit/clip-prompts";
+ * import { fewShot } from "./few_shot.ts";
  *
  * const list = [0, 1].flatMap((label) => [..."abcd"].map((c) => ({ path: `${label}/${c}`, label, className: `c${label}` })));
  * const sample = fewShot({ train: list, val: list, test: list }, { shots: 2, seed: 1, classes: "new" });
@@ -76,7 +76,7 @@ export function fewShot(split: Split, options: FewShotOptions): FewShot {
  *
  * @example
  * ```ts
- * import { chooseClasses } from "@prompt-kit/clip-prompts";
+ * import { chooseClasses } from "./few_shot.ts";
  *
  * const images = [0, 1, 2].map((label) => ({ path: `${label}.jpg`, label, className: `c${label}` }));
  * const { classNames, test } = chooseClasses({ train: images, val: images, test: images }, "new");

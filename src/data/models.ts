@@ -25,7 +25,7 @@ const COMMON_NAMES = /^(model|pytorch_model|open_clip_model|open_clip_pytorch_mo
  *
  * @example
  * ```ts
- * import { findModel } from "@prompt-kit/clip-prompts";
+ * import { findModel } from "./models.ts";
  *
  * const { name } = await findModel("data/sample/model.safetensors");
  * if (name !== "sample") throw new Error("unexpected");

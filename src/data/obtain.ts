@@ -46,7 +46,8 @@ export interface ObtainedFile {
  *
  * @example From a local file
  * ```ts
- * import { type CatalogueItem, obtainItem } from "@prompt-kit/clip-prompts";
+ * import type { CatalogueItem } from "./downloads.ts";
+ * import { obtainItem } from "./obtain.ts";
  *
  * const folder = await Deno.makeTempDir();
  * await Deno.writeTextFile(`${folder}/given.json`, "{}");

@@ -38,7 +38,7 @@ export interface RandomStream {
  *
  * @example
  * ```ts
- * import { pythonRandom } from "@prompt-kit/clip-prompts";
+ * import { pythonRandom } from "./random.ts";
  *
  * const items = Array.from({ length: 1500 }, (_, i) => i);
  * const drawn = pythonRandom(1).sample(items, 16);

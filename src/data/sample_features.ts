@@ -86,7 +86,7 @@ const SOURCE_KEY = "source";
  *
  * @example Written and read again
  * ```ts
- * import { readSampleFeatures, writeSampleFeatures } from "@prompt-kit/clip-prompts";
+ * import { readSampleFeatures, writeSampleFeatures } from "./sample_features.ts";
  *
  * const source = {
  *   ...{ dataset: "toy", classNames: ["cat"], template: "a {}", modelSha256: "", splitSha256: "" },
@@ -133,7 +133,7 @@ export function writeSampleFeatures(
  *
  * @example The training images of seed 1 in their first view
  * ```ts
- * import { readSampleFeatures } from "@prompt-kit/clip-prompts";
+ * import { readSampleFeatures } from "./sample_features.ts";
  *
  * const path = "data/sample/features.safetensors";
  * const stored = readSampleFeatures(await Deno.readFile(path), path);

@@ -20,7 +20,7 @@ const TAR_MAGIC_AT = 257;
  *
  * @example
  * ```ts
- * import { openImages } from "@prompt-kit/clip-prompts";
+ * import { openImages } from "./source.ts";
  *
  * const folder = await Deno.makeTempDir();
  * await Deno.writeTextFile(`${folder}/a.jpg`, "not decoded until it is used");

@@ -48,7 +48,7 @@ const VAL_SHARE = 0.2;
  *
  * @example
  * ```ts
- * import { readSplit } from "@prompt-kit/clip-prompts";
+ * import { readSplit } from "./split.ts";
  *
  * const file = await Deno.makeTempFile({ suffix: ".json" });
  * const part = [["cat/a.jpg", 0, "cat"]];

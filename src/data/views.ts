@@ -55,7 +55,7 @@ export interface ViewOptions {
  *
  * @example
  * ```ts
- * import { imageView } from "@prompt-kit/clip-prompts";
+ * import { imageView } from "./views.ts";
  *
  * const png = Uint8Array.fromBase64(
  *   "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR42mOIWuAGAAKYAUEygXeeAAAAAElFTkSuQmCC",
@@ -129,7 +129,7 @@ const NORMALIZED = MEAN.map((mean, channel) => {
  *
  * @example
  * ```ts
- * import { normalizeToPatches } from "@prompt-kit/clip-prompts";
+ * import { normalizeToPatches } from "./views.ts";
  *
  * const patches = normalizeToPatches(new Uint8Array(4 * 4 * 3).fill(255), { size: 4, patch: 2 }); // [4, 12]
  * if (patches.length !== 48 || Math.abs(patches[0] - (1 - 0.48145466) / 0.26862954) > 1e-6) throw new Error("unexpected");

@@ -23,7 +23,7 @@ import { openWebgpu } from "./webgpu.ts";
  *
  * @example
  * ```ts
- * import { ENGINE_NAMES } from "@prompt-kit/clip-prompts";
+ * import { ENGINE_NAMES } from "./choose.ts";
  *
  * if (ENGINE_NAMES[0] !== "auto" || !ENGINE_NAMES.includes("onnx")) throw new Error("unexpected");
  * ```
@@ -53,7 +53,8 @@ const ONNX_DEVICES: readonly OnnxDevice[] = ["cpu", "webgpu", "cuda"];
  *
  * @example
  * ```ts
- * import { engineName, UserError } from "@prompt-kit/clip-prompts";
+ * import { UserError } from "@prompt-kit/clip-prompts";
+ * import { engineName } from "./choose.ts";
  *
  * try {
  *   engineName("onxx");
@@ -76,7 +77,8 @@ export function engineName(name: string): EngineName {
 /**
  * Opens an engine. The caller disposes it.
  *
- * @param name One of {@linkcode ENGINE_NAMES}; `auto` uses CUDA if it is ready and ONNX Runtime otherwise.
+ * @param name `onnx`, `wasm`, `cpu`, `webgpu`, `tensorflow`, `tensorflow-gpu`, or `auto`: CUDA if it is ready, ONNX Runtime
+ * otherwise.
  * @param options Threads, device, and a function that logs the choice.
  * @throws {UserError} When the engine is unknown or cannot run on this machine.
  *

@@ -63,7 +63,8 @@ async function timeProducts(engine: Engine, size: number, seconds: number): Prom
  *
  * @example
  * ```ts
- * import { openEngine, probeEngine } from "@prompt-kit/clip-prompts";
+ * import { openEngine } from "@prompt-kit/clip-prompts";
+ * import { probeEngine } from "./probe.ts";
  *
  * const engine = await openEngine("cpu");
  * const { device, gflops } = await probeEngine(engine, 0.05);

@@ -45,7 +45,8 @@ interface Entry<T> {
  *
  * @example The gradient of Σx² is 2x
  * ```ts
- * import { openEngine, tape } from "@prompt-kit/clip-prompts";
+ * import { openEngine } from "@prompt-kit/clip-prompts";
+ * import { tape } from "./tape.ts";
  *
  * const engine = await openEngine("cpu");
  * const program = engine.program("slope", (ops, [input]) => {

@@ -48,20 +48,20 @@ export interface CompareOptions {
  * @returns the comparison: a pure function of the reports and options
  * @throws {UserError} when there is no report, or reports are not of the same model, split or test images
  *
- * @example
+ * @example A method on features against zero-shot CLIP
  * ```ts
- * import { compareReports, evaluatePredictions, type Report } from "@prompt-kit/clip-prompts";
+ * import { compareReports, gda, openRun, zeroShot } from "@prompt-kit/clip-prompts";
  *
- * // Reports come from `readFolder`; here are the parts of them that are read.
- * const method = (method: string, predictions: number[]): Report => {
- *   const labels = [0, 0, 1, 1];
- *   const metrics = evaluatePredictions(predictions, { labels, classNames: ["River", "Forest"] });
- *   const run = { method, preset: null, changed: [], shots: null, seed: null, evaluatedOn: "base" };
- *   const on = { model: { name: "sample", sha256: "" }, data: { name: "EuroSAT", splitSha256: "" } };
- *   return { run, on, results: { metrics, predictions: { testListSha256: "", labels, predictions }, training: null } } as never;
- * };
- * const { differences: [difference] } = compareReports([method("zeroshot", [0, 1, 1, 0]), method("mine", [0, 0, 1, 0])]);
- * if (difference.difference !== 25 || !difference.withinNoise) throw new Error("unexpected");
+ * const out = await Deno.makeTempDir();
+ * await using words = await openRun(zeroShot, { eval: ["base"], out });
+ * await using gaussians = await openRun(gda, { eval: ["base"], out });
+ * for (const run of [words, gaussians]) {
+ *   await using learned = await run.learn(run.seeds[0]);
+ *   await run.report(learned, run.targets[0]);
+ * }
+ * await Deno.remove(out, { recursive: true });
+ * const { differences: [difference] } = compareReports([...words.reports, ...gaussians.reports]);
+ * if (difference.method !== "gda" || difference.low < 20) throw new Error("unexpected");
  * ```
  */
 export function compareReports(reports: readonly Report[], options: CompareOptions = {}): Comparison {

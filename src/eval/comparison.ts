@@ -111,7 +111,7 @@ export interface NoResult {
  *
  * @example
  * ```ts
- * import { noResultSentences } from "@prompt-kit/clip-prompts";
+ * import { noResultSentences } from "./comparison.ts";
  *
  * const [sentence] = noResultSentences([{ method: "linear-probe", subset: "new", why: "it uses no text" }]);
  * if (sentence !== "Linear probe has no result on the new classes: it uses no text.") throw new Error(sentence);

@@ -19,18 +19,15 @@ export interface TextOptions {
  *
  * @example
  * ```ts
- * import { compareReports, comparisonText, evaluatePredictions, type Report } from "@prompt-kit/clip-prompts";
+ * import { compareReports, comparisonText, openRun, zeroShot } from "@prompt-kit/clip-prompts";
  *
- * // Reports come from `readFolder`; here are the parts of them that are read.
- * const method = (method: string, predictions: number[]): Report => {
- *   const labels = [0, 0, 1, 1];
- *   const metrics = evaluatePredictions(predictions, { labels, classNames: ["River", "Forest"] });
- *   const run = { method, preset: null, changed: [], shots: null, seed: null, evaluatedOn: "base" };
- *   const on = { model: { name: "sample", sha256: "" }, data: { name: "EuroSAT", splitSha256: "" } };
- *   return { run, on, results: { metrics, predictions: { testListSha256: "", labels, predictions }, training: null } } as never;
- * };
- * const lines = comparisonText(compareReports([method("zeroshot", [0, 1, 1, 0])]), { columns: 80, colour: false });
- * if (lines.at(-1) !== "Zero-shot  50.0") throw new Error(lines.join("\n"));
+ * const out = await Deno.makeTempDir();
+ * await using run = await openRun(zeroShot, { eval: ["base", "new"], out });
+ * await using learned = await run.learn(null);
+ * for (const target of run.targets) await run.report(learned, target);
+ * await Deno.remove(out, { recursive: true });
+ * const lines = comparisonText(compareReports(run.reports), { columns: 80, colour: false });
+ * if (!/^Zero-shot +59\.\d +6\d\.\d/.test(lines[2])) throw new Error(lines.join("\n"));
  * ```
  */
 export function comparisonText(comparison: Comparison, options: TextOptions): string[] {

@@ -47,7 +47,7 @@ export interface ClassMetrics {
  *
  * @example
  * ```ts
- * import { evaluatePredictions } from "@prompt-kit/clip-prompts";
+ * import { evaluatePredictions } from "./metrics.ts";
  *
  * const metrics = evaluatePredictions([0, 1, 1, 1], { labels: [0, 0, 1, 1], classNames: ["River", "Forest"] });
  * if (metrics.correct !== 3 || metrics.accuracy !== 75) throw new Error("unexpected");

@@ -25,7 +25,9 @@ const MOST_TOKENS = 16;
  *
  * @example
  * ```ts
- * import { buildReport, loadWeights, modelCard, outcomeOf } from "@prompt-kit/clip-prompts";
+ * import { loadWeights } from "@prompt-kit/clip-prompts";
+ * import { modelCard } from "./model_card.ts";
+ * import { buildReport, outcomeOf } from "./report.ts";
  *
  * const { config, sha256 } = await loadWeights("data/sample/model.safetensors");
  * const classNames = ["River", "Forest"];

@@ -40,7 +40,7 @@ const MOST_TOKENS = 160;
  *
  * @example
  * ```ts
- * import { nearestWords } from "@prompt-kit/clip-prompts";
+ * import { nearestWords } from "./nearest_words.ts";
  *
  * const words = ["north</w>", "east</w>"];
  * const embedding = (id: number) => id === 0 ? Float32Array.of(0, 1) : Float32Array.of(1, 0);

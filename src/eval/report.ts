@@ -219,7 +219,7 @@ const DIGITS = 8;
  *
  * @example
  * ```ts
- * import { outcomeOf } from "@prompt-kit/clip-prompts";
+ * import { outcomeOf } from "./report.ts";
  *
  * const { predictions, confidences } = outcomeOf({ shape: [1, 2], data: Float32Array.of(0, Math.log(3)) });
  * if (predictions[0] !== 1 || Math.abs(confidences[0] - 0.75) > 1e-6) throw new Error("unexpected");
@@ -248,7 +248,7 @@ export function outcomeOf(logits_BC: { shape: readonly number[]; data: Float32Ar
  *
  * @example
  * ```ts
- * import { joinOutcomes } from "@prompt-kit/clip-prompts";
+ * import { joinOutcomes } from "./report.ts";
  *
  * const batch = { predictions: [1], confidences: [0.5] };
  * if (joinOutcomes([batch, batch]).predictions.join() !== "1,1") throw new Error("unexpected");
@@ -270,7 +270,8 @@ export function joinOutcomes(outcomes: readonly Outcome[]): Outcome {
  *
  * @example
  * ```ts
- * import { buildReport, loadWeights, outcomeOf } from "@prompt-kit/clip-prompts";
+ * import { loadWeights } from "@prompt-kit/clip-prompts";
+ * import { buildReport, outcomeOf } from "./report.ts";
  *
  * const { config, sha256 } = await loadWeights("data/sample/model.safetensors");
  * const classNames = ["River", "Forest"];

@@ -11,7 +11,8 @@ import { reportFault } from "./report_check.ts";
  *
  * @example
  * ```ts
- * import { type Report, reportName } from "@prompt-kit/clip-prompts";
+ * import type { Report } from "@prompt-kit/clip-prompts";
+ * import { reportName } from "./report_file.ts";
  *
  * // Two fields of a report are read.
  * const name = reportName({ run: { evaluatedOn: "base" }, on: { data: { name: "EuroSAT" } } } as Report);
@@ -38,7 +39,7 @@ export function formatReport(report: Report): string {
  *
  * @example
  * ```ts
- * import { formatJson } from "@prompt-kit/clip-prompts";
+ * import { formatJson } from "./report_file.ts";
  *
  * const text = formatJson({ seeds: [1, 2, 3] }, "");
  * if (text !== '{\n  "seeds": [1,2,3]\n}') throw new Error(text);
@@ -67,7 +68,9 @@ export function formatJson(value: unknown, indent: string): string {
  *
  * @example Written and read again
  * ```ts
- * import { buildReport, loadWeights, outcomeOf, readReport, writeReport } from "@prompt-kit/clip-prompts";
+ * import { loadWeights, readReport } from "@prompt-kit/clip-prompts";
+ * import { writeReport } from "./report_file.ts";
+ * import { buildReport, outcomeOf } from "./report.ts";
  *
  * const { config, sha256 } = await loadWeights("data/sample/model.safetensors");
  * const classNames = ["River", "Forest"];

@@ -63,7 +63,8 @@ const REDUCTION = 4;
  *
  * @example Two classes of two images each
  * ```ts
- * import { type FeatureTask, learnClipAdapter } from "@prompt-kit/clip-prompts";
+ * import type { FeatureTask } from "@prompt-kit/clip-prompts";
+ * import { learnClipAdapter } from "./clip_adapter.ts";
  *
  * const features_NE = { shape: [4, 4], data: Float32Array.of(9, 1, 0, 1, 8, 2, 1, 0, 1, 9, 0, 1, 2, 8, 1, 0) };
  * const labels = Int32Array.of(0, 0, 1, 1);

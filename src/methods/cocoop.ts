@@ -65,7 +65,9 @@ export function conditionedContexts<T>(
  *
  * @example
  * ```ts
- * import { cocoopPrompt, loadTokenizer, namedStream } from "@prompt-kit/clip-prompts";
+ * import { loadTokenizer } from "@prompt-kit/clip-prompts";
+ * import { namedStream } from "../data/random.ts";
+ * import { cocoopPrompt } from "./cocoop.ts";
  *
  * const tokenizer = await loadTokenizer();
  * // A `ClipModel` fits here; this is all of it that is read.

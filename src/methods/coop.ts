@@ -80,7 +80,9 @@ export function initialContext(init: ContextInit, copies?: number): HostTensor {
  *
  * @example Words set the length of the context
  * ```ts
- * import { coopPrompt, loadTokenizer, namedStream } from "@prompt-kit/clip-prompts";
+ * import { loadTokenizer } from "@prompt-kit/clip-prompts";
+ * import { namedStream } from "../data/random.ts";
+ * import { coopPrompt } from "./coop.ts";
  *
  * const tokenizer = await loadTokenizer();
  * // A `ClipModel` fits here; this is all of it that is read.

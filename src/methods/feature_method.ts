@@ -42,31 +42,6 @@ export interface FeatureClassifier {
   readonly newClasses: ((textFeatures_CE: HostTensor) => FeatureClassifier) | { readonly impossible: string };
 }
 
-/**
- * A method on frozen features.
- *
- * @example One of your own: the mean feature of each class
- * ```ts
- * import { featureLogits, type FeatureMethod, normalizeRows } from "@prompt-kit/clip-prompts";
- *
- * const nearestMean: FeatureMethod = ({ classNames, logitScale, train: { features_NE, labels } }) => {
- *   const E = features_NE.shape[1];
- *   const sums = new Float32Array(classNames.length * E);
- *   features_NE.data.forEach((value, i) => sums[labels[Math.floor(i / E)] * E + i % E] += value);
- *   const means_CE = normalizeRows({ shape: [classNames.length, E], data: sums });
- *   const logits: ReturnType<FeatureMethod>["logits"] = (x) => featureLogits(normalizeRows(x), means_CE, { logitScale });
- *   return { chosen: {}, logits, newClasses: { impossible: "they have no images to take the mean of" } };
- * };
- * const features_NE = { shape: [2, 2], data: Float32Array.of(3, 4, 4, -3) };
- * const few = { features_NE, labels: Int32Array.of(0, 1) };
- * const train = { ...few, views_VNE: { shape: [1, 2, 2], data: features_NE.data } };
- * const task = { classNames: ["River", "Forest"], logitScale: 100, textFeatures_CE: features_NE, train, val: few, seed: 1 };
- * const { data } = nearestMean(task).logits(features_NE);
- * if (!(data[0] > data[1] && data[2] < data[3])) throw new Error("unexpected");
- * ```
- */
-export type FeatureMethod = (task: FeatureTask) => FeatureClassifier;
-
 /** Rows as they are, in float64. */
 export function toMatrix(x: HostTensor): Matrix {
   const columns = x.shape[x.shape.length - 1];

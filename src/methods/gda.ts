@@ -59,7 +59,8 @@ interface Head {
  *
  * @example Two classes of two images each
  * ```ts
- * import { type FeatureTask, learnGda } from "@prompt-kit/clip-prompts";
+ * import type { FeatureTask } from "@prompt-kit/clip-prompts";
+ * import { learnGda } from "./gda.ts";
  *
  * const features_NE = { shape: [4, 4], data: Float32Array.of(9, 1, 0, 1, 8, 2, 1, 0, 1, 9, 0, 1, 2, 8, 1, 0) };
  * const labels = Int32Array.of(0, 0, 1, 1);

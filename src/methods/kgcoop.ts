@@ -31,7 +31,9 @@ export const KGCOOP_WEIGHT = 8;
  *
  * @example
  * ```ts
- * import { coopPrompt, kgcoopPrompt, namedStream } from "@prompt-kit/clip-prompts";
+ * import { namedStream } from "../data/random.ts";
+ * import { coopPrompt } from "./coop.ts";
+ * import { kgcoopPrompt } from "./kgcoop.ts";
  *
  * const tokenizer = { encode: () => [1, 2] };
  * const model = { config: { text: { width: 2 } }, tokenizer, tokenEmbedding: (id: number) => Float32Array.of(id, id) };

@@ -38,7 +38,8 @@ const SWEEP = [1e6, 1e4, 1e2, 1, 1e-2, 1e-4, 1e-6];
  *
  * @example Two classes of two images each
  * ```ts
- * import { type FeatureTask, learnLinearProbe } from "@prompt-kit/clip-prompts";
+ * import type { FeatureTask } from "@prompt-kit/clip-prompts";
+ * import { learnLinearProbe } from "./linear_probe.ts";
  *
  * const features_NE = { shape: [4, 4], data: Float32Array.of(9, 1, 0, 1, 8, 2, 1, 0, 1, 9, 0, 1, 2, 8, 1, 0) };
  * const labels = Int32Array.of(0, 0, 1, 1);

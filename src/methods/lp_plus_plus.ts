@@ -64,7 +64,8 @@ const ALPHA_START = 250;
  *
  * @example Two classes of two images each
  * ```ts
- * import { type FeatureTask, learnLpPlusPlus } from "@prompt-kit/clip-prompts";
+ * import type { FeatureTask } from "@prompt-kit/clip-prompts";
+ * import { learnLpPlusPlus } from "./lp_plus_plus.ts";
  *
  * const features_NE = { shape: [4, 4], data: Float32Array.of(9, 1, 0, 1, 8, 2, 1, 0, 1, 9, 0, 1, 2, 8, 1, 0) };
  * const labels = Int32Array.of(0, 0, 1, 1);

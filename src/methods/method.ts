@@ -74,7 +74,44 @@ export interface PromptLearning<S = Values> extends MethodFacts<S> {
   prompt(task: PromptTask<S>): PromptMethod | Promise<PromptMethod>;
 }
 
-/** A method on frozen image features. */
+/**
+ * A method on frozen image features.
+ *
+ * @example A method in a file of its own: the mean feature of each class in place of its name
+ * ```ts
+ * import { featureLogits, type FeatureLearning, normalizeRows, openRun } from "@prompt-kit/clip-prompts";
+ *
+ * const impossible = "they have no images to take the mean of";
+ *
+ * export const nearestMean: FeatureLearning = {
+ *   name: "nearest-mean",
+ *   label: "Nearest mean",
+ *   title: "The mean feature of each class in place of its name; evaluates, reports.",
+ *   settings: {},
+ *   presets: {},
+ *   noNewClasses: impossible,
+ *   learn({ classNames, logitScale, train: { features_NE, labels } }) {
+ *     const E = features_NE.shape[1];
+ *     const sums = new Float32Array(classNames.length * E);
+ *     normalizeRows(features_NE).data.forEach((value, i) => sums[labels[Math.floor(i / E)] * E + i % E] += value);
+ *     const means_CE = normalizeRows({ shape: [classNames.length, E], data: sums });
+ *     return {
+ *       chosen: {},
+ *       logits: (x_NE) => featureLogits(normalizeRows(x_NE), means_CE, { logitScale }),
+ *       newClasses: { impossible },
+ *     };
+ *   },
+ *   learnedNumbers: ({ C, E }) => C * E,
+ * };
+ *
+ * const out = await Deno.makeTempDir();
+ * await using run = await openRun(nearestMean, { eval: ["base"], out });
+ * await using learned = await run.learn(1);
+ * const report = await run.report(learned, run.targets[0]);
+ * await Deno.remove(out, { recursive: true });
+ * if (!(report!.results.metrics.accuracy > 80)) throw new Error("unexpected");
+ * ```
+ */
 export interface FeatureLearning<S = Values> extends MethodFacts<S> {
   /** Learns, and chooses on the validation images. */
   learn(task: FeatureTask, options: { settings: S; trainedOn: ClassSubset }): FeatureClassifier;

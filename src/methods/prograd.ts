@@ -30,7 +30,9 @@ export interface ProgradOptions {
  *
  * @example The part of a gradient that disagrees is taken out
  * ```ts
- * import { coopPrompt, namedStream, progradPrompt } from "@prompt-kit/clip-prompts";
+ * import { namedStream } from "../data/random.ts";
+ * import { coopPrompt } from "./coop.ts";
+ * import { progradPrompt } from "./prograd.ts";
  *
  * const tokenizer = { encode: () => [1, 2] };
  * const model = { config: { text: { width: 2 } }, tokenizer, tokenEmbedding: (id: number) => Float32Array.of(id, id) };

@@ -48,28 +48,39 @@ export interface LossInputs<T> {
 /**
  * A method that learns prompts.
  *
- * @example A variation on CoOp: the context is held near its start
+ * @example A method in a file of its own: CoOp whose context is held near its start
  * ```ts
- * import { coopPrompt, namedStream, type PromptMethod } from "@prompt-kit/clip-prompts";
+ * import { coop, decimal, openRun, type PromptLearning, type PromptSettings } from "@prompt-kit/clip-prompts";
  *
- * function anchored(base: PromptMethod, weight: number): PromptMethod {
- *   return {
- *     ...base,
- *     name: `anchored-${base.name}`,
- *     frozen: { ...base.frozen, start: base.params.ctx },
- *     losses(ops, inputs) {
- *       const [loss] = base.losses(ops, inputs);
- *       const away = ops.sub(inputs.params.ctx, inputs.frozen.start);
- *       const squares = ops.sum(ops.sum(ops.mul(away, away), 1), 0);
- *       return [ops.add(loss, ops.reshape(ops.scale(squares, weight), ops.shape(loss)))];
- *     },
- *   };
- * }
- * const tokenizer = { encode: () => [] };
- * const model = { config: { text: { width: 2 } }, tokenizer, tokenEmbedding: () => new Float32Array(2) };
- * const random = namedStream(1, "context-init");
- * const base = coopPrompt({ model, contextTokens: 4, classes: 2, classSpecific: false, classTokenPosition: "end", random });
- * if (anchored(base, 0.1).name !== "anchored-coop") throw new Error("unexpected");
+ * export const anchored: PromptLearning<PromptSettings & { pull: number }> = {
+ *   ...coop,
+ *   name: "anchored",
+ *   label: "Anchored CoOp",
+ *   title: "CoOp whose context is held near its start; trains, evaluates, reports.",
+ *   settings: { ...coop.settings, pull: decimal({ help: "how strongly the context is held", default: 0.1 }) },
+ *   async prompt(task) {
+ *     const base = await coop.prompt(task);
+ *     const numbers = base.params.ctx.data.length;
+ *     return {
+ *       ...base,
+ *       name: "anchored",
+ *       frozen: { ...base.frozen, start: base.params.ctx },
+ *       losses(ops, inputs) {
+ *         const [loss] = base.losses(ops, inputs);
+ *         const away = ops.sub(inputs.params.ctx, inputs.frozen.start);
+ *         const squares = ops.sum(ops.reshape(ops.mul(away, away), [numbers]), 0);
+ *         return [ops.add(loss, ops.reshape(ops.scale(squares, task.settings.pull), ops.shape(loss)))];
+ *       },
+ *     };
+ *   },
+ * };
+ *
+ * const out = await Deno.makeTempDir();
+ * await using run = await openRun(anchored, { train: "base", eval: ["base"], epochs: 1, pull: 0.5, out });
+ * await using learned = await run.learn(1);
+ * const report = await run.report(learned, run.targets[0]);
+ * await Deno.remove(out, { recursive: true });
+ * if (report?.run.hyperparameters.pull !== 0.5 || report.run.learnedNumbers !== 16 * 128) throw new Error("unexpected");
  * ```
  */
 export interface PromptMethod {
@@ -95,12 +106,49 @@ export interface PromptMethod {
   combine?(gradients: readonly Record<string, Float32Array>[]): Record<string, Float32Array>;
 }
 
-/** `x / ‖x‖` over the last axis, without an epsilon, as published. */
+/**
+ * `x / ‖x‖` over the last axis, without an epsilon, as published (clip/model.py:362-363).
+ *
+ * @param ops the engine's operations
+ * @param x of any shape [..., E]; a row of zeros gives NaN
+ * @returns the same shape
+ *
+ * @example
+ * ```ts
+ * import { l2Normalize, openEngine } from "@prompt-kit/clip-prompts";
+ *
+ * const engine = await openEngine("cpu");
+ * const program = engine.program("unit", (ops, [x_BE]) => [l2Normalize(ops, x_BE)]);
+ * const [{ data }] = await program.run([{ shape: [1, 2], data: Float32Array.of(3, 4) }]);
+ * await engine.dispose();
+ * if (Math.abs(data[0] - 0.6) > 1e-6) throw new Error("unexpected");
+ * ```
+ */
 export function l2Normalize<T>(ops: Ops<T>, x: T): T {
   return ops.mul(x, ops.rsqrt(ops.sum(ops.mul(x, x), -1)));
 }
 
-/** Logits [B, C]: scaled cosines of each image with the class texts of its group. */
+/**
+ * Logits [B, C]: scaled cosines of each image with the class texts of its group (clip/model.py:362-367).
+ *
+ * @param ops the engine's operations
+ * @param inputs text features [G, C, E], not normalised, with G = 1 or B; image features [B, E], L2-normalised; the scale
+ * @returns logits [B, C]
+ *
+ * @example
+ * ```ts
+ * import { cosineLogits, openEngine } from "@prompt-kit/clip-prompts";
+ *
+ * const engine = await openEngine("cpu");
+ * const program = engine.program("logits", (ops, [textFeatures_GCE, imageFeatures_BE]) => [
+ *   cosineLogits(ops, { textFeatures_GCE, imageFeatures_BE, logitScale: 100 }),
+ * ]);
+ * const texts = { shape: [1, 2, 2], data: Float32Array.of(3, 0, 0, 5) };
+ * const [{ data }] = await program.run([texts, { shape: [1, 2], data: Float32Array.of(0, 1) }]);
+ * await engine.dispose();
+ * if (data[0] !== 0 || Math.abs(data[1] - 100) > 1e-4) throw new Error("unexpected");
+ * ```
+ */
 export function cosineLogits<T>(
   ops: Ops<T>,
   inputs: { textFeatures_GCE: T; imageFeatures_BE: T; logitScale: number },
@@ -115,13 +163,54 @@ export function cosineLogits<T>(
   return ops.scale(cosines, logitScale);
 }
 
-/** Mean cross-entropy of logits [B, C] against one-hot labels [B, C], as a tensor of one number. */
+/**
+ * Mean cross-entropy, a tensor of one number.
+ *
+ * @param ops the engine's operations
+ * @param logits_BC of B images and C classes
+ * @param labels_BC one-hot
+ * @returns the mean over the images, [1, 1]
+ *
+ * @example
+ * ```ts
+ * import { crossEntropy, openEngine } from "@prompt-kit/clip-prompts";
+ *
+ * const engine = await openEngine("cpu");
+ * const program = engine.program("loss", (ops, [logits_BC, labels_BC]) => [crossEntropy(ops, logits_BC, labels_BC)]);
+ * const equal = { shape: [1, 2], data: Float32Array.of(7, 7) };
+ * const [{ data }] = await program.run([equal, { shape: [1, 2], data: Float32Array.of(0, 1) }]);
+ * await engine.dispose();
+ * if (Math.abs(data[0] - Math.log(2)) > 1e-6) throw new Error("unexpected");
+ * ```
+ */
 export function crossEntropy<T>(ops: Ops<T>, logits_BC: T, labels_BC: T): T {
   const perImage = ops.sum(ops.mul(labels_BC, ops.logSoftmax(logits_BC)), 1);
   return ops.scale(ops.mean(perImage, 0), -1);
 }
 
-/** The loss of CoOp and CoCoOp. */
+/**
+ * The loss of CoOp and CoCoOp: cross-entropy of the cosine logits (`forward_backward` of CoOp trainers/coop.py,
+ * `CustomCLIP.forward` of trainers/cocoop.py).
+ *
+ * @param ops the engine's operations
+ * @param inputs features, labels and the scale; learned and frozen numbers are not read
+ * @returns the mean over the images, a tensor of one number
+ *
+ * @example An image at the right class's text has no loss
+ * ```ts
+ * import { openEngine, promptLoss } from "@prompt-kit/clip-prompts";
+ *
+ * const engine = await openEngine("cpu");
+ * const program = engine.program("loss", (ops, [textFeatures_GCE, imageFeatures_BE, labels_BC]) => [
+ *   promptLoss(ops, { params: {}, frozen: {}, textFeatures_GCE, imageFeatures_BE, labels_BC, logitScale: 100 }),
+ * ]);
+ * const texts = { shape: [1, 2, 2], data: Float32Array.of(3, 0, 0, 5) };
+ * const second = { shape: [1, 2], data: Float32Array.of(0, 1) };
+ * const [{ data }] = await program.run([texts, second, second]);
+ * await engine.dispose();
+ * if (Math.abs(data[0]) > 1e-6) throw new Error("unexpected");
+ * ```
+ */
 export function promptLoss<T>(ops: Ops<T>, inputs: LossInputs<T>): T {
   return crossEntropy(ops, cosineLogits(ops, inputs), inputs.labels_BC);
 }

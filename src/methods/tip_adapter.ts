@@ -80,7 +80,8 @@ interface Cache {
  *
  * @example Two classes of two images each
  * ```ts
- * import { type FeatureTask, learnTipAdapter } from "@prompt-kit/clip-prompts";
+ * import type { FeatureTask } from "@prompt-kit/clip-prompts";
+ * import { learnTipAdapter } from "./tip_adapter.ts";
  *
  * const features_NE = { shape: [4, 4], data: Float32Array.of(9, 1, 0, 1, 8, 2, 1, 0, 1, 9, 0, 1, 2, 8, 1, 0) };
  * const labels = Int32Array.of(0, 0, 1, 1);
@@ -110,7 +111,8 @@ export function learnTipAdapter(task: FeatureTask, options: TipAdapterOptions = 
  *
  * @example Two classes of two images each
  * ```ts
- * import { type FeatureTask, learnTipAdapterF } from "@prompt-kit/clip-prompts";
+ * import type { FeatureTask } from "@prompt-kit/clip-prompts";
+ * import { learnTipAdapterF } from "./tip_adapter.ts";
  *
  * const features_NE = { shape: [4, 4], data: Float32Array.of(9, 1, 0, 1, 8, 2, 1, 0, 1, 9, 0, 1, 2, 8, 1, 0) };
  * const labels = Int32Array.of(0, 0, 1, 1);

@@ -14,7 +14,7 @@ export interface ShuffleStream {
  *
  * @example
  * ```ts
- * import { stepsPerEpoch } from "@prompt-kit/clip-prompts";
+ * import { stepsPerEpoch } from "./batch_order.ts";
  *
  * if (stepsPerEpoch(80, 32) !== 2 || stepsPerEpoch(5, 32) !== 1) throw new Error("unexpected");
  * ```

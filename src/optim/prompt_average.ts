@@ -27,7 +27,7 @@ export interface GaussianOptions {
  *
  * @example
  * ```ts
- * import { gaussianWeights } from "@prompt-kit/clip-prompts";
+ * import { gaussianWeights } from "./prompt_average.ts";
  *
  * const weights = gaussianWeights(20, { mean: 15, deviation: 1 });
  * if (weights.indexOf(Math.max(...weights)) !== 14) throw new Error("unexpected");
@@ -54,7 +54,7 @@ export function gaussianWeights(epochs: number, { mean, deviation }: GaussianOpt
  *
  * @example
  * ```ts
- * import { addToAverage } from "@prompt-kit/clip-prompts";
+ * import { addToAverage } from "./prompt_average.ts";
  *
  * const average: Record<string, Float64Array> = {};
  * addToAverage(average, { ctx: { data: Float32Array.of(4, 0) } }, 0.25);
@@ -78,7 +78,7 @@ export function addToAverage(average: Record<string, Float64Array>, values: Prom
  *
  * @example
  * ```ts
- * import { interpolate } from "@prompt-kit/clip-prompts";
+ * import { interpolate } from "./prompt_average.ts";
  *
  * const { ctx } = interpolate({ ctx: { data: Float32Array.of(0) } }, { ctx: { data: Float32Array.of(8) } }, 0.25);
  * if (ctx[0] !== 2) throw new Error("unexpected");

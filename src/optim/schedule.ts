@@ -22,7 +22,7 @@ export interface Schedule {
  *
  * @example
  * ```ts
- * import { learningRate } from "@prompt-kit/clip-prompts";
+ * import { learningRate } from "./schedule.ts";
  *
  * const schedule = { rate: 0.0025, epochs: 100, warmupEpochs: 1, warmupRate: 1e-5 };
  * if (learningRate(1, schedule) !== 1e-5 || learningRate(2, schedule) !== 0.0025) throw new Error("unexpected");

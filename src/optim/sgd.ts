@@ -36,7 +36,7 @@ export interface SgdOptions {
  *
  * @example
  * ```ts
- * import { sgdStep } from "@prompt-kit/clip-prompts";
+ * import { sgdStep } from "./sgd.ts";
  *
  * const parameters = { ctx: { shape: [2], data: Float32Array.of(1, -1) } };
  * const gradients = { ctx: Float32Array.of(0.5, 0.5) };

@@ -34,8 +34,10 @@ export const EXACT_TOLERANCE = 1e-4;
  *
  * @example
  * ```ts
- * import { coopPrompt, EXACT_TOLERANCE, exactCheck, loadModel, loadTokenizer, loadWeights } from "@prompt-kit/clip-prompts";
- * import { namedStream, openEngine, openPrompt } from "@prompt-kit/clip-prompts";
+ * import { loadModel, loadTokenizer, loadWeights, openEngine, openPrompt } from "@prompt-kit/clip-prompts";
+ * import { namedStream } from "../data/random.ts";
+ * import { coopPrompt } from "../methods/coop.ts";
+ * import { EXACT_TOLERANCE, exactCheck } from "./exact_check.ts";
  *
  * const engine = await openEngine("cpu");
  * const weights = await loadWeights("data/sample/model.safetensors");

@@ -74,14 +74,17 @@ const ROWS_PER_STEP = 2 * ROWS_PER_RUN;
  *
  * @example Logits of images under an untrained CoOp prompt
  * ```ts
- * import { coopPrompt, loadModel, loadTokenizer, loadWeights, namedStream, openEngine, openPrompt } from "@prompt-kit/clip-prompts";
+ * import { completeSettings, coop, namedStream, openPrompt, type PromptSettings } from "@prompt-kit/clip-prompts";
+ * import { loadModel, loadTokenizer, loadWeights, openEngine } from "@prompt-kit/clip-prompts";
  *
  * const engine = await openEngine("cpu");
  * const weights = await loadWeights("data/sample/model.safetensors");
  * const model = loadModel(weights, { engine, tokenizer: await loadTokenizer() });
- * const random = namedStream(1, "context-init");
- * const method = coopPrompt({ model, contextTokens: 2, classes: 2, classSpecific: false, classTokenPosition: "end", random });
- * const prompt = await openPrompt(model, { method, classNames: ["River", "Forest"] });
+ * const classNames = ["River", "Forest"];
+ * const settings = completeSettings(coop, { contextTokens: 2 }).values as PromptSettings;
+ * const random = (name: string) => namedStream(1, name);
+ * const method = await coop.prompt({ model, classNames, settings, template: "a photo of a {}.", random });
+ * const prompt = await openPrompt(model, { method, classNames });
  * const E = model.config.embedding;
  * const logits_BC = await prompt.logits({ shape: [1, E], data: new Float32Array(E).fill(1 / Math.sqrt(E)) });
  * if (logits_BC.shape.join() !== "1,2") throw new Error("unexpected");

@@ -40,7 +40,8 @@ export interface SavedPrompt {
  *
  * @example
  * ```ts
- * import { decodeCheckpoint, encodeCheckpoint, storedPrompt } from "@prompt-kit/clip-prompts";
+ * import { decodeCheckpoint, encodeCheckpoint } from "../train/checkpoint.ts";
+ * import { storedPrompt } from "./stored_prompt.ts";
  *
  * const params = { ctx: { shape: [1, 2], data: Float32Array.of(1, 2) } };
  * const state = { step: 0, losses: [], params, velocity: {}, order: [] };
@@ -91,7 +92,8 @@ function readNames(text: string, where: string): string[] {
  *
  * @example A learned prompt on a class that it never saw
  * ```ts
- * import { loadModel, loadTokenizer, loadWeights, openEngine, openStoredPrompt } from "@prompt-kit/clip-prompts";
+ * import { loadModel, loadTokenizer, loadWeights, openEngine } from "@prompt-kit/clip-prompts";
+ * import { openStoredPrompt } from "./stored_prompt.ts";
  *
  * const engine = await openEngine("cpu");
  * const weights = await loadWeights("data/sample/model.safetensors");

@@ -54,7 +54,7 @@ const BUFFERS = ["token_prefix", "token_suffix"];
  *
  * @example
  * ```ts
- * import { readPublishedPrompt } from "@prompt-kit/clip-prompts";
+ * import { readPublishedPrompt } from "./checkpoint.ts";
  *
  * const { method, params, epoch } = readPublishedPrompt("tests/fixtures/published/coop.pth.tar-50");
  * if (method !== "coop" || epoch !== 50 || params.ctx.shape.length < 2) throw new Error("unexpected");

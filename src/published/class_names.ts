@@ -54,7 +54,7 @@ export function requireModel(prompt: PublishedPrompt, table: TokenTable): void {
  *
  * @example
  * ```ts
- * import { recoverClassNames } from "@prompt-kit/clip-prompts";
+ * import { recoverClassNames } from "./class_names.ts";
  *
  * const words = ["river</w>", ".</w>", "<|startoftext|>", "<|endoftext|>"];
  * const tokenizer = { encode: () => [], word: (id: number) => words[id], startToken: 2, endToken: 3, size: 4 };

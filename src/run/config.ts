@@ -10,8 +10,8 @@ import {
   publishedValues,
   type Values,
 } from "../methods/method.ts";
-import { flagName, orList } from "../methods/setting.ts";
-import { DEFAULT_SHOTS, type RunValues, settingsOf, type Target, type Transfer } from "./settings.ts";
+import { flagName, orList, type Setting } from "../methods/setting.ts";
+import { DEFAULT_SHOTS, RUN_SETTINGS, type RunValues, settingsOf, type Target, type Transfer } from "./settings.ts";
 
 /** Settings as given somewhere, by name; those that were not given are absent. */
 export type Given = Partial<RunValues> & Values;
@@ -57,8 +57,9 @@ export interface RunConfig {
  * if (values.epochs !== 20 || values.batchSize !== 4 || changed.join() !== "epochs") throw new Error("unexpected");
  * ```
  */
-export function completeSettings<S>(asked: Method<S>, given: Given): RunConfig {
+export function completeSettings<S>(asked: Method<S>, given: Given & Partial<S>): RunConfig {
   const method = variantOf(asked as Method, given);
+  requireKnown(given, { ...RUN_SETTINGS, ...asked.settings, ...method.settings });
   const preset = presetOf(method, given.preset);
   const shots = given.shots ?? DEFAULT_SHOTS;
   const published = publishedValues(method, preset, shots);
@@ -86,6 +87,16 @@ export function completeSettings<S>(asked: Method<S>, given: Given): RunConfig {
     ),
     run: { engine: "auto", out: "runs", fresh: false, exactCheck: false, ...runValues(method, given) },
   };
+}
+
+/** What a library's user gives is held to the same checks as what is typed. */
+function requireKnown(given: Given, settings: Readonly<Record<string, Setting<unknown>>>): void {
+  for (const [name, value] of Object.entries(given)) {
+    if (!(name in settings)) {
+      throw new UserError(`There is no setting "${name}".${didYouMean(name, Object.keys(settings))}`);
+    }
+    if (value !== undefined) settings[name].parse(Array.isArray(value) ? value.join(",") : String(value), name);
+  }
 }
 
 /** The method that settings such as `--over cocoop` make of the one that was asked for. */

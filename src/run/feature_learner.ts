@@ -32,9 +32,9 @@ export async function learnFromFeatures(run: SeedRun, method: FeatureLearning): 
     learned = method.learn(task, { settings: config.values, trainedOn: config.train! });
     seconds = (performance.now() - began) / 1000;
     const chosen = Object.entries(learned.chosen).map(([name, value]) => `${name} ${Number(value.toPrecision(4))}`);
+    const choice = `; chosen on ${task.val.labels.length} validation images: ${chosen.join(", ")}`;
     progress.finish(
-      `${method.label}, seed ${seed}: learned in ${seconds.toFixed(1)} s; chosen on ${task.val.labels.length} ` +
-        `validation images: ${chosen.join(", ")}.`,
+      `${method.label}, seed ${seed}: learned in ${seconds.toFixed(1)} s${chosen.length === 0 ? "" : choice}.`,
     );
   }
 

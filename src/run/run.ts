@@ -96,7 +96,11 @@ export interface Run {
  * if (report?.results.metrics.total !== 3900) throw new Error("unexpected");
  * ```
  */
-export async function openRun<S>(method: Method<S>, given: Given, options: RunOptions = {}): Promise<Run> {
+export async function openRun<S>(
+  method: Method<S>,
+  given: Given & Partial<S>,
+  options: RunOptions = {},
+): Promise<Run> {
   const { progress = SILENT, command = "", description, methodSha256 } = options;
   const config = completeSettings(method, given);
   if (config.transfers.length > 0 && config.values.classSpecific === true) {
@@ -115,7 +119,7 @@ export async function openRun<S>(method: Method<S>, given: Given, options: RunOp
   }
   const needsImages = learnsPrompts(config.method) && config.method.needsImages?.(config.values);
   const inputs = await openInputs(config.run, { progress, description, needsImages });
-  const { data, model, on } = inputs;
+  const { data, on } = inputs;
   const targets: EvaluationTarget[] = config.eval.filter((subset) => !without.has(subset)).map((subset) => ({
     subset,
   }));

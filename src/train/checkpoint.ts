@@ -34,7 +34,7 @@ export interface Checkpoint {
  *
  * @example
  * ```ts
- * import { decodeCheckpoint, encodeCheckpoint } from "@prompt-kit/clip-prompts";
+ * import { decodeCheckpoint, encodeCheckpoint } from "./checkpoint.ts";
  *
  * const params = { ctx: { shape: [1, 2], data: Float32Array.of(1, 2) } };
  * const state = { step: 1, losses: [0.5], params, velocity: { ctx: new Float32Array(2) }, order: [7] };
@@ -69,7 +69,8 @@ export function encodeCheckpoint(state: TrainingState, metadata: Record<string, 
  *
  * @example Damaged bytes are refused in a sentence
  * ```ts
- * import { decodeCheckpoint, UserError } from "@prompt-kit/clip-prompts";
+ * import { UserError } from "@prompt-kit/clip-prompts";
+ * import { decodeCheckpoint } from "./checkpoint.ts";
  *
  * try {
  *   decodeCheckpoint(new Uint8Array(20), "prompt.safetensors");

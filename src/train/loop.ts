@@ -25,7 +25,8 @@ export interface OrderStream {
  *
  * @example Anything with parameters and a step can be trained: here ½(x − 3)²
  * ```ts
- * import { namedStream, train, type Trainable } from "@prompt-kit/clip-prompts";
+ * import { namedStream } from "../data/random.ts";
+ * import { train, type Trainable } from "./loop.ts";
  *
  * const x = { shape: [1], data: Float32Array.of(0) };
  * const parabola: Trainable = {
@@ -140,7 +141,8 @@ export function totalSteps(options: Pick<TrainOptions, "images" | "batchSize" | 
  *
  * @example Interrupted and continued is the same as uninterrupted
  * ```ts
- * import { namedStream, train, type TrainOptions } from "@prompt-kit/clip-prompts";
+ * import { namedStream } from "../data/random.ts";
+ * import { train, type TrainOptions } from "./loop.ts";
  *
  * const start = () => ({ shape: [1], data: Float32Array.of(0) });
  * const parabola = (x = start()) => ({
@@ -224,7 +226,7 @@ export async function train(prompt: Trainable, options: TrainOptions): Promise<T
  *
  * @example
  * ```ts
- * import { epochMeans } from "@prompt-kit/clip-prompts";
+ * import { epochMeans } from "./loop.ts";
  *
  * if (epochMeans([3, 1, 2, 0], 2).join() !== "2,1") throw new Error("unexpected");
  * ```
@@ -247,7 +249,7 @@ export function epochMeans(losses: readonly number[], perEpoch: number): number[
  *
  * @example
  * ```ts
- * import { copyParameters } from "@prompt-kit/clip-prompts";
+ * import { copyParameters } from "./loop.ts";
  *
  * const stored = { ctx: { shape: [2], data: Float32Array.of(1, 2) } };
  * const prompt = { ctx: { shape: [2], data: new Float32Array(2) } };

@@ -2,7 +2,7 @@
  * Runs the cells of a notebook in order, as Deno's Jupyter kernel would, without Jupyter: all cells become one module, and what a
  * cell prints or ends with becomes its outputs.
  *
- * `deno run -A tests/notebook.ts` runs `recipes/notebook.ipynb` and writes the outputs into it.
+ * `deno run -A tests/recipes/notebook.ts` runs `recipes/notebook.ipynb` and writes the outputs into it.
  */
 import { ROOT } from "../tasks.ts";
 

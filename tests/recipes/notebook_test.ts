@@ -24,18 +24,25 @@ Deno.test("the notebook is stored with its outputs: text and four charts", () =>
   }
 });
 
+Deno.test("the notebook needs mod.ts and the charts of pages, and nothing else of the kit", () => {
+  const sources = codeCells.map(({ source }) => source.join("")).join("\n");
+  const modules = Array.from(sources.matchAll(/from "([^"]+)"/g), ([, module]) => module);
+  assert(modules.includes("../mod.ts"));
+  for (const module of modules) assert(module === "../mod.ts" || module.startsWith("../src/eval/page/"), module);
+});
+
 Deno.test("the cells run in order and give outputs of the kind that is stored", async () => {
   const found = await runCells(cells, NOTEBOOK);
   assertEquals(found.map(kindsOf), codeCells.map(({ outputs = [] }: Cell) => kindsOf(outputs)));
   const [text, stored] = [found, codeCells.map(({ outputs = [] }) => outputs)].map((all) => all.map(textOf).join(""));
   for (const subset of ["base", "new"]) {
     // Nothing is learned here, so the numbers are the same on every machine.
-    assertAlmostEquals(accuracy(text, `zero-shot, ${subset}`), accuracy(stored, `zero-shot, ${subset}`), 0.15);
+    assertAlmostEquals(accuracy(text, `Zero-shot, ${subset}`), accuracy(stored, `Zero-shot, ${subset}`), 0.15);
   }
-  for (const method of ["coop", "cocoop"]) {
+  for (const method of ["CoOp", "CoCoOp"]) {
     for (const seed of [1, 2, 3]) {
       const base = accuracy(text, `${method}, seed ${seed}, base`);
-      assert(base > accuracy(text, "zero-shot, base") + 20, `${method}, seed ${seed}: ${base} % on base classes`);
+      assert(base > accuracy(text, "Zero-shot, base") + 20, `${method}, seed ${seed}: ${base} % on base classes`);
     }
   }
   for (const label of ["Zero-shot", "CoOp", "CoCoOp"]) assert(new RegExp(`^${label} +\\d`, "m").test(text), text);

@@ -30,7 +30,9 @@ const TITLES: Readonly<Record<Measure, string>> = {
  *
  * @example
  * ```ts
- * import { compareReports, comparisonPage, evaluatePredictions, type Report } from "@prompt-kit/clip-prompts";
+ * import { compareReports, type Report } from "@prompt-kit/clip-prompts";
+ * import { evaluatePredictions } from "../metrics.ts";
+ * import { comparisonPage } from "./comparison_page.ts";
  *
  * // Reports come from `readFolder`; here are the parts of them that are read.
  * const method = (method: string, predictions: number[]): Report => {

@@ -29,7 +29,9 @@ const SUBSETS = { base: "Base classes", new: "New classes", all: "All classes" }
  *
  * @example
  * ```ts
- * import { buildReport, loadWeights, outcomeOf, runPage } from "@prompt-kit/clip-prompts";
+ * import { loadWeights } from "@prompt-kit/clip-prompts";
+ * import { buildReport, outcomeOf } from "../report.ts";
+ * import { runPage } from "./run_page.ts";
  *
  * const { config, sha256 } = await loadWeights("data/sample/model.safetensors");
  * const classNames = ["River", "Forest"];

@@ -25,7 +25,7 @@ const SMALL_ENOUGH = 16 << 10;
  *
  * @example
  * ```ts
- * import { readThumbnails } from "@prompt-kit/clip-prompts";
+ * import { readThumbnails } from "./thumbnails.ts";
  *
  * const images = { has: (path: string) => path === "bad.jpg", read: () => Promise.resolve(new Uint8Array(3)) };
  * const pictures = await readThumbnails(["bad.jpg", "missing.jpg"], images);

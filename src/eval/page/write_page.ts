@@ -19,7 +19,7 @@ export const PAGE_NAME = "report.html";
  *
  * @example
  * ```ts
- * import { writePage } from "@prompt-kit/clip-prompts";
+ * import { writePage } from "./write_page.ts";
  *
  * const folder = await Deno.makeTempDir();
  * const path = await writePage(folder, { html: "<p>A page</p>", charts: new Map([["loss", "<svg/>"]]) });
@@ -45,7 +45,10 @@ export async function writePage(folder: string, page: Page): Promise<string> {
  *
  * @example
  * ```ts
- * import { buildReport, loadWeights, outcomeOf, writeReport, writeRunPage } from "@prompt-kit/clip-prompts";
+ * import { loadWeights } from "@prompt-kit/clip-prompts";
+ * import { writeReport } from "../report_file.ts";
+ * import { buildReport, outcomeOf } from "../report.ts";
+ * import { writeRunPage } from "./write_page.ts";
  *
  * const { config, sha256 } = await loadWeights("data/sample/model.safetensors");
  * const classNames = ["River", "Forest"];

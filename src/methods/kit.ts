@@ -10,6 +10,7 @@ import { lpPlusPlus } from "./lp_plus_plus.ts";
 import { maple } from "./maple.ts";
 import type { Method } from "./method.ts";
 import { prograd } from "./prograd.ts";
+import { prometar } from "./prometar.ts";
 import { promptsrc } from "./promptsrc.ts";
 import { tipAdapter, tipAdapterF } from "./tip_adapter.ts";
 import { zeroShot } from "./zero_shot.ts";
@@ -25,6 +26,7 @@ export {
   lpPlusPlus,
   maple,
   prograd,
+  prometar,
   promptsrc,
   tipAdapter,
   tipAdapterF,
@@ -41,6 +43,7 @@ export const KIT_METHODS = [
   ivlp,
   maple,
   promptsrc,
+  prometar,
   gda,
   tipAdapter,
   tipAdapterF,

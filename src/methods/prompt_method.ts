@@ -45,6 +45,20 @@ export interface LossInputs<T> {
   logitScale: number;
 }
 
+/** How the gradients of two losses, the task's and the regulariser's, become one, and how that is learned. */
+export interface MetaLearning {
+  /** The regulariser net at its start. */
+  readonly maps: Record<string, HostTensor>;
+  /** Rate of the inner step on the support images. */
+  readonly adaptRate: number;
+  /** Weight of the outer loss. */
+  readonly outerRatio: number;
+  /** Whether the outer gradient goes through the inner step's own gradient, stops there, or is left out. */
+  readonly order: "second" | "first" | "off";
+  /** SGD of the regulariser net. */
+  readonly rate: number;
+}
+
 /**
  * A method that learns prompts.
  *
@@ -102,6 +116,8 @@ export interface PromptMethod {
   deeper?<T>(ops: Ops<T>, params: Record<string, T>): TowerPrompts<T>;
   /** One scalar to descend, or several whose gradients {@linkcode PromptMethod.combine} makes one. */
   losses<T>(ops: Ops<T>, inputs: LossInputs<T>): T[];
+  /** A second, meta-learned step after each step (ProMetaR); none when absent. */
+  readonly meta?: MetaLearning;
   /** Makes one set of gradients of several; the first loss alone when absent. */
   combine?(gradients: readonly Record<string, Float32Array>[]): Record<string, Float32Array>;
 }

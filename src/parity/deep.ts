@@ -8,6 +8,7 @@ import type { HostTensor } from "../engine/ops.ts";
 import { ivlp } from "../methods/ivlp.ts";
 import { maple } from "../methods/maple.ts";
 import type { PromptLearning } from "../methods/method.ts";
+import { prometar } from "../methods/prometar.ts";
 import type { PromptMethod } from "../methods/prompt_method.ts";
 import { divergence, promptsrc, regularisedTerms } from "../methods/promptsrc.ts";
 import { normalizeRows } from "../methods/zero_shot.ts";
@@ -49,7 +50,23 @@ interface Terms {
   total: number;
 }
 
-const METHODS = { ivlp, maple, promptsrc } as unknown as Readonly<Record<string, PromptLearning>>;
+const METHODS = { ivlp, maple, promptsrc, prometar } as unknown as Readonly<Record<string, PromptLearning>>;
+
+/** The methods that a folder has cases of. */
+export function deepKinds(fixtures: Fixtures): string[] {
+  const files = fixtures.names(".json");
+  return Object.keys(METHODS).filter((kind) => files.includes(`deep_${kind}`));
+}
+
+/** The models that the cases of a folder name. */
+export async function deepModels(fixtures: Fixtures): Promise<string[]> {
+  const found = new Set<string>();
+  for (const kind of deepKinds(fixtures)) {
+    const { cases } = await fixtures.json(`deep_${kind}.json`) as { cases: Record<string, DeepCase> };
+    for (const { model } of Object.values(cases)) found.add(model);
+  }
+  return [...found].sort();
+}
 
 /** The published names, without the learner's prefix. */
 const PREFIX = "prompt_learner.";
@@ -116,6 +133,7 @@ export async function methodAt(
       imageTokens: about.n_vision,
       textDepth: about.depth_text,
       imageDepth: about.depth_vision,
+      meta: "second",
       textWeight: about.text_weight,
       imageWeight: about.image_weight,
     } as never,

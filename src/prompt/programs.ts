@@ -5,14 +5,14 @@
  *
  * Shapes: see `src/methods/prompt_method.ts`; `K` numbers of a patch.
  */
-import { type FrozenImageTower, imageTower } from "../clip/image_tower.ts";
+import { imageTower } from "../clip/image_tower.ts";
 import type { ClipModel } from "../clip/model.ts";
-import type { PromptLayout } from "../clip/prompt_layout.ts";
-import type { FrozenTextTower } from "../clip/text_tower.ts";
 import type { HostTensor, Ops, ProgramFunction } from "../engine/ops.ts";
 import { tape, type TapeOps, type Var } from "../engine/tape.ts";
 import { cosineLogits, l2Normalize, type PromptMethod } from "../methods/prompt_method.ts";
+import { type Bound, named, PACK_PARTS, promptedImages } from "./bound.ts";
 import { groupedText } from "./grouped_text.ts";
+import { type MetaPrograms, metaPrograms } from "./meta_programs.ts";
 
 /** The learned numbers by name, in the order of the method's. */
 type Parameters = Readonly<Record<string, HostTensor>>;
@@ -67,19 +67,12 @@ export interface PromptPrograms {
     layers: readonly HostTensor[],
     inputs: { patches_BNK: HostTensor; dRawFeatures_BE: HostTensor },
   ): Promise<HostTensor[]>;
+  /** The programs of a method that learns how to regularise; undefined for others. */
+  meta?: MetaPrograms;
   /** Logits [B, C] of features that are L2-normalised on the image's side. */
   logits(inputs: { textFeatures_GCE: HostTensor; imageFeatures_BE: HostTensor }): Promise<HostTensor>;
   /** Frees the programs, and the frozen numbers of the method and of its prompts. */
   dispose(): Promise<void>;
-}
-
-/** What a method is bound to. */
-export interface Bound {
-  method: PromptMethod;
-  layout: PromptLayout;
-  text: FrozenTextTower;
-  /** The image tower, where the method prompts it. */
-  image?: FrozenImageTower;
 }
 
 /** Binds a method's programs to the model's engine. Each is prepared when it first runs. */
@@ -114,7 +107,9 @@ export function promptPrograms(model: ClipModel, bound: Bound): PromptPrograms {
   const byName = (tensors: readonly HostTensor[]) => named(names, tensors.map(({ data }) => data));
   const seen = ({ patches_BNK }: LabelledImages) => image === undefined ? [] : [patches_BNK!];
 
+  const meta = method.meta && metaPrograms(engine, { bound, logitScale, frozen, packs });
   return {
+    meta,
     async step(params, inputs) {
       const { storedFeatures_BE, labels_BC } = inputs;
       const outputs = await step.run([
@@ -154,6 +149,7 @@ export function promptPrograms(model: ClipModel, bound: Bound): PromptPrograms {
       return (await logits.run([textFeatures_GCE, imageFeatures_BE]))[0];
     },
     async dispose() {
+      await meta?.dispose();
       for (const program of [step, layers, losses, pullback, images, imagesPullback, logits]) await program.dispose();
       for (const value of [...packs, ...frozen]) engine.release(value);
     },
@@ -192,22 +188,6 @@ function stepFunction({ method, layout, text, image }: Bound, logitScale: number
     });
     return descents(taped, losses, values);
   };
-}
-
-/** Place, fixed rows, mask and pick. */
-const PACK_PARTS = 4;
-
-/** Image features [B, E] of the prompted tower, on the tape of `ops`; `plain` is what that tape computes with. */
-function promptedImages<T>(
-  ops: TapeOps<T>,
-  plain: Ops<T>,
-  at: { tower: FrozenImageTower; patches: T; prompts: readonly Var<T>[] },
-): Var<T> {
-  const [B] = plain.shape(at.patches);
-  // One set for all images: the broadcast adds up what they want of it.
-  const each = at.prompts.map((prompt) => ops.broadcastTo(prompt, [B, ...ops.shape(prompt).slice(1)]));
-  const { features, pullbackToPrompts } = imageTower(plain, at.tower, at.patches, each.map(({ value }) => value));
-  return ops.custom(each, features, pullbackToPrompts);
 }
 
 /** Inputs: parameters, stored features. Outputs: the learned tokens of all layers. */
@@ -280,8 +260,4 @@ function byLoss(outputs: readonly HostTensor[], count: number): { loss: number; 
     loss: outputs[l].data[0],
     gradients: outputs.slice(losses + l * count, losses + (l + 1) * count),
   }));
-}
-
-function named<T>(names: readonly string[], values: readonly T[]): Record<string, T> {
-  return Object.fromEntries(names.map((name, i) => [name, values[i]]));
 }

@@ -12,6 +12,7 @@ import type { HostTensor } from "../engine/ops.ts";
 import type { PromptMethod } from "../methods/prompt_method.ts";
 import type { Parameter } from "../optim/sgd.ts";
 import { promptsOf } from "./class_prompts.ts";
+import type { MetaPrograms } from "./meta_programs.ts";
 import { type Descent, type LabelledImages, type PromptPrograms, promptPrograms } from "./programs.ts";
 import { type TextRuns, textRuns } from "./text_runs.ts";
 
@@ -57,8 +58,30 @@ export interface PromptSession {
   textFeatures(imageFeatures_BE: HostTensor): Promise<HostTensor>;
   /** Image features [B, E] of the prompted tower at the present parameters, not normalised; undefined without image prompts. */
   encodeImages?(patches_BNK: HostTensor): Promise<HostTensor>;
+  /** Of a method that learns how to regularise: the net's numbers, and the second step of a batch; undefined for others. */
+  readonly meta?: MetaSession;
   /** Frees what the engine prepared for this prompt; the model stays. */
   dispose(): Promise<void>;
+}
+
+/** Which images of a batch are the query and which the support, and how they are mixed. */
+export interface BatchDraw {
+  /** Indices of the batch. */
+  query: number[];
+  /** Indices of the batch. */
+  support: number[];
+  /** For each query image the index in `support` that it is mixed with. */
+  mix: number[];
+  /** For each query image its share in the mixture. */
+  lambda: number[];
+}
+
+/** The second step of ProMetaR. */
+export interface MetaSession {
+  /** The regulariser net; an optimiser changes it in place. */
+  readonly maps: Record<string, Parameter>;
+  /** The outer loss, times its ratio, and its gradients at the present parameters and maps. */
+  outer(batch: Batch, draw: BatchDraw): ReturnType<MetaPrograms["outer"]>;
 }
 
 /** Token rows up to which a step runs as one program. */
@@ -119,17 +142,38 @@ export async function openPrompt(
     return await programs.encodeImages((await programs.layers(params, any)).image, patches_BNK);
   }
 
+  const meta: MetaSession | undefined = method.meta && {
+    maps: copiesOf(method.meta.maps),
+    outer(batch, draw) {
+      const images = (rows: readonly number[]) => ({
+        storedFeatures_BE: rowsOf(batch.imageFeatures_BE, rows),
+        labels_BC: oneHot(rows.map((row) => batch.labels[row]), layout.classes),
+        ...(batch.patches_BNK === undefined ? {} : { patches_BNK: rowsOf(batch.patches_BNK, rows) }),
+      });
+      return programs.meta!.outer(params, this.maps, {
+        query: images(draw.query),
+        support: images(draw.support),
+        mix_QS: oneHot(draw.mix, draw.support.length),
+        lambda_Q1: { shape: [draw.lambda.length, 1], data: Float32Array.from(draw.lambda) },
+      });
+    },
+  };
   return {
     method,
     params,
     classNames,
     prompts,
     tokenRows: layout.tokenRows,
+    ...(meta === undefined ? {} : { meta }),
     async step({ imageFeatures_BE, patches_BNK, labels }) {
       if (image !== undefined && patches_BNK === undefined) {
         throw new Error(`${method.name} needs patches of the images`);
       }
       const images = { storedFeatures_BE: imageFeatures_BE, patches_BNK, labels_BC: oneHot(labels, layout.classes) };
+      if (meta) {
+        const { losses, gradients } = await programs.meta!.modulated(params, meta.maps, images);
+        return { loss: losses[0], losses, gradients };
+      }
       const groups = method.imageConditioned ? labels.length : 1;
       const isSmall = groups * packs * rowsPerPack <= ROWS_PER_STEP;
       const descents = isSmall ? await programs.step(params, images) : await stepInPieces(bound, images);
@@ -188,6 +232,14 @@ function copiesOf(params: Record<string, HostTensor>): Record<string, Parameter>
   return Object.fromEntries(
     Object.entries(params).map(([name, { shape, data }]) => [name, { shape: [...shape], data: data.slice() }]),
   );
+}
+
+/** Some rows of a tensor, by its first axis. */
+function rowsOf({ shape, data }: HostTensor, rows: readonly number[]): HostTensor {
+  const size = data.length / shape[0];
+  const out = new Float32Array(rows.length * size);
+  rows.forEach((row, i) => out.set(data.subarray(row * size, (row + 1) * size), i * size));
+  return { shape: [rows.length, ...shape.slice(1)], data: out };
 }
 
 /** Labels as [B, C], 1 at each image's class. */

@@ -5,7 +5,12 @@ import { spokenName } from "../clip/spoken_name.ts";
 import { UserError } from "../errors.ts";
 import { cocoopPrompt, META_NET } from "../methods/cocoop.ts";
 import { coopPrompt } from "../methods/coop.ts";
+import { namedStream } from "../data/random.ts";
+import { ivlp } from "../methods/ivlp.ts";
+import { maple } from "../methods/maple.ts";
+import type { PromptLearning } from "../methods/method.ts";
 import type { PromptMethod } from "../methods/prompt_method.ts";
+import { defaultOf, flagName } from "../methods/setting.ts";
 import type { Parameter } from "../optim/sgd.ts";
 import { openPrompt, type PromptSession } from "./session.ts";
 
@@ -21,6 +26,8 @@ export interface StoredPrompt {
   classesSeen: string[];
   /** Name and hash of the weights that it was trained with. */
   model: { name: string; sha256: string };
+  /** The settings that it was trained with, as texts by flag; methods inside the towers need theirs. */
+  settings?: Record<string, string>;
 }
 
 /** The part of a checkpoint that a prompt is: learned tensors, and what the writer said of the run. */
@@ -69,6 +76,7 @@ export function storedPrompt({ state, metadata }: SavedPrompt, where: string): S
     classTokenPosition: position,
     classesSeen: readNames(need("classes-seen"), where),
     model: { name: need("model"), sha256: need("model-sha256") },
+    settings: metadata,
   };
 }
 
@@ -126,7 +134,7 @@ export async function openStoredPrompt(
   if (D !== model.config.text.width) {
     throw new UserError(`The prompt's tokens have ${D} numbers and the model's ${model.config.text.width}.`);
   }
-  const session = await openPrompt(model, { method: methodOf(prompt, { ...options, M }), classNames });
+  const session = await openPrompt(model, { method: await methodOf(prompt, { ...options, M }), classNames });
   for (const [name, { data }] of Object.entries({ ...prompt.params, ctx })) {
     if (session.params[name]?.data.length !== data.length) {
       await session.dispose();
@@ -137,13 +145,21 @@ export async function openStoredPrompt(
   return session;
 }
 
-/** Every method of this kit gives its logits as CoOp or as CoCoOp; they differ in how they train. */
-function methodOf(
+/**
+ * Every method of this kit gives its logits as CoOp, CoCoOp, MaPLe or IVLP; they differ in how they train.
+ *
+ * @throws {UserError} when a prompt inside the towers does not say how long and deep it is
+ */
+async function methodOf(
   prompt: StoredPrompt,
   { model, classNames, M }: { model: ClipModel; classNames: readonly string[]; M: number },
-): PromptMethod {
+): Promise<PromptMethod> {
   // No random numbers are drawn: the stored numbers replace the initial ones.
   const start = { model, contextTokens: M, random: { normal: () => 0 } };
+  const deep = Object.keys(prompt.params).find((name) =>
+    /^(compound_prompts|proj\.|text_encoder|image_encoder)/.test(name)
+  );
+  if (deep !== undefined) return await towerMethod(prompt, { model, classNames });
   if (META_NET[0] in prompt.params) {
     return cocoopPrompt({ ...start, embedding: model.config.embedding, metaNetRandom: { uniform: () => 0 } });
   }
@@ -152,6 +168,25 @@ function methodOf(
     classSpecific: prompt.params.ctx.shape.length === 3,
     classTokenPosition: prompt.classTokenPosition,
     classes: classNames.length,
+  });
+}
+
+/** A method inside the towers, with the lengths and depths that the checkpoint tells. */
+async function towerMethod(
+  { params, settings }: StoredPrompt,
+  { model, classNames }: { model: ClipModel; classNames: readonly string[] },
+): Promise<PromptMethod> {
+  const method = ("proj.weight" in params ? maple : ivlp) as unknown as PromptLearning;
+  const values = Object.entries(method.settings).map(([name, setting]) => {
+    const text = settings?.[flagName(name)];
+    return [name, text === undefined ? defaultOf(setting, 1) : setting.parse(text, flagName(name))];
+  });
+  return await method.prompt({
+    model,
+    classNames: [...classNames],
+    settings: Object.fromEntries(values),
+    template: "",
+    random: (name) => namedStream(0, name),
   });
 }
 

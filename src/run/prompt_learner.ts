@@ -130,6 +130,7 @@ async function trainPrompt(
   const before = await folder.trainSeconds();
   const began = performance.now();
   const spent = () => before + (performance.now() - began) / 1000;
+  const { meta } = session.method;
   let waiting: StepRecord[] = [];
   const total = settings.epochs * perEpoch;
   const state = await train(session, {
@@ -141,6 +142,9 @@ async function trainPrompt(
     order: namedStream(seed!, "batch-order"),
     average: epochWeights(settings),
     share: settings.wise,
+    meta: meta === undefined || meta.order === "off"
+      ? undefined
+      : { random: namedStream(seed!, "meta"), rate: meta.rate },
     resume,
     checkpointEvery: config.run.checkpointEvery,
     async save(state) {

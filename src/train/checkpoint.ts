@@ -6,7 +6,7 @@
  */
 import { readSafetensors, toFloat32, writeSafetensors } from "../clip/weights/safetensors.ts";
 import { UserError } from "../errors.ts";
-import type { TrainingState } from "./loop.ts";
+import type { MetaState, TrainingState } from "./loop.ts";
 import type { Parameter, Velocity } from "../optim/sgd.ts";
 
 /** The layout that this file writes; another number is refused. */
@@ -14,6 +14,9 @@ export const CHECKPOINT_VERSION = "1";
 
 const MOMENTUM = "optimizer/momentum/";
 const AVERAGE = "average/";
+const MAPS = "meta/maps/";
+const MAP_MOMENTUM = "meta/momentum/";
+const META_STREAM = "meta/stream";
 const LOSSES = "history/losses";
 const ORDER = "stream/batch-order";
 
@@ -54,9 +57,26 @@ export function encodeCheckpoint(state: TrainingState, metadata: Record<string, 
     ...Object.entries(state.average ?? {}).map(([name, sum]) =>
       [AVERAGE + name, { dtype: "F64" as const, shape: state.params[name].shape, data: bytesOf(sum) }] as const
     ),
+    ...metaEntries(state.meta, bytesOf),
     [LOSSES, { dtype: "F64" as const, shape: [state.losses.length], data: bytesOf(state.losses) }] as const,
     [ORDER, { dtype: "F64" as const, shape: [state.order.length], data: bytesOf(state.order) }] as const,
   ], { ...metadata, "checkpoint-version": CHECKPOINT_VERSION, step: String(state.step) });
+}
+
+/** The regulariser net of a meta-learned method, its momentum and its draws. */
+function metaEntries(
+  meta: MetaState | undefined,
+  bytesOf: (values: ArrayLike<number>) => Uint8Array,
+): [string, Parameters<typeof writeSafetensors>[0] extends Iterable<readonly [string, infer E]> ? E : never][] {
+  if (meta === undefined) return [];
+  const { maps, velocity, stream } = meta;
+  return [
+    ...Object.entries(maps).map(([name, { shape, data }]) => [MAPS + name, { dtype: "F32", shape, data }] as never),
+    ...Object.entries(velocity).map(([name, data]) =>
+      [MAP_MOMENTUM + name, { dtype: "F32", shape: maps[name].shape, data }] as never
+    ),
+    [META_STREAM, { dtype: "F64", shape: [stream.length], data: bytesOf(stream) }] as never,
+  ];
 }
 
 /**
@@ -101,6 +121,7 @@ export function decodeCheckpoint(bytes: Uint8Array, where: string): Checkpoint {
   const params: Record<string, Parameter> = {};
   const velocity: Velocity = {};
   const average: Record<string, Float64Array> = {};
+  const meta: MetaState = { maps: {}, velocity: {}, stream: [] };
   for (const [name, entry] of entries) {
     if (name === LOSSES || name === ORDER) continue;
     if (name.startsWith(AVERAGE)) {
@@ -110,10 +131,13 @@ export function decodeCheckpoint(bytes: Uint8Array, where: string): Checkpoint {
       average[name.slice(AVERAGE.length)] = sum;
       continue;
     }
+    if (name === META_STREAM) continue;
     if (entry.dtype !== "F32") throw broken(`"${name}" is ${entry.dtype}, not F32`);
     const data = toFloat32(entry);
     if (!data.every(Number.isFinite)) throw broken(`"${name}" holds numbers that are not finite`);
-    if (name.startsWith(MOMENTUM)) velocity[name.slice(MOMENTUM.length)] = data;
+    if (name.startsWith(MAPS)) meta.maps[name.slice(MAPS.length)] = { shape: entry.shape, data };
+    else if (name.startsWith(MAP_MOMENTUM)) meta.velocity[name.slice(MAP_MOMENTUM.length)] = data;
+    else if (name.startsWith(MOMENTUM)) velocity[name.slice(MOMENTUM.length)] = data;
     else params[name] = { shape: entry.shape, data };
   }
   for (const name of step > 0 ? Object.keys(params) : []) {
@@ -126,5 +150,6 @@ export function decodeCheckpoint(bytes: Uint8Array, where: string): Checkpoint {
   }
   const state: TrainingState = { step, losses, params, velocity, order };
   if (averaged.length > 0) state.average = average;
+  if (Object.keys(meta.maps).length > 0) state.meta = { ...meta, stream: numbers(META_STREAM) };
   return { state, metadata };
 }

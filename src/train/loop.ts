@@ -7,6 +7,8 @@ import type { HostTensor } from "../engine/ops.ts";
 import { UserError } from "../errors.ts";
 import { addToAverage, interpolate } from "../optim/prompt_average.ts";
 import { epochBatches, stepsPerEpoch } from "../optim/batch_order.ts";
+import type { BatchDraw } from "../prompt/session.ts";
+import { drawMeta, type MetaStream } from "./meta_draw.ts";
 import { learningRate, type Schedule } from "../optim/schedule.ts";
 import { type Parameter, sgdStep, type Velocity } from "../optim/sgd.ts";
 
@@ -45,8 +47,41 @@ export interface Trainable {
   readonly params: Record<string, Parameter>;
   /** Mean loss of a batch at the current parameters, and its gradients. */
   step(
-    batch: { imageFeatures_BE: HostTensor; patches_BNK?: HostTensor; labels: Int32Array },
+    batch: TrainingBatch,
   ): Promise<{ loss: number; gradients: Record<string, Float32Array> }>;
+  /** A second step after each step, with what is learned about regularising; none when absent. */
+  readonly meta?: {
+    readonly maps: Record<string, Parameter>;
+    outer(
+      batch: TrainingBatch,
+      draw: BatchDraw,
+    ): Promise<{ gradients: Record<string, Float32Array>; mapGradients: Record<string, Float32Array> }>;
+  };
+}
+
+/** Images of a step. */
+export interface TrainingBatch {
+  /** [B, E], L2-normalised. */
+  imageFeatures_BE: HostTensor;
+  /** [B, N, K], where the method prompts the image tower. */
+  patches_BNK?: HostTensor;
+  /** [B] */
+  labels: Int32Array;
+}
+
+/** How the second step of a meta-learned method goes. */
+export interface MetaOptions {
+  /** Draws query, support and mixtures. */
+  random: MetaStream;
+  /** The constant rate of the regulariser net. */
+  rate: number;
+}
+
+/** What the second step's state is: the regulariser net, its momentum, and where its draws are. */
+export interface MetaState {
+  maps: Record<string, Parameter>;
+  velocity: Velocity;
+  stream: number[];
 }
 
 /** The training images, as features. */
@@ -87,6 +122,8 @@ export interface TrainingState {
   order: number[];
   /** The weighted sum of the prompts after each epoch so far, where an average is kept; absent before the first and after the last. */
   average?: Record<string, Float64Array>;
+  /** Of the second step, while it is needed: absent for other methods, and after the last step. */
+  meta?: MetaState;
 }
 
 /** How to train. */
@@ -107,6 +144,8 @@ export interface TrainOptions {
   average?: readonly number[];
   /** The share of what was learned in the prompt that is kept, the rest being its start; 1 when left out. */
   share?: number;
+  /** For a method with a second step, see {@linkcode Trainable.meta}; left out, no second step is made. */
+  meta?: MetaOptions;
   /** Continue from here instead of from the prompt's parameters, which are then still the start of {@linkcode TrainOptions.share}. */
   resume?: TrainingState;
   /** Steps between two calls of {@linkcode TrainOptions.save}; one epoch when left out. */
@@ -183,6 +222,7 @@ export async function train(prompt: Trainable, options: TrainOptions): Promise<T
     state.order = options.resume.order;
     if (options.average && state.step < last) state.average = resumedAverage(options.resume, perEpoch);
   }
+  const second = options.meta && prompt.meta && secondStep(prompt.meta, options);
 
   while (state.step < last) {
     const epoch = Math.floor(state.step / perEpoch) + 1;
@@ -202,6 +242,13 @@ export async function train(prompt: Trainable, options: TrainOptions): Promise<T
       const at = { step: state.step + 1, epoch, lr, loss };
       requireFinite(at, gradients);
       sgdStep(prompt.params, gradients, { learningRate: lr, momentum, weightDecay, velocity: state.velocity });
+      if (second) {
+        state.meta = await second.step({ ...batch, patches_BNK }, {
+          at,
+          params: prompt.params,
+          velocity: state.velocity,
+        });
+      }
       requireFiniteParameters(at, prompt.params);
       state.step = at.step;
       state.losses.push(loss);
@@ -209,6 +256,7 @@ export async function train(prompt: Trainable, options: TrainOptions): Promise<T
         state.order = order.state();
         if (options.average) addToAverage(state.average ??= {}, prompt.params, options.average[epoch - 1]);
       }
+      if (state.step === last) delete state.meta;
       if (state.step === last) keep(state, { start, share: options.share ?? 1 });
       options.onStep?.(at);
       if (state.step % checkpointEvery === 0 || state.step === last) await options.save?.(state);
@@ -293,6 +341,41 @@ function copyOf(params: Record<string, Parameter>): Record<string, Parameter> {
 
 function copyVelocity(velocity: Velocity): Velocity {
   return Object.fromEntries(Object.entries(velocity).map(([name, data]) => [name, data.slice()]));
+}
+
+/** The second step of a meta-learned method: the same SGD of the prompts with the outer gradient, and one of the net. */
+function secondStep({ maps, outer }: NonNullable<Trainable["meta"]>, options: TrainOptions) {
+  const { random, rate } = options.meta!;
+  const resumed = options.resume?.meta;
+  if (options.resume && options.resume.step > 0 && resumed === undefined) {
+    throw new UserError("The checkpoint holds no regulariser net: start over with --fresh.");
+  }
+  const velocity = copyVelocity(resumed?.velocity ?? {});
+  if (resumed) {
+    copyParameters(resumed.maps, maps);
+    random.restore(resumed.stream);
+  }
+  const { momentum, weightDecay } = options;
+  return {
+    async step(
+      batch: TrainingBatch,
+      { at, params, velocity: promptVelocity }: {
+        at: StepRecord;
+        params: Record<string, Parameter>;
+        velocity: Velocity;
+      },
+    ): Promise<MetaState> {
+      const draw = drawMeta(batch.labels, random);
+      if (draw) {
+        const { gradients, mapGradients } = await outer(batch, draw);
+        requireFinite(at, gradients);
+        requireFinite(at, mapGradients);
+        sgdStep(params, gradients, { learningRate: at.lr, momentum, weightDecay, velocity: promptVelocity });
+        sgdStep(maps, mapGradients, { learningRate: rate, momentum, weightDecay, velocity });
+      }
+      return { maps, velocity, stream: random.state() };
+    },
+  };
 }
 
 /** Patches of a step that is to come; undefined after the last one, and for methods without image prompts. */

@@ -142,15 +142,16 @@ export async function openPrompt(
     return await programs.encodeImages((await programs.layers(params, any)).image, patches_BNK);
   }
 
+  const maps = copiesOf(method.meta?.maps ?? {});
   const meta: MetaSession | undefined = method.meta && {
-    maps: copiesOf(method.meta.maps),
+    maps,
     outer(batch, draw) {
       const images = (rows: readonly number[]) => ({
         storedFeatures_BE: rowsOf(batch.imageFeatures_BE, rows),
         labels_BC: oneHot(rows.map((row) => batch.labels[row]), layout.classes),
         ...(batch.patches_BNK === undefined ? {} : { patches_BNK: rowsOf(batch.patches_BNK, rows) }),
       });
-      return programs.meta!.outer(params, this.maps, {
+      return programs.meta!.outer(params, maps, {
         query: images(draw.query),
         support: images(draw.support),
         mix_QS: oneHot(draw.mix, draw.support.length),

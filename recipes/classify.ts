@@ -16,6 +16,7 @@ import { UserError } from "../src/errors.ts";
 import { formatJson } from "../src/eval/report_file.ts";
 import { fileError, readBytes } from "../src/files.ts";
 import { templates } from "../src/methods/feature_settings.ts";
+import { learnsPrompts, type PromptLearning } from "../src/methods/method.ts";
 import { text } from "../src/methods/setting.ts";
 import { featureLogits, normalizeRows, zeroShotFeatures } from "../src/methods/zero_shot.ts";
 import { openStoredPrompt, type StoredPrompt, storedPrompt } from "../src/prompt/stored_prompt.ts";
@@ -30,6 +31,7 @@ import { decodeCheckpoint } from "../src/train/checkpoint.ts";
 import { answersText, type ImageAnswer, probabilities } from "./cli/answer_table.ts";
 import { classesSetting, readClassNames } from "./cli/class_list.ts";
 import { readFlags } from "./cli/flags.ts";
+import { loadMethod } from "./cli/method_file.ts";
 import { openProgress } from "./cli/progress.ts";
 import { type Program, runProgram } from "./cli/recipe.ts";
 import { TERMINAL_SETTINGS } from "./cli/terminal.ts";
@@ -46,6 +48,11 @@ const SETTINGS = {
     help: "a run folder or a prompt's file; without it, hand-written templates are used",
   }),
   classes: { ...classesSetting, defaultWords: "the prompt's own classes" },
+  method: text({
+    section: "What runs",
+    placeholder: "FILE",
+    help: "the file of the method that learned the prompt, where it is one of your own",
+  }),
   templates,
   model,
   engine,
@@ -96,7 +103,11 @@ async function main(args: string[]): Promise<void> {
       template: "a photo of a {}.",
       ensemble: ENSEMBLE_TEMPLATES,
     });
-    const classifier = await openClassifier(model, { prompt, classNames, templates });
+    const method = given.method === undefined ? undefined : (await loadMethod(given.method)).method;
+    if (method !== undefined && !learnsPrompts(method)) {
+      throw new UserError(`The method of ${given.method} learns no prompt: leave --method out.`);
+    }
+    const classifier = await openClassifier(model, { prompt, classNames, templates, method });
     const answers: ImageAnswer[] = [];
     for (let from = 0; from < paths.length; from += BATCH) {
       const batch = paths.slice(from, from + BATCH);
@@ -184,12 +195,12 @@ async function imagesOf(words: readonly string[]): Promise<string[]> {
 
 async function openClassifier(
   model: ClipModel,
-  options: { prompt?: StoredPrompt; classNames: string[]; templates: readonly string[] },
+  options: { prompt?: StoredPrompt; classNames: string[]; templates: readonly string[]; method?: PromptLearning },
 ): Promise<Classifier & Pick<Encoder, "encode">> {
   const { prompt, classNames, templates } = options;
   const { encodeImages } = model;
   if (prompt !== undefined) {
-    const session = await openStoredPrompt(prompt, { model, classNames });
+    const session = await openStoredPrompt(prompt, { model, ...options });
     const logits = await promptLogits(model, session);
     return { logits, encode: session.encodeImages ?? encodeImages, dispose: () => session.dispose() };
   }

@@ -62,6 +62,8 @@ export interface PromptTask<S = Values> {
   settings: S;
   /** The data set's hand-written template, with `{}` for the class name. */
   template: string;
+  /** False where only logits are asked for, so that what a loss needs can be left out; true when left out. */
+  trains?: boolean;
   /** Random numbers of the run's seed; streams of different names are independent. */
   random(name: string): RandomStream;
 }

@@ -51,6 +51,7 @@ export function overContexts<S>(addition: Addition<S>): PromptLearning<OverSetti
     presets: { "seed-notebook": SEED_NOTEBOOK as Preset<OverSettings & S>, ...(base === coop ? addition.presets : {}) },
     async prompt(task) {
       const { model, classNames, template, settings } = task;
+      if (task.trains === false) return await base.prompt(task);
       const handFeatures_CE = await zeroShotFeatures(model, { classNames, templates: [template] });
       return addition.add(await base.prompt(task), { handFeatures_CE, settings });
     },

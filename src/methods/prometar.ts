@@ -60,7 +60,7 @@ export const prometar: PromptLearning<PrometarSettings> = {
     return {
       ...prompts,
       name: "prometar",
-      frozen: { frozen_text: await frozenText(task) },
+      frozen: task.trains === false ? undefined : { frozen_text: await frozenText(task) },
       meta: {
         maps: initialMaps(prompts.params, task.random("regulariser-init")),
         adaptRate: META_RATE,

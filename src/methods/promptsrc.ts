@@ -130,7 +130,7 @@ export const promptsrc: PromptLearning<PromptsrcSettings> = {
     return {
       ...towerPrompts(task),
       name: "promptsrc",
-      frozen: { frozen_text: await frozenText(task) },
+      frozen: task.trains === false ? undefined : { frozen_text: await frozenText(task) },
       losses(ops, inputs) {
         const { ce, textL1, imageL1 } = regularisedTerms(ops, inputs);
         const near = ops.add(ops.scale(textL1, textWeight), ops.scale(imageL1, imageWeight));

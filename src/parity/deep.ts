@@ -124,6 +124,7 @@ export async function methodAt(
     model,
     classNames,
     template: "a photo of a {}.",
+    trains: true,
     random: () => ({ normal: () => 0, uniform: () => 0 }) as never,
     settings: {
       initWords: about.init,

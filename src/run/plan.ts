@@ -108,7 +108,7 @@ async function promptCost(
   const seed = config.seeds[0]!;
   const settings = config.values as PromptSettings;
   const sample = learningImages(config, inputs.data, seed);
-  const session = await sessionOf({ config, inputs, seed }, method, sample.classNames);
+  const session = await sessionOf({ config, inputs, seed }, method, { ...sample, trains: true });
   const lines = [`Classes: ${sample.classNames.join(", ")}`];
   for (const [c, { tokens }] of session.prompts.slice(0, SHOWN).entries()) {
     const ids = [

@@ -9,7 +9,6 @@ import type { ReportedTraining } from "../eval/report.ts";
 import type { PromptLearning } from "../methods/method.ts";
 import type { PromptMethod, PromptShape } from "../methods/prompt_method.ts";
 import { epochWeights, type PromptSettings, promptSettings } from "../methods/prompt_settings.ts";
-import { flagName } from "../methods/setting.ts";
 import { featureLogits, normalizeRows } from "../methods/zero_shot.ts";
 import { stepsPerEpoch } from "../optim/batch_order.ts";
 import { learningRate, type Schedule } from "../optim/schedule.ts";
@@ -32,7 +31,7 @@ export async function learnPrompt(run: SeedRun, method: PromptLearning): Promise
   const { config, inputs, folder, progress, seed } = run;
   requireTrainable(method);
   const sample = learningImages(config, inputs.data, seed!);
-  const session = await sessionOf(run, method, sample.classNames);
+  const session = await sessionOf(run, method, { ...sample, trains: true });
   try {
     let stored = await folder.checkpoint();
     if (stored?.final) {
@@ -57,7 +56,7 @@ export async function learnPrompt(run: SeedRun, method: PromptLearning): Promise
 export async function sessionOf(
   { config, inputs, seed }: Pick<SeedRun, "config" | "inputs" | "seed">,
   method: PromptLearning,
-  classNames: string[],
+  { classNames, trains }: { classNames: string[]; trains: boolean },
 ): Promise<PromptSession> {
   const { model, data } = inputs;
   const prompt = await method.prompt({
@@ -66,6 +65,7 @@ export async function sessionOf(
     settings: config.values,
     template: data.template,
     random: (name) => namedStream(seed!, name),
+    trains,
   });
   return await openPrompt(model, { method: prompt, classNames });
 }
@@ -250,7 +250,7 @@ function learnedPrompt(
   return {
     async classifier({ classNames }) {
       const isSame = session.classNames.join("\n") === classNames.join("\n");
-      const opened = isSame ? session : await sessionOf(run, method, classNames);
+      const opened = isSame ? session : await sessionOf(run, method, { classNames, trains: false });
       if (!isSame) copyParameters(session.params, opened.params);
       const logits = await promptLogits(model, opened);
       return { logits, dispose: () => isSame ? Promise.resolve() : opened.dispose() };
@@ -348,20 +348,4 @@ export function promptText(className: string, { contextTokens, classTokenPositio
   const learned = (count: number) => new Array<string>(count).fill("X");
   const words = [...learned(before), spokenName(className), ...learned(contextTokens - before)];
   return `${words.join(" ")}.`;
-}
-
-/** The settings that a stored prompt was trained with, from what its checkpoint says; others keep the values given. */
-export function storedValues(
-  method: PromptLearning,
-  { metadata, state: { params } }: Checkpoint,
-): Record<string, unknown> {
-  const values: Record<string, unknown> = {};
-  for (const [name, setting] of Object.entries(method.settings)) {
-    const text = metadata[flagName(name)];
-    if (text !== undefined) values[name] = setting.parse(text, `${flagName(name)} of the stored prompt`);
-  }
-  // Imported by 0.1.0: the length of the context stands in its tensor alone.
-  const { ctx } = params;
-  if (ctx !== undefined && !("contextTokens" in values)) values.contextTokens = ctx.shape[ctx.shape.length - 2];
-  return values;
 }

@@ -25,7 +25,8 @@ import type { ClassList, EvaluationTarget, Learned, SeedRun } from "./learned.ts
 import { isTrained, runPath, trainedSiblings } from "./path.ts";
 import { planLines } from "./plan.ts";
 import { type Progress, SILENT } from "./progress.ts";
-import { learnPrompt, storedValues } from "./prompt_learner.ts";
+import { storedValues } from "../prompt/stored_prompt.ts";
+import { learnPrompt } from "./prompt_learner.ts";
 import { DEFAULT_SHOTS } from "./settings.ts";
 
 /** What a run is told besides its settings. */

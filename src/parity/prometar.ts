@@ -1,10 +1,18 @@
 /** Parity of ProMetaR: step 0 in parts, the regulariser net's gradient, and the trajectory, on the numbers of `deep_prometar`. */
 import type { ClipModel } from "../clip/model.ts";
 import { type Parameter, sgdStep, type Velocity } from "../optim/sgd.ts";
+import type { PromptMethod } from "../methods/prompt_method.ts";
 import { openPrompt, type PromptSession } from "../prompt/session.ts";
-import { chosen, type DeepCase, type DeepImages, deepImages, deepLogits, methodAt, paramsAt } from "./deep.ts";
+import { chosen, type DeepCase, type DeepImages, deepImages, deepLogits, frozenCases, methodAt, paramsAt } from "./deep.ts";
 import type { Fixtures, Tensors } from "./fixtures.ts";
 import { type ParityCase, type ParityRow, parityRow, relativeL2 } from "./row.ts";
+
+/** The task's loss and the regulariser's distances, before their weights. */
+interface Terms {
+  ce: number;
+  text_l1: number;
+  image_l1: number;
+}
 
 /** A draw of the published run; indices count images. Null where the batch has one label only. */
 interface Draw {
@@ -19,13 +27,15 @@ type MetaCase = Omit<DeepCase, "loss"> & {
   outer_ratio: number;
   first_order: boolean;
   v_warmup_lr: number;
-  loss: { ce: number; text_l1: number; image_l1: number };
-  terms: { A: { ce: number } }[];
+  loss: Terms;
+  terms: { A: Terms }[];
+  /** Where the net's gradient is too large to be kept. */
+  step0_grad_outer_v_norms?: Record<string, number>;
   draws: (Draw | null)[];
 };
 
 type Found = Record<
-  "logits" | "losses" | "gradients" | "step0" | "second" | "outer" | "params" | "final",
+  "logits" | "losses" | "gradients" | "frozen" | "step0" | "second" | "outer" | "params" | "final",
   ParityCase[]
 >;
 
@@ -43,6 +53,7 @@ export async function prometarRows(
     logits: [],
     losses: [],
     gradients: [],
+    frozen: [],
     step0: [],
     second: [],
     outer: [],
@@ -56,7 +67,7 @@ export async function prometarRows(
       name: key,
       difference: relativeL2(await deepLogits(session, images), given.float(`${key}/logits`).data),
     });
-    await compareStart(session, at);
+    await compareStart(model, session, at);
     await compareTrajectory(session, at);
     const logitsAt = async (stage: string, classNames: string[]) => {
       const other = await openAt(model, at, classNames);
@@ -73,16 +84,17 @@ export async function prometarRows(
     await session.dispose();
   }
   const row = (stage: string, tolerance: number, cases: ParityCase[], unit = "relative L2") =>
-    parityRow({ stage: `prometar on ${name}: ${stage}`, engine: model.engine.name, tolerance, unit }, cases);
+    parityRow({ stage: `${name} prometar: ${stage}`, engine: model.engine.name, tolerance, unit }, cases);
   return [
     row("logits", 2e-5, found.logits),
-    row("modulated gradients", 1e-4, found.gradients),
+    row("gradients", 1e-4, found.gradients),
+    row("frozen features", 2e-5, found.frozen),
     row("step 0 in parts", 1e-4, found.step0),
-    ...(found.second.length > 0 ? [row("gradient of the net", 1e-3, found.second)] : []),
-    row("task losses", 1e-4, found.losses, "relative"),
+    row("gradient of the net", 1e-4, found.second),
+    row("losses of the steps", 1e-4, found.losses, "relative"),
     row("outer losses", 1e-4, found.outer, "relative"),
     row("parameters and momentum", 1e-3, found.params),
-    row("logits after SGD, and of new classes", 1e-3, found.final),
+    row("logits after SGD", 1e-3, found.final),
   ];
 }
 
@@ -113,13 +125,37 @@ async function openAt(model: ClipModel, { key, about, given }: CaseAt, className
   });
 }
 
-/** The modulated gradient over all images at the initial parameters. */
-async function compareStart(session: PromptSession, { key, about, given, images, found }: CaseAt): Promise<void> {
-  const { losses, gradients } = await session.step(chosen(images, images.labels.map((_, i) => i)));
-  found.losses.push({ name: `${key} all images`, difference: Math.abs(losses[0] / about.loss.ce - 1) });
-  const regulariser = 50 * about.loss.text_l1 + 20 * about.loss.image_l1;
-  found.losses.push({ name: `${key} regulariser`, difference: Math.abs(losses[1] / regulariser - 1) });
-  compareAll(found.gradients, { name: key, got: gradients, wanted: paramsAt(given, `${key}/modulated/`) });
+/** Frozen features, both losses over all images at the initial parameters, their gradients and the modulated one. */
+async function compareStart(model: ClipModel, session: PromptSession, at: CaseAt): Promise<void> {
+  const { key, about, given, images, found } = at;
+  found.frozen.push(...frozenCases(session, at));
+  const all = chosen(images, images.labels.map((_, i) => i));
+  const { losses, gradients } = await session.step(all);
+  compareLosses(losses, { name: `${key} all images`, about, wanted: about.loss, found });
+  const wanted = (stage: string) => paramsAt(given, `${key}/${stage}/`);
+  compareAll(found.gradients, { name: `${key} modulated`, got: gradients, wanted: wanted("modulated") });
+
+  const { meta: _, ...plain } = session.method;
+  let both: readonly Record<string, Float32Array>[] = [];
+  const combine: PromptMethod["combine"] = (gradients) => (both = gradients)[0];
+  const apart = await openPrompt(model, { method: { ...plain, combine }, classNames: session.classNames });
+  await apart.step(all);
+  await apart.dispose();
+  for (const [i, stage] of ["grad_ce", "grad_reg"].entries()) {
+    compareAll(found.gradients, { name: `${key} ${stage}`, got: both[i], wanted: wanted(stage) });
+  }
+}
+
+/** The task's loss and the regulariser. */
+function compareLosses(
+  losses: readonly number[],
+  { name, about, wanted, found }: { name: string; about: MetaCase; wanted: Terms; found: Found },
+): void {
+  const regulariser = about.text_weight! * wanted.text_l1 + about.image_weight! * wanted.image_l1;
+  found.losses.push(
+    { name: `${name} task`, difference: Math.abs(losses[0] / wanted.ce - 1) },
+    { name: `${name} regulariser`, difference: Math.abs(losses[1] / regulariser - 1) },
+  );
 }
 
 function compareAll(
@@ -141,9 +177,9 @@ async function compareTrajectory(session: PromptSession, { key, about, given, im
     Object.fromEntries(Object.entries(params).map(([name, { data }]) => [name, data]));
   for (const [step, rows] of about.order.entries()) {
     const batch = chosen(images, rows);
-    const { loss, gradients } = await session.step(batch);
+    const { losses, gradients } = await session.step(batch);
     const isFirst = step === 0;
-    found.losses.push({ name: `${key} step ${step + 1}`, difference: Math.abs(loss / about.terms[step].A.ce - 1) });
+    compareLosses(losses, { name: `${key} step ${step + 1}`, about, wanted: about.terms[step].A, found });
     if (isFirst) compareAll(found.step0, { name: `${key} modulated`, got: gradients, wanted: parts("modulated_A") });
     const learningRate = about.lrs[step];
     sgdStep(session.params, gradients, { ...sgd, learningRate, velocity });
@@ -164,6 +200,10 @@ async function compareTrajectory(session: PromptSession, { key, about, given, im
       compareAll(found.step0, { name: `${key} adapted`, got: outer.adapted, wanted: parts("adapted") });
       compareAll(found.step0, { name: `${key} outer`, got: outer.gradients, wanted: parts("grad_outer") });
       compareAll(found.second, { name: `${key} net`, got: outer.mapGradients, wanted: parts("grad_outer_v") });
+      for (const [map, norm] of Object.entries(about.step0_grad_outer_v_norms ?? {})) {
+        const got = Math.sqrt(outer.mapGradients[map].reduce((sum, x) => sum + x * x, 0));
+        found.second.push({ name: `${key} net, length of ${map}`, difference: Math.abs(got / norm - 1) });
+      }
     }
     sgdStep(session.params, outer.gradients, { ...sgd, learningRate, velocity });
     sgdStep(maps, outer.mapGradients, { ...sgd, learningRate: about.v_warmup_lr, velocity: mapVelocity });

@@ -7,18 +7,20 @@ import { type ClipModel, loadModel } from "../src/clip/model.ts";
 import { loadTokenizer } from "../src/clip/tokenizer.ts";
 import { loadWeights } from "../src/clip/weights/load.ts";
 import { ENSEMBLE_TEMPLATES } from "../src/data/catalogue.ts";
+import { patchesOf } from "../src/data/batches.ts";
 import { findModel, type ModelFile } from "../src/data/models.ts";
 import { isImagePath } from "../src/data/paths.ts";
-import { imageView, normalizeToPatches } from "../src/data/views.ts";
 import { openEngine } from "../src/engine/choose.ts";
 import type { HostTensor } from "../src/engine/ops.ts";
 import { UserError } from "../src/errors.ts";
 import { formatJson } from "../src/eval/report_file.ts";
 import { fileError, readBytes } from "../src/files.ts";
 import { templates } from "../src/methods/feature_settings.ts";
+import { learnsPrompts, type PromptLearning } from "../src/methods/method.ts";
 import { text } from "../src/methods/setting.ts";
 import { featureLogits, normalizeRows, zeroShotFeatures } from "../src/methods/zero_shot.ts";
 import { openStoredPrompt, type StoredPrompt, storedPrompt } from "../src/prompt/stored_prompt.ts";
+import type { Encoder } from "../src/run/data.ts";
 import type { Classifier } from "../src/run/learned.ts";
 import { FINAL_CHECKPOINT } from "../src/run/path.ts";
 import { promptLogits } from "../src/run/prompt_learner.ts";
@@ -29,6 +31,7 @@ import { decodeCheckpoint } from "../src/train/checkpoint.ts";
 import { answersText, type ImageAnswer, probabilities } from "./cli/answer_table.ts";
 import { classesSetting, readClassNames } from "./cli/class_list.ts";
 import { readFlags } from "./cli/flags.ts";
+import { loadMethod } from "./cli/method_file.ts";
 import { openProgress } from "./cli/progress.ts";
 import { type Program, runProgram } from "./cli/recipe.ts";
 import { TERMINAL_SETTINGS } from "./cli/terminal.ts";
@@ -45,6 +48,11 @@ const SETTINGS = {
     help: "a run folder or a prompt's file; without it, hand-written templates are used",
   }),
   classes: { ...classesSetting, defaultWords: "the prompt's own classes" },
+  method: text({
+    section: "What runs",
+    placeholder: "FILE",
+    help: "the file of the method that learned the prompt, where it is one of your own",
+  }),
   templates,
   model,
   engine,
@@ -95,11 +103,16 @@ async function main(args: string[]): Promise<void> {
       template: "a photo of a {}.",
       ensemble: ENSEMBLE_TEMPLATES,
     });
-    const classifier = await openClassifier(model, { prompt, classNames, templates });
+    const method = given.method === undefined ? undefined : (await loadMethod(given.method)).method;
+    if (method !== undefined && !learnsPrompts(method)) {
+      throw new UserError(`The method of ${given.method} learns no prompt: leave --method out.`);
+    }
+    const classifier = await openClassifier(model, { prompt, classNames, templates, method });
     const answers: ImageAnswer[] = [];
     for (let from = 0; from < paths.length; from += BATCH) {
       const batch = paths.slice(from, from + BATCH);
-      const logits_BC = await classifier.logits(await imageFeatures(model, batch));
+      const patches_BNK = await imagePatches(model, batch);
+      const logits_BC = await classifier.logits(await classifier.encode(patches_BNK));
       answers.push(...probabilities(logits_BC, { images: batch, classNames }));
       const done = Math.min(paths.length, from + BATCH);
       progress.update({
@@ -182,30 +195,26 @@ async function imagesOf(words: readonly string[]): Promise<string[]> {
 
 async function openClassifier(
   model: ClipModel,
-  options: { prompt?: StoredPrompt; classNames: string[]; templates: readonly string[] },
-): Promise<Classifier> {
+  options: { prompt?: StoredPrompt; classNames: string[]; templates: readonly string[]; method?: PromptLearning },
+): Promise<Classifier & Pick<Encoder, "encode">> {
   const { prompt, classNames, templates } = options;
+  const { encodeImages } = model;
   if (prompt !== undefined) {
-    const session = await openStoredPrompt(prompt, { model, classNames });
-    return { logits: await promptLogits(model, session), dispose: () => session.dispose() };
+    const session = await openStoredPrompt(prompt, { model, ...options });
+    const logits = await promptLogits(model, session);
+    return { logits, encode: session.encodeImages ?? encodeImages, dispose: () => session.dispose() };
   }
   const texts_CE = await zeroShotFeatures(model, { classNames, templates });
   return {
     logits: (features) =>
       Promise.resolve(featureLogits(normalizeRows(features), texts_CE, { logitScale: model.logitScale })),
+    encode: encodeImages,
     dispose: () => Promise.resolve(),
   };
 }
 
-/** Features [B, E] of image files under the test transform, as the image tower gives them. */
-async function imageFeatures(model: ClipModel, paths: readonly string[]): Promise<HostTensor> {
-  const { size, patch } = model.config.image;
-  const grid = size / patch;
-  const each = 3 * size * size;
-  const data = new Float32Array(paths.length * each);
-  for (const [i, path] of paths.entries()) {
-    const rgb = await imageView(await readBytes(path, "the image"), { size, recipe: { kind: "test" }, path });
-    normalizeToPatches(rgb, { size, patch, target: data.subarray(i * each, (i + 1) * each) });
-  }
-  return await model.encodeImages({ shape: [paths.length, grid * grid, 3 * patch * patch], data });
+/** Patches [B, N, K] of image files under the test transform. */
+function imagePatches({ config: { image } }: ClipModel, paths: readonly string[]): Promise<HostTensor> {
+  const images = { read: (path: string) => readBytes(path, "the image") };
+  return patchesOf(paths.map((path) => ({ path })), { ...image, images, recipe: { kind: "test" } });
 }

@@ -9,7 +9,7 @@ import { engineName, openEngine } from "../src/engine/choose.ts";
 import { UserError } from "../src/errors.ts";
 import { openFixtures } from "../src/parity/fixtures.ts";
 import type { ParityRow } from "../src/parity/row.ts";
-import { engineRows, eurosatBeside, modelNames, plainRows } from "../src/parity/run.ts";
+import { deepEngineRows, engineRows, eurosatBeside, modelNames, plainRows } from "../src/parity/run.ts";
 import { readFlags } from "./cli/flags.ts";
 import { RUN_SETTINGS } from "../src/run/settings.ts";
 import { type Program, runProgram } from "./cli/recipe.ts";
@@ -74,6 +74,7 @@ async function main(args: string[]): Promise<void> {
     });
     try {
       for await (const row of engineRows(engine, { fixtures, names })) tell(row);
+      for await (const row of deepEngineRows(engine, { fixtures })) tell(row);
     } finally {
       await engine.dispose();
     }

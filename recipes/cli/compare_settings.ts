@@ -2,10 +2,11 @@
 import type { ClassSubset } from "../../src/data/few_shot.ts";
 import { UserError } from "../../src/errors.ts";
 import { KIT_METHODS } from "../../src/methods/kit.ts";
-import { drawsImages, learnsPrompts, type Method, withVariants } from "../../src/methods/method.ts";
+import { drawsImages, learnsPrompts, type Method, publishedValues, withVariants } from "../../src/methods/method.ts";
 import { choice, flagName, listOf, type Setting, text, toggle, wholeNumber } from "../../src/methods/setting.ts";
 import type { ComparedMethod } from "../../src/run/comparison_runs.ts";
 import type { Given } from "../../src/run/config.ts";
+import { SAMPLE_IMAGES } from "../../src/run/open_data.ts";
 import { DEFAULT_SHOTS, RUN_SETTINGS, type RunValues, settingsOf } from "../../src/run/settings.ts";
 import { readConfigFile } from "./config_file.ts";
 import { readFlags, type Settings } from "./flags.ts";
@@ -74,8 +75,16 @@ export interface CompareSettings {
 
 /** Names of all methods, those with variants' settings after their own. */
 export function comparableNames({ withImages }: { withImages: boolean }): string[] {
+  const methods = KIT_METHODS.filter((method) => withImages || !needsImages(method));
   // GDA's paper chooses on all validation images; the sample does not hold them.
-  return KIT_METHODS.flatMap(({ name }) => withImages && name === "gda" ? [name, "gda-full-val"] : [name]);
+  return methods.flatMap(({ name }) => withImages && name === "gda" ? [name, "gda-full-val"] : [name]);
+}
+
+/** Whether a method prompts the image tower by default. */
+function needsImages(method: Method): boolean {
+  if (!learnsPrompts(method)) return false;
+  const [preset = null] = Object.keys(method.presets);
+  return method.needsImages?.(publishedValues(method, preset, DEFAULT_SHOTS)) ?? false;
 }
 
 /** The settings of a comparison of these methods. */
@@ -112,8 +121,12 @@ function asTyped(setting: Setting<unknown>, other: Setting<unknown> | undefined)
 /** The part of `--help` that lists the methods. */
 export function methodsHelp(): string {
   const names = comparableNames({ withImages: false });
-  const besides = KIT_METHODS.flatMap(withVariants).map(({ name }) => name).filter((name) => !names.includes(name));
-  return `Methods: ${names.join(", ")};\nbesides, and not among all: ${
+  const withImages = KIT_METHODS.filter(needsImages).map(({ name }) => name);
+  const besides = KIT_METHODS.flatMap(withVariants).map(({ name }) => name)
+    .filter((name) => !names.includes(name) && !withImages.includes(name));
+  return `Methods: ${names.join(", ")};\nwith images, and among all with --data (--data sample has some): ${
+    withImages.join(", ")
+  };\nbesides, and not among all: ${
     besides.join(", ")
   } (choosing on all validation images needs --data; gda-full-val is among all with it).\n` +
     "A file that exports a method goes by its path. Each method takes those of the flags below that it has.";
@@ -142,6 +155,10 @@ export async function readCompareSettings(args: readonly string[]): Promise<Comp
   const typed = Object.fromEntries(
     Object.entries(all).filter(([name]) => isHandedOn(name)).map(([name, value]) => [name, String(value)]),
   );
+  // All methods of a comparison are measured on the same images.
+  if (typed.data === undefined && typed.model === undefined && found.some(({ method }) => needsImages(method))) {
+    typed.data = SAMPLE_IMAGES;
+  }
   const run = parsed(RUN_SETTINGS, typed) as Partial<RunValues>;
   const own = all as Partial<{ shots: number[]; jobs: number; emit: CompareSettings["emit"]; collect: boolean }>;
   const subsets = ownSubsets(run.eval);

@@ -5,6 +5,7 @@
 import { dirname, join, normalize, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import config from "../../deno.json" with { type: "json" };
+import { SAMPLE_IMAGES } from "../../src/run/open_data.ts";
 import { RUN_SETTINGS } from "../../src/run/settings.ts";
 import { flagsInConfig } from "./config_file.ts";
 import { isSwitch, settingsByFlag } from "./flags.ts";
@@ -190,6 +191,7 @@ function isFlagWithValue(word: string | undefined): boolean {
 function isPath(flag: string, value: string): boolean {
   if (flag === "--model") return /\.\w+$/.test(value);
   if (flag === "--classes") return /\.(txt|csv)$/i.test(value);
+  if (flag === "--data" && value === SAMPLE_IMAGES) return false;
   if (flag === "--dataset") return /\.ya?ml$/.test(value);
   return value !== "" && !value.startsWith("--");
 }

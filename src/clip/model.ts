@@ -31,6 +31,8 @@ export interface ClipModel {
   readonly engine: Engine;
   /** The text tower, for programs that hold prompts. */
   text(): Promise<FrozenTextTower>;
+  /** The image tower, for programs that prompt it. */
+  image(): FrozenImageTower;
   /** Image features [B, E], not normalised, from normalised patches [B, grid², 3·patch²]. */
   encodeImages(patches_BNK: HostTensor): Promise<HostTensor>;
   /** Text features [n, E], not normalised. Throws `UserError` for a text that is longer than the model reads. */
@@ -84,10 +86,8 @@ export function loadModel(weights: ClipWeights, options: { engine: Engine; token
       startEmbedding: tokenEmbedding(tokenizer.startToken),
     });
   let frozenImage: FrozenImageTower | undefined;
-  const images = engine.program("image_tower", (ops, [patches]) => {
-    frozenImage ??= freezeImageTower(engine, tensor, { config });
-    return [imageTower(ops, frozenImage, patches).features];
-  });
+  const image = () => frozenImage ??= freezeImageTower(engine, tensor, { config });
+  const images = engine.program("image_tower", (ops, [patches]) => [imageTower(ops, image(), patches).features]);
   let textTowerNow: FrozenTextTower | undefined;
   const texts = engine.program(
     "text_tower",
@@ -103,6 +103,7 @@ export function loadModel(weights: ClipWeights, options: { engine: Engine; token
     tokenizer,
     engine,
     text,
+    image,
     async encodeImages(patches_BNK) {
       return (await images.run([patches_BNK]))[0];
     },

@@ -29,7 +29,7 @@ export const META_NET = [
 ] as const;
 
 /** Weight and bias of a linear map as PyTorch starts them: uniform within ±1/√in. */
-function linearInit(shape: [number, number], random: CocoopOptions["metaNetRandom"]): [HostTensor, HostTensor] {
+export function linearInit(shape: [number, number], random: CocoopOptions["metaNetRandom"]): [HostTensor, HostTensor] {
   const bound = 1 / Math.sqrt(shape[1]);
   const draw = (size: number[]) => ({
     shape: size,

@@ -3,15 +3,35 @@ import { clipAdapter } from "./clip_adapter.ts";
 import { cocoop } from "./cocoop.ts";
 import { coop } from "./coop.ts";
 import { gda } from "./gda.ts";
+import { ivlp } from "./ivlp.ts";
 import { kgcoop } from "./kgcoop.ts";
 import { linearProbe } from "./linear_probe.ts";
 import { lpPlusPlus } from "./lp_plus_plus.ts";
+import { maple } from "./maple.ts";
 import type { Method } from "./method.ts";
 import { prograd } from "./prograd.ts";
+import { prometar } from "./prometar.ts";
+import { promptsrc } from "./promptsrc.ts";
 import { tipAdapter, tipAdapterF } from "./tip_adapter.ts";
 import { zeroShot } from "./zero_shot.ts";
 
-export { clipAdapter, cocoop, coop, gda, kgcoop, linearProbe, lpPlusPlus, prograd, tipAdapter, tipAdapterF, zeroShot };
+export {
+  clipAdapter,
+  cocoop,
+  coop,
+  gda,
+  ivlp,
+  kgcoop,
+  linearProbe,
+  lpPlusPlus,
+  maple,
+  prograd,
+  prometar,
+  promptsrc,
+  tipAdapter,
+  tipAdapterF,
+  zeroShot,
+};
 
 /** Every method of the kit. Their settings' types are forgotten here: a run knows a method by its interface alone. */
 export const KIT_METHODS = [
@@ -20,6 +40,10 @@ export const KIT_METHODS = [
   cocoop,
   kgcoop,
   prograd,
+  ivlp,
+  maple,
+  promptsrc,
+  prometar,
   gda,
   tipAdapter,
   tipAdapterF,

@@ -62,12 +62,16 @@ export interface PromptTask<S = Values> {
   settings: S;
   /** The data set's hand-written template, with `{}` for the class name. */
   template: string;
+  /** False where only logits are asked for, so that what a loss needs can be left out; true when left out. */
+  trains?: boolean;
   /** Random numbers of the run's seed; streams of different names are independent. */
   random(name: string): RandomStream;
 }
 
 /** A method that learns prompts by gradient descent. */
 export interface PromptLearning<S = Values> extends MethodFacts<S> {
+  /** Whether it prompts the image tower and so needs images, not only their stored features. */
+  needsImages?(settings: S): boolean;
   /** The learned numbers at the start, and the loss. */
   prompt(task: PromptTask<S>): PromptMethod | Promise<PromptMethod>;
 }

@@ -62,7 +62,10 @@ export function overContexts<S>(addition: Addition<S>): PromptLearning<OverSetti
       addition.check?.(settings);
     },
     presets: { "seed-notebook": SEED_NOTEBOOK as Preset<OverSettings & S>, ...(base === coop ? addition.presets : {}) },
-    prompt: async (task) => addition.add(await base.prompt(task), task),
+    async prompt(task) {
+      const prompt = await base.prompt(task);
+      return task.trains === false ? prompt : addition.add(prompt, task);
+    },
   });
   return { ...over(coop), variants: { over: { cocoop: over(cocoop) } } };
 }

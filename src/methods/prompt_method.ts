@@ -15,6 +15,16 @@ export interface PromptShape {
   classTokenPosition: ClassTokenPosition;
   /** Each class has learned tokens of its own. */
   classSpecific: boolean;
+  /** Fixed words between the learned tokens and the class name, where fewer tokens are learned than the initial words have. */
+  wordsAfter?: string;
+}
+
+/** Learned tokens inside the towers, layer by layer. */
+export interface TowerPrompts<T> {
+  /** Of the text tower's layers 1, 2, …, [1, M, D]: they replace the rows of the contexts, which are layer 0's. */
+  text: readonly T[];
+  /** Of the image tower's layers 0, 1, …, [1, M, D of that tower]; none where images are encoded without prompts. */
+  image: readonly T[];
 }
 
 /** What the loss of a method may use. */
@@ -25,12 +35,28 @@ export interface LossInputs<T> {
   frozen: Record<string, T>;
   /** Text features [G, C, E], not normalised. */
   textFeatures_GCE: T;
-  /** Image features [B, E], L2-normalised. */
+  /** Image features [B, E], L2-normalised: of the prompted tower, where the method prompts it. */
   imageFeatures_BE: T;
+  /** Those of frozen CLIP on the same view; the same tensor where no image prompt is learned. */
+  storedFeatures_BE: T;
   /** One-hot [B, C]. */
   labels_BC: T;
   /** The factor of the cosines. */
   logitScale: number;
+}
+
+/** How the gradients of two losses, the task's and the regulariser's, become one, and how that is learned. */
+export interface MetaLearning {
+  /** The regulariser net at its start. */
+  readonly maps: Record<string, HostTensor>;
+  /** Rate of the inner step on the support images. */
+  readonly adaptRate: number;
+  /** Weight of the outer loss. */
+  readonly outerRatio: number;
+  /** Whether the outer gradient goes through the inner step's own gradient, stops there, or is left out. */
+  readonly order: "second" | "first" | "off";
+  /** SGD of the regulariser net. */
+  readonly rate: number;
 }
 
 /**
@@ -84,8 +110,14 @@ export interface PromptMethod {
   readonly imageConditioned: boolean;
   /** Contexts [G, M, D], or [C, M, D] when class-specific. */
   contexts<T>(ops: Ops<T>, inputs: { params: Record<string, T>; imageFeatures_BE: T }): T;
+  /** How many layers of {@linkcode PromptMethod.deeper} there are in each tower; none when absent. */
+  readonly depth?: { readonly text: number; readonly image: number };
+  /** Learned tokens inside the towers; none when absent. */
+  deeper?<T>(ops: Ops<T>, params: Record<string, T>): TowerPrompts<T>;
   /** One scalar to descend, or several whose gradients {@linkcode PromptMethod.combine} makes one. */
   losses<T>(ops: Ops<T>, inputs: LossInputs<T>): T[];
+  /** A second, meta-learned step after each step (ProMetaR); none when absent. */
+  readonly meta?: MetaLearning;
   /** Makes one set of gradients of several; the first loss alone when absent. */
   combine?(gradients: readonly Record<string, Float32Array>[]): Record<string, Float32Array>;
 }

@@ -6,6 +6,8 @@ import { loadTokenizer, type Tokenizer } from "../clip/tokenizer.ts";
 import { loadWeights } from "../clip/weights/load.ts";
 import type { Engine } from "../engine/ops.ts";
 import { UserError } from "../errors.ts";
+import { deepKinds, deepModels, deepRows } from "./deep.ts";
+import { prometarRows } from "./prometar.ts";
 import type { Fixtures } from "./fixtures.ts";
 import { FIRST_LAYOUT, LAYOUT_FILES, layoutRows } from "./layouts.ts";
 import { listRows } from "./lists.ts";
@@ -60,6 +62,23 @@ export async function* engineRows(
   }
 }
 
+/** The methods inside the towers that an engine computes, for every model that their cases name. */
+export async function* deepEngineRows(
+  engine: Engine,
+  { fixtures, names }: { fixtures: Fixtures; names?: readonly string[] },
+): AsyncGenerator<ParityRow> {
+  const tokenizer = await loadTokenizer();
+  for (const name of names ?? await deepModels(fixtures)) {
+    const model = loadModel(await loadWeights(weightsPath(fixtures, name)), { engine, tokenizer });
+    for (const kind of deepKinds(fixtures)) {
+      yield* kind === "prometar"
+        ? await prometarRows(model, { fixtures, name })
+        : await deepRows(model, { fixtures, name, kind });
+    }
+    await model.dispose();
+  }
+}
+
 const TOWERS = ["_towers.json", "_towers.safetensors"];
 const PROMPTS = ["_prompts.json", "_prompts.safetensors"];
 
@@ -69,10 +88,9 @@ const PROMPTS = ["_prompts.json", "_prompts.safetensors"];
  * @throws {UserError} when there is none, or when one lacks a file
  */
 export function modelNames(fixtures: Fixtures): string[] {
-  // Weights alone are those of other fixtures, such as `deep_*`.
   const endings = [...TOWERS, ...PROMPTS];
   const names = [...new Set(endings.flatMap((ending) => fixtures.names(ending)))].sort();
-  if (names.length === 0) {
+  if (names.length === 0 && deepKinds(fixtures).length === 0) {
     throw new UserError(`The folder ${fixtures.folder} has no NAME_towers.json: it is not one of fixtures.`);
   }
   for (const name of names) {

@@ -16,7 +16,8 @@ export function promptsOf(
 ): ClassPrompt[] {
   return classNames.map((className) => {
     const name = spokenName(className);
-    return classPrompt([...model.tokenizer.encode(`${name}.`), model.tokenizer.endToken], {
+    const words = shape.wordsAfter === undefined ? name : `${shape.wordsAfter} ${name}`;
+    return classPrompt([...model.tokenizer.encode(`${words}.`), model.tokenizer.endToken], {
       contextTokens: shape.contextTokens,
       nameLength: model.tokenizer.encode(name).length,
       position: shape.classTokenPosition,

@@ -8,12 +8,12 @@ import { type FrozenTextTower, textTower } from "../clip/text_tower.ts";
 import type { Ops } from "../engine/ops.ts";
 import type { TapeOps, Var } from "../engine/tape.ts";
 
-/** Contexts and packed prompts, as tensors of a program. */
+/** Learned tokens and packed prompts, as tensors of a program. */
 export interface GroupedText<T> {
   tower: FrozenTextTower;
   layout: PromptLayout;
-  /** [G, M, D], or [C, M, D] when class-specific. */
-  contexts: Var<T>;
+  /** Learned tokens of layer 0, the contexts, and of deeper layers: [G, M, D], or [C, M, D] when class-specific. */
+  layers: readonly Var<T>[];
   classSpecific: boolean;
   /** The layout's `place`, `fixed`, `mask` and `pick`, in this order. */
   packs: readonly T[];
@@ -24,40 +24,42 @@ export function groupedText<T>(ops: TapeOps<T>, plain: Ops<T>, at: GroupedText<T
   const { layout, classSpecific } = at;
   const [P, Q] = layout.pick.shape;
   const C = layout.classes;
-  const contexts_G = classSpecific ? contextsByPack(ops, at.contexts, { P, Q }) : at.contexts;
-  const G = classSpecific ? 1 : ops.shape(contexts_G)[0];
-  const { contexts, packs } = paired(ops, plain, { contexts_G, packs: at.packs, G, P, classSpecific });
+  const layers_G = classSpecific ? at.layers.map((layer) => contextsByPack(ops, layer, { P, Q })) : at.layers;
+  const G = classSpecific ? 1 : ops.shape(layers_G[0])[0];
+  const { layers, packs } = paired(ops, plain, { layers_G, packs: at.packs, G, P, classSpecific });
   const [place, fixed, mask, pick] = packs;
   const { features, pullbackToLearned } = textTower(plain, at.tower, {
-    learned: { place, placedOnce: layout.placedOnce, layers: [contexts.value] },
+    learned: { place, placedOnce: layout.placedOnce, layers: layers.map(({ value }) => value) },
     fixed,
     mask,
     pick,
   });
-  const onTape = ops.custom([contexts], features, pullbackToLearned);
+  const onTape = ops.custom(layers, features, pullbackToLearned);
   const E = plain.shape(features)[2];
   const all = ops.reshape(onTape, [G, P * Q, E]);
   return P * Q === C ? all : ops.slice(all, [0, 0, 0], [G, C, E]);
 }
 
-/** One sequence for each pairing of a group with a pack, groups first: contexts and packs copied as often as it takes. */
+/** One sequence for each pairing of a group with a pack, groups first: learned tokens and packs copied as often as needed. */
 function paired<T>(
   ops: TapeOps<T>,
   plain: Ops<T>,
-  at: { contexts_G: Var<T>; packs: readonly T[]; G: number; P: number; classSpecific: boolean },
-): { contexts: Var<T>; packs: readonly T[] } {
-  const { contexts_G, packs, G, P } = at;
-  if (at.classSpecific || P === 1) return { contexts: contexts_G, packs };
-  const [, M, D] = ops.shape(contexts_G);
-  if (G === 1) return { contexts: ops.broadcastTo(contexts_G, [P, M, D]), packs };
+  at: { layers_G: readonly Var<T>[]; packs: readonly T[]; G: number; P: number; classSpecific: boolean },
+): { layers: readonly Var<T>[]; packs: readonly T[] } {
+  const { layers_G, packs, G, P } = at;
+  if (at.classSpecific || P === 1) return { layers: layers_G, packs };
+  const [, M, D] = ops.shape(layers_G[0]);
+  if (G === 1) return { layers: layers_G.map((layer) => ops.broadcastTo(layer, [P, M, D])), packs };
   const repeated = (x: T) => {
     const shape = plain.shape(x);
     const each = plain.broadcastTo(plain.reshape(x, [1, ...shape]), [G, ...shape]);
     return plain.reshape(each, [G * P, ...shape.slice(1)]);
   };
-  const copies = packs.map(repeated);
-  const contexts = ops.broadcastTo(ops.reshape(contexts_G, [G, 1, M, D]), [G, P, M, D]);
-  return { contexts: ops.reshape(contexts, [G * P, M, D]), packs: copies };
+  const layers = layers_G.map((layer) => {
+    const each = ops.broadcastTo(ops.reshape(layer, [G, 1, M, D]), [G, P, M, D]);
+    return ops.reshape(each, [G * P, M, D]);
+  });
+  return { layers, packs: packs.map(repeated) };
 }
 
 /** Class-specific contexts [C, M, D] as the packs see them, [P, Q·M, D]: classes that fill up the last pack are zero. */

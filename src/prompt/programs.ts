@@ -1,25 +1,30 @@
 /**
- * The programs of a method that is bound to a text tower and to packed prompts, and how they are called.
+ * The programs of a method that is bound to the towers and to packed prompts, and how they are called.
  *
- * Shapes: see `src/methods/prompt_method.ts`.
+ * A method's *layers* are its learned tokens: contexts first, then those of deeper text layers, then the image tower's.
+ *
+ * Shapes: see `src/methods/prompt_method.ts`; `K` numbers of a patch.
  */
+import { imageTower } from "../clip/image_tower.ts";
 import type { ClipModel } from "../clip/model.ts";
-import type { PromptLayout } from "../clip/prompt_layout.ts";
-import type { FrozenTextTower } from "../clip/text_tower.ts";
-import type { HostTensor, ProgramFunction } from "../engine/ops.ts";
+import type { HostTensor, Ops, ProgramFunction } from "../engine/ops.ts";
 import { tape, type TapeOps, type Var } from "../engine/tape.ts";
-import { cosineLogits, type PromptMethod } from "../methods/prompt_method.ts";
+import { cosineLogits, l2Normalize, type PromptMethod } from "../methods/prompt_method.ts";
+import { type Bound, named, PACK_PARTS, promptedImages } from "./bound.ts";
 import { groupedText } from "./grouped_text.ts";
+import { type MetaPrograms, metaPrograms } from "./meta_programs.ts";
 
 /** The learned numbers by name, in the order of the method's. */
 type Parameters = Readonly<Record<string, HostTensor>>;
 
 /** Images of a step. */
 export interface LabelledImages {
-  /** [B, E], L2-normalised. */
-  imageFeatures_BE: HostTensor;
+  /** Frozen CLIP's features [B, E], L2-normalised. */
+  storedFeatures_BE: HostTensor;
   /** One-hot [B, C]. */
   labels_BC: HostTensor;
+  /** The patches of the same views, [B, N, K], where the method prompts the image tower. */
+  patches_BNK?: HostTensor;
 }
 
 /** One loss of a method, and its gradient at each parameter. */
@@ -28,112 +33,156 @@ export interface Descent {
   gradients: Record<string, Float32Array>;
 }
 
+/** Learned tokens, tower by tower. */
+export interface Layers {
+  /** Contexts [G, M, D] (or [C, M, D] when class-specific), and deeper layers [1, M, D]. */
+  text: HostTensor[];
+  /** [1, M, D] each. */
+  image: HostTensor[];
+}
+
 /** The programs of a method. Each takes the present parameters. */
 export interface PromptPrograms {
-  /** All losses and their gradients: contexts, text tower and loss in one program. */
+  /** All losses and their gradients: learned tokens, towers and loss in one program. */
   step(params: Parameters, images: LabelledImages): Promise<Descent[]>;
-  /** Contexts [G, M, D], or [C, M, D] when class-specific. */
-  contexts(params: Parameters, imageFeatures_BE: HostTensor): Promise<HostTensor>;
-  /** All losses at given text features [G, C, E]; gradients at those, and at the parameters where a loss uses them directly. */
+  /** The learned tokens of all layers. */
+  layers(params: Parameters, storedFeatures_BE: HostTensor): Promise<Layers>;
+  /**
+   * All losses at given text features [G, C, E] and image features [B, E], not normalised; gradients at those, and at
+   * the parameters where a loss uses them directly.
+   */
   losses(
     params: Parameters,
-    inputs: LabelledImages & { textFeatures_GCE: HostTensor },
-  ): Promise<(Descent & { dTextFeatures_GCE: HostTensor })[]>;
-  /** From the gradient at the contexts to the gradient at each parameter. */
-  contextsPullback(
+    inputs: LabelledImages & { textFeatures_GCE: HostTensor; rawFeatures_BE?: HostTensor },
+  ): Promise<(Descent & { dTextFeatures_GCE: HostTensor; dRawFeatures_BE?: HostTensor })[]>;
+  /** From the gradients at the learned tokens to the gradient at each parameter. */
+  layersPullback(
     params: Parameters,
-    inputs: { imageFeatures_BE: HostTensor; dContexts: HostTensor },
+    inputs: { storedFeatures_BE: HostTensor; dLayers: readonly HostTensor[] },
   ): Promise<Record<string, Float32Array>>;
-  /** Logits [B, C]. */
+  /** Image features [B, E] of the prompted tower, not normalised. */
+  encodeImages(layers: readonly HostTensor[], patches_BNK: HostTensor): Promise<HostTensor>;
+  /** The gradients at the image tower's learned tokens. */
+  imagesPullback(
+    layers: readonly HostTensor[],
+    inputs: { patches_BNK: HostTensor; dRawFeatures_BE: HostTensor },
+  ): Promise<HostTensor[]>;
+  /** The programs of a method that learns how to regularise; undefined for others. */
+  meta?: MetaPrograms;
+  /** Logits [B, C] of features that are L2-normalised on the image's side. */
   logits(inputs: { textFeatures_GCE: HostTensor; imageFeatures_BE: HostTensor }): Promise<HostTensor>;
   /** Frees the programs, and the frozen numbers of the method and of its prompts. */
   dispose(): Promise<void>;
 }
 
-/** What a method is bound to. */
-export interface Bound {
-  method: PromptMethod;
-  layout: PromptLayout;
-  tower: FrozenTextTower;
-}
-
 /** Binds a method's programs to the model's engine. Each is prepared when it first runs. */
 export function promptPrograms(model: ClipModel, bound: Bound): PromptPrograms {
   const { engine, logitScale } = model;
-  const { method, layout } = bound;
+  const { method, layout, image } = bound;
   const names = Object.keys(method.params);
   const packs = Object.entries({ place: layout.place!, fixed: layout.fixed, mask: layout.mask, pick: layout.pick })
     .map(([name, value]) => engine.freeze(name, value));
   const frozen = Object.entries(method.frozen ?? {})
     .map(([name, value]) => engine.freeze(`${method.name}.${name}`, value));
+  const textLayers = 1 + (method.depth?.text ?? 0);
 
   const step = engine.program(`${method.name}_step`, stepFunction(bound, logitScale));
-  const contexts = engine.program(`${method.name}_contexts`, contextsFunction(bound));
+  const layers = engine.program(`${method.name}_contexts`, layersFunction(method));
   const losses = engine.program(`${method.name}_loss`, lossFunction(bound, logitScale));
-  const pullback = engine.program(`${method.name}_contexts_pullback`, contextsPullbackFunction(bound));
+  const pullback = engine.program(`${method.name}_contexts_pullback`, layersPullbackFunction(method));
+  const images = engine.program(`${method.name}_images`, (ops, [patches, ...prompts]) => [
+    imageTower(ops, image!, patches, prompts).features,
+  ]);
+  const imagesPullback = engine.program(
+    `${method.name}_images_pullback`,
+    (ops, [patches, dRaw, ...prompts]) =>
+      imageTower(ops, image!, patches, prompts).pullbackToPrompts(dRaw)
+        .map((dEach, i) => ops.reshape(ops.sum(dEach, 0), ops.shape(prompts[i]))),
+  );
   const logits = engine.program("cosine_logits", (ops, [textFeatures_GCE, imageFeatures_BE]) => [
     cosineLogits(ops, { textFeatures_GCE, imageFeatures_BE, logitScale }),
   ]);
 
   const inOrder = (params: Parameters) => names.map((name) => params[name]);
   const byName = (tensors: readonly HostTensor[]) => named(names, tensors.map(({ data }) => data));
+  const seen = ({ patches_BNK }: LabelledImages) => image === undefined ? [] : [patches_BNK!];
 
+  const meta = method.meta && metaPrograms(engine, { bound, logitScale, frozen, packs });
   return {
-    async step(params, { imageFeatures_BE, labels_BC }) {
-      const outputs = await step.run([...inOrder(params), imageFeatures_BE, labels_BC, ...frozen, ...packs]);
-      return byLoss(outputs, names.length).map(({ loss, gradients }) => ({ loss, gradients: byName(gradients) }));
-    },
-    async contexts(params, imageFeatures_BE) {
-      return (await contexts.run([...inOrder(params), imageFeatures_BE]))[0];
-    },
-    async losses(params, { textFeatures_GCE, imageFeatures_BE, labels_BC }) {
-      const outputs = await losses.run([
+    meta,
+    async step(params, inputs) {
+      const { storedFeatures_BE, labels_BC } = inputs;
+      const outputs = await step.run([
         ...inOrder(params),
-        textFeatures_GCE,
-        imageFeatures_BE,
+        storedFeatures_BE,
         labels_BC,
         ...frozen,
+        ...packs,
+        ...seen(inputs),
       ]);
-      return byLoss(outputs, 1 + names.length).map(({ loss, gradients: [dTextFeatures_GCE, ...others] }) => ({
+      return byLoss(outputs, names.length).map(({ loss, gradients }) => ({ loss, gradients: byName(gradients) }));
+    },
+    async layers(params, storedFeatures_BE) {
+      const all = await layers.run([...inOrder(params), storedFeatures_BE]);
+      return { text: all.slice(0, textLayers), image: all.slice(textLayers) };
+    },
+    async losses(params, { textFeatures_GCE, rawFeatures_BE, storedFeatures_BE, labels_BC }) {
+      const given = rawFeatures_BE === undefined ? [textFeatures_GCE] : [textFeatures_GCE, rawFeatures_BE];
+      const outputs = await losses.run([...inOrder(params), ...given, storedFeatures_BE, labels_BC, ...frozen]);
+      return byLoss(outputs, given.length + names.length).map(({ loss, gradients }) => ({
         loss,
-        gradients: byName(others),
-        dTextFeatures_GCE,
+        gradients: byName(gradients.slice(given.length)),
+        dTextFeatures_GCE: gradients[0],
+        dRawFeatures_BE: rawFeatures_BE && gradients[1],
       }));
     },
-    async contextsPullback(params, { imageFeatures_BE, dContexts }) {
-      return byName(await pullback.run([...inOrder(params), imageFeatures_BE, dContexts]));
+    async layersPullback(params, { storedFeatures_BE, dLayers }) {
+      return byName(await pullback.run([...inOrder(params), storedFeatures_BE, ...dLayers]));
+    },
+    async encodeImages(prompts, patches_BNK) {
+      return (await images.run([patches_BNK, ...prompts]))[0];
+    },
+    async imagesPullback(prompts, { patches_BNK, dRawFeatures_BE }) {
+      return await imagesPullback.run([patches_BNK, dRawFeatures_BE, ...prompts]);
     },
     async logits({ textFeatures_GCE, imageFeatures_BE }) {
       return (await logits.run([textFeatures_GCE, imageFeatures_BE]))[0];
     },
     async dispose() {
-      for (const program of [step, contexts, losses, pullback, logits]) await program.dispose();
+      await meta?.dispose();
+      for (const program of [step, layers, losses, pullback, images, imagesPullback, logits]) await program.dispose();
       for (const value of [...packs, ...frozen]) engine.release(value);
     },
   };
 }
 
-/** Inputs: parameters, image features, labels, the method's frozen numbers, packs. Outputs: see {@linkcode descents}. */
-function stepFunction({ method, layout, tower }: Bound, logitScale: number): ProgramFunction {
+/** Inputs: parameters, stored features, labels, the method's frozen numbers, packs, patches. Outputs: see {@linkcode descents}. */
+function stepFunction({ method, layout, text, image }: Bound, logitScale: number): ProgramFunction {
   const [names, frozenNames] = [Object.keys(method.params), Object.keys(method.frozen ?? {})];
   const firstPack = names.length + 2 + frozenNames.length;
   return (ops, inputs) => {
     const taped = tape(ops);
     const values = inputs.slice(0, names.length).map((x) => taped.variable(x));
-    const [imageFeatures_BE, labels_BC, ...frozen] = inputs.slice(names.length, firstPack).map((x) => taped.fixed(x));
+    const [storedFeatures_BE, labels_BC, ...frozen] = inputs.slice(names.length, firstPack).map((x) => taped.fixed(x));
     const params = named(names, values);
+    const contexts = method.contexts(taped, { params, imageFeatures_BE: storedFeatures_BE });
+    const deeper = method.deeper?.(taped, params);
     const textFeatures_GCE = groupedText(taped, ops, {
-      tower,
+      tower: text,
       layout,
-      contexts: method.contexts(taped, { params, imageFeatures_BE }),
+      layers: [contexts, ...deeper?.text ?? []],
       classSpecific: method.shape.classSpecific,
-      packs: inputs.slice(firstPack),
+      packs: inputs.slice(firstPack, firstPack + PACK_PARTS),
     });
+    const patches = inputs[firstPack + PACK_PARTS];
     const losses = method.losses(taped, {
       params,
       frozen: named(frozenNames, frozen),
       textFeatures_GCE,
-      imageFeatures_BE,
+      imageFeatures_BE: image === undefined
+        ? storedFeatures_BE
+        : l2Normalize(taped, promptedImages(taped, ops, { tower: image, patches, prompts: deeper!.image })),
+      storedFeatures_BE,
       labels_BC,
       logitScale,
     });
@@ -141,50 +190,62 @@ function stepFunction({ method, layout, tower }: Bound, logitScale: number): Pro
   };
 }
 
-/** Inputs: parameters, image features. Output: the contexts. */
-function contextsFunction({ method }: Bound): ProgramFunction {
+/** Inputs: parameters, stored features. Outputs: the learned tokens of all layers. */
+function layersFunction(method: PromptMethod): ProgramFunction {
   const names = Object.keys(method.params);
-  return (ops, inputs) => [
-    method.contexts(ops, {
-      params: named(names, inputs.slice(0, names.length)),
-      imageFeatures_BE: inputs[names.length],
-    }),
-  ];
+  return (ops, inputs) =>
+    layersOf(ops, method, { params: named(names, inputs), imageFeatures_BE: inputs[names.length] });
 }
 
-/** Inputs: parameters, text features, image features, labels, frozen numbers. Outputs: see {@linkcode descents}. */
-function lossFunction({ method }: Bound, logitScale: number): ProgramFunction {
+function layersOf<T>(
+  ops: Ops<T>,
+  method: PromptMethod,
+  inputs: { params: Record<string, T>; imageFeatures_BE: T },
+): T[] {
+  const deeper = method.deeper?.(ops, inputs.params);
+  return [method.contexts(ops, inputs), ...deeper?.text ?? [], ...deeper?.image ?? []];
+}
+
+/** Inputs: parameters, text features, image features where they are prompted, stored features, labels, frozen numbers. */
+function lossFunction({ method, image }: Bound, logitScale: number): ProgramFunction {
   const [names, frozenNames] = [Object.keys(method.params), Object.keys(method.frozen ?? {})];
+  const given = image === undefined ? 1 : 2;
   return (ops, inputs) => {
     const taped = tape(ops);
-    const values = inputs.slice(0, names.length).map((x) => taped.variable(x));
-    const textFeatures_GCE = taped.variable(inputs[names.length]);
-    const [imageFeatures_BE, labels_BC, ...frozen] = inputs.slice(names.length + 1).map((x) => taped.fixed(x));
+    const values = inputs.slice(0, names.length + given).map((x) => taped.variable(x));
+    const [textFeatures_GCE, rawFeatures_BE] = values.slice(names.length);
+    const [storedFeatures_BE, labels_BC, ...frozen] = inputs.slice(names.length + given).map((x) => taped.fixed(x));
     const losses = method.losses(taped, {
       params: named(names, values),
       frozen: named(frozenNames, frozen),
       textFeatures_GCE,
-      imageFeatures_BE,
+      imageFeatures_BE: rawFeatures_BE === undefined ? storedFeatures_BE : l2Normalize(taped, rawFeatures_BE),
+      storedFeatures_BE,
       labels_BC,
       logitScale,
     });
-    return descents(taped, losses, [textFeatures_GCE, ...values]);
+    return descents(taped, losses, [...values.slice(names.length), ...values.slice(0, names.length)]);
   };
 }
 
-/** Inputs: parameters, image features, the gradient at the contexts. Outputs: the gradient at each parameter. */
-function contextsPullbackFunction({ method }: Bound): ProgramFunction {
+/** Inputs: parameters, stored features, the gradients at the learned tokens. Outputs: the gradient at each parameter. */
+function layersPullbackFunction(method: PromptMethod): ProgramFunction {
   const names = Object.keys(method.params);
   return (ops, inputs) => {
     const taped = tape(ops);
     const values = inputs.slice(0, names.length).map((x) => taped.variable(x));
-    const [imageFeatures_BE, dContexts] = inputs.slice(names.length).map((x) => taped.fixed(x));
-    const contexts = method.contexts(taped, { params: named(names, values), imageFeatures_BE });
-    let scalar = taped.mul(contexts, dContexts);
-    const rank = taped.shape(scalar).length;
-    for (let axis = 0; axis < rank; axis++) scalar = taped.sum(scalar, axis);
-    return taped.gradients(scalar, values);
+    const [imageFeatures_BE, ...dLayers] = inputs.slice(names.length).map((x) => taped.fixed(x));
+    const layers = layersOf(taped, method, { params: named(names, values), imageFeatures_BE });
+    const products = layers.map((layer, l) => total(taped, taped.mul(layer, dLayers[l])));
+    return taped.gradients(products.reduce((sum, product) => taped.add(sum, product)), values);
   };
+}
+
+/** The sum of all numbers of a tensor. */
+function total<T>(ops: TapeOps<T>, x: Var<T>): Var<T> {
+  let sum = x;
+  for (const axis of ops.shape(x).keys()) sum = ops.sum(sum, axis);
+  return sum;
 }
 
 /** Outputs of a program: all losses, then the gradients of each loss at `at`. */
@@ -199,8 +260,4 @@ function byLoss(outputs: readonly HostTensor[], count: number): { loss: number; 
     loss: outputs[l].data[0],
     gradients: outputs.slice(losses + l * count, losses + (l + 1) * count),
   }));
-}
-
-function named<T>(names: readonly string[], values: readonly T[]): Record<string, T> {
-  return Object.fromEntries(names.map((name, i) => [name, values[i]]));
 }

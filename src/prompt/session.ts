@@ -12,13 +12,16 @@ import type { HostTensor } from "../engine/ops.ts";
 import type { PromptMethod } from "../methods/prompt_method.ts";
 import type { Parameter } from "../optim/sgd.ts";
 import { promptsOf } from "./class_prompts.ts";
+import type { MetaPrograms } from "./meta_programs.ts";
 import { type Descent, type LabelledImages, type PromptPrograms, promptPrograms } from "./programs.ts";
 import { type TextRuns, textRuns } from "./text_runs.ts";
 
 /** Images of one step. */
 export interface Batch {
-  /** Image features [B, E], L2-normalised. */
+  /** Frozen CLIP's image features [B, E], L2-normalised. */
   imageFeatures_BE: HostTensor;
+  /** The patches of the same views, [B, N, K], where the method prompts the image tower. */
+  patches_BNK?: HostTensor;
   /** The class of each image, B numbers from 0 in the order of the class names. */
   labels: ArrayLike<number>;
 }
@@ -27,6 +30,8 @@ export interface Batch {
 export interface StepResult {
   /** The mean cross-entropy, or the method's first loss. */
   loss: number;
+  /** All losses of the method, the first of them again among them. */
+  losses: number[];
   /** The gradient of each parameter by its name, row-major in the parameter's shape. */
   gradients: Record<string, Float32Array>;
 }
@@ -51,8 +56,32 @@ export interface PromptSession {
   contexts(imageFeatures_BE: HostTensor): Promise<HostTensor>;
   /** Text features [G, C, E] at the present parameters, not normalised; one group unless contexts depend on images. */
   textFeatures(imageFeatures_BE: HostTensor): Promise<HostTensor>;
+  /** Image features [B, E] of the prompted tower at the present parameters, not normalised; undefined without image prompts. */
+  encodeImages?(patches_BNK: HostTensor): Promise<HostTensor>;
+  /** Of a method that learns how to regularise: the net's numbers, and the second step of a batch; undefined for others. */
+  readonly meta?: MetaSession;
   /** Frees what the engine prepared for this prompt; the model stays. */
   dispose(): Promise<void>;
+}
+
+/** Which images of a batch are the query and which the support, and how they are mixed. */
+export interface BatchDraw {
+  /** Indices of the batch. */
+  query: number[];
+  /** Indices of the batch. */
+  support: number[];
+  /** For each query image the index in `support` that it is mixed with. */
+  mix: number[];
+  /** For each query image its share in the mixture. */
+  lambda: number[];
+}
+
+/** The second step of ProMetaR. */
+export interface MetaSession {
+  /** The regulariser net; an optimiser changes it in place. */
+  readonly maps: Record<string, Parameter>;
+  /** The outer loss, times its ratio, and its gradients at the present parameters and maps. */
+  outer(batch: Batch, draw: BatchDraw): ReturnType<MetaPrograms["outer"]>;
 }
 
 /** Token rows up to which a step runs as one program. */
@@ -91,41 +120,74 @@ export async function openPrompt(
   const { method, classNames } = options;
   const prompts = promptsOf(model, method, classNames);
   const layout = model.layOut(prompts, method.shape);
-  const tower = await model.text();
+  const text = await model.text();
+  const image = (method.depth?.image ?? 0) > 0 ? model.image() : undefined;
   const bound: BoundPrompt = {
     params: copiesOf(method.params),
-    programs: promptPrograms(model, { method, layout, tower }),
-    runs: textRuns(model, { tower, layout, classSpecific: method.shape.classSpecific }),
+    programs: promptPrograms(model, { method, layout, text, image }),
+    runs: textRuns(model, { tower: text, layout, classSpecific: method.shape.classSpecific }),
   };
   const { params, programs, runs } = bound;
   const [packs, , rowsPerPack] = layout.pick.shape;
 
   async function contexts(imageFeatures_BE: HostTensor): Promise<HostTensor> {
-    return await programs.contexts(params, imageFeatures_BE);
+    return (await programs.layers(params, imageFeatures_BE)).text[0];
   }
   async function textFeatures(imageFeatures_BE: HostTensor): Promise<HostTensor> {
-    return await runs.encode(await contexts(imageFeatures_BE));
+    return await runs.encode((await programs.layers(params, imageFeatures_BE)).text);
+  }
+  /** Image prompts do not depend on images. */
+  async function encodeImages(patches_BNK: HostTensor): Promise<HostTensor> {
+    const any = { shape: [1, model.config.embedding], data: new Float32Array(model.config.embedding) };
+    return await programs.encodeImages((await programs.layers(params, any)).image, patches_BNK);
   }
 
+  const maps = copiesOf(method.meta?.maps ?? {});
+  const meta: MetaSession | undefined = method.meta && {
+    maps,
+    outer(batch, draw) {
+      const images = (rows: readonly number[]) => ({
+        storedFeatures_BE: rowsOf(batch.imageFeatures_BE, rows),
+        labels_BC: oneHot(rows.map((row) => batch.labels[row]), layout.classes),
+        ...(batch.patches_BNK === undefined ? {} : { patches_BNK: rowsOf(batch.patches_BNK, rows) }),
+      });
+      return programs.meta!.outer(params, maps, {
+        query: images(draw.query),
+        support: images(draw.support),
+        mix_QS: oneHot(draw.mix, draw.support.length),
+        lambda_Q1: { shape: [draw.lambda.length, 1], data: Float32Array.from(draw.lambda) },
+      });
+    },
+  };
   return {
     method,
     params,
     classNames,
     prompts,
     tokenRows: layout.tokenRows,
-    async step({ imageFeatures_BE, labels }) {
-      const images = { imageFeatures_BE, labels_BC: oneHot(labels, layout.classes) };
+    ...(meta === undefined ? {} : { meta }),
+    async step({ imageFeatures_BE, patches_BNK, labels }) {
+      if (image !== undefined && patches_BNK === undefined) {
+        throw new Error(`${method.name} needs patches of the images`);
+      }
+      const images = { storedFeatures_BE: imageFeatures_BE, patches_BNK, labels_BC: oneHot(labels, layout.classes) };
+      if (meta) {
+        const { losses, gradients } = await programs.meta!.modulated(params, meta.maps, images);
+        return { loss: losses[0], losses, gradients };
+      }
       const groups = method.imageConditioned ? labels.length : 1;
       const isSmall = groups * packs * rowsPerPack <= ROWS_PER_STEP;
       const descents = isSmall ? await programs.step(params, images) : await stepInPieces(bound, images);
       const gradients = descents.map(({ gradients }) => gradients);
-      return { loss: descents[0].loss, gradients: method.combine?.(gradients) ?? gradients[0] };
+      const losses = descents.map(({ loss }) => loss);
+      return { loss: losses[0], losses, gradients: method.combine?.(gradients) ?? gradients[0] };
     },
     async logits(imageFeatures_BE) {
       return await programs.logits({ textFeatures_GCE: await textFeatures(imageFeatures_BE), imageFeatures_BE });
     },
     contexts,
     textFeatures,
+    ...(image === undefined ? {} : { encodeImages }),
     async dispose() {
       await runs.dispose();
       await programs.dispose();
@@ -140,16 +202,25 @@ interface BoundPrompt {
   runs: TextRuns;
 }
 
-/** A step in programs of bounded size: contexts, text features, losses, and their pull-backs. */
+/** A step in programs of bounded size: learned tokens, features of both towers, losses, and their pull-backs. */
 async function stepInPieces({ params, programs, runs }: BoundPrompt, images: LabelledImages): Promise<Descent[]> {
-  const { imageFeatures_BE } = images;
-  const contexts = await programs.contexts(params, imageFeatures_BE);
-  const textFeatures_GCE = await runs.encode(contexts);
+  const { storedFeatures_BE, patches_BNK } = images;
+  const layers = await programs.layers(params, storedFeatures_BE);
+  const textFeatures_GCE = await runs.encode(layers.text);
+  const rawFeatures_BE = layers.image.length === 0
+    ? undefined
+    : await programs.encodeImages(layers.image, patches_BNK!);
+  const inputs = { ...images, textFeatures_GCE, rawFeatures_BE };
   const descents: Descent[] = [];
-  for (const { loss, gradients, dTextFeatures_GCE } of await programs.losses(params, { ...images, textFeatures_GCE })) {
-    const dContexts = await runs.pullback(contexts, dTextFeatures_GCE);
-    const throughContexts = await programs.contextsPullback(params, { imageFeatures_BE, dContexts });
-    descents.push({ loss, gradients: sums(gradients, throughContexts) });
+  for (const { loss, gradients, dTextFeatures_GCE, dRawFeatures_BE } of await programs.losses(params, inputs)) {
+    const dLayers = await runs.pullback(layers.text, dTextFeatures_GCE);
+    if (dRawFeatures_BE) {
+      dLayers.push(
+        ...await programs.imagesPullback(layers.image, { patches_BNK: patches_BNK!, dRawFeatures_BE }),
+      );
+    }
+    const throughLayers = await programs.layersPullback(params, { storedFeatures_BE, dLayers });
+    descents.push({ loss, gradients: sums(gradients, throughLayers) });
   }
   return descents;
 }
@@ -162,6 +233,14 @@ function copiesOf(params: Record<string, HostTensor>): Record<string, Parameter>
   return Object.fromEntries(
     Object.entries(params).map(([name, { shape, data }]) => [name, { shape: [...shape], data: data.slice() }]),
   );
+}
+
+/** Some rows of a tensor, by its first axis. */
+function rowsOf({ shape, data }: HostTensor, rows: readonly number[]): HostTensor {
+  const size = data.length / shape[0];
+  const out = new Float32Array(rows.length * size);
+  rows.forEach((row, i) => out.set(data.subarray(row * size, (row + 1) * size), i * size));
+  return { shape: [rows.length, ...shape.slice(1)], data: out };
 }
 
 /** Labels as [B, C], 1 at each image's class. */

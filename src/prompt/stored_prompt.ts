@@ -3,9 +3,11 @@ import type { ClipModel } from "../clip/model.ts";
 import type { ClassTokenPosition } from "../clip/prompt_layout.ts";
 import { spokenName } from "../clip/spoken_name.ts";
 import { UserError } from "../errors.ts";
-import { cocoopPrompt, META_NET } from "../methods/cocoop.ts";
-import { coopPrompt } from "../methods/coop.ts";
+import { namedStream } from "../data/random.ts";
+import { KIT_METHODS } from "../methods/kit.ts";
+import { learnsPrompts, type Method, type PromptLearning, publishedValues, withVariants } from "../methods/method.ts";
 import type { PromptMethod } from "../methods/prompt_method.ts";
+import { flagName } from "../methods/setting.ts";
 import type { Parameter } from "../optim/sgd.ts";
 import { openPrompt, type PromptSession } from "./session.ts";
 
@@ -21,6 +23,8 @@ export interface StoredPrompt {
   classesSeen: string[];
   /** Name and hash of the weights that it was trained with. */
   model: { name: string; sha256: string };
+  /** The settings that it was trained with, as texts by flag. */
+  settings?: Record<string, string>;
 }
 
 /** The part of a checkpoint that a prompt is: learned tensors, and what the writer said of the run. */
@@ -69,7 +73,16 @@ export function storedPrompt({ state, metadata }: SavedPrompt, where: string): S
     classTokenPosition: position,
     classesSeen: readNames(need("classes-seen"), where),
     model: { name: need("model"), sha256: need("model-sha256") },
+    settings: metadata,
   };
+}
+
+/** On what a stored prompt is opened. */
+export interface OpenOptions {
+  model: ClipModel;
+  classNames: readonly string[];
+  /** The method that learned it, where that is not the kit's. */
+  method?: PromptLearning;
 }
 
 function readNames(text: string, where: string): string[] {
@@ -110,7 +123,7 @@ function readNames(text: string, where: string): string[] {
  */
 export async function openStoredPrompt(
   prompt: StoredPrompt,
-  options: { model: ClipModel; classNames: readonly string[] },
+  options: OpenOptions,
 ): Promise<PromptSession> {
   const { model, classNames } = options;
   if (model.sha256 !== prompt.model.sha256) {
@@ -122,11 +135,11 @@ export async function openStoredPrompt(
     );
   }
   const ctx = contextsOf(prompt, classNames);
-  const [M, D] = ctx.shape.slice(-2);
+  const D = ctx.shape[ctx.shape.length - 1];
   if (D !== model.config.text.width) {
     throw new UserError(`The prompt's tokens have ${D} numbers and the model's ${model.config.text.width}.`);
   }
-  const session = await openPrompt(model, { method: methodOf(prompt, { ...options, M }), classNames });
+  const session = await openPrompt(model, { method: await methodOf(prompt, options), classNames });
   for (const [name, { data }] of Object.entries({ ...prompt.params, ctx })) {
     if (session.params[name]?.data.length !== data.length) {
       await session.dispose();
@@ -137,22 +150,56 @@ export async function openStoredPrompt(
   return session;
 }
 
-/** Every method of this kit gives its logits as CoOp or as CoCoOp; they differ in how they train. */
-function methodOf(
+/** The method of a prompt at the settings that it was trained with; only its logits are asked for. */
+async function methodOf(
   prompt: StoredPrompt,
-  { model, classNames, M }: { model: ClipModel; classNames: readonly string[]; M: number },
-): PromptMethod {
-  // No random numbers are drawn: the stored numbers replace the initial ones.
-  const start = { model, contextTokens: M, random: { normal: () => 0 } };
-  if (META_NET[0] in prompt.params) {
-    return cocoopPrompt({ ...start, embedding: model.config.embedding, metaNetRandom: { uniform: () => 0 } });
-  }
-  return coopPrompt({
-    ...start,
-    classSpecific: prompt.params.ctx.shape.length === 3,
+  { model, classNames, method = kitMethod(prompt.method) }: OpenOptions,
+): Promise<PromptMethod> {
+  const { ctx } = prompt.params;
+  const values = {
+    ...publishedValues(method as unknown as Method, null, 1),
     classTokenPosition: prompt.classTokenPosition,
-    classes: classNames.length,
+    classSpecific: ctx.shape.length === 3,
+    ...storedValues(method, { metadata: prompt.settings ?? {}, state: prompt }),
+  };
+  return await method.prompt({
+    model,
+    classNames: [...classNames],
+    settings: values,
+    template: PLAIN_TEMPLATE,
+    random: (name) => namedStream(0, name),
+    trains: false,
   });
+}
+
+/** Where a method asks for the data set's template, which a prompt by itself does not know; logits do not depend on it. */
+const PLAIN_TEMPLATE = "a photo of a {}.";
+
+function kitMethod(name: string): PromptLearning {
+  const method = KIT_METHODS.flatMap(withVariants).filter(learnsPrompts).find((one) => one.name === name);
+  if (method !== undefined) return method;
+  throw new UserError(
+    `The prompt was learned by ${name}, which is not a method of the kit: give the method's file with --method FILE.`,
+  );
+}
+
+/** The settings that a prompt was trained with, from what its checkpoint says. */
+export function storedValues(
+  method: PromptLearning,
+  { metadata, state: { params } }: SavedPrompt,
+): Record<string, unknown> {
+  const values: Record<string, unknown> = {};
+  for (const [name, setting] of Object.entries(method.settings)) {
+    const text = metadata[flagName(name)];
+    if (text !== undefined) values[name] = setting.parse(text, `${flagName(name)} of the stored prompt`);
+  }
+  // Imported by 0.1.0: the length of the context stands in its tensor alone.
+  const { ctx } = params;
+  if (!("contextTokens" in values) && "contextTokens" in method.settings) {
+    values.contextTokens = ctx.shape[ctx.shape.length - 2];
+    values.initWords = "";
+  }
+  return values;
 }
 
 /** The contexts for some classes: the one of all, or each class's own. */

@@ -24,10 +24,13 @@ interface Run {
 
 /** The text tower bound to one set of classes. */
 export interface TextRuns {
-  /** Text features [G, C, E], not normalised, of contexts [G, M, D] or, class-specific, [C, M, D]. */
-  encode(contexts: HostTensor): Promise<HostTensor>;
-  /** The gradient at the contexts, in their shape, from the gradient at the features [G, C, E]. Runs the tower again. */
-  pullback(contexts: HostTensor, dFeatures_GCE: HostTensor): Promise<HostTensor>;
+  /**
+   * Text features [G, C, E], not normalised, of the learned tokens of layer 0, the contexts, and of deeper layers:
+   * [G, M, D] or, class-specific, [C, M, D].
+   */
+  encode(layers: readonly HostTensor[]): Promise<HostTensor>;
+  /** The gradients at the learned tokens, in their shapes, from the gradient at the features [G, C, E]. Runs the tower again. */
+  pullback(layers: readonly HostTensor[], dFeatures_GCE: HostTensor): Promise<HostTensor[]>;
   dispose(): Promise<void>;
 }
 
@@ -61,11 +64,11 @@ export function textRuns(
   const E = model.config.embedding;
   const place = layout.place!;
 
-  const forward = engine.program("text_forward", (ops, [contexts, place, fixed, mask, pick]) => [
-    textTower(ops, tower, { learned: { place, layers: [contexts] }, fixed, mask, pick }).features,
+  const forward = engine.program("text_forward", (ops, [place, fixed, mask, pick, ...layers]) => [
+    textTower(ops, tower, { learned: { place, layers }, fixed, mask, pick }).features,
   ]);
-  const backward = engine.program("text_pullback", (ops, [contexts, place, fixed, mask, pick, dFeatures]) => {
-    const learned = { place, placedOnce: layout.placedOnce, layers: [contexts] };
+  const backward = engine.program("text_pullback", (ops, [place, fixed, mask, pick, dFeatures, ...layers]) => {
+    const learned = { place, placedOnce: layout.placedOnce, layers };
     return textTower(ops, tower, { learned, fixed, mask, pick }).pullbackToLearned(dFeatures);
   });
 
@@ -91,9 +94,8 @@ export function textRuns(
     return range;
   }
 
-  function inputs(contexts: HostTensor, run: Run): (HostTensor | Frozen)[] {
-    const { g0, g1, p0, p1 } = run;
-    return [classSpecific ? packRange(contexts, p0, p1) : packRange(contexts, g0, g1), ...packs(run)];
+  function layersOf(led: readonly HostTensor[], { g0, g1, p0, p1 }: Run): HostTensor[] {
+    return led.map((layer) => classSpecific ? packRange(layer, p0, p1) : packRange(layer, g0, g1));
   }
 
   /** Visits the classes that a run is the first to compute: where they are in the run, and where in [G, C, E]. */
@@ -108,39 +110,39 @@ export function textRuns(
     }
   }
 
-  const groups = (contexts: HostTensor) => classSpecific ? 1 : contexts.shape[0];
+  const groups = ([contexts]: readonly HostTensor[]) => classSpecific ? 1 : contexts.shape[0];
 
   return {
-    async encode(contexts) {
-      const G = groups(contexts);
-      const led = lead(contexts);
+    async encode(layers) {
+      const G = groups(layers);
+      const led = layers.map(lead);
       const features = new Float32Array(G * C * E);
       for (const run of splitRuns(G, layout)) {
-        const [out] = await forward.run(inputs(led, run));
+        const [out] = await forward.run([...packs(run), ...layersOf(led, run)]);
         fresh(run, (from, to) => features.set(out.data.subarray(from, from + E), to));
       }
       return { shape: [G, C, E], data: features };
     },
-    async pullback(contexts, dFeatures) {
-      const G = groups(contexts);
-      const led = lead(contexts);
-      const gradient = new Float32Array(led.data.length);
-      const stride = gradient.length / led.shape[0];
+    async pullback(layers, dFeatures) {
+      const G = groups(layers);
+      const led = layers.map(lead);
+      const gradients = led.map(({ data }) => new Float32Array(data.length));
       for (const run of splitRuns(G, layout)) {
         const instances = Math.max(run.g1 - run.g0, run.p1 - run.p0);
         // Classes that an earlier run has pulled back have a cotangent of zero.
         const cotangent = new Float32Array(instances * Q * E);
         fresh(run, (to, from) => cotangent.set(dFeatures.data.subarray(from, from + E), to));
-        const [out] = await backward.run([
-          ...inputs(led, run),
-          { shape: [instances, Q, E], data: cotangent },
-        ]);
-        for (let i = 0; i < instances; i++) {
-          const to = (classSpecific ? run.p0 + i : P === 1 ? run.g0 + i : run.g0) * stride;
-          for (let j = 0; j < stride; j++) gradient[to + j] += out.data[i * stride + j];
+        const dText = { shape: [instances, Q, E], data: cotangent };
+        const outputs = await backward.run([...packs(run), dText, ...layersOf(led, run)]);
+        for (const [l, gradient] of gradients.entries()) {
+          const stride = gradient.length / led[l].shape[0];
+          for (let i = 0; i < instances; i++) {
+            const to = (classSpecific ? run.p0 + i : P === 1 ? run.g0 + i : run.g0) * stride;
+            for (let j = 0; j < stride; j++) gradient[to + j] += outputs[l].data[i * stride + j];
+          }
         }
       }
-      return { shape: contexts.shape, data: gradient.slice(0, contexts.data.length) };
+      return layers.map(({ shape, data }, l) => ({ shape, data: gradients[l].slice(0, data.length) }));
     },
     async dispose() {
       await forward.dispose();

@@ -30,13 +30,39 @@ export interface RunData {
   wholeVal(classes: ClassSubset): Sample[];
   /** One sha256 of the bytes of these images, in this order. */
   sha256(samples: readonly Sample[]): Promise<string>;
-  /** Features [n, E] under the test transform, as the image tower gives them. */
-  features(samples: readonly Sample[], options: { what: string; seed: number }): Promise<HostTensor>;
+  /** Features [n, E] under the test transform, as the image tower gives them, or another encoder. */
+  features(samples: readonly Sample[], options: FeaturesOptions): Promise<HostTensor>;
   /** Features under training views. */
   views(samples: readonly Sample[], options: ViewsOptions): Promise<TrainingViews>;
+  /** Patches [B, N, K] of images in a training view; undefined where only features are stored. */
+  patches?(samples: readonly Sample[], options: PatchesOptions): Promise<HostTensor>;
   /** Seconds spent on features so far. */
   featureSeconds(): number;
   close(): Promise<void>;
+}
+
+/** Which features. */
+export interface FeaturesOptions {
+  /** What they are of, for progress. */
+  what: string;
+  seed: number;
+  /** What encodes patches instead of the frozen image tower. */
+  encoder?: Encoder;
+}
+
+/** An image tower with learned prompts. */
+export interface Encoder {
+  /** Tells it apart from others of the same model: features are stored under it. */
+  id: string;
+  /** Features [B, E] of patches [B, N, K]. */
+  encode(patches_BNK: HostTensor): Promise<HostTensor>;
+}
+
+/** Which patches. */
+export interface PatchesOptions {
+  seed: number;
+  /** The number of the training view; undefined for the test transform. */
+  view?: number;
 }
 
 /** Which training views. */
@@ -62,7 +88,12 @@ export interface DataOptions {
   model?: ClipModel;
   /** Whether the weights are the sample's. */
   sample: boolean;
+  /** Whether images are needed, and not only their stored features. */
+  needsImages?: boolean;
   /** The description of the data set, where the user has one of their own. */
   description?: DatasetDescription;
   progress: Progress;
 }
+
+/** The template that the sample model was made for; it knows few other words (its model card). */
+export const SAMPLE_TEMPLATE = "a photo of a {}.";

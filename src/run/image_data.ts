@@ -1,14 +1,15 @@
 /** Images as a data set: features come from the store in `.cache/features`, or are computed now. */
+import { patchesOf } from "../data/batches.ts";
 import { openDataset } from "../data/dataset.ts";
 import type { DatasetDescription } from "../data/description.ts";
 import { type Features, getFeatures } from "../data/feature_cache.ts";
 import { chooseClasses, fewShot } from "../data/few_shot.ts";
 import { openImageHashes } from "../data/image_hashes.ts";
+import type { ImageSource } from "../data/image_source.ts";
 import type { Sample } from "../data/split.ts";
 import type { ViewRecipe } from "../data/views.ts";
 import type { HostTensor } from "../engine/ops.ts";
-import type { DataOptions, RunData } from "./data.ts";
-import { SAMPLE_TEMPLATE } from "./stored_data.ts";
+import { type DataOptions, type Encoder, type RunData, SAMPLE_TEMPLATE } from "./data.ts";
 
 /** Where computed features are kept. */
 const FEATURE_FOLDER = ".cache/features";
@@ -21,35 +22,64 @@ const BATCH = 32;
 /** Opens images and their split. */
 export async function openImageData(
   settings: { data: string; dataset?: string | DatasetDescription; split?: string },
-  { model, sample, progress }: DataOptions,
+  options: DataOptions,
 ): Promise<Omit<RunData, "featureSeconds">> {
-  const dataset = await openDataset(settings);
-  const { split, images } = dataset;
+  const { name, template, ensemble, split, splitOrigin, splitSha256, images } = await openDataset(settings);
+  return await imageData({
+    about: { name, source: images.describe, splitOrigin, splitSha256, images: images.count },
+    // The sample model knows the words of one template only.
+    template: options.sample ? SAMPLE_TEMPLATE : template,
+    ensemble,
+    images,
+    draw: (choice) => fewShot(split, choice),
+    wholeVal: (classes) => chooseClasses(split, classes).val,
+  }, options);
+}
+
+/** A data set whose images are there, with its way of drawing. */
+export type DrawnImages =
+  & Pick<RunData, "about" | "template" | "ensemble" | "draw" | "wholeVal">
+  & { images: ImageSource };
+
+/** Adds features and patches to images. */
+export async function imageData(
+  drawn: DrawnImages,
+  { model, progress }: DataOptions,
+): Promise<Omit<RunData, "featureSeconds">> {
+  const { about, images } = drawn;
   const hashes = await openImageHashes({
     folder: HASH_FOLDER,
     images,
     onProgress: ({ done, total }) => progress.update({ what: "reading images", done, total, unit: "images" }),
   });
   progress.say(
-    `Data: ${dataset.name}, ${
-      images.count.toLocaleString("en-US")
-    } images in ${images.describe}; split ${dataset.splitOrigin}.`,
+    `Data: ${about.name}, ${
+      about.images.toLocaleString("en-US")
+    } images in ${images.describe}; split ${about.splitOrigin}.`,
   );
-
-  async function features(samples: readonly Sample[], views: readonly ViewRecipe[], what: string): Promise<Features> {
+  const bound = () => {
     if (model === undefined) throw new Error("These images were opened without a model");
+    return model;
+  };
+
+  async function features(
+    samples: readonly Sample[],
+    views: readonly ViewRecipe[],
+    { what, encoder }: { what: string; encoder?: Encoder },
+  ): Promise<Features> {
+    const { sha256, engine, config: { image }, encodeImages } = bound();
     const total = samples.length * views.length;
     const found = await getFeatures({
       folder: FEATURE_FOLDER,
-      modelId: `${model.sha256} ${model.engine.name}`,
-      imageSize: model.config.image.size,
-      patch: model.config.image.patch,
+      modelId: [sha256, engine.name, ...encoder === undefined ? [] : [encoder.id]].join(" "),
+      imageSize: image.size,
+      patch: image.patch,
       samples,
       images,
       hashes,
       views,
       batch: BATCH,
-      encode: (patches) => model.encodeImages(patches),
+      encode: encoder?.encode ?? encodeImages,
       onProgress: ({ done, fromCache }) =>
         progress.update({
           what: `image features, ${what}`,
@@ -75,28 +105,20 @@ export async function openImageData(
   });
 
   return {
-    about: {
-      name: dataset.name,
-      source: images.describe,
-      splitOrigin: dataset.splitOrigin,
-      splitSha256: dataset.splitSha256,
-      images: images.count,
-    },
-    // The sample model knows the words of one template only.
-    template: sample ? SAMPLE_TEMPLATE : dataset.template,
-    ensemble: dataset.ensemble,
-    images,
-    draw: (choice) => fewShot(split, choice),
-    wholeVal: (classes) => chooseClasses(split, classes).val,
+    ...drawn,
     sha256: (samples) => hashes.imagesSha256(samples.map(({ path }) => path)),
-    features: async (samples, { what }) => oneView(await features(samples, [{ kind: "test" }], what), 0),
+    features: async (samples, options) => oneView(await features(samples, [{ kind: "test" }], options), 0),
     async views(samples, { seed, count, leastArea }) {
       const recipes = Array.from(
         { length: count },
         (_, view): ViewRecipe => ({ kind: "train", view, seed, leastArea }),
       );
-      const all = await features(samples, recipes, `${count} training views`);
+      const all = await features(samples, recipes, { what: `${count} training views` });
       return { count, view: (index) => Promise.resolve(oneView(all, index)) };
+    },
+    patches(samples, { seed, view }) {
+      const recipe: ViewRecipe = view === undefined ? { kind: "test" } : { kind: "train", view, seed };
+      return patchesOf(samples, { ...bound().config.image, images, recipe });
     },
     close: () => images.close(),
   };

@@ -60,8 +60,9 @@ export async function modelFacts(name: string | undefined): Promise<ModelFacts> 
  */
 export async function openInputs(
   settings: InputSettings,
-  { progress, description }: { progress: Progress; description?: DatasetDescription },
+  options: { progress: Progress; description?: DatasetDescription; needsImages?: boolean },
 ): Promise<Inputs> {
+  const { progress } = options;
   const file = await weightsFile(settings.model);
   const [weights, tokenizer] = await Promise.all([loadWeights(file.path), loadTokenizer()]);
   const sample = weights.sha256 === SAMPLE_MODEL_SHA256;
@@ -72,7 +73,7 @@ export async function openInputs(
   });
   const model = loadModel(weights, { engine, tokenizer });
   try {
-    const data = await openData(settings, { model, sample, description, progress });
+    const data = await openData(settings, { ...options, model, sample });
     const others: RunData[] = [];
     return {
       model,

@@ -5,7 +5,7 @@ import type { NearestWords } from "../eval/nearest_words.ts";
 import type { ReportedTraining } from "../eval/report.ts";
 import type { PromptMethod } from "../methods/prompt_method.ts";
 import type { RunConfig } from "./config.ts";
-import type { RunData } from "./data.ts";
+import type { Encoder, RunData } from "./data.ts";
 import type { RunFolder } from "./folder.ts";
 import type { RunIdentity } from "./identity.ts";
 import type { Inputs } from "./inputs.ts";
@@ -57,6 +57,8 @@ export interface Learned {
   /** The prompts of each class as text; what is learned stands as `X`. */
   prompts(classes: ClassList): string[][];
   learnedNumbers: number;
+  /** What encodes images, where the image tower has learned prompts. */
+  encoder?: Encoder;
   /** What was chosen on validation images. */
   chosen: Readonly<Record<string, number>>;
   /** What else decided the numbers and is neither a setting nor chosen. */

@@ -6,10 +6,13 @@ import { infoOf } from "../files.ts";
 import type { DataOptions, RunData } from "./data.ts";
 import { openImageData } from "./image_data.ts";
 import type { RunValues } from "./settings.ts";
-import { openStoredData, openStoredFeatures } from "./stored_data.ts";
+import { openSampleImages, openStoredData, openStoredFeatures } from "./stored_data.ts";
 
 /** The settings that choose data. */
 export type DataSettings = Pick<Partial<RunValues>, "data" | "dataset" | "split" | "model">;
+
+/** `--data sample`: the images that ship with the kit. */
+export const SAMPLE_IMAGES = "sample";
 
 /**
  * Opens the data set that settings name: images, or without `--data` the sample's stored features.
@@ -18,6 +21,9 @@ export type DataSettings = Pick<Partial<RunValues>, "data" | "dataset" | "split"
  */
 export async function openData(settings: DataSettings, options: DataOptions): Promise<RunData> {
   const { data, dataset, split } = settings;
+  if (data === SAMPLE_IMAGES || (data === undefined && options.sample && options.needsImages)) {
+    return timed(await openSampleImages(options));
+  }
   if (data !== undefined) {
     return timed(await openImageData({ data, dataset: options.description ?? dataset, split }, options));
   }

@@ -108,7 +108,7 @@ async function promptCost(
   const seed = config.seeds[0]!;
   const settings = config.values as PromptSettings;
   const sample = learningImages(config, inputs.data, seed);
-  const session = await sessionOf({ config, inputs, seed }, method, sample.classNames);
+  const session = await sessionOf({ config, inputs, seed }, method, { ...sample, trains: true });
   const lines = [`Classes: ${sample.classNames.join(", ")}`];
   for (const [c, { tokens }] of session.prompts.slice(0, SHOWN).entries()) {
     const ids = [
@@ -147,10 +147,21 @@ async function timeOf(
 ): Promise<{ stepSeconds: number; batchSeconds: number }> {
   const E = model.config.embedding;
   const features = (B: number) => ({ shape: [B, E], data: new Float32Array(B * E).fill(1 / Math.sqrt(E)) });
-  const batch = { imageFeatures_BE: features(batchSize), labels: new Int32Array(batchSize) };
+  const { size, patch } = model.config.image;
+  const patches = (B: number) => {
+    const shape = [B, (size / patch) ** 2, 3 * patch ** 2];
+    return { shape, data: new Float32Array(shape[0] * shape[1] * shape[2]).fill(0.5) };
+  };
+  const prompted = session.encodeImages;
+  const batch = {
+    imageFeatures_BE: features(batchSize),
+    labels: new Int32Array(batchSize),
+    ...(prompted === undefined ? {} : { patches_BNK: patches(batchSize) }),
+  };
   return {
     stepSeconds: await secondsOf(() => session.step(batch)),
-    batchSeconds: await secondsOf(() => session.logits(features(TEST_BATCH))),
+    batchSeconds: await secondsOf(() => session.logits(features(TEST_BATCH))) +
+      (prompted === undefined ? 0 : TEST_BATCH / TIMED * await secondsOf(() => prompted(patches(TIMED)))),
   };
 }
 

@@ -1,5 +1,6 @@
 /** Learned prompts in a run: trained from the start or from the last checkpoint, or taken as they are. */
 import { spokenName } from "../clip/spoken_name.ts";
+import { createHash } from "node:crypto";
 import { namedStream } from "../data/random.ts";
 import type { Sample } from "../data/split.ts";
 import { UserError } from "../errors.ts";
@@ -8,7 +9,6 @@ import type { ReportedTraining } from "../eval/report.ts";
 import type { PromptLearning } from "../methods/method.ts";
 import type { PromptMethod, PromptShape } from "../methods/prompt_method.ts";
 import { epochWeights, type PromptSettings } from "../methods/prompt_settings.ts";
-import { flagName } from "../methods/setting.ts";
 import { featureLogits, normalizeRows } from "../methods/zero_shot.ts";
 import { stepsPerEpoch } from "../optim/batch_order.ts";
 import { learningRate, type Schedule } from "../optim/schedule.ts";
@@ -17,6 +17,7 @@ import { openPrompt, type PromptSession } from "../prompt/session.ts";
 import type { Checkpoint } from "../train/checkpoint.ts";
 import { copyParameters, epochMeans, type StepRecord, train, type TrainingImages } from "../train/loop.ts";
 import { KIT_VERSION } from "../version.ts";
+import type { Encoder } from "./data.ts";
 import { accuracyOf, classifyAll, countLine } from "./evaluate.ts";
 import { learningImages } from "./identity.ts";
 import type { Classifier, Learned, SeedRun } from "./learned.ts";
@@ -29,7 +30,7 @@ const CHECKED_IMAGES = 4;
 export async function learnPrompt(run: SeedRun, method: PromptLearning): Promise<Learned> {
   const { config, inputs, folder, progress, seed } = run;
   const sample = learningImages(config, inputs.data, seed!);
-  const session = await sessionOf(run, method, sample.classNames);
+  const session = await sessionOf(run, method, { ...sample, trains: true });
   try {
     let stored = await folder.checkpoint();
     if (stored?.final) {
@@ -54,7 +55,7 @@ export async function learnPrompt(run: SeedRun, method: PromptLearning): Promise
 export async function sessionOf(
   { config, inputs, seed }: Pick<SeedRun, "config" | "inputs" | "seed">,
   method: PromptLearning,
-  classNames: string[],
+  { classNames, trains }: { classNames: string[]; trains: boolean },
 ): Promise<PromptSession> {
   const { model, data } = inputs;
   const prompt = await method.prompt({
@@ -63,6 +64,7 @@ export async function sessionOf(
     settings: config.values,
     template: data.template,
     random: (name) => namedStream(seed!, name),
+    trains,
   });
   return await openPrompt(model, { method: prompt, classNames });
 }
@@ -96,10 +98,13 @@ async function trainPrompt(
   const resume = stored?.state;
   const sample = learningImages(config, inputs.data, seed!);
   progress.say(countLine(config.train!, sample));
-  const images = await trainingImages(run, sample.train);
+  const images = await trainingImages(run, { samples: sample.train, session });
   const perEpoch = stepsPerEpoch(images.labels.length, settings.batchSize);
   await folder.writeMetrics(stepRecords(resume?.losses ?? [], settings, images.labels.length));
   if (resume) progress.say(`Going on at step ${resume.step + 1} from the checkpoint in ${folder.path}.`);
+  if (config.run.exactCheck && session.method.depth !== undefined) {
+    throw new UserError("The exact check is for contexts in front of the text tower: leave --exact-check out.");
+  }
   if (config.run.exactCheck) await tellExactCheck(run, session, await images.view(0));
 
   const metadata = {
@@ -111,6 +116,7 @@ async function trainPrompt(
   const before = await folder.trainSeconds();
   const began = performance.now();
   const spent = () => before + (performance.now() - began) / 1000;
+  const { meta } = session.method;
   let waiting: StepRecord[] = [];
   const total = settings.epochs * perEpoch;
   const state = await train(session, {
@@ -122,6 +128,9 @@ async function trainPrompt(
     order: namedStream(seed!, "batch-order"),
     average: epochWeights(settings),
     share: settings.wise,
+    meta: meta === undefined || meta.order === "off"
+      ? undefined
+      : { random: namedStream(seed!, "meta"), rate: meta.rate },
     resume,
     checkpointEvery: config.run.checkpointEvery,
     async save(state) {
@@ -164,16 +173,25 @@ function enginesOf({ inputs, progress, folder }: SeedRun, stored: Checkpoint | u
   return `${before}, then ${name}`;
 }
 
-async function trainingImages(run: SeedRun, samples: readonly Sample[]): Promise<TrainingImages> {
+async function trainingImages(
+  run: SeedRun,
+  { samples, session }: { samples: readonly Sample[]; session: PromptSession },
+): Promise<TrainingImages> {
   const { inputs: { data }, seed } = run;
   const { views: asked, epochs } = settingsOf(run);
   const labels = Int32Array.from(samples, ({ label }) => label);
-  if (asked === 0) {
-    const plain = normalizeRows(await data.features(samples, { what: "training images", seed: seed! }));
-    return { labels, views: 1, view: () => Promise.resolve(plain) };
-  }
-  const views = await data.views(samples, { seed: seed!, count: asked === "epochs" ? epochs : asked });
-  return { labels, views: views.count, view: async (index) => normalizeRows(await views.view(index)) };
+  const isPlain = asked === 0;
+  const views = isPlain
+    ? { count: 1, view: () => data.features(samples, { what: "training images", seed: seed! }) }
+    : await data.views(samples, { seed: seed!, count: asked === "epochs" ? epochs : asked });
+  const patches: TrainingImages["patches"] = (indices, view) =>
+    data.patches!(indices.map((index) => samples[index]), { seed: seed!, view: isPlain ? undefined : view });
+  return {
+    labels,
+    views: views.count,
+    view: async (index) => normalizeRows(await views.view(index)),
+    ...(session.encodeImages === undefined ? {} : { patches }),
+  };
 }
 
 async function tellExactCheck(
@@ -218,13 +236,14 @@ function learnedPrompt(
   return {
     async classifier({ classNames }) {
       const isSame = session.classNames.join("\n") === classNames.join("\n");
-      const opened = isSame ? session : await sessionOf(run, method, classNames);
+      const opened = isSame ? session : await sessionOf(run, method, { classNames, trains: false });
       if (!isSame) copyParameters(session.params, opened.params);
       const logits = await promptLogits(model, opened);
       return { logits, dispose: () => isSame ? Promise.resolve() : opened.dispose() };
     },
     prompts: ({ classNames }) => classNames.map((name) => [promptText(name, session.method.shape)]),
     learnedNumbers: learnedNumbers(session.method),
+    encoder: encoderOf(session),
     chosen: {},
     given: {},
     counts: { train: sample.train.length, val: sample.val.length },
@@ -247,6 +266,16 @@ export async function promptLogits(
   const texts_CE = normalizeRows({ shape: [C, E], data });
   return (features) =>
     Promise.resolve(featureLogits(normalizeRows(features), texts_CE, { logitScale: model.logitScale }));
+}
+
+/** The prompted image tower, known by the numbers of its prompt; undefined where the tower is frozen CLIP's. */
+function encoderOf({ params, encodeImages }: PromptSession): Encoder | undefined {
+  if (encodeImages === undefined) return undefined;
+  const hash = createHash("sha256");
+  for (const name of Object.keys(params).sort()) {
+    hash.update(name).update(new Uint8Array(params[name].data.slice().buffer));
+  }
+  return { id: `prompt ${hash.digest("hex")}`, encode: encodeImages };
 }
 
 /** How many numbers a prompt learns. */
@@ -280,12 +309,16 @@ async function describeTraining(
   if (state.step === 0) return undefined;
   const settings = settingsOf(run);
   const logits = await promptLogits(model, session);
-  const outcome = await classifyAll(await data.features(sample.train, { what: "training images", seed: seed! }), {
-    classifier: { logits, dispose: () => Promise.resolve() },
-    samples: sample.train,
-    what: "evaluating on training images",
-    progress: SILENT,
-  });
+  const encoder = encoderOf(session);
+  const outcome = await classifyAll(
+    await data.features(sample.train, { what: "training images", seed: seed!, encoder }),
+    {
+      classifier: { logits, dispose: () => Promise.resolve() },
+      samples: sample.train,
+      what: "evaluating on training images",
+      progress: SILENT,
+    },
+  );
   const schedule = scheduleOf(settings);
   return {
     steps: state.step,
@@ -302,20 +335,4 @@ export function promptText(className: string, { contextTokens, classTokenPositio
   const learned = (count: number) => new Array<string>(count).fill("X");
   const words = [...learned(before), spokenName(className), ...learned(contextTokens - before)];
   return `${words.join(" ")}.`;
-}
-
-/** The settings that a stored prompt was trained with, from what its checkpoint says; others keep the values given. */
-export function storedValues(
-  method: PromptLearning,
-  { metadata, state: { params } }: Checkpoint,
-): Record<string, unknown> {
-  const values: Record<string, unknown> = {};
-  for (const [name, setting] of Object.entries(method.settings)) {
-    const text = metadata[flagName(name)];
-    if (text !== undefined) values[name] = setting.parse(text, `${flagName(name)} of the stored prompt`);
-  }
-  // Imported by 0.1.0: the length of the context stands in its tensor alone.
-  const { ctx } = params;
-  if (ctx !== undefined && !("contextTokens" in values)) values.contextTokens = ctx.shape[ctx.shape.length - 2];
-  return values;
 }

@@ -32,7 +32,8 @@ import type { ClassList, EvaluationTarget, Learned, SeedRun } from "./learned.ts
 import { isTrained, runPath, trainedSiblings } from "./path.ts";
 import { planLines } from "./plan.ts";
 import { type Progress, SILENT } from "./progress.ts";
-import { learnPrompt, storedValues } from "./prompt_learner.ts";
+import { storedValues } from "../prompt/stored_prompt.ts";
+import { learnPrompt } from "./prompt_learner.ts";
 
 /** What a run is told besides its settings. */
 export interface RunOptions {
@@ -123,7 +124,8 @@ export async function openRun<S>(
   if (without.size > 0 && without.size === config.eval.length && config.transfers.length === 0) {
     throw new UserError([...missing].join(" "));
   }
-  const inputs = await openInputs(config.run, { progress, description });
+  const needsImages = learnsPrompts(config.method) && config.method.needsImages?.(config.values);
+  const inputs = await openInputs(config.run, { progress, description, needsImages });
   const { data, on } = inputs;
   const targets: EvaluationTarget[] = config.eval.filter((subset) => !without.has(subset)).map((subset) => ({
     subset,
@@ -298,7 +300,11 @@ async function evaluate(
   }
   try {
     const prepared = (performance.now() - began) / 1000;
-    const features = await data.features(sample.test, { what: `${place} test images`, seed: draw.seed });
+    const features = await data.features(sample.test, {
+      what: `${place} test images`,
+      seed: draw.seed,
+      encoder: learned.encoder,
+    });
     const classified = performance.now();
     const outcome = await classifyAll(features, {
       classifier,

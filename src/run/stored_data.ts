@@ -3,14 +3,13 @@ import { fileURLToPath } from "node:url";
 import { ensembleTemplates, knownDatasets } from "../data/catalogue.ts";
 import { chooseClasses } from "../data/few_shot.ts";
 import { readSampleFeatures, type SampleFeatures, STORED_SOURCE } from "../data/sample_features.ts";
+import { openImages } from "../data/source.ts";
 import type { Sample } from "../data/split.ts";
 import { UserError } from "../errors.ts";
 import { infoOf, readBytes, sha256Hex, writeFileAtomic } from "../files.ts";
-import type { RunData } from "./data.ts";
+import { type DataOptions, type RunData, SAMPLE_TEMPLATE } from "./data.ts";
+import { imageData } from "./image_data.ts";
 import type { Progress } from "./progress.ts";
-
-/** The template that the sample model was made for; it knows few other words (its model card). */
-export const SAMPLE_TEMPLATE = "a photo of a {}.";
 
 /** Where the sample's files are kept when the kit runs from a URL and has none beside it. */
 const FETCHED = ".cache/sample";
@@ -72,8 +71,6 @@ export function openStoredData({ features: stored, sha256 }: StoredFeatures, pro
       );
     }
     told = shots;
-    const first = (samples: Sample[], count: number) =>
-      [...Map.groupBy(samples, ({ label }) => label).values()].flatMap((items) => items.slice(0, count));
     return { ...split, train: first(split.train, shots), val: first(split.val, shots) };
   };
   return {
@@ -85,14 +82,10 @@ export function openStoredData({ features: stored, sha256 }: StoredFeatures, pro
       images: source.images,
     },
     template: SAMPLE_TEMPLATE,
-    ensemble: ensembleTemplates(
-      knownDatasets().find(({ name }) => name.toLowerCase() === source.dataset.toLowerCase())!,
-    ),
+    ensemble: ensembleOf(source.dataset),
     draw: ({ shots, seed, classes }) => chooseClasses(drawn(seed, shots), classes),
     wholeVal() {
-      throw new UserError(
-        "The sample holds only the few-shot validation images: give all images with --data EuroSAT.zip, or leave --tune-on out.",
-      );
+      throw new UserError(NO_WHOLE_VAL);
     },
     // Not of images, which are not there: of the features, and of which of them.
     sha256: (samples) => sha256Hex(new TextEncoder().encode([sha256, ...samples.map(({ path }) => path)].join("\n"))),
@@ -117,3 +110,55 @@ export function openStoredData({ features: stored, sha256 }: StoredFeatures, pro
     close: () => Promise.resolve(),
   };
 }
+
+/**
+ * The images that ship with the kit, for methods that need images: the few-shot images of the stored seeds, and 100 test
+ * images a class.
+ */
+export async function openSampleImages(options: DataOptions): Promise<Omit<RunData, "featureSeconds">> {
+  const { features: { source, split } } = await openStoredFeatures();
+  const images = await openImages(await sampleFile("images.zip"));
+  const drawn = (seed: number, shots: number) => {
+    if (shots > source.shots) {
+      throw new UserError(
+        `The sample holds ${source.shots} training images a class and not ${shots}: take fewer with --shots, or give all ` +
+          "images with --data EuroSAT.zip.",
+      );
+    }
+    const { train, val, test } = split(seed);
+    return { train: first(train, shots), val: first(val, shots), test: test.filter(({ path }) => images.has(path)) };
+  };
+  return await imageData({
+    about: {
+      name: source.dataset,
+      source: SAMPLE_IMAGES_SOURCE,
+      splitOrigin:
+        `of the sample: drawn with ${source.shots} shots, and 100 test images a class, which are a part of the ` +
+        "published test images",
+      splitSha256: source.splitSha256,
+      images: images.count,
+    },
+    template: SAMPLE_TEMPLATE,
+    ensemble: ensembleOf(source.dataset),
+    images,
+    draw: ({ shots, seed, classes }) => chooseClasses(drawn(seed, shots), classes),
+    wholeVal() {
+      throw new UserError(NO_WHOLE_VAL);
+    },
+  }, options);
+}
+
+/** The first images of each class. */
+function first(samples: Sample[], count: number): Sample[] {
+  return [...Map.groupBy(samples, ({ label }) => label).values()].flatMap((items) => items.slice(0, count));
+}
+
+function ensembleOf(dataset: string): string[] {
+  return ensembleTemplates(knownDatasets().find(({ name }) => name.toLowerCase() === dataset.toLowerCase())!);
+}
+
+const NO_WHOLE_VAL =
+  "The sample holds only the few-shot validation images: give all images with --data EuroSAT.zip, or leave --tune-on out.";
+
+/** What a report names as the source of the sample's images. */
+const SAMPLE_IMAGES_SOURCE = "images in data/sample (a part of the test images)";

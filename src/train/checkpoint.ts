@@ -6,7 +6,7 @@
  */
 import { readSafetensors, toFloat32, writeSafetensors } from "../clip/weights/safetensors.ts";
 import { UserError } from "../errors.ts";
-import type { TrainingState } from "./loop.ts";
+import type { MetaState, TrainingState } from "./loop.ts";
 import type { Parameter, Velocity } from "../optim/sgd.ts";
 
 /** The layout that this file writes; another number is refused. */
@@ -14,6 +14,9 @@ const CHECKPOINT_VERSION = "1";
 
 const MOMENTUM = "optimizer/momentum/";
 const AVERAGE = "average/";
+const MAPS = "meta/maps/";
+const MAP_MOMENTUM = "meta/momentum/";
+const META_STREAM = "meta/stream";
 const LOSSES = "history/losses";
 const ORDER = "stream/batch-order";
 
@@ -40,7 +43,9 @@ export interface Checkpoint {
  * ```
  */
 export function encodeCheckpoint(state: TrainingState, metadata: Record<string, string>): Uint8Array {
-  const { params, velocity, average = {}, losses, order } = state;
+  const { params, velocity, average = {}, meta, losses, order } = state;
+  // The regulariser net of a meta-learned method, its momentum and its draws.
+  const { maps = {}, velocity: mapVelocity = {} } = meta ?? {};
   const float32 = (data: Float32Array, shape: readonly number[]) => ({ dtype: "F32" as const, shape, data });
   const float64 = (values: ArrayLike<number>, shape: readonly number[] = [values.length]) => {
     return { dtype: "F64" as const, shape, data: new Uint8Array(Float64Array.from(values).buffer) };
@@ -49,6 +54,11 @@ export function encodeCheckpoint(state: TrainingState, metadata: Record<string, 
     ...Object.entries(params).map(([name, { data, shape }]) => [name, float32(data, shape)] as const),
     ...Object.entries(velocity).map(([name, data]) => [MOMENTUM + name, float32(data, params[name].shape)] as const),
     ...Object.entries(average).map(([name, sum]) => [AVERAGE + name, float64(sum, params[name].shape)] as const),
+    ...Object.entries(maps).map(([name, { data, shape }]) => [MAPS + name, float32(data, shape)] as const),
+    ...Object.entries(mapVelocity).map(([name, data]) =>
+      [MAP_MOMENTUM + name, float32(data, maps[name].shape)] as const
+    ),
+    ...(meta === undefined ? [] : [[META_STREAM, float64(meta.stream)] as const]),
     [LOSSES, float64(losses)] as const,
     [ORDER, float64(order)] as const,
   ], { ...metadata, "checkpoint-version": CHECKPOINT_VERSION, step: String(state.step) });
@@ -93,13 +103,17 @@ export function decodeCheckpoint(bytes: Uint8Array, where: string): Checkpoint {
   const params: Record<string, Parameter> = {};
   const velocity: Velocity = {};
   const average: Record<string, Float64Array> = {};
+  const meta: MetaState = { maps: {}, velocity: {}, stream: [] };
   for (const [name, entry] of entries) {
     if (name === LOSSES || name === ORDER) continue;
+    if (name === META_STREAM) continue;
     const dtype = name.startsWith(AVERAGE) ? "F64" : "F32";
     if (entry.dtype !== dtype) throw broken(`"${name}" is ${entry.dtype}, not ${dtype}`);
     const values = dtype === "F64" ? new Float64Array(entry.bytes.slice().buffer) : toFloat32(entry);
     if (!values.every(Number.isFinite)) throw broken(`"${name}" holds numbers that are not finite`);
     if (values instanceof Float64Array) average[name.slice(AVERAGE.length)] = values;
+    else if (name.startsWith(MAPS)) meta.maps[name.slice(MAPS.length)] = { shape: entry.shape, data: values };
+    else if (name.startsWith(MAP_MOMENTUM)) meta.velocity[name.slice(MAP_MOMENTUM.length)] = values;
     else if (name.startsWith(MOMENTUM)) velocity[name.slice(MOMENTUM.length)] = values;
     else params[name] = { shape: entry.shape, data: values };
   }
@@ -113,5 +127,6 @@ export function decodeCheckpoint(bytes: Uint8Array, where: string): Checkpoint {
   }
   const state: TrainingState = { step, losses, params, velocity, order };
   if (averaged.length > 0) state.average = average;
+  if (Object.keys(meta.maps).length > 0) state.meta = { ...meta, stream: numbers(META_STREAM) };
   return { state, metadata };
 }

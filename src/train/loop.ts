@@ -8,6 +8,8 @@ import type { HostTensor } from "../engine/ops.ts";
 import { UserError } from "../errors.ts";
 import { addToAverage, interpolate } from "../optim/prompt_average.ts";
 import { epochBatches, stepsPerEpoch } from "../optim/batch_order.ts";
+import type { BatchDraw } from "../prompt/session.ts";
+import { drawMeta, type MetaStream } from "./meta_draw.ts";
 import { learningRate, type Schedule } from "../optim/schedule.ts";
 import { type Parameter, sgdStep, type Velocity } from "../optim/sgd.ts";
 
@@ -36,8 +38,41 @@ export interface Trainable {
   readonly params: Record<string, Parameter>;
   /** Mean loss of a batch at the current parameters, and its gradients. */
   step(
-    batch: { imageFeatures_BE: HostTensor; labels: Int32Array },
+    batch: TrainingBatch,
   ): Promise<{ loss: number; gradients: Record<string, Float32Array> }>;
+  /** A second step after each step, with what is learned about regularising; none when absent. */
+  readonly meta?: {
+    readonly maps: Record<string, Parameter>;
+    outer(
+      batch: TrainingBatch,
+      draw: BatchDraw,
+    ): Promise<{ gradients: Record<string, Float32Array>; mapGradients: Record<string, Float32Array> }>;
+  };
+}
+
+/** Images of a step. */
+export interface TrainingBatch {
+  /** [B, E], L2-normalised. */
+  imageFeatures_BE: HostTensor;
+  /** [B, N, K], where the method prompts the image tower. */
+  patches_BNK?: HostTensor;
+  /** [B] */
+  labels: Int32Array;
+}
+
+/** How the second step of a meta-learned method goes. */
+export interface MetaOptions {
+  /** Draws query, support and mixtures. */
+  random: MetaStream;
+  /** The constant rate of the regulariser net. */
+  rate: number;
+}
+
+/** What the second step's state is: the regulariser net, its momentum, and where its draws are. */
+export interface MetaState {
+  maps: Record<string, Parameter>;
+  velocity: Velocity;
+  stream: number[];
 }
 
 /** The training images, as features. */
@@ -48,6 +83,8 @@ export interface TrainingImages {
   readonly views: number;
   /** Features of all images in one view, L2-normalised, [N, E]. */
   view(index: number): Promise<HostTensor>;
+  /** Patches of some images in one view, [B, N, K], where the method prompts the image tower. */
+  patches?(indices: readonly number[], view: number): Promise<HostTensor>;
 }
 
 /** One line of `metrics.jsonl`. */
@@ -71,6 +108,8 @@ export interface TrainingState {
   order: number[];
   /** The weighted sum of the prompts after each epoch so far, where an average is kept; absent before the first and after the last. */
   average?: Record<string, Float64Array>;
+  /** Of the second step, while it is needed: absent for other methods, and after the last step. */
+  meta?: MetaState;
 }
 
 export interface TrainOptions {
@@ -87,6 +126,8 @@ export interface TrainOptions {
   average?: readonly number[];
   /** The share of what was learned in the prompt that is kept, the rest being its start; 1 when left out. */
   share?: number;
+  /** For a method with a second step, see {@linkcode Trainable.meta}; left out, no second step is made. */
+  meta?: MetaOptions;
   /** Continue from here instead of from the prompt's parameters, which are then still the start of {@linkcode TrainOptions.share}. */
   resume?: TrainingState;
   /** Steps between two calls of {@linkcode TrainOptions.save}; one epoch when left out. */
@@ -151,19 +192,34 @@ export async function train(prompt: Trainable, options: TrainOptions): Promise<T
     state.order = options.resume.order;
     if (options.average && state.step < last) state.average = resumedAverage(options.resume, perEpoch);
   }
+  const second = options.meta && prompt.meta && secondStep(prompt.meta, options);
 
   while (state.step < last) {
     const epoch = Math.floor(state.step / perEpoch) + 1;
     const batches = epochBatches(images.labels.length, { batchSize, random: order });
-    const features_NE = await images.view((epoch - 1) % images.views);
+    const view = (epoch - 1) % images.views;
+    const features_NE = await images.view(view);
     const lr = learningRate(epoch, schedule);
+    const left = batches.slice(state.step % perEpoch);
+    // The next step's images are read and cropped while this step computes.
+    let next = readAhead(images, left[0], view);
 
-    for (const indices of batches.slice(state.step % perEpoch)) {
-      const { loss, gradients } = await prompt.step(takeBatch(features_NE, { labels: images.labels, indices }));
+    for (const [i, indices] of left.entries()) {
+      const patches_BNK = await next;
+      next = readAhead(images, left[i + 1], view);
+      const batch = takeBatch(features_NE, { labels: images.labels, indices });
+      const { loss, gradients } = await prompt.step({ ...batch, patches_BNK });
       const at = { step: state.step + 1, epoch, lr, loss };
       requireFinite(at, `the loss (${loss})`, [loss]);
       for (const [name, gradient] of Object.entries(gradients)) requireFinite(at, `the gradient of ${name}`, gradient);
       sgdStep(prompt.params, gradients, { learningRate: lr, momentum, weightDecay, velocity: state.velocity });
+      if (second) {
+        state.meta = await second.step({ ...batch, patches_BNK }, {
+          at,
+          params: prompt.params,
+          velocity: state.velocity,
+        });
+      }
       // A finite gradient can still throw a parameter out of float32's range; such a state must not become a checkpoint.
       for (const [name, { data }] of Object.entries(prompt.params)) {
         requireFinite(at, `the learned ${name} after it`, data);
@@ -174,6 +230,7 @@ export async function train(prompt: Trainable, options: TrainOptions): Promise<T
         state.order = order.state();
         if (options.average) addToAverage(state.average ??= {}, prompt.params, options.average[epoch - 1]);
       }
+      if (state.step === last) delete state.meta;
       if (state.step === last) keep(state, { start, share: options.share ?? 1 });
       options.onStep?.(at);
       if (state.step % checkpointEvery === 0 || state.step === last) await options.save?.(state);
@@ -242,6 +299,54 @@ function resumedAverage({ step, average }: TrainingState, perEpoch: number): Tra
     throw new UserError("The checkpoint holds no average of prompts: start over with --fresh.");
   }
   return structuredClone(average);
+}
+
+/** The second step of a meta-learned method: the same SGD of the prompts with the outer gradient, and one of the net. */
+function secondStep({ maps, outer }: NonNullable<Trainable["meta"]>, options: TrainOptions) {
+  const { random, rate } = options.meta!;
+  const resumed = options.resume?.meta;
+  if (options.resume && options.resume.step > 0 && resumed === undefined) {
+    throw new UserError("The checkpoint holds no regulariser net: start over with --fresh.");
+  }
+  const velocity = structuredClone(resumed?.velocity ?? {});
+  if (resumed) {
+    copyParameters(resumed.maps, maps);
+    random.restore(resumed.stream);
+  }
+  const { momentum, weightDecay } = options;
+  return {
+    async step(
+      batch: TrainingBatch,
+      { at, params, velocity: promptVelocity }: {
+        at: StepRecord;
+        params: Record<string, Parameter>;
+        velocity: Velocity;
+      },
+    ): Promise<MetaState> {
+      const draw = drawMeta(batch.labels, random);
+      if (draw) {
+        const { gradients, mapGradients } = await outer(batch, draw);
+        for (const [name, gradient] of Object.entries({ ...gradients, ...mapGradients })) {
+          requireFinite(at, `the gradient of ${name}`, gradient);
+        }
+        sgdStep(params, gradients, { learningRate: at.lr, momentum, weightDecay, velocity: promptVelocity });
+        sgdStep(maps, mapGradients, { learningRate: rate, momentum, weightDecay, velocity });
+      }
+      return { maps, velocity, stream: random.state() };
+    },
+  };
+}
+
+/** Patches of a step that is to come; undefined after the last one, and for methods without image prompts. */
+function readAhead(
+  images: TrainingImages,
+  indices: readonly number[] | undefined,
+  view: number,
+): Promise<HostTensor> | undefined {
+  const patches = indices && images.patches?.(indices, view);
+  // An error is thrown where the patches are awaited, and never comes alone when the step before it fails.
+  patches?.catch(() => {});
+  return patches;
 }
 
 function takeBatch(

@@ -45,6 +45,7 @@ export async function lossesAt(
       frozen: Object.fromEntries(names.map((name, i) => [name, taped.fixed(frozen[i])])),
       textFeatures_GCE,
       imageFeatures_BE: taped.fixed(images_BE),
+      storedFeatures_BE: taped.fixed(images_BE),
       labels_BC: taped.fixed(labels),
       logitScale: fixture.scale,
     });

@@ -9,8 +9,9 @@ import { cocoop, coop, kgcoop } from "../../src/methods/kit.ts";
 import type { Method, PromptLearning } from "../../src/methods/method.ts";
 import type { PromptSettings } from "../../src/methods/prompt_settings.ts";
 import { openPrompt } from "../../src/prompt/session.ts";
+import { storedValues } from "../../src/prompt/stored_prompt.ts";
 import { completeSettings, type Given } from "../../src/run/config.ts";
-import { learnedNumbers, promptLogits, promptText, scheduleOf, storedValues } from "../../src/run/prompt_learner.ts";
+import { learnedNumbers, promptLogits, promptText, scheduleOf } from "../../src/run/prompt_learner.ts";
 import { ROOT } from "../tasks.ts";
 import { inFolder, runHere } from "./run_here.ts";
 

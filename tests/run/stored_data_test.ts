@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertNotEquals, assertThrows } from "jsr:@std/assert@1.0.19";
 import { UserError } from "../../src/errors.ts";
-import { openStoredData, openStoredFeatures, SAMPLE_TEMPLATE, sampleFile } from "../../src/run/stored_data.ts";
+import { SAMPLE_TEMPLATE } from "../../src/run/data.ts";
+import { openStoredData, openStoredFeatures, sampleFile } from "../../src/run/stored_data.ts";
 import { ROOT } from "../tasks.ts";
 import { linesInto } from "./run_here.ts";
 

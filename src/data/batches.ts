@@ -1,0 +1,23 @@
+/** Images of a step as patches: read, decoded and cropped when the step comes near, several at once. */
+import type { HostTensor } from "../engine/ops.ts";
+import type { ImageSource } from "./image_source.ts";
+import { imageView, normalizeToPatches, type ViewRecipe } from "./views.ts";
+
+/**
+ * Patches [B, grid², 3·patch²] of images in one view, normalised.
+ *
+ * @throws {UserError} when an image is missing or does not decode
+ */
+export async function patchesOf(
+  samples: readonly { path: string }[],
+  options: { images: Pick<ImageSource, "read">; recipe: ViewRecipe; size: number; patch: number },
+): Promise<HostTensor> {
+  const { images, recipe, size, patch } = options;
+  const length = 3 * size * size;
+  const data = new Float32Array(samples.length * length);
+  await Promise.all(samples.map(async ({ path }, i) => {
+    const rgb = await imageView(await images.read(path), { size, recipe, path });
+    normalizeToPatches(rgb, { size, patch, target: data.subarray(i * length, (i + 1) * length) });
+  }));
+  return { shape: [samples.length, (size / patch) ** 2, 3 * patch ** 2], data };
+}

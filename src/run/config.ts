@@ -11,7 +11,7 @@ import {
   type Values,
 } from "../methods/method.ts";
 import { flagName, orList } from "../methods/setting.ts";
-import { DEFAULT_SHOTS, type RunValues, settingsOf, type Target, type Transfer } from "./settings.ts";
+import { DEFAULT_SHOTS, RUN_SETTINGS, type RunValues, settingsOf, type Target, type Transfer } from "./settings.ts";
 
 /** Settings as given somewhere, by name; those that were not given are absent. */
 export type Given = Partial<RunValues> & Values;
@@ -59,6 +59,12 @@ export interface RunConfig {
  */
 export function completeSettings<S>(asked: Method<S>, given: Given): RunConfig {
   const method = variantOf(asked as Method, given);
+  const twice = Object.keys(method.settings).find((name) => name in RUN_SETTINGS);
+  if (twice !== undefined) {
+    throw new UserError(
+      `The method ${method.label} has a setting "${twice}", which every run has: give it another name.`,
+    );
+  }
   const preset = presetOf(method, given.preset);
   const shots = given.shots ?? DEFAULT_SHOTS;
   const published = publishedValues(method, preset, shots);

@@ -142,6 +142,10 @@ Deno.test("what is no method is told by what it lacks", () => {
       [undefined, "it is no object"],
       [prompt, "it is no object"],
       [{ ...whole, name: "", prompt }, 'its "name" is no text'],
+      ...["../x", "my method", "a,b", ".", "a/b"].map((name) =>
+        [{ ...whole, name, prompt }, 'its "name" is not one word, as in cocoop or lp++'] as const
+      ),
+      [{ ...whole, name: "日本-2", prompt }, undefined],
       [{ ...whole, title: 3, prompt }, 'its "title" is no text'],
       [{ ...whole, settings: null, prompt }, 'its "settings" is missing'],
       [{ ...whole, presets: undefined, prompt }, 'its "presets" is missing'],

@@ -34,10 +34,8 @@ export async function findCompiler(named: string | undefined): Promise<string | 
 }
 
 /**
- * Compiles the addon.
- *
- * @param place where the package is; `headers` is the folder of `node_api.h`
- * @throws {UserError} When the compiler refuses the sources, with its first complaint.
+ * Compiles the addon; `headers` is the folder of `node_api.h`. Throws {@linkcode UserError} with the compiler's first
+ * complaint.
  */
 export async function compileAddon(
   place: TensorflowPlace,
@@ -86,9 +84,8 @@ export function addonAddress(kind: "cpu" | "gpu", env: (name: string) => string 
 }
 
 /**
- * Fetches the published addon, which fits the official libtensorflow alone.
- *
- * @throws {UserError} When it cannot be had.
+ * Fetches the published addon, which fits the official libtensorflow alone. Throws {@linkcode UserError} when it cannot
+ * be had.
  */
 export async function fetchAddon(place: TensorflowPlace, address: string): Promise<void> {
   const failed = (why: string) =>

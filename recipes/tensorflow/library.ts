@@ -36,11 +36,9 @@ export function destination(path: string): string | undefined {
 }
 
 /**
- * Puts libtensorflow into `deps/lib` and its headers into `deps/include`.
- *
- * @param source an archive, a wheel, a folder, or an address of an archive or wheel
- * @param options `deps` is the folder to fill, `cache` where a download is kept until it is unpacked
- * @throws {UserError} When the source is missing, damaged, or holds no libtensorflow.
+ * Puts libtensorflow into `deps/lib` and its headers into `deps/include`, from an archive, a wheel, a folder, or an
+ * address of an archive or wheel; a download is kept in `cache` until it is unpacked. Throws {@linkcode UserError} when
+ * the source is missing, damaged, or holds no libtensorflow.
  */
 export async function installLibrary(
   source: string,

@@ -18,11 +18,8 @@ const PACKAGES = [
 ];
 
 /**
- * Puts the packages into `folder`, unless they are there.
- *
- * @param folder the new `node_modules`, with a slash at the end
- * @param stage a folder on the same disk to prepare it in
- * @throws {UserError} When they cannot be downloaded.
+ * Puts the packages into `folder`, the new `node_modules` with a slash at the end, unless they are there. `stage` is a
+ * folder on the same disk to prepare it in. Throws {@linkcode UserError} when they cannot be downloaded.
  */
 export async function installPackages(folder: string, stage: string): Promise<void> {
   if (await infoOf(`${folder}node-api-headers`) !== undefined) return;

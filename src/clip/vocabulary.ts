@@ -70,11 +70,7 @@ function firstLines(bytes: Uint8Array, count: number): Uint8Array {
   return bytes.subarray(0, end);
 }
 
-/**
- * Loads the vocabulary.
- *
- * @throws {UserError} when the file cannot be read or is not whole
- */
+/** Loads the vocabulary. Throws {@linkcode UserError} when the file cannot be read or is not whole. */
 export async function loadVocabulary(): Promise<Vocabulary> {
   let text: string;
   try {

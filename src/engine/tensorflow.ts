@@ -64,11 +64,9 @@ export function readFound(name: TensorflowEngineName): TensorflowFound | undefin
 }
 
 /**
- * Opens TensorFlow: on device `cuda` only with a CUDA device, on `cpu` with TensorFlow's own kernels on the processor, by
- * default on either. `log` gets a line when no CUDA device was found.
- *
- * @throws {UserError} When it is not installed, does not load, has no CUDA device although one is required, or computes
- * wrong numbers.
+ * Opens TensorFlow: on device `cuda` only with a CUDA device, on `cpu` with TensorFlow's own kernels on the processor,
+ * by default on either. `log` gets a line when no CUDA device was found. Throws {@linkcode UserError} when it is not
+ * installed, does not load, lacks the device, or computes wrong numbers.
  */
 export async function openTensorflow(
   name: TensorflowEngineName,

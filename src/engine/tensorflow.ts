@@ -7,7 +7,7 @@
 import { createRequire } from "node:module";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { loadTfjsNode, loadTfjsNodeGpu, TFJS_VERSION } from "../deps.ts";
-import { UserError } from "../errors.ts";
+import { messageOf, UserError } from "../errors.ts";
 import type { Engine } from "./ops.ts";
 import { tested } from "./self_test.ts";
 import { type Tfjs, tfjsEngine } from "./tfjs.ts";
@@ -175,6 +175,6 @@ function findAddonAt(addon: string, index: string): void {
 }
 
 function firstLine(error: unknown): string {
-  const line = (error instanceof Error ? error.message : String(error)).split("\n")[0].trim();
+  const line = messageOf(error).split("\n")[0].trim();
   return line.replaceAll(/\/\S*\/node_modules\/\.tensorflow\/\S*\//g, "").replace(/\.$/, "");
 }

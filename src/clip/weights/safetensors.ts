@@ -2,7 +2,7 @@
  * The safetensors format: eight bytes with the header's length, a JSON header, the numbers. A header is not
  * trusted: it is checked against the file before memory is allocated for it.
  */
-import { UserError } from "../../errors.ts";
+import { messageOf, UserError } from "../../errors.ts";
 import { count } from "../../engine/host_tensor.ts";
 import { byteLength, type Dtype, DTYPE_BYTES, floatsFrom, floatsTo, isFloat } from "./dtype.ts";
 import { isCounts, type RandomAccessFile, type StoredTensor } from "./tensor_file.ts";
@@ -95,7 +95,7 @@ function parseObject(header: Uint8Array, where: string): Record<string, unknown>
     text = new TextDecoder("utf-8", { fatal: true }).decode(header);
     parsed = JSON.parse(text);
   } catch (error) {
-    throw broken(where, `its header is not JSON, ${error instanceof Error ? error.message : error}`);
+    throw broken(where, `its header is not JSON, ${messageOf(error)}`);
   }
   if (!isObject(parsed)) throw broken(where, "its header is not a JSON object");
   // JSON.parse keeps the last of two equal keys; then there are more colons than keys.

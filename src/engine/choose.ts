@@ -41,7 +41,6 @@ const ONNX_DEVICES: readonly OnnxDevice[] = ["cpu", "webgpu", "cuda"];
 /**
  * The name as one of {@linkcode ENGINE_NAMES}.
  *
- * @param name As a user writes it.
  * @throws {UserError} With a suggestion, when there is no such engine.
  *
  * @example

@@ -57,10 +57,7 @@ async function timeProducts(engine: Engine, size: number, seconds: number): Prom
 }
 
 /**
- * Measures an engine, at the largest matrices whose chain takes less than a quarter of the time.
- *
- * @param engine any open engine
- * @param seconds roughly how long to measure
+ * Measures an engine for roughly so many seconds, at the largest matrices whose chain takes less than a quarter of them.
  *
  * @example
  * ```ts

@@ -38,10 +38,8 @@ interface Entry<T> {
 }
 
 /**
- * Starts a tape over `ops`.
- *
- * @param ops the algebra that values and gradients are calculated with
- * @returns the same algebra on recorded values. `gradients` throws {@linkcode Error} for anything but a scalar.
+ * Starts a tape over `ops`, the algebra that values and gradients are calculated with. Its `gradients` throws
+ * {@linkcode Error} for anything but a scalar.
  *
  * @example The gradient of Σx² is 2x
  * ```ts

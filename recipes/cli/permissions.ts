@@ -46,10 +46,6 @@ interface MorePaths {
 
 /**
  * The flags of `deno run` for a recipe: its task's, and over them whatever the command line names outside of them.
- *
- * @param script the recipe
- * @param args its own flags
- * @param more what nothing typed tells of: what a method's file imports
  */
 export function permissionFlags(script: Script, args: readonly string[], more: MorePaths = {}): string[] {
   const all = [...args, ...named(args, ["--config"]).flatMap(flagsInConfig)];

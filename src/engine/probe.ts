@@ -58,17 +58,6 @@ async function timeProducts(engine: Engine, size: number, seconds: number): Prom
 
 /**
  * Measures an engine for roughly so many seconds, at the largest matrices whose chain takes less than a quarter of them.
- *
- * @example
- * ```ts
- * import { openEngine } from "@prompt-kit/clip-prompts";
- * import { probeEngine } from "./probe.ts";
- *
- * const engine = await openEngine("cpu");
- * const { device, gflops } = await probeEngine(engine, 0.05);
- * await engine.dispose();
- * if (device !== "cpu" || !(gflops > 0)) throw new Error("unexpected");
- * ```
  */
 export async function probeEngine(engine: Engine, seconds = 2): Promise<EngineProbe> {
   let size = SIZES[0];

@@ -156,11 +156,7 @@ export function withVariants(method: Method): Method[] {
 /** What stands in paths and lists as it is. */
 const METHOD_NAME = /^[\p{L}\p{N}][\p{L}\p{M}\p{N}_.+-]*$/u;
 
-/**
- * What a file is expected to export, checked when a method comes from a file of the user's.
- *
- * @returns what is missing or wrong in words, or undefined for a method
- */
+/** What a file is expected to export, checked when a method comes from a file of the user's. */
 export function methodFault(value: unknown): string | undefined {
   if (typeof value !== "object" || value === null) return "it is no object";
   const method = value as Record<string, unknown>;

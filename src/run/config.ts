@@ -181,11 +181,7 @@ function targetsOf(
   return { train, eval: evaluated, transfers };
 }
 
-/**
- * Why a method that learned from `train` has no result on `subset`; undefined where it has one.
- *
- * @returns `other classes`, or the method's own reason
- */
+/** Why a method that learned from `train` has no result on `subset`; undefined where it has one. */
 export function whyNotOn(
   method: Method,
   { train, subset }: { train: ClassSubset; subset: ClassSubset },

@@ -18,7 +18,7 @@ const SETTINGS = {
   debug,
   help,
 };
-/** What a probing process is told besides. */
+/** What a probing process is given as well. */
 const OF_PROBES = { probe: text({ help: "" }), device: text({ help: "" }) };
 
 const program: Program = {

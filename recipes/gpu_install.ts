@@ -15,7 +15,7 @@ import {
   tensorflowPlace,
 } from "../src/engine/tensorflow.ts";
 import { UserError } from "../src/errors.ts";
-import { writeFileAtomic } from "../src/files.ts";
+import { removeIfThere, writeFileAtomic } from "../src/files.ts";
 import { probeInChild } from "./cli/probe.ts";
 import { text, toggle } from "../src/methods/setting.ts";
 import { readFlags } from "./cli/flags.ts";
@@ -122,14 +122,6 @@ async function main(args: string[]): Promise<void> {
     );
   }
   console.log(`Ready: --engine ${name} on ${device} (${version}), ${gflops} GFLOP/s`);
-}
-
-async function removeIfThere(path: string): Promise<void> {
-  try {
-    await Deno.remove(path);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
 }
 
 /** Runs onnxruntime-node's own install script, the one that `allowScripts` denies, because somebody asked for it. */

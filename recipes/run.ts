@@ -13,12 +13,14 @@ import { pipeline } from "./cli/pipeline.ts";
 import { runMethod, runProgram } from "./cli/recipe.ts";
 import { isStarter, startWithPermissions } from "./cli/start.ts";
 
-const examples = ["deno task run ./anchored.ts --train base --eval base,new", "deno task run ./anchored.ts --help"];
+const examplesOf = (
+  file: string,
+) => [`deno task run ${file} --train base --eval base,new`, `deno task run ${file} --help`];
 const program = {
   url: import.meta.url,
   title: "Runs a method of your own, from its file; --help after the file tells the method's settings.",
   settings: {},
-  examples,
+  examples: examplesOf("./anchored.ts"),
 };
 
 if (import.meta.main) {
@@ -31,7 +33,12 @@ async function runFile(path: string, args: readonly string[]): Promise<void> {
   const code = `${path} or of this kit`;
   await runProgram({ ...program, task: RECIPE, code, settings: undefined }, async () => {
     const { method, file } = await loadMethod(path);
-    const info = { method, examples, command: ["deno", "task", "run", path], methodSha256: file?.sha256 };
+    const info = {
+      method,
+      examples: examplesOf(path),
+      command: ["deno", "task", "run", path],
+      methodSha256: file?.sha256,
+    };
     await runMethod(import.meta.url, { info, args }, pipeline(method));
   });
 }

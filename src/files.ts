@@ -13,17 +13,6 @@ let partialCount = 0;
  * A file that was there stays as it was until the new one is complete. The folder is made when missing.
  *
  * @throws {UserError} When the disk is full, the folder read-only, or writing not allowed.
- *
- * @example
- * ```ts
- * import { writeFileAtomic } from "./files.ts";
- *
- * const folder = await Deno.makeTempDir();
- * await writeFileAtomic(`${folder}/new/note.txt`, "whole or not there");
- * const names = Array.from(Deno.readDirSync(`${folder}/new`), ({ name }) => name);
- * await Deno.remove(folder, { recursive: true });
- * if (names.join() !== "note.txt") throw new Error("unexpected");
- * ```
  */
 export async function writeFileAtomic(path: string, content: Uint8Array | string): Promise<void> {
   const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
@@ -149,14 +138,6 @@ export async function readHead(path: string, length: number): Promise<Uint8Array
  * The sha256 of bytes, or of the file at a path, in lower-case hexadecimal.
  *
  * @throws {UserError} When the file is missing or cannot be read.
- *
- * @example
- * ```ts
- * import { SAMPLE_MODEL_SHA256 } from "./data/sample_features.ts";
- * import { sha256Hex } from "./files.ts";
- *
- * if (await sha256Hex("data/sample/model.safetensors") !== SAMPLE_MODEL_SHA256) throw new Error("unexpected");
- * ```
  */
 export async function sha256Hex(source: Uint8Array | string): Promise<string> {
   const hash = createHash("sha256");

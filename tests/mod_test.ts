@@ -143,7 +143,7 @@ Deno.test("every example in the documentation asserts something", async () => {
       if (!block.includes("throw ")) lacking.push(`${path}: ${block.split("\n")[1]}`);
     }
   }
-  assert(examples > 80, `Found ${examples} examples only`);
+  assert(examples > 30, `Found ${examples} examples only`);
   assertEquals(lacking, []);
 });
 

@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "jsr:@std/assert@1.0.19";
 import { KIT_METHODS } from "../src/methods/kit.ts";
 import { type Allowed, allowed, denied, DEVELOPMENT, LISTS, readTasks, resolveTask, ROOT, script } from "./tasks.ts";
+import { typed } from "./typed.ts";
 
 const NETWORK = ["download", "gpu:install"];
 const tasks = readTasks();
@@ -104,16 +105,20 @@ Deno.test("every recipe of a method has its task, which hands on to the list of 
 });
 
 Deno.test("the menu of deno task has no long lines but for those with hosts and compilers", async () => {
-  const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["task"],
-    cwd: ROOT,
-    stdin: "null",
-    env: { NO_COLOR: "1" },
-  }).output();
-  const lines = [stdout, stderr].flatMap((bytes) => new TextDecoder().decode(bytes).split("\n"));
+  const { stdout, stderr } = await typed(["task"], ROOT);
+  const lines = `${stdout}\n${stderr}`.split("\n");
   const long = lines.filter((line) => line.length > 160).map((line) => line.split(" ").at(-1));
   assertEquals(long, ["recipes/download.ts", "recipes/gpu_install.ts"]);
   for (const { name, description } of tasks) {
     assertEquals(lines[lines.indexOf(`- ${name}`) + 1], `    // ${description}`);
   }
+});
+
+Deno.test("words come through tasks that hand on as they were typed: empty, with spaces, quotes and dashes", async () => {
+  const coop = (...words: string[]) => typed(["task", "-q", "coop", "--dry-run", ...words], ROOT);
+  const words = ["--init-words", "it's a $HOME of *"];
+  const { stdout } = await coop("--init-words", "", "--out", "runs/-x y", ...words);
+  assert(stdout.includes(words[1]), stdout);
+  const { code, stderr } = await coop("--init-words", "", ...words, "--lr", "-1");
+  assertEquals([code, stderr], [2, 'error: --lr is "-1", and must be a number from 0, such as 0.002 or 2e-3.\n']);
 });

@@ -1,8 +1,6 @@
 /** Commands as people type them, in processes without a terminal. */
 import { ROOT } from "./tasks.ts";
 
-export { ROOT };
-
 /** How a command ended, and what it said. */
 export interface Ended {
   code: number;

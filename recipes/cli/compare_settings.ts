@@ -150,7 +150,9 @@ export async function readCompareSettings(args: readonly string[]): Promise<Comp
   }
   const settings = compareSettings([...KIT_METHODS, ...found.map(({ method }) => method)]);
   const flags = readFlags(args, settings).given;
-  const all = typeof flags.config === "string" ? { ...await readConfigFile(flags.config, settings), ...flags } : flags;
+  // Methods are known before a configuration is read: their settings decide what may stand in it.
+  const { methods: _, ...inFile } = settings;
+  const all = typeof flags.config === "string" ? { ...await readConfigFile(flags.config, inFile), ...flags } : flags;
   const isHandedOn = (name: string) => !(name in COMPARISON_SETTINGS) && !(name in TERMINAL_SETTINGS);
   const typed = Object.fromEntries(
     Object.entries(all).filter(([name]) => isHandedOn(name)).map(([name, value]) => [name, String(value)]),

@@ -9,7 +9,6 @@ const WHAT = "the data set description";
 /**
  * Reads a description.
  *
- * @param path of the YAML file
  * @throws {UserError} when it is missing or not YAML, or a key is unknown, missing or of the wrong kind
  */
 export async function readDescription(path: string): Promise<DatasetDescription> {

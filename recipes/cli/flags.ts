@@ -32,9 +32,6 @@ export function isSwitch({ placeholder }: Setting<unknown>): boolean {
 /**
  * Reads a command line. Of a flag given twice the last counts, so that a task's flags can be overridden.
  *
- * @param args as in `Deno.args`
- * @param settings that this recipe has
- * @param options whether words that are no flags mean something; otherwise they are refused
  * @throws {UserError} for an unknown flag, a missing or wrong value, or a word that is no flag
  */
 export function readFlags<S extends Settings>(

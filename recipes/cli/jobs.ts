@@ -35,11 +35,7 @@ export interface RunJobsOptions {
   start?: (job: Job) => StartedJob;
 }
 
-/**
- * Runs all jobs, some at a time. One that fails does not stop the others.
- *
- * @returns how each ended, in the order of the jobs
- */
+/** Runs all jobs, some at a time. One that fails does not stop the others. */
 export async function runJobs(jobs: readonly Job[], options: RunJobsOptions): Promise<JobEnd[]> {
   const { parallel, onChange, start = startDeno } = options;
   const running = new Map<Job, StartedJob>();
@@ -131,11 +127,7 @@ export function commandList(jobs: readonly Job[]): string {
   return jobs.map(({ words }) => `${shellLine(["deno", ...words])}\n`).join("");
 }
 
-/**
- * A Slurm array job, one run a task.
- *
- * @param options the folder to run in, and the command that gathers the results afterwards
- */
+/** A Slurm array job, one run a task. */
 export function slurmScript(jobs: readonly Job[], options: { folder: string; collect: string; cores: number }): string {
   const { folder, collect, cores } = options;
   return `#!/bin/bash

@@ -52,7 +52,6 @@ export async function findMethod(word: string): Promise<FoundMethod> {
 /**
  * The method that a file exports: as its default, or as the only method among its exports.
  *
- * @param path of a TypeScript or JavaScript module
  * @throws {UserError} when the file is missing, does not load, or exports no method
  */
 export async function loadMethod(path: string): Promise<FoundMethod> {

@@ -47,10 +47,6 @@ interface MorePaths {
 
 /**
  * The flags of `deno run` for a recipe: its task's, and over them whatever the command line names outside of them.
- *
- * @param script the recipe
- * @param args its own flags
- * @param more what nothing typed tells of: what a method's file imports
  */
 export function permissionFlags(script: Script, args: readonly string[], more: MorePaths = {}): string[] {
   const all = [...args, ...named(args, ["--config"]).flatMap(flagsInConfig)];
@@ -67,11 +63,12 @@ export function permissionFlags(script: Script, args: readonly string[], more: M
   }).concat(ofHost(script.url));
 }
 
-/** What a recipe from a URL needs besides: its data come from there too, and naming one host to import from drops Deno's own list. */
+/**
+ * What a recipe from a URL needs besides: the sample comes from there too. Deno lets what is typed import from its own host,
+ * and `--allow-import` would drop the other hosts that it trusts, JSR's among them.
+ */
 function ofHost(url: string): string[] {
-  if (!url.startsWith("http")) return [];
-  const { host } = new URL(url);
-  return [`--allow-import=${host},jsr.io`, `--allow-net=${host}`];
+  return url.startsWith("http") ? [`--allow-net=${new URL(url).host}`] : [];
 }
 
 /**

@@ -67,13 +67,7 @@ export function recipeSettings(method: Method): Settings {
   return { ...settingsOf(method), ...TERMINAL_SETTINGS };
 }
 
-/**
- * Runs a method's recipe, when its file is what was started.
- *
- * @param meta `import.meta` of the recipe
- * @param info the method, and examples for `--help`
- * @param body the pipeline
- */
+/** Runs a method's recipe, when its file is what was started. */
 export async function runRecipe<S>(
   meta: ImportMeta,
   info: RecipeInfo<S>,
@@ -147,12 +141,7 @@ async function openTerminal<S>(
   };
 }
 
-/**
- * Runs a program.
- *
- * @param program what it says of itself
- * @param body does the work; throws {@linkcode UserError} for what the user can mend
- */
+/** Runs a program. */
 export async function runProgram(program: Program, body: (args: string[]) => Promise<void>): Promise<void> {
   if (program.settings !== undefined && (Deno.args.includes("--help") || Deno.args.includes("-h"))) {
     console.log(helpText({ ...program, settings: program.settings }));

@@ -1,4 +1,5 @@
 /** The last lines of a run: what came out, where it lies, and what it is worth. */
+import { sameName } from "../../src/data/same_name.ts";
 import { wrap } from "../../src/eval/comparison_table.ts";
 import { harmonicMean } from "../../src/eval/metrics.ts";
 import type { Report } from "../../src/eval/report.ts";
@@ -46,12 +47,15 @@ export function resultLines(reports: readonly Report[], { model, config, words }
     lines.push("One seed says little about new classes: --seeds 1,2,3 shows the spread.");
   }
   if (model.sample) {
+    const isEurosat = sameName(reports[0].on.data.name, "EuroSAT");
     lines.push(
       "",
-      "This was the small sample model: its numbers show the papers' pattern and say nothing about OpenAI's CLIP. For ViT-B/16:",
-      "  deno task download eurosat ViT-B/16",
-      `  ${shellLine([...words, ...realFlags(config)])}`,
+      "This was the small sample model: its numbers show the papers' pattern and say nothing about OpenAI's CLIP." +
+        (isEurosat ? " For ViT-B/16:" : ""),
     );
+    if (isEurosat) {
+      lines.push("  deno task download eurosat ViT-B/16", `  ${shellLine([...words, ...realFlags(config)])}`);
+    }
   }
   return lines;
 }

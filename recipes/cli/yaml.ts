@@ -20,7 +20,6 @@ export function parseYaml(text: string): unknown {
 /**
  * The text of a YAML file, without the byte-order mark that some editors put first.
  *
- * @param options Path of the file, and what it is (`the configuration`), for the message.
  * @throws {UserError} when it is not UTF-8
  */
 export function yamlText(bytes: Uint8Array, { path, what }: { path: string; what: string }): string {

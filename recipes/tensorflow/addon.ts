@@ -2,11 +2,13 @@
  * tfjs-node's native addon: compiled from the sources in its npm package against the installed libtensorflow, or, without
  * a compiler, fetched as published.
  */
-import { loadTar, TFJS_VERSION } from "../../src/deps.ts";
+import { dirname } from "node:path";
+import { TFJS_VERSION } from "../../src/deps.ts";
 import { UserError } from "../../src/errors.ts";
 import type { TensorflowPlace } from "../../src/engine/tensorflow.ts";
-import { librariesOf } from "./library.ts";
 import { fetchBody } from "./fetch_body.ts";
+import { librariesOf } from "./library.ts";
+import { unpackTar } from "./unpack_tar.ts";
 
 const COMPILERS = ["c++", "g++", "clang++"];
 const SOURCES = ["tfjs_backend.cc", "tfjs_binding.cc"];
@@ -32,10 +34,8 @@ export async function findCompiler(named: string | undefined): Promise<string | 
 }
 
 /**
- * Compiles the addon.
- *
- * @param place where the package is; `headers` is the folder of `node_api.h`
- * @throws {UserError} When the compiler refuses the sources, with its first complaint.
+ * Compiles the addon; `headers` is the folder of `node_api.h`. Throws {@linkcode UserError} with the compiler's first
+ * complaint.
  */
 export async function compileAddon(
   place: TensorflowPlace,
@@ -44,8 +44,7 @@ export async function compileAddon(
   const deps = `${place.package}/deps`;
   const libraries = await librariesOf(deps);
   if (libraries === undefined) throw new Error(`No libtensorflow in ${deps}`);
-  const folder = place.addon.slice(0, place.addon.lastIndexOf("/"));
-  await Deno.mkdir(folder, { recursive: true });
+  await Deno.mkdir(dirname(place.addon), { recursive: true });
   const partial = `${place.addon}.partial`;
   const { success, stderr } = await new Deno.Command(options.compiler, {
     args: [
@@ -85,27 +84,17 @@ export function addonAddress(kind: "cpu" | "gpu", env: (name: string) => string 
 }
 
 /**
- * Fetches the published addon, which fits the official libtensorflow alone.
- *
- * @throws {UserError} When it cannot be had.
+ * Fetches the published addon, which fits the official libtensorflow alone. Throws {@linkcode UserError} when it cannot
+ * be had.
  */
 export async function fetchAddon(place: TensorflowPlace, address: string): Promise<void> {
   const failed = (why: string) =>
     new UserError(
       `There is no C++ compiler, and tfjs-node's addon cannot be downloaded from ${address} (${why}): install g++ and try again.`,
     );
-  const { body: archive } = await fetchBody(address, failed);
-  const { createTarDecoder } = await loadTar();
-  const entries = archive.pipeThrough(new DecompressionStream("gzip")).pipeThrough(createTarDecoder());
-  for await (const { header, body } of entries) {
-    if (!header.name.endsWith("tfjs_binding.node")) {
-      await body.cancel();
-      continue;
-    }
-    await Deno.mkdir(place.addon.slice(0, place.addon.lastIndexOf("/")), { recursive: true });
-    await body.pipeTo((await Deno.create(`${place.addon}.partial`)).writable);
-    await Deno.rename(`${place.addon}.partial`, place.addon);
-    return;
-  }
-  throw failed("the archive holds no tfjs_binding.node");
+  const { body } = await fetchBody(address, failed);
+  const partial = `${place.addon}.partial`;
+  const count = await unpackTar(body, ({ name }) => name.endsWith("tfjs_binding.node") ? partial : undefined);
+  if (count === 0) throw failed("the archive holds no tfjs_binding.node");
+  await Deno.rename(partial, place.addon);
 }

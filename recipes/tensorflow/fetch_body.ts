@@ -1,10 +1,8 @@
 import type { UserError } from "../../src/errors.ts";
 
 /**
- * What an address gives, as bytes that stream.
- *
- * @param failed makes the sentence for people out of why it could not be had
- * @throws {UserError} that of `failed`; Deno's own refusal of a permission goes through as it is
+ * What an address gives, as bytes that stream. Throws what `failed` makes of the reason when it cannot be had; Deno's
+ * own refusal of a permission goes through as it is.
  */
 export async function fetchBody(
   address: string,

@@ -4,11 +4,12 @@
  */
 import { TFJS_VERSION } from "../../src/deps.ts";
 import { UserError } from "../../src/errors.ts";
+import { infoOf, removeIfThere } from "../../src/files.ts";
 
 const LOCK = new URL("../../data/tensorflow.lock.json", import.meta.url);
 
 /** The headers that native addons are compiled with. */
-export const NODE_API_HEADERS_VERSION = "1.9.0";
+const NODE_API_HEADERS_VERSION = "1.9.0";
 
 const PACKAGES = [
   `npm:@tensorflow/tfjs-node@${TFJS_VERSION}`,
@@ -17,15 +18,12 @@ const PACKAGES = [
 ];
 
 /**
- * Puts the packages into `folder`, unless they are there.
- *
- * @param folder the new `node_modules`, with a slash at the end
- * @param stage a folder on the same disk to prepare it in
- * @throws {UserError} When they cannot be downloaded.
+ * Puts the packages into `folder`, the new `node_modules` with a slash at the end, unless they are there. `stage` is a
+ * folder on the same disk to prepare it in. Throws {@linkcode UserError} when they cannot be downloaded.
  */
 export async function installPackages(folder: string, stage: string): Promise<void> {
-  if (await isThere(`${folder}node-api-headers`)) return;
-  await removeFolder(stage);
+  if (await infoOf(`${folder}node-api-headers`) !== undefined) return;
+  await removeIfThere(stage);
   await Deno.mkdir(stage, { recursive: true });
   await Deno.writeTextFile(`${stage}/deno.json`, JSON.stringify({ nodeModulesDir: "auto", allowScripts: [] }));
   await Deno.writeTextFile(`${stage}/deno.lock`, await Deno.readTextFile(LOCK));
@@ -39,23 +37,8 @@ export async function installPackages(folder: string, stage: string): Promise<vo
     const said = new TextDecoder().decode(stderr).trim().split("\n")[0].replace(/^error: /, "");
     throw new UserError(`The packages of the TensorFlow engines cannot be downloaded (${said}): try again.`);
   }
-  await removeFolder(folder);
+  await removeIfThere(folder);
   // The links inside are relative, so that the whole can be moved.
   await Deno.rename(`${stage}/node_modules`, folder.replace(/\/$/, ""));
-  await removeFolder(stage);
-}
-
-/** Whether a file or folder is there. */
-export async function isThere(path: string): Promise<boolean> {
-  try {
-    await Deno.stat(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
-}
-
-async function removeFolder(path: string): Promise<void> {
-  if (await isThere(path)) await Deno.remove(path, { recursive: true });
+  await removeIfThere(stage);
 }

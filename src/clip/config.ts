@@ -94,10 +94,8 @@ export function tensorShapes(config: ClipConfig): Map<string, number[]> {
 }
 
 /**
- * The sizes of the CLIP that has tensors of these shapes; every one of them is checked.
- *
- * @param where the file, for messages
- * @throws {UserError} when a tensor is missing, has a shape that does not fit the others, or belongs to another kind of model
+ * The sizes of the CLIP that has tensors of these shapes. Throws {@linkcode UserError} when one is missing, does not
+ * fit the others, or belongs to another kind of model; `where` is the file, for the message.
  */
 export function inferConfig(shapes: Shapes, where: string): ClipConfig {
   refuseOtherModels(shapes, where);

@@ -35,11 +35,7 @@ function named(name: string): string {
   return `&${name}`;
 }
 
-/**
- * Replaces character references: named ones, also without semicolon where HTML allows it, and numbered ones.
- *
- * @returns the text; what is no reference stays
- */
+/** Replaces character references: named ones, also without semicolon where HTML allows it, and numbered ones. */
 export function unescapeHtml(text: string): string {
   return text.replace(REFERENCE, (_, reference: string) => {
     if (!reference.startsWith("#")) return named(reference);

@@ -2,7 +2,7 @@
  * CLIP's byte-pair vocabulary: 256 byte symbols, the same with `</w>`, the merges, the start and the end token.
  */
 import { gunzipSync } from "node:zlib";
-import { UserError } from "../errors.ts";
+import { messageOf, UserError } from "../errors.ts";
 
 const FILE = new URL("../../data/clip/bpe_simple_vocab_16e6.txt.gz", import.meta.url);
 
@@ -70,17 +70,13 @@ function firstLines(bytes: Uint8Array, count: number): Uint8Array {
   return bytes.subarray(0, end);
 }
 
-/**
- * Loads the vocabulary.
- *
- * @throws {UserError} when the file cannot be read or is not whole
- */
+/** Loads the vocabulary. Throws {@linkcode UserError} when the file cannot be read or is not whole. */
 export async function loadVocabulary(): Promise<Vocabulary> {
   let text: string;
   try {
     text = new TextDecoder().decode(firstLines(gunzipSync(await readFile()), MERGES + 1));
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     throw new UserError(`Cannot read CLIP's vocabulary ${FILE.href}: ${reason}. Restore the file.`, { cause: error });
   }
   // The first line is a version.

@@ -37,17 +37,7 @@ export const ENSEMBLE_TEMPLATES: readonly string[] = templates.ensemble;
 /** Names of the data sets that come with the kit, as {@linkcode describeDataset} takes them. */
 export const DATASET_NAMES: readonly string[] = Object.keys(TABLES);
 
-/**
- * Descriptions of all data sets that come with the kit: the eleven of CoOp's benchmark.
- *
- * @example
- * ```ts
- * import { knownDatasets } from "./catalogue.ts";
- *
- * const eurosat = knownDatasets().find(({ name }) => name === "EuroSAT");
- * if (eurosat?.template !== "a centered satellite photo of {}.") throw new Error("unexpected");
- * ```
- */
+/** Descriptions of all data sets that come with the kit: the eleven of CoOp's benchmark. */
 export function knownDatasets(): DatasetDescription[] {
   return DATASET_NAMES.map((name) => parseDescription(TABLES[name], `${name}.json`));
 }
@@ -57,14 +47,6 @@ export function knownDatasets(): DatasetDescription[] {
  * it gives. A description comes back as it is.
  *
  * @throws {UserError} When there is none of this name.
- *
- * @example
- * ```ts
- * import { describeDataset } from "./catalogue.ts";
- *
- * const { name, split } = describeDataset("eurosat");
- * if (name !== "EuroSAT" || split.kind !== "file") throw new Error("unexpected");
- * ```
  */
 export function describeDataset(dataset: string | DatasetDescription): DatasetDescription {
   if (typeof dataset !== "string") return dataset;
@@ -80,14 +62,6 @@ export function describeDataset(dataset: string | DatasetDescription): DatasetDe
 /**
  * The templates of the ensemble for a data set: the seven, and its own where the published code adds it
  * (`ZeroshotCLIP2` of CoOp trainers/zsclip.py).
- *
- * @example
- * ```ts
- * import { describeDataset, ensembleTemplates } from "./catalogue.ts";
- *
- * const templates = ensembleTemplates(describeDataset("eurosat"));
- * if (!templates.every((template) => template.includes("{}"))) throw new Error("unexpected");
- * ```
  */
 export function ensembleTemplates(description: DatasetDescription): string[] {
   return description.ensembleWithTemplate ? [...ENSEMBLE_TEMPLATES, description.template] : [...ENSEMBLE_TEMPLATES];

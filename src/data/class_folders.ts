@@ -11,9 +11,6 @@ export interface ClassFolder {
 /**
  * Where the class folders begin: single folders around them are passed through. Images that lie beside folders belong
  * to no class.
- *
- * @param paths Paths of images.
- * @returns A prefix, empty or ending in `/`.
  */
 export function classFoldersPrefix(paths: readonly string[]): string {
   let prefix = "";

@@ -53,21 +53,6 @@ interface DatasetOptions {
  *
  * @throws {UserError} When the data is missing, empty or damaged, the split is not usable, or images of the split are
  * not in the data.
- *
- * @example A folder of class folders
- * ```ts
- * import { openDataset } from "./dataset.ts";
- *
- * const data = await Deno.makeTempDir();
- * for (const path of ["cat", "dog"].flatMap((name) => [..."abcde"].map((i) => `${data}/${name}/${i}.jpg`))) {
- *   await Deno.mkdir(path.slice(0, path.lastIndexOf("/")), { recursive: true });
- *   await Deno.writeTextFile(path, "opened when it is looked at");
- * }
- * const { split, images } = await openDataset({ data });
- * await images.close();
- * await Deno.remove(data, { recursive: true });
- * if (images.count !== 10 || split.train.length !== 4 || split.train[0].className !== "cat") throw new Error("unexpected");
- * ```
  */
 export async function openDataset(options: DatasetOptions): Promise<Dataset> {
   const chosen = options.dataset === undefined ? undefined : describeDataset(options.dataset);

@@ -110,14 +110,6 @@ export function plainDescription(name: string): DatasetDescription {
  * messages.
  *
  * @throws {UserError} When a key is unknown, missing or of the wrong kind.
- *
- * @example
- * ```ts
- * import { parseDescription } from "./description.ts";
- *
- * const { template } = parseDescription({ name: "Birds", template: "a {}, a type of bird." }, "birds.json");
- * if (template !== "a {}, a type of bird.") throw new Error("unexpected");
- * ```
  */
 export function parseDescription(value: unknown, where: string): DatasetDescription {
   const check = checker(where);

@@ -47,29 +47,10 @@ interface Catalogue {
   items: readonly CatalogueItem[];
 }
 
-/**
- * What `data/catalogue.json` holds.
- *
- * @example
- * ```ts
- * import { CATALOGUE } from "./downloads.ts";
- *
- * const models = CATALOGUE.items.filter(({ kind }) => kind === "model").map(({ name }) => name);
- * if (!models.includes("ViT-B/16")) throw new Error("unexpected");
- * ```
- */
+/** What `data/catalogue.json` holds. */
 export const CATALOGUE: Catalogue = catalogue as Catalogue;
 
-/**
- * Hosts that a download may reach, sorted: those of all sources and those that they redirect to.
- *
- * @example
- * ```ts
- * import { catalogueHosts } from "./downloads.ts";
- *
- * if (catalogueHosts({ hosts: ["b.org"], items: [] }).join() !== "b.org") throw new Error("unexpected");
- * ```
- */
+/** Hosts that a download may reach, sorted: those of all sources and those that they redirect to. */
 export function catalogueHosts(catalogue: Catalogue = CATALOGUE): string[] {
   const sources = catalogue.items.flatMap(({ files }) =>
     files.flatMap(({ sources, instead }) => [...sources, ...instead?.sources ?? []])
@@ -86,13 +67,6 @@ export function findItem(name: string): CatalogueItem | undefined {
  * The item of a name, in any case and punctuation.
  *
  * @throws {UserError} When there is none of this name.
- *
- * @example
- * ```ts
- * import { requireItem } from "./downloads.ts";
- *
- * if (requireItem("vit-b16").name !== "ViT-B/16") throw new Error("unexpected");
- * ```
  */
 export function requireItem(name: string): CatalogueItem {
   const item = findItem(name);

@@ -82,25 +82,6 @@ interface Batch {
  *
  * @throws {UserError} When an image is missing or does not decode, its features are not finite numbers, or the store
  * cannot be written.
- *
- * @example The second time nothing is computed
- * ```ts
- * import type { HostTensor } from "@prompt-kit/clip-prompts";
- * import { type FeatureOptions, getFeatures } from "./feature_cache.ts";
- *
- * const png = Uint8Array.fromBase64(
- *   "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR42mOIWuAGAAKYAUEygXeeAAAAAElFTkSuQmCC",
- * );
- * const options: FeatureOptions = {
- *   folder: await Deno.makeTempDir(),
- *   ...{ modelId: "toy", imageSize: 4, patch: 2, samples: [{ path: "a.png" }], views: [{ kind: "test" }] },
- *   images: { read: () => Promise.resolve(png) },
- *   encode: ({ data }: HostTensor) => Promise.resolve({ shape: [1, 2], data: data.slice(0, 2) }),
- * };
- * const [first, second] = [await getFeatures(options), await getFeatures(options)];
- * await Deno.remove(options.folder, { recursive: true });
- * if (first.computed !== 1 || second.fromCache !== 1) throw new Error("unexpected");
- * ```
  */
 export async function getFeatures(options: FeatureOptions): Promise<Features> {
   const { samples, views, encode, onProgress } = options;

@@ -40,15 +40,6 @@ interface FewShotOptions {
  * Drawing comes before choosing, so base and new classes of one seed come from the same draw.
  *
  * @throws {UserError} When the number of shots is not a positive whole number, or no class is left.
- *
- * @example
- * ```ts
- * import { fewShot } from "./few_shot.ts";
- *
- * const list = [0, 1].flatMap((label) => [..."abcd"].map((c) => ({ path: `${label}/${c}`, label, className: `c${label}` })));
- * const sample = fewShot({ train: list, val: list, test: list }, { shots: 2, seed: 1, classes: "new" });
- * if (sample.train.length !== 2 || sample.test.length !== 4 || sample.test[0].label !== 0) throw new Error("unexpected");
- * ```
  */
 export function fewShot(split: Split, options: FewShotOptions): FewShot {
   const { shots, seed, classes } = options;
@@ -67,15 +58,6 @@ export function fewShot(split: Split, options: FewShotOptions): FewShot {
  * Keeps one half of the classes (or all) and counts their labels from 0. Of an odd number the base half has one more.
  *
  * @throws {UserError} When no class is left.
- *
- * @example
- * ```ts
- * import { chooseClasses } from "./few_shot.ts";
- *
- * const images = [0, 1, 2].map((label) => ({ path: `${label}.jpg`, label, className: `c${label}` }));
- * const { classNames, test } = chooseClasses({ train: images, val: images, test: images }, "new");
- * if (classNames.join() !== "c2" || test[0].label !== 0) throw new Error("unexpected");
- * ```
  */
 export function chooseClasses(split: Split, classes: ClassSubset): FewShot {
   const labels = [...new Set(split.train.map((sample) => sample.label))].sort((a, b) => a - b);

@@ -56,13 +56,6 @@ interface StoredHash {
  * Opens the stored hashes of a source of images. There is nothing to close.
  *
  * @throws {UserError} When the store may not be read; a damaged one is ignored.
- *
- * @example A hash that changes when any image does
- * ```ts ignore
- * const images = await openImages("data/eurosat");
- * const hashes = await openImageHashes({ folder: ".cache/hashes", images });
- * const identity = await hashes.imagesSha256(images.paths);
- * ```
  */
 export async function openImageHashes(options: ImageHashOptions): Promise<ImageHashes> {
   const { folder, images, onProgress } = options;

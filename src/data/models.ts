@@ -19,14 +19,6 @@ const COMMON_NAMES = /^(model|pytorch_model|open_clip_model|open_clip_pytorch_mo
  * Finds the weights that `--model` asks for: by a name of the catalogue (`ViT-B/16`, any case), or by the path of a file.
  *
  * @throws {UserError} When the file is missing (the sentence names the command that downloads it), or the name is unknown.
- *
- * @example
- * ```ts
- * import { findModel } from "./models.ts";
- *
- * const { name } = await findModel("data/sample/model.safetensors");
- * if (name !== "sample") throw new Error("unexpected");
- * ```
  */
 export async function findModel(name: string, options: { folder?: string } = {}): Promise<ModelFile> {
   const item = findItem(name);

@@ -30,23 +30,6 @@ interface ObtainedFile {
  * Gets the files of an item, and says what is there now, in the catalogue's order.
  *
  * @throws {UserError} When a file cannot be got or differs from the published one, or another process is getting it.
- *
- * @example From a local file
- * ```ts
- * import type { CatalogueItem } from "./downloads.ts";
- * import { obtainItem } from "./obtain.ts";
- *
- * const folder = await Deno.makeTempDir();
- * await Deno.writeTextFile(`${folder}/given.json`, "{}");
- * const item: CatalogueItem = {
- *   ...{ name: "toy", kind: "dataset", title: "", home: "", licence: "", citation: "" },
- *   files: [{ path: "toy/split.json", sources: [] }],
- * };
- * const [file] = await obtainItem(item, { folder: `${folder}/data`, source: `${folder}/given.json` });
- * const text = await Deno.readTextFile(`${folder}/data/toy/split.json`);
- * await Deno.remove(folder, { recursive: true });
- * if (text !== "{}" || file.wasThere) throw new Error("unexpected");
- * ```
  */
 export async function obtainItem(item: CatalogueItem, options: ObtainOptions): Promise<ObtainedFile[]> {
   const given = options.source === undefined ? new Map<string, string>() : await matchSource(item, options.source);

@@ -34,15 +34,6 @@ export interface RandomStream {
  * The stream that CPython has after `random.seed(seed)`; the sign of the seed is ignored, as there.
  *
  * @throws {UserError} When the seed is not a whole number below 2^53.
- *
- * @example
- * ```ts
- * import { pythonRandom } from "./random.ts";
- *
- * const items = Array.from({ length: 1500 }, (_, i) => i);
- * const drawn = pythonRandom(1).sample(items, 16);
- * if (drawn[0] !== 275 || drawn[15] !== 886) throw new Error("not CPython's numbers");
- * ```
  */
 export function pythonRandom(seed: number): RandomStream {
   return mersenneTwister(seedWords(seed));

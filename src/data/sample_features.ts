@@ -75,22 +75,6 @@ const SOURCE_KEY = "source";
 /**
  * Puts features of the test images and of each seed's few-shot images into the bytes of the sample file, rounded to half
  * precision. Labels are over all classes, and below 256.
- *
- * @example Written and read again
- * ```ts
- * import { readSampleFeatures, writeSampleFeatures } from "./sample_features.ts";
- *
- * const source = {
- *   ...{ dataset: "toy", classNames: ["cat"], template: "a {}", modelSha256: "", splitSha256: "" },
- *   ...{ images: 1, shots: 1, seeds: [1], views: 1 },
- * };
- * const samples = [{ path: "a.jpg", label: 0, className: "cat" }];
- * const one = { samples, features: { shape: [1, 2], data: Float32Array.of(0.5, 2) } };
- * const few = { train: { ...one, views: { shape: [1, 1, 2], data: one.features.data } }, val: one };
- * const bytes = writeSampleFeatures(source, { test: one, seeds: new Map([[1, few]]) });
- * const { data } = readSampleFeatures(bytes, "toy.safetensors").view(samples, { seed: 1, view: 0 });
- * if (data.join() !== "0.5,2") throw new Error("unexpected");
- * ```
  */
 export function writeSampleFeatures(
   source: SampleSource,
@@ -115,17 +99,6 @@ export function writeSampleFeatures(
  * Reads the sample file, `data/sample/features.safetensors`; `where` names it in messages.
  *
  * @throws {UserError} when it is not whole, or asked for a seed that it does not hold
- *
- * @example The training images of seed 1 in their first view
- * ```ts
- * import { readSampleFeatures } from "./sample_features.ts";
- *
- * const path = "data/sample/features.safetensors";
- * const stored = readSampleFeatures(await Deno.readFile(path), path);
- * const { train } = stored.split(1);
- * const { shape } = stored.view(train, { seed: 1, view: 0 });
- * if (shape[0] !== stored.source.shots * stored.source.classNames.length) throw new Error("unexpected");
- * ```
  */
 export function readSampleFeatures(bytes: Uint8Array, where: string): SampleFeatures {
   const { entries, metadata } = readSafetensors(bytes, where);

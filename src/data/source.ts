@@ -14,19 +14,6 @@ import { openZip } from "./source_zip.ts";
  * Opens a folder or an archive of images; whoever opened them closes them.
  *
  * @throws {UserError} When it is missing, of another kind, damaged, or an archive with entries that lead out of it.
- *
- * @example
- * ```ts
- * import { openImages } from "./source.ts";
- *
- * const folder = await Deno.makeTempDir();
- * await Deno.writeTextFile(`${folder}/a.jpg`, "not decoded until it is used");
- * const images = await openImages(folder);
- * const has = images.has("a.jpg");
- * await images.close();
- * await Deno.remove(folder, { recursive: true });
- * if (!has || images.paths.join() !== "a.jpg") throw new Error("unexpected");
- * ```
  */
 export async function openImages(path: string): Promise<ImageSource> {
   try {

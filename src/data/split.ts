@@ -42,18 +42,6 @@ const VAL_SHARE = 0.2;
  * Reads a split file, such as `split_zhou_EuroSAT.json`: `{"train": [[path, label, class name], …], "val": …, "test": …}`.
  *
  * @throws {UserError} When the file is missing or not such a file; the message names the entry, such as `train[12]`.
- *
- * @example
- * ```ts
- * import { readSplit } from "./split.ts";
- *
- * const file = await Deno.makeTempFile({ suffix: ".json" });
- * const part = [["cat/a.jpg", 0, "cat"]];
- * await Deno.writeTextFile(file, JSON.stringify({ train: part, val: part, test: part }));
- * const { split } = await readSplit(file);
- * await Deno.remove(file);
- * if (split.test[0].className !== "cat") throw new Error("unexpected");
- * ```
  */
 export async function readSplit(path: string): Promise<{ split: Split; sha256: string }> {
   const bytes = await readBytes(path, "the split file");

@@ -47,17 +47,6 @@ interface ViewOptions {
  * Decodes an image file and makes one view of it: `size · size · 3` bytes RGB, rows from the top.
  *
  * @throws {UserError} When the image does not decode.
- *
- * @example
- * ```ts
- * import { imageView } from "./views.ts";
- *
- * const png = Uint8Array.fromBase64(
- *   "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR42mOIWuAGAAKYAUEygXeeAAAAAElFTkSuQmCC",
- * );
- * const rgb = await imageView(png, { size: 4, recipe: { kind: "test" }, path: "one_pixel.png" });
- * if (rgb.length !== 4 * 4 * 3) throw new Error("unexpected");
- * ```
  */
 export async function imageView(bytes: Uint8Array, options: ViewOptions): Promise<Uint8Array> {
   return viewOf(await decodeRgb(bytes, options.path), options);
@@ -118,14 +107,6 @@ const NORMALIZED = MEAN.map((mean, channel) => {
  * top, each [channel, row, column]. They are put into `target`, or into a new array.
  *
  * @throws {RangeError} When the bytes are not such an image, or patches do not fill it.
- *
- * @example
- * ```ts
- * import { normalizeToPatches } from "./views.ts";
- *
- * const patches = normalizeToPatches(new Uint8Array(4 * 4 * 3).fill(255), { size: 4, patch: 2 }); // [4, 12]
- * if (patches.length !== 48 || Math.abs(patches[0] - (1 - 0.48145466) / 0.26862954) > 1e-6) throw new Error("unexpected");
- * ```
  */
 export function normalizeToPatches(
   rgb: Uint8Array,

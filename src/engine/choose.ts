@@ -11,16 +11,7 @@ import { openTensorflow, readFound } from "./tensorflow.ts";
 import { tfjsEngine } from "./tfjs.ts";
 import { openWebgpu } from "./webgpu.ts";
 
-/**
- * The engines, as chosen with `--engine`.
- *
- * @example
- * ```ts
- * import { ENGINE_NAMES } from "./choose.ts";
- *
- * if (ENGINE_NAMES[0] !== "auto" || !ENGINE_NAMES.includes("onnx")) throw new Error("unexpected");
- * ```
- */
+/** The engines, as chosen with `--engine`. */
 export const ENGINE_NAMES = ["auto", "onnx", "wasm", "cpu", "webgpu", "tensorflow", "tensorflow-gpu"] as const;
 
 /** An engine's name: one of {@linkcode ENGINE_NAMES}. */
@@ -41,21 +32,7 @@ const ONNX_DEVICES: readonly OnnxDevice[] = ["cpu", "webgpu", "cuda"];
 /**
  * The name as one of {@linkcode ENGINE_NAMES}.
  *
- * @param name As a user writes it.
  * @throws {UserError} With a suggestion, when there is no such engine.
- *
- * @example
- * ```ts
- * import { UserError } from "@prompt-kit/clip-prompts";
- * import { engineName } from "./choose.ts";
- *
- * try {
- *   engineName("onxx");
- *   throw new Error("unexpected");
- * } catch (error) {
- *   if (!(error instanceof UserError && error.message.includes("onnx"))) throw error;
- * }
- * ```
  */
 export function engineName(name: string): EngineName {
   const found = ENGINE_NAMES.find((known) => known === name);

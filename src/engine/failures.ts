@@ -1,7 +1,7 @@
 /**
  * Turns what engines throw into one clear sentence where the user can do something about it.
  */
-import { UserError } from "../errors.ts";
+import { messageOf, UserError } from "../errors.ts";
 
 const OUT_OF_MEMORY =
   /out of memory|OOM|RESOURCE_EXHAUSTED|bad_alloc|cannot enlarge memory|not enough memory|failed to allocate|allocation (failed|size)|max(imum)? (storage )?buffer|max_buffer_size/i;
@@ -22,7 +22,7 @@ export interface FailurePlace {
  */
 export function engineFailure(error: unknown, { engine, program }: FailurePlace): Error {
   if (error instanceof UserError) return error;
-  const text = error instanceof Error ? error.message : String(error);
+  const text = messageOf(error);
   if (OUT_OF_MEMORY.test(text)) {
     return new UserError(
       `The engine ${engine} ran out of memory in ${program}: use a smaller --batch-size, or another --engine.`,

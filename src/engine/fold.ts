@@ -10,10 +10,8 @@ import type { Ops } from "./ops.ts";
 export type Folded<T> = Map<number, T | { normalized: T; rstd: T }>;
 
 /**
- * The algebra of one run of a program.
- *
- * @param ops Computes what is not yet known.
- * @param options `folded` holds the constants of earlier runs; `keep` lets a tensor outlive the run.
+ * The algebra of one run of a program: `ops` computes what is not yet known, `folded` holds the constants of earlier
+ * runs, `keep` lets a tensor outlive the run.
  */
 export function foldConstants<T extends object>(
   ops: Ops<T>,

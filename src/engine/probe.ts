@@ -57,21 +57,7 @@ async function timeProducts(engine: Engine, size: number, seconds: number): Prom
 }
 
 /**
- * Measures an engine, at the largest matrices whose chain takes less than a quarter of the time.
- *
- * @param engine any open engine
- * @param seconds roughly how long to measure
- *
- * @example
- * ```ts
- * import { openEngine } from "@prompt-kit/clip-prompts";
- * import { probeEngine } from "./probe.ts";
- *
- * const engine = await openEngine("cpu");
- * const { device, gflops } = await probeEngine(engine, 0.05);
- * await engine.dispose();
- * if (device !== "cpu" || !(gflops > 0)) throw new Error("unexpected");
- * ```
+ * Measures an engine for roughly so many seconds, at the largest matrices whose chain takes less than a quarter of them.
  */
 export async function probeEngine(engine: Engine, seconds = 2): Promise<EngineProbe> {
   let size = SIZES[0];

@@ -40,9 +40,8 @@ function expected(x: HostTensor, weight: HostTensor, bias: HostTensor): number[]
 }
 
 /**
- * Runs the self-test and returns the engine.
- *
- * @throws {UserError} When a result is not finite or off by more than 1e-4; the engine is then disposed.
+ * Runs the self-test and returns the engine. Throws {@linkcode UserError} when a result is not finite or off by more
+ * than 1e-4; the engine is then disposed.
  */
 export async function tested(engine: Engine): Promise<Engine> {
   const [x, weight, bias] = [pattern([ROWS, INNER], 7), pattern([COLUMNS, INNER], 5), pattern([COLUMNS], 3)];

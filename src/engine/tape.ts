@@ -38,26 +38,8 @@ interface Entry<T> {
 }
 
 /**
- * Starts a tape over `ops`.
- *
- * @param ops the algebra that values and gradients are calculated with
- * @returns the same algebra on recorded values. `gradients` throws {@linkcode Error} for anything but a scalar.
- *
- * @example The gradient of Σx² is 2x
- * ```ts
- * import { openEngine } from "@prompt-kit/clip-prompts";
- * import { tape } from "./tape.ts";
- *
- * const engine = await openEngine("cpu");
- * const program = engine.program("slope", (ops, [input]) => {
- *   const taped = tape(ops);
- *   const x = taped.variable(input);
- *   return taped.gradients(taped.sum(taped.mul(x, x), 0), [x]);
- * });
- * const [slope] = await program.run([{ shape: [2], data: Float32Array.of(3, -1) }]);
- * await engine.dispose();
- * if (slope.data.join() !== "6,-2") throw new Error("unexpected");
- * ```
+ * Starts a tape over `ops`, the algebra that values and gradients are calculated with. Its `gradients` throws
+ * {@linkcode Error} for anything but a scalar.
  */
 export function tape<T>(ops: Ops<T>): TapeOps<T> {
   const entries: Entry<T>[] = [];

@@ -7,7 +7,7 @@
 import { createRequire } from "node:module";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { loadTfjsNode, loadTfjsNodeGpu, TFJS_VERSION } from "../deps.ts";
-import { UserError } from "../errors.ts";
+import { messageOf, UserError } from "../errors.ts";
 import type { Engine } from "./ops.ts";
 import { tested } from "./self_test.ts";
 import { type Tfjs, tfjsEngine } from "./tfjs.ts";
@@ -64,11 +64,9 @@ export function readFound(name: TensorflowEngineName): TensorflowFound | undefin
 }
 
 /**
- * Opens TensorFlow: on device `cuda` only with a CUDA device, on `cpu` with TensorFlow's own kernels on the processor, by
- * default on either. `log` gets a line when no CUDA device was found.
- *
- * @throws {UserError} When it is not installed, does not load, has no CUDA device although one is required, or computes
- * wrong numbers.
+ * Opens TensorFlow: on device `cuda` only with a CUDA device, on `cpu` with TensorFlow's own kernels on the processor,
+ * by default on either. `log` gets a line when no CUDA device was found. Throws {@linkcode UserError} when it is not
+ * installed, does not load, lacks the device, or computes wrong numbers.
  */
 export async function openTensorflow(
   name: TensorflowEngineName,
@@ -177,6 +175,6 @@ function findAddonAt(addon: string, index: string): void {
 }
 
 function firstLine(error: unknown): string {
-  const line = (error instanceof Error ? error.message : String(error)).split("\n")[0].trim();
+  const line = messageOf(error).split("\n")[0].trim();
   return line.replaceAll(/\/\S*\/node_modules\/\.tensorflow\/\S*\//g, "").replace(/\.$/, "");
 }

@@ -21,11 +21,7 @@ export async function webgpuDevice(): Promise<{ name: string; software: boolean 
   return { name, software: /llvmpipe|lavapipe|swiftshader|software|basic render/i.test(name) };
 }
 
-/**
- * Opens WebGPU.
- *
- * @throws {UserError} When no driver offers a device, or it computes wrong numbers.
- */
+/** Opens WebGPU. Throws {@linkcode UserError} when no driver offers a device, or it computes wrong numbers. */
 export async function openWebgpu(): Promise<Engine> {
   const found = await webgpuDevice();
   if (found === undefined) {

@@ -28,9 +28,6 @@ export interface BootstrapOptions {
 
 /**
  * Draws resamples: seeds with replacement, the same for all sets; images of each set with replacement, the same for both methods.
- *
- * @param sets test sets, such as base and new; all with the same seeds
- * @returns for each resample, the accuracies on each set
  */
 export function pairedBootstrap(sets: readonly PairedOutcomes[], options: BootstrapOptions): ResampledPair[][] {
   const { count, random } = options;
@@ -65,12 +62,7 @@ function resample(
   return { first: accuracy(first), second: accuracy(second) };
 }
 
-/**
- * The percentile interval of resampled values.
- *
- * @param values one of each resample
- * @param confidence share of the values inside, such as 0.95
- */
+/** The percentile interval of resampled values. */
 export function percentileInterval(values: readonly number[], confidence: number): { low: number; high: number } {
   const sorted = values.toSorted((a, b) => a - b);
   const at = (share: number) => {

@@ -27,12 +27,7 @@ export function nearChance(trainingAccuracy: number, classes: number): boolean {
   return trainingAccuracy < chance + NEAR_CHANCE * (100 - chance);
 }
 
-/**
- * Finds seeds that lie far from the others, or seeds that lie far apart.
- *
- * @param values accuracy by seed
- * @returns the outlier (of three seeds or more, further from its nearest neighbour than twice the range of the others), or the range
- */
+/** Finds seeds that lie far from the others, or seeds that lie far apart. */
 export function unlikeSeeds(
   values: readonly { seed: number | null; value: number }[],
 ): { outlier: number | null; nearest: number } | { range: number } | undefined {

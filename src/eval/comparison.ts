@@ -103,20 +103,7 @@ export interface NoResult {
   why: string;
 }
 
-/**
- * Says that a method has no result, and why: `Tip-Adapter has no result on the new classes: …`.
- *
- * @param without of a comparison
- * @returns a sentence for each reason
- *
- * @example
- * ```ts
- * import { noResultSentences } from "./comparison.ts";
- *
- * const [sentence] = noResultSentences([{ method: "linear-probe", subset: "new", why: "it uses no text" }]);
- * if (sentence !== "Linear probe has no result on the new classes: it uses no text.") throw new Error(sentence);
- * ```
- */
+/** Says that a method has no result, and why: `Tip-Adapter has no result on the new classes: …`. */
 export function noResultSentences(without: readonly NoResult[]): string[] {
   const alike = Map.groupBy(without, ({ subset, why }) => `${subset} ${why}`);
   return [...alike.values()].map((ones) => {

@@ -10,9 +10,6 @@ import { bySeed } from "./by_seed.ts";
 
 /**
  * The differences of a method from the reference: on each subset, and in H of the means, each with its interval.
- *
- * @param rows reports of one number of shots
- * @returns nothing when the two have no seed in common
  */
 export function differences(
   rows: readonly Report[],

@@ -42,14 +42,6 @@ export interface ClassMetrics {
  * `labels=unique(y_true)` and `zero_division=0`.
  *
  * @throws {Error} when the lists differ in length, are empty, or name a class that does not exist
- *
- * @example
- * ```ts
- * import { evaluatePredictions } from "./metrics.ts";
- *
- * const metrics = evaluatePredictions([0, 1, 1, 1], { labels: [0, 0, 1, 1], classNames: ["River", "Forest"] });
- * if (metrics.correct !== 3 || metrics.accuracy !== 75) throw new Error("unexpected");
- * ```
  */
 export function evaluatePredictions(
   predictions: ArrayLike<number>,

@@ -12,33 +12,7 @@ interface ModelCardOptions {
 /** Tokens whose nearest words a card shows. */
 const MOST_TOKENS = 16;
 
-/**
- * The card of a trained prompt, in Markdown, from the evaluations of the run that trained it; at least one.
- *
- * @example
- * ```ts
- * import { loadWeights } from "@prompt-kit/clip-prompts";
- * import { modelCard } from "./model_card.ts";
- * import { buildReport, outcomeOf } from "./report.ts";
- *
- * const { config, sha256 } = await loadWeights("data/sample/model.safetensors");
- * const classNames = ["River", "Forest"];
- * const report = await buildReport({
- *   run: {
- *     ...{ method: "zeroshot", preset: null, hyperparameters: {}, changed: [], seed: null, shots: null, trainedOn: null },
- *     ...{ evaluatedOn: "base", classNames, prompts: [["a river"], ["a forest"]], learnedNumbers: 0, command: "" },
- *   },
- *   model: { name: "sample", sha256, sample: true, config },
- *   data: { name: "toy", source: "two images", splitOrigin: "none", splitSha256: sha256, images: 2, train: 0, val: 0 },
- *   engine: { name: "cpu", device: "cpu", threads: 1 },
- *   samples: [{ path: "a.jpg", label: 0 }, { path: "b.jpg", label: 1 }],
- *   outcome: outcomeOf({ shape: [2, 2], data: Float32Array.of(9, 1, 5, 4) }),
- *   seconds: { evaluation: 0.1 },
- * });
- * const card = modelCard([report], { file: "prompt.safetensors", sha256: "0".repeat(64) });
- * if (!card.includes("| base | 2 | 50.0 |")) throw new Error(card);
- * ```
- */
+/** The card of a trained prompt, in Markdown, from the evaluations of the run that trained it; at least one. */
 export function modelCard(reports: readonly Report[], options: ModelCardOptions): string {
   const [{ run, on, results }] = reports;
   const lines = [

@@ -33,17 +33,6 @@ const MOST_TOKENS = 160;
 /**
  * Finds the words nearest to each learned token of `ctx` [M, D] or [C, M, D], by Euclidean distance. Of many classes only
  * the first ones are looked up. Words whose embedding is all zeros (the sample model never saw them) are left out.
- *
- * @example
- * ```ts
- * import { nearestWords } from "./nearest_words.ts";
- *
- * const words = ["north</w>", "east</w>"];
- * const embedding = (id: number) => id === 0 ? Float32Array.of(0, 1) : Float32Array.of(1, 0);
- * const ctx = { shape: [1, 2], data: Float32Array.of(0.9, 0.1) };
- * const [token] = nearestWords(ctx, { embedding, tokenizer: { size: 2, word: (id) => words[id] }, count: 1 });
- * if (token.words[0].word !== "east") throw new Error("unexpected");
- * ```
  */
 export function nearestWords(ctx: HostTensor, options: NearestWordsOptions): NearestWords[] {
   const { embedding, tokenizer, classNames, count = 5 } = options;

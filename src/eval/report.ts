@@ -210,14 +210,6 @@ const DIGITS = 8;
 /**
  * Reads scaled logits, B images × C classes: predictions (of equal logits the first, as in PyTorch) and their softmax
  * probabilities. Call it for each batch and put the pieces together with {@linkcode joinOutcomes}.
- *
- * @example
- * ```ts
- * import { outcomeOf } from "./report.ts";
- *
- * const { predictions, confidences } = outcomeOf({ shape: [1, 2], data: Float32Array.of(0, Math.log(3)) });
- * if (predictions[0] !== 1 || Math.abs(confidences[0] - 0.75) > 1e-6) throw new Error("unexpected");
- * ```
  */
 export function outcomeOf(logits_BC: { shape: readonly number[]; data: Float32Array }): Outcome {
   const [B, C] = logits_BC.shape;
@@ -235,17 +227,7 @@ export function outcomeOf(logits_BC: { shape: readonly number[]; data: Float32Ar
   return { predictions, confidences };
 }
 
-/**
- * Puts the outcomes of batches together, in order.
- *
- * @example
- * ```ts
- * import { joinOutcomes } from "./report.ts";
- *
- * const batch = { predictions: [1], confidences: [0.5] };
- * if (joinOutcomes([batch, batch]).predictions.join() !== "1,1") throw new Error("unexpected");
- * ```
- */
+/** Puts the outcomes of batches together, in order. */
 export function joinOutcomes(outcomes: readonly Outcome[]): Outcome {
   return {
     predictions: outcomes.flatMap((outcome) => outcome.predictions),
@@ -257,28 +239,6 @@ export function joinOutcomes(outcomes: readonly Outcome[]): Outcome {
  * Makes the report of one evaluation. Equal inputs give equal reports but for `timing`.
  *
  * @throws {Error} when predictions and images do not fit each other
- *
- * @example
- * ```ts
- * import { loadWeights } from "@prompt-kit/clip-prompts";
- * import { buildReport, outcomeOf } from "./report.ts";
- *
- * const { config, sha256 } = await loadWeights("data/sample/model.safetensors");
- * const classNames = ["River", "Forest"];
- * const report = await buildReport({
- *   run: {
- *     ...{ method: "zeroshot", preset: null, hyperparameters: {}, changed: [], seed: null, shots: null, trainedOn: null },
- *     ...{ evaluatedOn: "base", classNames, prompts: [["a river"], ["a forest"]], learnedNumbers: 0, command: "" },
- *   },
- *   model: { name: "sample", sha256, sample: true, config },
- *   data: { name: "toy", source: "two images", splitOrigin: "none", splitSha256: sha256, images: 2, train: 0, val: 0 },
- *   engine: { name: "cpu", device: "cpu", threads: 1 },
- *   samples: [{ path: "a.jpg", label: 0 }, { path: "b.jpg", label: 1 }],
- *   outcome: outcomeOf({ shape: [2, 2], data: Float32Array.of(9, 1, 5, 4) }),
- *   seconds: { evaluation: 0.1 },
- * });
- * if (report.results.metrics.accuracy !== 50 || report.results.worst[0].path !== "b.jpg") throw new Error("unexpected");
- * ```
  */
 export async function buildReport(input: ReportInput): Promise<Report> {
   const { run, samples, outcome } = input;

@@ -6,16 +6,6 @@ import { reportFault } from "./report_check.ts";
 
 /**
  * Name of a report's file in its run folder: `report-base.json`, or on another data set `report-caltech101-all.json`.
- *
- * @example
- * ```ts
- * import type { Report } from "@prompt-kit/clip-prompts";
- * import { reportName } from "./report_file.ts";
- *
- * // Two fields of a report are read.
- * const name = reportName({ run: { evaluatedOn: "base" }, on: { data: { name: "EuroSAT" } } } as Report);
- * if (name !== "report-base.json") throw new Error(name);
- * ```
  */
 export function reportName({ run, on }: Report): string {
   if (run.trainedOnData === undefined) return `report-${run.evaluatedOn}.json`;
@@ -33,14 +23,6 @@ export function formatReport(report: Report): string {
 /**
  * JSON for people and programs: objects indented, lists of plain values on one line. `indent` is that of the line that
  * it starts on; there is no line break at its end.
- *
- * @example
- * ```ts
- * import { formatJson } from "./report_file.ts";
- *
- * const text = formatJson({ seeds: [1, 2, 3] }, "");
- * if (text !== '{\n  "seeds": [1,2,3]\n}') throw new Error(text);
- * ```
  */
 export function formatJson(value: unknown, indent: string): string {
   if (typeof value !== "object" || value === null) return JSON.stringify(value);
@@ -59,32 +41,6 @@ export function formatJson(value: unknown, indent: string): string {
  * Writes a report into a run folder, whole or not at all; gives back the path of its file.
  *
  * @throws {UserError} when the folder cannot be written
- *
- * @example Written and read again
- * ```ts
- * import { loadWeights, readReport } from "@prompt-kit/clip-prompts";
- * import { writeReport } from "./report_file.ts";
- * import { buildReport, outcomeOf } from "./report.ts";
- *
- * const { config, sha256 } = await loadWeights("data/sample/model.safetensors");
- * const classNames = ["River", "Forest"];
- * const report = await buildReport({
- *   run: {
- *     ...{ method: "zeroshot", preset: null, hyperparameters: {}, changed: [], seed: null, shots: null, trainedOn: null },
- *     ...{ evaluatedOn: "base", classNames, prompts: [["a river"], ["a forest"]], learnedNumbers: 0, command: "" },
- *   },
- *   model: { name: "sample", sha256, sample: true, config },
- *   data: { name: "toy", source: "two images", splitOrigin: "none", splitSha256: sha256, images: 2, train: 0, val: 0 },
- *   engine: { name: "cpu", device: "cpu", threads: 1 },
- *   samples: [{ path: "a.jpg", label: 0 }, { path: "b.jpg", label: 1 }],
- *   outcome: outcomeOf({ shape: [2, 2], data: Float32Array.of(9, 1, 5, 4) }),
- *   seconds: { evaluation: 0.1 },
- * });
- * const folder = await Deno.makeTempDir();
- * const again = await readReport(await writeReport(folder, report));
- * await Deno.remove(folder, { recursive: true });
- * if (again.results.metrics.correct !== 1) throw new Error("unexpected");
- * ```
  */
 export async function writeReport(folder: string, report: Report): Promise<string> {
   const path = `${folder}/${reportName(report)}`;

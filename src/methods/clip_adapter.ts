@@ -53,32 +53,7 @@ export type AdapterWeights = Record<"down_HE" | "up_EH", Parameter>;
 /** The hidden width is the embedding's divided by this. */
 const REDUCTION = 4;
 
-/**
- * CLIP-Adapter.
- *
- * @param task the few-shot features; epoch e trains on view (e − 1) mod V
- * @param options ratios to choose from, and how the adapter is trained
- * @returns the classifier; `chosen` has the ratio. New classes need nothing but their text features.
- *
- * @example Two classes of two images each
- * ```ts
- * import type { FeatureTask } from "@prompt-kit/clip-prompts";
- * import { learnClipAdapter } from "./clip_adapter.ts";
- *
- * const features_NE = { shape: [4, 4], data: Float32Array.of(9, 1, 0, 1, 8, 2, 1, 0, 1, 9, 0, 1, 2, 8, 1, 0) };
- * const labels = Int32Array.of(0, 0, 1, 1);
- * const task: FeatureTask = {
- *   classNames: ["River", "Forest"],
- *   logitScale: 100,
- *   textFeatures_CE: { shape: [2, 4], data: Float32Array.of(1, 0, 0, 0, 0, 1, 0, 0) },
- *   train: { features_NE, labels, views_VNE: { shape: [1, 4, 4], data: features_NE.data } },
- *   val: { features_NE, labels },
- *   seed: 1,
- * };
- * const logits_NC = learnClipAdapter(task, { ratios: [0.2], epochs: 2 }).logits(features_NE);
- * if (!(logits_NC.data[0] > logits_NC.data[1] && logits_NC.data[6] < logits_NC.data[7])) throw new Error("unexpected");
- * ```
- */
+/** CLIP-Adapter. */
 export function learnClipAdapter(task: FeatureTask, options: ClipAdapterOptions = {}): FeatureClassifier {
   const { ratios = [0.2, 0.4, 0.6, 0.8] } = options;
   const validation_NE = toMatrix(task.val.features_NE);

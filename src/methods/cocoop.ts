@@ -59,24 +59,7 @@ export function conditionedContexts<T>(
 /**
  * CoCoOp. The class token stands at the end and the context is generic, as published.
  *
- * @param options The context's start and the meta-net's.
- * @returns A method with the parameters `ctx` [M, D] and `meta_net.linear{1,2}.{weight,bias}`, [out, in] and [out].
  * @throws {UserError} When the initial words hold no token.
- *
- * @example
- * ```ts
- * import { loadTokenizer } from "@prompt-kit/clip-prompts";
- * import { namedStream } from "../data/random.ts";
- * import { cocoopPrompt } from "./cocoop.ts";
- *
- * const tokenizer = await loadTokenizer();
- * // A `ClipModel` fits here; this is all of it that is read.
- * const model = { config: { text: { width: 8 } }, tokenizer, tokenEmbedding: (id: number) => new Float32Array(8).fill(id) };
- * const random = namedStream(1, "context-init");
- * const metaNetRandom = namedStream(1, "meta-net-init");
- * const { params } = cocoopPrompt({ model, contextTokens: 4, random, embedding: 32, metaNetRandom });
- * if (params["meta_net.linear1.weight"].shape.join() !== "2,32") throw new Error("unexpected");
- * ```
  */
 export function cocoopPrompt(options: CocoopOptions): PromptMethod {
   const ctx = initialContext(options);

@@ -74,23 +74,7 @@ export function initialContext(init: ContextInit, copies?: number): HostTensor {
 /**
  * CoOp with a generic or class-specific context.
  *
- * @param options The context's start, its place and whether classes share it.
- * @returns A method with one parameter `ctx`, [M, D] or [C, M, D].
  * @throws {UserError} When the initial words hold no token.
- *
- * @example Words set the length of the context
- * ```ts
- * import { loadTokenizer } from "@prompt-kit/clip-prompts";
- * import { namedStream } from "../data/random.ts";
- * import { coopPrompt } from "./coop.ts";
- *
- * const tokenizer = await loadTokenizer();
- * // A `ClipModel` fits here; this is all of it that is read.
- * const model = { config: { text: { width: 8 } }, tokenizer, tokenEmbedding: (id: number) => new Float32Array(8).fill(id) };
- * const start = { model, initWords: "a photo of a", contextTokens: 16, random: namedStream(1, "context-init") };
- * const { params } = coopPrompt({ ...start, classes: 5, classSpecific: false, classTokenPosition: "end" });
- * if (params.ctx.shape.join() !== "4,8" || params.ctx.data[0] !== 320) throw new Error("unexpected");
- * ```
  */
 export function coopPrompt(options: CoopOptions): PromptMethod {
   const ctx = initialContext(options, options.classSpecific ? options.classes : undefined);

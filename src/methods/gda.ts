@@ -53,29 +53,7 @@ interface Head {
 /**
  * GDA. New classes are made of the training vectors nearest to their text features and of copies of these.
  *
- * @param task the few-shot features; all their views are training vectors
- * @param options the variant: `base-to-new` can make classes without images, `few-shot` cannot
- * @returns the classifier; `chosen` has α
  * @throws {UserError} When a class has a single feature vector, which has no covariance.
- *
- * @example Two classes of two images each
- * ```ts
- * import type { FeatureTask } from "@prompt-kit/clip-prompts";
- * import { learnGda } from "./gda.ts";
- *
- * const features_NE = { shape: [4, 4], data: Float32Array.of(9, 1, 0, 1, 8, 2, 1, 0, 1, 9, 0, 1, 2, 8, 1, 0) };
- * const labels = Int32Array.of(0, 0, 1, 1);
- * const task: FeatureTask = {
- *   classNames: ["River", "Forest"],
- *   logitScale: 100,
- *   textFeatures_CE: { shape: [2, 4], data: Float32Array.of(1, 0, 0, 0, 0, 1, 0, 0) },
- *   train: { features_NE, labels, views_VNE: { shape: [1, 4, 4], data: features_NE.data } },
- *   val: { features_NE, labels },
- *   seed: 1,
- * };
- * const logits_NC = learnGda(task, { variant: "base-to-new" }).logits(features_NE);
- * if (!(logits_NC.data[0] > logits_NC.data[1] && logits_NC.data[6] < logits_NC.data[7])) throw new Error("unexpected");
- * ```
  */
 export function learnGda(task: FeatureTask, options: GdaOptions): FeatureClassifier {
   const vectors = toUnitRows(task.train.views_VNE);

@@ -22,28 +22,7 @@ export interface KgcoopOptions {
 /** The published λ. */
 export const KGCOOP_WEIGHT = 8;
 
-/**
- * Holds the text features of `base` to those of hand-written prompts.
- *
- * @param base CoOp or CoCoOp; its loss is the first that it has
- * @param options the hand-written prompts' features, and λ
- * @returns `kgcoop`, or `kgcoop-NAME` over another method than CoOp
- *
- * @example
- * ```ts
- * import { namedStream } from "../data/random.ts";
- * import { coopPrompt } from "./coop.ts";
- * import { kgcoopPrompt } from "./kgcoop.ts";
- *
- * const tokenizer = { encode: () => [1, 2] };
- * const model = { config: { text: { width: 2 } }, tokenizer, tokenEmbedding: (id: number) => Float32Array.of(id, id) };
- * const random = namedStream(1, "context-init");
- * const base = coopPrompt({ model, contextTokens: 4, classes: 2, classSpecific: false, classTokenPosition: "end", random });
- * const handFeatures_CE = { shape: [2, 2], data: Float32Array.of(1, 0, 0, 1) };
- * const method = kgcoopPrompt(base, { handFeatures_CE });
- * if (method.name !== "kgcoop" || method.params.ctx !== base.params.ctx) throw new Error("unexpected");
- * ```
- */
+/** Holds the text features of `base` to those of hand-written prompts. */
 export function kgcoopPrompt(base: PromptMethod, options: KgcoopOptions): PromptMethod {
   const { handFeatures_CE, weight = KGCOOP_WEIGHT } = options;
   return {

@@ -30,31 +30,7 @@ export interface LinearHead {
 /** The published sweep. */
 const SWEEP = [1e6, 1e4, 1e2, 1, 1e-2, 1e-4, 1e-6];
 
-/**
- * Linear probe with the published search for C.
- *
- * @param task the few-shot features of the test transform; views and text are not used
- * @returns the classifier; `chosen` has scikit-learn's C. Its logits are in nats, not scaled cosines.
- *
- * @example Two classes of two images each
- * ```ts
- * import type { FeatureTask } from "@prompt-kit/clip-prompts";
- * import { learnLinearProbe } from "./linear_probe.ts";
- *
- * const features_NE = { shape: [4, 4], data: Float32Array.of(9, 1, 0, 1, 8, 2, 1, 0, 1, 9, 0, 1, 2, 8, 1, 0) };
- * const labels = Int32Array.of(0, 0, 1, 1);
- * const task: FeatureTask = {
- *   classNames: ["River", "Forest"],
- *   logitScale: 100,
- *   textFeatures_CE: { shape: [2, 4], data: Float32Array.of(1, 0, 0, 0, 0, 1, 0, 0) },
- *   train: { features_NE, labels, views_VNE: { shape: [1, 4, 4], data: features_NE.data } },
- *   val: { features_NE, labels },
- *   seed: 1,
- * };
- * const logits_NC = learnLinearProbe(task).logits(features_NE);
- * if (!(logits_NC.data[0] > logits_NC.data[1] && logits_NC.data[6] < logits_NC.data[7])) throw new Error("unexpected");
- * ```
- */
+/** Linear probe with the published search for C. */
 export function learnLinearProbe(task: FeatureTask): FeatureClassifier {
   const images_NE = toMatrix(task.train.features_NE);
   const validation_NE = toMatrix(task.val.features_NE);

@@ -55,32 +55,7 @@ const ALPHA_EVERY = 10;
 /** α starts at this many times the mean cosine of images and texts. */
 const ALPHA_START = 250;
 
-/**
- * LP++ on the first augmented view of each image.
- *
- * @param task the few-shot features
- * @param options steps, and how α descends
- * @returns the classifier; `chosen` has the epoch and the mean α
- *
- * @example Two classes of two images each
- * ```ts
- * import type { FeatureTask } from "@prompt-kit/clip-prompts";
- * import { learnLpPlusPlus } from "./lp_plus_plus.ts";
- *
- * const features_NE = { shape: [4, 4], data: Float32Array.of(9, 1, 0, 1, 8, 2, 1, 0, 1, 9, 0, 1, 2, 8, 1, 0) };
- * const labels = Int32Array.of(0, 0, 1, 1);
- * const task: FeatureTask = {
- *   classNames: ["River", "Forest"],
- *   logitScale: 100,
- *   textFeatures_CE: { shape: [2, 4], data: Float32Array.of(1, 0, 0, 0, 0, 1, 0, 0) },
- *   train: { features_NE, labels, views_VNE: { shape: [1, 4, 4], data: features_NE.data } },
- *   val: { features_NE, labels },
- *   seed: 1,
- * };
- * const logits_NC = learnLpPlusPlus(task, { epochs: 20 }).logits(features_NE);
- * if (!(logits_NC.data[0] > logits_NC.data[1] && logits_NC.data[6] < logits_NC.data[7])) throw new Error("unexpected");
- * ```
- */
+/** LP++ on the first augmented view of each image. */
 export function learnLpPlusPlus(task: FeatureTask, options: LpPlusPlusOptions = {}): FeatureClassifier {
   const random = namedStream(task.seed, "lp-plus-plus-bias");
   const bound = 1 / Math.sqrt(task.textFeatures_CE.shape[1]);

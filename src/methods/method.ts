@@ -157,19 +157,17 @@ export function withVariants(method: Method): Method[] {
   return [method, ...variants];
 }
 
-/**
- * What a file is expected to export, checked when a method comes from a file of the user's.
- *
- * @returns what is missing or wrong in words, or undefined for a method
- */
+/** What stands in paths and lists as it is. */
+const METHOD_NAME = /^[\p{L}\p{N}][\p{L}\p{M}\p{N}_.+-]*$/u;
+
+/** What a file is expected to export, checked when a method comes from a file of the user's. */
 export function methodFault(value: unknown): string | undefined {
   if (typeof value !== "object" || value === null) return "it is no object";
   const method = value as Record<string, unknown>;
   for (const name of ["name", "label", "title"]) {
     if (typeof method[name] !== "string" || method[name] === "") return `its "${name}" is no text`;
   }
-  // It is part of paths.
-  if (!/^\w[\w.+-]*$/.test(method.name as string)) return 'its "name" is not of letters, digits and dashes';
+  if (!METHOD_NAME.test(method.name as string)) return 'its "name" is not one word, as in cocoop or lp++';
   for (const name of ["settings", "presets"]) {
     if (typeof method[name] !== "object" || method[name] === null) return `its "${name}" is missing`;
   }

@@ -27,28 +27,7 @@ export interface ProgradOptions {
   temperature?: number;
 }
 
-/**
- * Projects the gradients of `base`.
- *
- * @param base CoOp or CoCoOp; its loss is the first that it has
- * @param options the hand-written prompts' features, λ and the temperature
- * @returns `prograd`, or `prograd-NAME` over another method than CoOp
- *
- * @example The part of a gradient that disagrees is taken out
- * ```ts
- * import { namedStream } from "../data/random.ts";
- * import { coopPrompt } from "./coop.ts";
- * import { progradPrompt } from "./prograd.ts";
- *
- * const tokenizer = { encode: () => [1, 2] };
- * const model = { config: { text: { width: 2 } }, tokenizer, tokenEmbedding: (id: number) => Float32Array.of(id, id) };
- * const random = namedStream(1, "context-init");
- * const base = coopPrompt({ model, contextTokens: 1, classes: 2, classSpecific: false, classTokenPosition: "end", random });
- * const method = progradPrompt(base, { handFeatures_CE: { shape: [2, 2], data: Float32Array.of(1, 0, 0, 1) } });
- * const { ctx } = method.combine!([{ ctx: Float32Array.of(1, 1) }, { ctx: Float32Array.of(-2, 0) }]);
- * if (ctx[0] !== 0 || ctx[1] !== 1) throw new Error("unexpected");
- * ```
- */
+/** Projects the gradients of `base`. */
 export function progradPrompt(base: PromptMethod, options: ProgradOptions): PromptMethod {
   const { handFeatures_CE, weight = 1, temperature = 1 } = options;
   return {
@@ -77,13 +56,7 @@ function distillation<T>(ops: Ops<T>, inputs: LossInputs<T>, temperature: number
   return ops.scale(ops.mean(perImage, 0), -temperature * temperature);
 }
 
-/**
- * The gradient to descend, of one learned tensor.
- *
- * @param own of the cross-entropy
- * @param general of the divergence from zero-shot predictions
- * @param weight λ, the share of the conflicting part that is taken out
- */
+/** The gradient to descend, of one learned tensor. */
 export function projected(own: Float32Array, general: Float32Array, weight = 1): Float32Array {
   let along = 0;
   let squares = 0;

@@ -72,64 +72,13 @@ interface Cache {
   scale: number;
 }
 
-/**
- * Tip-Adapter without training.
- *
- * @param task the few-shot features; the mean of an image's views is its key
- * @param options what the search for α and β tries
- * @returns the classifier; `chosen` has α and β. There is none of classes without images.
- *
- * @example Two classes of two images each
- * ```ts
- * import type { FeatureTask } from "@prompt-kit/clip-prompts";
- * import { learnTipAdapter } from "./tip_adapter.ts";
- *
- * const features_NE = { shape: [4, 4], data: Float32Array.of(9, 1, 0, 1, 8, 2, 1, 0, 1, 9, 0, 1, 2, 8, 1, 0) };
- * const labels = Int32Array.of(0, 0, 1, 1);
- * const task: FeatureTask = {
- *   classNames: ["River", "Forest"],
- *   logitScale: 100,
- *   textFeatures_CE: { shape: [2, 4], data: Float32Array.of(1, 0, 0, 0, 0, 1, 0, 0) },
- *   train: { features_NE, labels, views_VNE: { shape: [1, 4, 4], data: features_NE.data } },
- *   val: { features_NE, labels },
- *   seed: 1,
- * };
- * const logits_NC = learnTipAdapter(task, { searchSteps: { beta: 5, alpha: 2 } }).logits(features_NE);
- * if (!(logits_NC.data[0] > logits_NC.data[1] && logits_NC.data[6] < logits_NC.data[7])) throw new Error("unexpected");
- * ```
- */
+/** Tip-Adapter without training. */
 export function learnTipAdapter(task: FeatureTask, options: TipAdapterOptions = {}): FeatureClassifier {
   const cache = cacheOf(task);
   return classifier(cache, searchMix(cache, task, options));
 }
 
-/**
- * Tip-Adapter-F: the keys are tuned by AdamW with a cosine over all steps, then α and β are searched again.
- *
- * @param task the few-shot features; epoch e trains on view (e − 1) mod V
- * @param options how the keys are tuned, and what the search tries
- * @returns the classifier; `chosen` has α, β and the epoch. There is none of classes without images.
- *
- * @example Two classes of two images each
- * ```ts
- * import type { FeatureTask } from "@prompt-kit/clip-prompts";
- * import { learnTipAdapterF } from "./tip_adapter.ts";
- *
- * const features_NE = { shape: [4, 4], data: Float32Array.of(9, 1, 0, 1, 8, 2, 1, 0, 1, 9, 0, 1, 2, 8, 1, 0) };
- * const labels = Int32Array.of(0, 0, 1, 1);
- * const task: FeatureTask = {
- *   classNames: ["River", "Forest"],
- *   logitScale: 100,
- *   textFeatures_CE: { shape: [2, 4], data: Float32Array.of(1, 0, 0, 0, 0, 1, 0, 0) },
- *   train: { features_NE, labels, views_VNE: { shape: [1, 4, 4], data: features_NE.data } },
- *   val: { features_NE, labels },
- *   seed: 1,
- * };
- * const { chosen, logits } = learnTipAdapterF(task, { epochs: 3, searchSteps: { beta: 5, alpha: 2 } });
- * const logits_NC = logits(features_NE);
- * if (!(chosen.epoch <= 3 && logits_NC.data[0] > logits_NC.data[1])) throw new Error("unexpected");
- * ```
- */
+/** Tip-Adapter-F: the keys are tuned by AdamW with a cosine over all steps, then α and β are searched again. */
 export function learnTipAdapterF(task: FeatureTask, options: TipAdapterFOptions = {}): FeatureClassifier {
   const cache = cacheOf(task);
   const { keys_KE, epoch } = tuneKeys(cache, task, options);

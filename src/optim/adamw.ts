@@ -18,15 +18,6 @@ const BETA2 = 0.999;
 /**
  * One step, in place: `p ← p·(1 − rate·decay)`, `m ← β₁m + (1−β₁)g`, `v ← β₂v + (1−β₂)g²`,
  * `p ← p − rate/(1−β₁ᵗ) · m / (√v/√(1−β₂ᵗ) + ε)`, with β₁ = 0.9 and β₂ = 0.999.
- *
- * @example
- * ```ts
- * import { adamwStep } from "./adamw.ts";
- * const parameters = { keys: Float64Array.of(1) };
- * const state = { steps: 0, first: {}, second: {} };
- * adamwStep(parameters, { keys: Float64Array.of(0.5) }, { learningRate: 0.1, state, weightDecay: 0 });
- * if (Math.abs(parameters.keys[0] - 0.9) > 1e-8) throw new Error("unexpected");
- * ```
  */
 export function adamwStep(
   parameters: Record<string, Float64Array>,

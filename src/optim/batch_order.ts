@@ -3,13 +3,6 @@ import type { RandomStream } from "../data/random.ts";
 
 /**
  * Steps in an epoch: the last, smaller batch is left out when there is at least one full one (Dassl's `drop_last`).
- *
- * @example
- * ```ts
- * import { stepsPerEpoch } from "./batch_order.ts";
- *
- * if (stepsPerEpoch(80, 32) !== 2 || stepsPerEpoch(5, 32) !== 1) throw new Error("unexpected");
- * ```
  */
 export function stepsPerEpoch(count: number, batchSize: number): number {
   return Math.max(1, Math.floor(count / batchSize));

@@ -19,18 +19,7 @@ interface MinimizeOptions {
 const MEMORY = 10;
 const EPSILON = 2 ** -52;
 
-/**
- * Minimises a smooth function.
- *
- * @example
- * ```ts
- * import { minimize } from "./lbfgs.ts";
- * const square = (x: Float64Array) => ({ value: (x[0] - 3) ** 2, gradient: Float64Array.of(2 * (x[0] - 3)) });
- * const options = { maxIterations: 50, gradientTolerance: 1e-9, valueTolerance: 0, maxEvaluations: 20 };
- * const { x } = minimize(square, Float64Array.of(0), options);
- * if (Math.abs(x[0] - 3) > 1e-8) throw new Error("unexpected");
- * ```
- */
+/** Minimises a smooth function. */
 export function minimize(
   objective: Objective,
   start: Float64Array,

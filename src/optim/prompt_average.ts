@@ -13,14 +13,6 @@ type PromptValues = Record<string, { readonly data: Float32Array }>;
  * The weight of each epoch: a Gaussian at 1 … epochs, made to sum to 1 (PromptSRC trainers/promptsrc.py). Mean and deviation are in epochs.
  *
  * @throws {UserError} when the Gaussian is so far from all epochs, or so narrow, that no weight is left
- *
- * @example
- * ```ts
- * import { gaussianWeights } from "./prompt_average.ts";
- *
- * const weights = gaussianWeights(20, { mean: 15, deviation: 1 });
- * if (weights.indexOf(Math.max(...weights)) !== 14) throw new Error("unexpected");
- * ```
  */
 export function gaussianWeights(
   epochs: number,
@@ -39,16 +31,6 @@ export function gaussianWeights(
 
 /**
  * Adds `weight` times the present values to a running average, in place: sums in float64 by name, at the start none.
- *
- * @example
- * ```ts
- * import { addToAverage } from "./prompt_average.ts";
- *
- * const average: Record<string, Float64Array> = {};
- * addToAverage(average, { ctx: { data: Float32Array.of(4, 0) } }, 0.25);
- * addToAverage(average, { ctx: { data: Float32Array.of(0, 4) } }, 0.75);
- * if (average.ctx.join() !== "1,3") throw new Error("unexpected");
- * ```
  */
 export function addToAverage(average: Record<string, Float64Array>, values: PromptValues, weight: number): void {
   for (const [name, { data }] of Object.entries(values)) {
@@ -59,14 +41,6 @@ export function addToAverage(average: Record<string, Float64Array>, values: Prom
 
 /**
  * `(1 − share)·start + share·learned` of every learned number; 1 is the learned prompt, 0 its initial words.
- *
- * @example
- * ```ts
- * import { interpolate } from "./prompt_average.ts";
- *
- * const { ctx } = interpolate({ ctx: { data: Float32Array.of(0) } }, { ctx: { data: Float32Array.of(8) } }, 0.25);
- * if (ctx[0] !== 2) throw new Error("unexpected");
- * ```
  */
 export function interpolate(start: PromptValues, learned: PromptValues, share: number): Record<string, Float32Array> {
   return Object.fromEntries(

@@ -15,14 +15,6 @@ export interface Schedule {
 /**
  * The learning rate of an epoch, counted from 1: constant while warming up, then a cosine whose clock starts at 0 after the warm-up but runs
  * over all epochs, so that the last epoch's rate is small and not zero (Dassl's `ConstantWarmupScheduler` with `WARMUP_RECOUNT`).
- *
- * @example
- * ```ts
- * import { learningRate } from "./schedule.ts";
- *
- * const schedule = { rate: 0.0025, epochs: 100, warmupEpochs: 1, warmupRate: 1e-5 };
- * if (learningRate(1, schedule) !== 1e-5 || learningRate(2, schedule) !== 0.0025) throw new Error("unexpected");
- * ```
  */
 export function learningRate(epoch: number, schedule: Schedule): number {
   if (epoch <= schedule.warmupEpochs) return schedule.warmupRate;

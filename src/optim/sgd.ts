@@ -29,16 +29,6 @@ interface SgdOptions {
  * One step, in place: `g ← gradient + decay·p`, `v ← momentum·v + g` (`v = g` in the first step), `p ← p − rate·v`.
  *
  * @throws {RangeError} when a gradient is missing or has another size
- *
- * @example
- * ```ts
- * import { sgdStep } from "./sgd.ts";
- *
- * const parameters = { ctx: { shape: [2], data: Float32Array.of(1, -1) } };
- * const gradients = { ctx: Float32Array.of(0.5, 0.5) };
- * sgdStep(parameters, gradients, { learningRate: 0.5, momentum: 0.9, weightDecay: 0, velocity: {} });
- * if (parameters.ctx.data[0] !== 0.75) throw new Error("unexpected");
- * ```
  */
 export function sgdStep(
   parameters: Record<string, Parameter>,

@@ -4,6 +4,7 @@
 import { readSafetensors, type SafetensorEntry, toFloat32 } from "../clip/weights/safetensors.ts";
 import type { HostTensor } from "../engine/ops.ts";
 import { UserError } from "../errors.ts";
+import { parseJson, readIfThere } from "../files.ts";
 
 /** Reads the files of one folder. */
 export interface Fixtures {
@@ -34,25 +35,15 @@ export function openFixtures(folder: string): Fixtures {
     throw new UserError(`There is no folder ${folder} with fixtures: give one, deno task parity DIR.`);
   }
   async function bytes(file: string): Promise<Uint8Array> {
-    try {
-      return await Deno.readFile(path(file));
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-      throw new UserError(`The fixture ${path(file)} is missing: the folder's README lists what belongs there.`);
-    }
+    const found = await readIfThere(path(file), "the fixture");
+    if (found !== undefined) return found;
+    throw new UserError(`The fixture ${path(file)} is missing: the folder's README lists what belongs there.`);
   }
   return {
     folder,
     path,
     names: (suffix) => files.filter((name) => name.endsWith(suffix)).map((name) => name.slice(0, -suffix.length)),
-    async json(file) {
-      const text = new TextDecoder().decode(await bytes(file));
-      try {
-        return JSON.parse(text);
-      } catch (error) {
-        throw new UserError(`The fixture ${path(file)} is not JSON: ${(error as Error).message}.`);
-      }
-    },
+    json: async (file) => parseJson(await bytes(file), { path: path(file), what: "the fixture" }),
     async tensors(file) {
       const { entries } = readSafetensors(await bytes(file), path(file));
       const entry = (name: string): SafetensorEntry => {

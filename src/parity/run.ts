@@ -25,10 +25,8 @@ const SAMPLE = new URL("../../data/sample/model.safetensors", import.meta.url);
 export const eurosatBeside = (folder: string) => `${folder}/../datasets/eurosat`;
 
 /**
- * The stages that no engine takes part in.
- *
- * @param options folders that may hold EuroSAT (images, split, few-shot lists): of each the first that has it counts, and
- * what none has is not compared
+ * The stages that no engine takes part in. `eurosat` are folders that may hold EuroSAT (images, split, few-shot lists):
+ * of each the first that has it counts, and what none has is not compared.
  */
 export async function* plainRows(
   fixtures: Fixtures,
@@ -83,9 +81,8 @@ const TOWERS = ["_towers.json", "_towers.safetensors"];
 const PROMPTS = ["_prompts.json", "_prompts.safetensors"];
 
 /**
- * The models that the folder is about: every `NAME` of `NAME_towers.json` and its like.
- *
- * @throws {UserError} when there is none, or when one lacks a file
+ * The models that the folder is about: every `NAME` of `NAME_towers.json` and its like. Throws {@linkcode UserError}
+ * when there is none, or when one lacks a file.
  */
 export function modelNames(fixtures: Fixtures): string[] {
   const endings = [...TOWERS, ...PROMPTS];

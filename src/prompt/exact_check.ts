@@ -27,29 +27,6 @@ export const EXACT_TOLERANCE = 1e-4;
 /**
  * Compares the logits of images at the session's present parameters: by packed prompts, and by 77-token passes as the
  * published code makes them (CoOp trainers/coop.py:37-58).
- *
- * @param model that the session is bound to
- * @param at the session, and image features [B, E], L2-normalised
- * @returns how far apart they are; `relative` below {@linkcode EXACT_TOLERANCE} is float32's rounding
- *
- * @example
- * ```ts
- * import { loadModel, loadTokenizer, loadWeights, openEngine, openPrompt } from "@prompt-kit/clip-prompts";
- * import { namedStream } from "../data/random.ts";
- * import { coopPrompt } from "../methods/coop.ts";
- * import { EXACT_TOLERANCE, exactCheck } from "./exact_check.ts";
- *
- * const engine = await openEngine("cpu");
- * const weights = await loadWeights("data/sample/model.safetensors");
- * const model = loadModel(weights, { engine, tokenizer: await loadTokenizer() });
- * const random = namedStream(1, "context-init");
- * const method = coopPrompt({ model, contextTokens: 2, classes: 1, classSpecific: false, classTokenPosition: "end", random });
- * const session = await openPrompt(model, { method, classNames: ["River"] });
- * const E = model.config.embedding;
- * const imageFeatures_BE = { shape: [1, E], data: new Float32Array(E).fill(1 / Math.sqrt(E)) };
- * const { relative } = await exactCheck(model, { session, imageFeatures_BE });
- * if (relative > EXACT_TOLERANCE) throw new Error("unexpected");
- * ```
  */
 export async function exactCheck(
   model: ClipModel,

@@ -38,22 +38,7 @@ export interface SavedPrompt {
 /**
  * What a checkpoint says of its prompt.
  *
- * @param checkpoint From `decodeCheckpoint`.
- * @param where The file, for messages.
  * @throws {UserError} When it does not say which model and classes it belongs to.
- *
- * @example
- * ```ts
- * import { decodeCheckpoint, encodeCheckpoint } from "../train/checkpoint.ts";
- * import { storedPrompt } from "./stored_prompt.ts";
- *
- * const params = { ctx: { shape: [1, 2], data: Float32Array.of(1, 2) } };
- * const state = { step: 0, losses: [], params, velocity: {}, order: [] };
- * const metadata = { method: "coop", model: "sample", "model-sha256": "45dd", "classes-seen": '["River"]' };
- * const where = "checkpoint-0100.safetensors";
- * const { method, classesSeen } = storedPrompt(decodeCheckpoint(encodeCheckpoint(state, metadata), where), where);
- * if (method !== "coop" || classesSeen[0] !== "River") throw new Error("unexpected");
- * ```
  */
 export function storedPrompt({ state, metadata }: SavedPrompt, where: string): StoredPrompt {
   const need = (name: string) => {
@@ -98,28 +83,7 @@ function readNames(text: string, where: string): string[] {
 /**
  * Opens a learned prompt on classes of the caller's choice.
  *
- * @param prompt From {@linkcode storedPrompt}.
- * @param options The model, which must be the one that it was trained with, and the classes.
- * @returns A session at the stored numbers; whoever opened it disposes it.
  * @throws {UserError} When the model is another one, or each class has a context of its own and a new one is named.
- *
- * @example A learned prompt on a class that it never saw
- * ```ts
- * import { loadModel, loadTokenizer, loadWeights, openEngine } from "@prompt-kit/clip-prompts";
- * import { openStoredPrompt } from "./stored_prompt.ts";
- *
- * const engine = await openEngine("cpu");
- * const weights = await loadWeights("data/sample/model.safetensors");
- * const model = loadModel(weights, { engine, tokenizer: await loadTokenizer() });
- * const D = model.config.text.width;
- * const prompt = {
- *   ...{ method: "coop", classTokenPosition: "end" as const, classesSeen: ["River"] },
- *   params: { ctx: { shape: [4, D], data: new Float32Array(4 * D).fill(0.01) } },
- *   model: { name: "sample", sha256: model.sha256 },
- * };
- * const session = await openStoredPrompt(prompt, { model, classNames: ["Forest"] });
- * if (session.params.ctx.data[0] !== Math.fround(0.01)) throw new Error("unexpected");
- * ```
  */
 export async function openStoredPrompt(
   prompt: StoredPrompt,

@@ -50,14 +50,6 @@ const BUFFERS = ["token_prefix", "token_suffix"];
  * Reads a published checkpoint of CoOp or CoCoOp, `model.pth.tar-50` or `model-best.pth.tar`.
  *
  * @throws {UserError} When it is missing, damaged, of another method, or asks for anything but tensors.
- *
- * @example
- * ```ts
- * import { readPublishedPrompt } from "./checkpoint.ts";
- *
- * const { method, params, epoch } = readPublishedPrompt("tests/fixtures/published/coop.pth.tar-50");
- * if (method !== "coop" || epoch !== 50 || params.ctx.shape.length < 2) throw new Error("unexpected");
- * ```
  */
 export function readPublishedPrompt(path: string): PublishedPrompt {
   const file = openRandomAccess(path);

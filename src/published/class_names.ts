@@ -49,19 +49,6 @@ export function requireModel(prompt: PublishedPrompt, table: TokenTable): void {
  * undefined when the prompt stores none.
  *
  * @throws {UserError} When a token is not among the model's.
- *
- * @example
- * ```ts
- * import { recoverClassNames } from "./class_names.ts";
- *
- * const words = ["river</w>", ".</w>", "<|startoftext|>", "<|endoftext|>"];
- * const tokenizer = { encode: () => [], word: (id: number) => words[id], startToken: 2, endToken: 3, size: 4 };
- * const table = { tokenizer, embedding: (id: number) => Float32Array.of(id, 1), width: 2, name: "toy" };
- * const ctx = { shape: [1, 2], data: new Float32Array(2) };
- * const suffix = { shape: [1, 3, 2], data: Float32Array.of(0, 1, 1, 1, 3, 1) };
- * const names = recoverClassNames({ method: "coop", params: { ctx }, epoch: 50, suffix }, table);
- * if (names?.join() !== "river") throw new Error(`${names}`);
- * ```
  */
 export function recoverClassNames(prompt: PublishedPrompt, table: TokenTable): string[] | undefined {
   if (prompt.suffix === undefined) return undefined;

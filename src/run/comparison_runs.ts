@@ -152,7 +152,6 @@ export interface FoundRuns {
 /**
  * Looks for the reports of a plan.
  *
- * @param engine that was asked for; reports of any engine fit when it is left out
  * @throws {UserError} when a report cannot be used
  */
 export async function findRuns(plan: ComparisonPlan, { engine }: { engine?: string } = {}): Promise<FoundRuns> {

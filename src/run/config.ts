@@ -63,6 +63,12 @@ export function completeSettings<S>(asked: Method<S>, given: Given & Partial<S>)
   const method = variantOf(asked as Method, given);
   if (learnsPrompts(method)) requireTrainable(method);
   requireKnown(given, { ...RUN_SETTINGS, ...asked.settings, ...method.settings });
+  const twice = Object.keys(method.settings).find((name) => name in RUN_SETTINGS);
+  if (twice !== undefined) {
+    throw new UserError(
+      `The method ${method.label} has a setting "${twice}", which every run has: give it another name.`,
+    );
+  }
   const preset = presetOf(method, given.preset);
   const shots = given.shots ?? DEFAULT_SHOTS;
   const published = publishedValues(method, preset, shots);
@@ -175,11 +181,7 @@ function targetsOf(
   return { train, eval: evaluated, transfers };
 }
 
-/**
- * Why a method that learned from `train` has no result on `subset`; undefined where it has one.
- *
- * @returns `other classes`, or the method's own reason
- */
+/** Why a method that learned from `train` has no result on `subset`; undefined where it has one. */
 export function whyNotOn(
   method: Method,
   { train, subset }: { train: ClassSubset; subset: ClassSubset },

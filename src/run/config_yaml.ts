@@ -8,8 +8,6 @@ const PLAIN = /^(?!(?:true|false|null|yes|no|on|off|y|n)$)[A-Za-z][\w./+ -]*(?<!
 /**
  * A flat YAML document: one `key: value` a line. Whatever YAML could take for something else is written as JSON, which is
  * YAML too.
- *
- * @param options the first line, and the one seed that it is of; all seeds when left out
  */
 export function configYaml(config: RunConfig, options: { seed?: number | null; header?: string } = {}): string {
   const { method, asked, values, train, transfers, preset, shots, run } = config;

@@ -13,8 +13,6 @@ export const TEST_BATCH = 100;
 /**
  * Classifies images, a batch at a time.
  *
- * @param features_NE as the image tower gives them
- * @param options what is being done, for progress and messages; the images, to name one
  * @throws {UserError} when a logit is not finite; names the image
  */
 export async function classifyAll(

@@ -35,6 +35,13 @@ export async function learnFromFeatures(run: SeedRun, method: FeatureLearning): 
     const began = performance.now();
     learned = method.learn(task, { settings: config.values, trainedOn: config.train! });
     seconds = (performance.now() - began) / 1000;
+    const twice = Object.keys(learned.chosen).find((name) => name in method.settings);
+    if (twice !== undefined) {
+      throw new UserError(
+        `The method ${method.label} chooses "${twice}", which is the name of one of its settings: reports hold both, so ` +
+          "give one of them another name.",
+      );
+    }
     const chosen = Object.entries(learned.chosen).map(([name, value]) => `${name} ${Number(value.toPrecision(4))}`);
     const choice = `; chosen on ${task.val.labels.length} validation images: ${chosen.join(", ")}`;
     const scale = `; logit scale ${given.logitScale}, the model's own (${publishedScale} in the published code)`;

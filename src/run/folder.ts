@@ -1,9 +1,11 @@
 /**
  * The folder of one run: `OUT/DATASET/METHOD/PRESET/BACKBONE/shots16/seed1`.
  *
- * `identity.json` (what decides the numbers), `config.yaml` (what was asked), `metrics.jsonl` (a line a step), `checkpoint.safetensors` (while training),
- * `checkpoint-0100.safetensors` (after epoch 100, the last), `report-*.json`, `time.json`, and `done`, written last.
- * Every file is written beside and renamed, but `metrics.jsonl`, which grows and is rewritten from the checkpoint when a run is resumed.
+ * `identity.json` (what decides the numbers), `config.yaml` (what was asked), `metrics.jsonl` (a line a step),
+ * `checkpoint.safetensors` (while training), `checkpoint-0100.safetensors` (after epoch 100, the last),
+ * `report-*.json`, `time.json`, and `done`, written last.
+ * Every file is written beside and renamed, but `metrics.jsonl`, which grows and is written again from the checkpoint
+ * when a run goes on.
  */
 import { fileError, writeFileAtomic } from "../files.ts";
 import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from "../train/checkpoint.ts";
@@ -17,6 +19,7 @@ const METRICS = "metrics.jsonl";
 const LOCK = ".lock";
 const DONE = "done";
 const IDENTITY = "identity.json";
+const REPORT = /^report-.*\.json$/;
 
 /** Seconds between two notes of the time spent; more would cost more than they tell. */
 const TIME_NOTE_SECONDS = 5;
@@ -28,7 +31,7 @@ export interface RunFolder {
   readonly stale?: number;
   /** The last checkpoint, when there is one, and whether it is the end of the training. */
   checkpoint(): Promise<{ checkpoint: Checkpoint; name: string; final: boolean } | undefined>;
-  /** What the folder's files say of the run that they are of: its own note, and its checkpoint. Reports say so themselves. */
+  /** What its results are of, by its own note and its checkpoint; none without results. Reports say it themselves. */
   identities(): Promise<RunIdentity[]>;
   /** Writes a checkpoint; the final one takes the place of all others. */
   saveCheckpoint(
@@ -123,14 +126,14 @@ export async function openRunFolder(path: string): Promise<RunFolder> {
       return { checkpoint: decodeCheckpoint(bytes, `${path}/${name}`), name, final: final !== undefined };
     },
     async identities() {
+      const left = await names();
+      // A run that failed before its first result has left only its note: nothing is of it.
+      if (!left.some((name) => name === LATEST || FINAL_CHECKPOINT.test(name) || REPORT.test(name))) return [];
       const found: RunIdentity[] = [];
-      const there = await names();
-      const final = there.filter((name) => FINAL_CHECKPOINT.test(name)).sort().at(-1);
-      const bytes = await read(final ?? LATEST);
-      // A run that ended before it had learned anything binds nobody to what it was.
-      if (bytes === undefined && !there.some((name) => /^report-.*\.json$/.test(name))) return [];
       const own = await readIdentity();
       if (own !== undefined) found.push(own);
+      const final = left.filter((name) => FINAL_CHECKPOINT.test(name)).sort().at(-1);
+      const bytes = await read(final ?? LATEST);
       if (bytes !== undefined) found.push(decodeCheckpoint(bytes, `${path}/${final ?? LATEST}`).metadata);
       return found;
     },

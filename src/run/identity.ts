@@ -24,6 +24,9 @@ const ACTIVATION = "quickgelu";
 /** Entries that say where things lie and not what they are: they may differ. */
 const PLACES: readonly string[] = ["model", "data-source", "kit", "engine"];
 
+/** What an identity that names no file of a method is of: a user's method may have the name of one of the kit's. */
+const OF_THE_KIT: RunIdentity = { "method-sha256": "of the kit" };
+
 /** Words for entries in messages. */
 const WORDS: Readonly<Record<string, string>> = {
   "model-sha256": "model",
@@ -91,12 +94,13 @@ export function testImagesSha256(data: RunData, classes: ClassSubset): Promise<s
 
 /** What differs between what is there and what is wanted, in words; undefined where they are of one run. */
 export function difference(stored: RunIdentity, wanted: RunIdentity): string | undefined {
-  const differs = Object.entries(wanted).filter(([name, value]) =>
-    !PLACES.includes(name) && stored[name] !== undefined && stored[name] !== value
+  const [there, here] = [{ ...OF_THE_KIT, ...stored }, { ...OF_THE_KIT, ...wanted }];
+  const differs = Object.entries(here).filter(([name, value]) =>
+    !PLACES.includes(name) && there[name] !== undefined && there[name] !== value
   );
   if (differs.length === 0) return undefined;
   const short = (value: string) => /^[0-9a-f]{64}$/.test(value) ? `${value.slice(0, 12)}…` : value;
-  return differs.map(([name, value]) => `${WORDS[name] ?? name} ${short(stored[name])} and not ${short(value)}`)
+  return differs.map(([name, value]) => `${WORDS[name] ?? name} ${short(there[name])} and not ${short(value)}`)
     .join(", ");
 }
 

@@ -14,7 +14,6 @@ export interface Lock {
  * Takes a folder for this process. The operating system holds the lock and drops it with the process, however that ends,
  * so that no stale lock remains; the file only says whose it is.
  *
- * @param folder an existing folder
  * @throws {UserError} when another process works in the folder; names its id
  */
 export async function lockFolder(folder: string): Promise<Lock> {

@@ -39,7 +39,6 @@ export async function openData(settings: DataSettings, options: DataOptions): Pr
 /**
  * Another data set to evaluate on: what was downloaded into `data/`, what lies at a path, or the sample's stored features.
  *
- * @param nameOrPath as in `--eval caltech101:all`, without the part after the colon
  * @throws {UserError} when it is not there; names the command that downloads it
  */
 export async function openOtherData(nameOrPath: string, options: Omit<DataOptions, "description">): Promise<RunData> {

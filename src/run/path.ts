@@ -65,11 +65,7 @@ export function pathPart(name: string): string {
   return `${head}-${createHash("sha256").update(name.normalize("NFC")).digest("hex").slice(0, 8)}`;
 }
 
-/**
- * The folders of trained prompts that differ from a run's path in their settings alone.
- *
- * @param path from {@linkcode runPath}
- */
+/** The folders of trained prompts that differ from a run's path in their settings alone. */
 export async function trainedSiblings(path: string): Promise<string[]> {
   const parts = path.split("/");
   const at = parts.length - 4;

@@ -139,11 +139,7 @@ const OF_PROMPTS: readonly string[] = ["checkpointEvery", "exactCheck"];
 /** Settings that only a method that draws few-shot images has. */
 const OF_DRAWS: readonly string[] = ["train", "shots", "seeds"];
 
-/**
- * All settings that a run of this method has, its own among them.
- *
- * @param method of the kit or of the user
- */
+/** All settings that a run of this method has, its own among them. */
 export function settingsOf(method: Method): Record<string, Setting<unknown>> {
   const common = Object.entries(RUN_SETTINGS).filter(([name]) =>
     (learnsPrompts(method) || !OF_PROMPTS.includes(name)) && (drawsImages(method) || !OF_DRAWS.includes(name)) &&

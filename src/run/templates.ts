@@ -3,7 +3,6 @@ import { UserError } from "../errors.ts";
 /**
  * The templates that `--templates` asks for: the data set's own, the ensemble, or a list with `|` between.
  *
- * @param values of a method's settings; without `templates` the data set's own is taken
  * @throws {UserError} when the list is empty
  */
 export function templatesOf(

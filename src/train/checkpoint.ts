@@ -31,16 +31,6 @@ export interface Checkpoint {
 /**
  * Puts a training state into the bytes of a safetensors file, with what a reader must know of the run. Equal states give
  * equal bytes.
- *
- * @example
- * ```ts
- * import { decodeCheckpoint, encodeCheckpoint } from "./checkpoint.ts";
- *
- * const params = { ctx: { shape: [1, 2], data: Float32Array.of(1, 2) } };
- * const state = { step: 1, losses: [0.5], params, velocity: { ctx: new Float32Array(2) }, order: [7] };
- * const { state: again, metadata } = decodeCheckpoint(encodeCheckpoint(state, { method: "coop" }), "prompt.safetensors");
- * if (again.params.ctx.data[1] !== 2 || metadata.method !== "coop") throw new Error("unexpected");
- * ```
  */
 export function encodeCheckpoint(state: TrainingState, metadata: Record<string, string>): Uint8Array {
   const { params, velocity, average = {}, meta, losses, order } = state;
@@ -68,19 +58,6 @@ export function encodeCheckpoint(state: TrainingState, metadata: Record<string, 
  * Reads a checkpoint; `where` is its file, for messages.
  *
  * @throws {UserError} when the bytes are not a whole checkpoint of this version
- *
- * @example Damaged bytes are refused in a sentence
- * ```ts
- * import { UserError } from "@prompt-kit/clip-prompts";
- * import { decodeCheckpoint } from "./checkpoint.ts";
- *
- * try {
- *   decodeCheckpoint(new Uint8Array(20), "prompt.safetensors");
- *   throw new Error("unexpected");
- * } catch (error) {
- *   if (!(error instanceof UserError)) throw error;
- * }
- * ```
  */
 export function decodeCheckpoint(bytes: Uint8Array, where: string): Checkpoint {
   const { entries, metadata } = readSafetensors(bytes, where);

@@ -13,26 +13,7 @@ import { drawMeta, type MetaStream } from "./meta_draw.ts";
 import { learningRate, type Schedule } from "../optim/schedule.ts";
 import { type Parameter, sgdStep, type Velocity } from "../optim/sgd.ts";
 
-/**
- * What the loop trains: numbers, and their gradients. `openPrompt` makes one.
- *
- * @example Anything with parameters and a step can be trained: here ½(x − 3)²
- * ```ts
- * import { namedStream } from "../data/random.ts";
- * import { train, type Trainable } from "./loop.ts";
- *
- * const x = { shape: [1], data: Float32Array.of(0) };
- * const parabola: Trainable = {
- *   params: { x },
- *   step: () => Promise.resolve({ loss: (x.data[0] - 3) ** 2 / 2, gradients: { x: Float32Array.of(x.data[0] - 3) } }),
- * };
- * const images = { labels: Int32Array.of(0), views: 1, view: () => Promise.resolve({ shape: [1, 1], data: Float32Array.of(1) }) };
- * const schedule = { rate: 0.5, epochs: 40, warmupEpochs: 0, warmupRate: 0 };
- * const order = namedStream(1, "batch-order");
- * await train(parabola, { images, batchSize: 1, schedule, momentum: 0, weightDecay: 0, order });
- * if (Math.abs(x.data[0] - 3) > 1e-3) throw new Error("unexpected");
- * ```
- */
+/** What the loop trains: numbers, and their gradients. `openPrompt` makes one. */
 export interface Trainable {
   /** The learned tensors, updated in place. */
   readonly params: Record<string, Parameter>;
@@ -147,31 +128,6 @@ export interface TrainOptions {
  *
  * @throws {UserError} when a loss, gradient or learned number is not finite; names the step and the tensor, and nothing is saved any
  * more. Also when the state to resume from holds other tensors than the prompt.
- *
- * @example Interrupted and continued is the same as uninterrupted
- * ```ts
- * import { namedStream } from "../data/random.ts";
- * import { train, type TrainOptions } from "./loop.ts";
- *
- * const start = () => ({ shape: [1], data: Float32Array.of(0) });
- * const parabola = (x = start()) => ({
- *   params: { x },
- *   step: () => Promise.resolve({ loss: x.data[0] ** 2, gradients: { x: Float32Array.of(2 * x.data[0] - 1) } }),
- * });
- * const images = { labels: Int32Array.of(0), views: 1, view: () => Promise.resolve({ shape: [1, 1], data: Float32Array.of(1) }) };
- * const run = (epochs: number): TrainOptions => ({
- *   images,
- *   batchSize: 1,
- *   schedule: { rate: 0.1, epochs, warmupEpochs: 9, warmupRate: 0.1 },
- *   momentum: 0.9,
- *   weightDecay: 0,
- *   order: namedStream(1, "batch-order"),
- * });
- * const whole = await train(parabola(), run(4));
- * const half = await train(parabola(), run(2));
- * const resumed = await train(parabola(), { ...run(4), resume: half });
- * if (resumed.params.x.data[0] !== whole.params.x.data[0]) throw new Error("unexpected");
- * ```
  */
 export async function train(prompt: Trainable, options: TrainOptions): Promise<TrainingState> {
   const { images, batchSize, schedule, momentum, weightDecay, order } = options;
@@ -239,16 +195,7 @@ export async function train(prompt: Trainable, options: TrainOptions): Promise<T
   return state;
 }
 
-/**
- * Mean loss of each epoch, from the losses of all steps; the last may be of an unfinished epoch.
- *
- * @example
- * ```ts
- * import { epochMeans } from "./loop.ts";
- *
- * if (epochMeans([3, 1, 2, 0], 2).join() !== "2,1") throw new Error("unexpected");
- * ```
- */
+/** Mean loss of each epoch, from the losses of all steps; the last may be of an unfinished epoch. */
 export function epochMeans(losses: readonly number[], perEpoch: number): number[] {
   const means: number[] = [];
   for (let start = 0; start < losses.length; start += perEpoch) {
@@ -262,16 +209,6 @@ export function epochMeans(losses: readonly number[], perEpoch: number): number[
  * Copies values into parameters, in place, and refuses those of another method or size.
  *
  * @throws {UserError} when names or shapes differ
- *
- * @example
- * ```ts
- * import { copyParameters } from "./loop.ts";
- *
- * const stored = { ctx: { shape: [2], data: Float32Array.of(1, 2) } };
- * const prompt = { ctx: { shape: [2], data: new Float32Array(2) } };
- * copyParameters(stored, prompt);
- * if (prompt.ctx.data[1] !== 2 || prompt.ctx.data === stored.ctx.data) throw new Error("unexpected");
- * ```
  */
 export function copyParameters(from: Record<string, Parameter>, to: Record<string, Parameter>): void {
   const describe = (params: Record<string, Parameter>) =>

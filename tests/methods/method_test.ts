@@ -48,15 +48,28 @@ const PROMPTS: [string, string, number[], Values][] = [
     over: "coop",
   }],
   ["kgcoop-cocoop", "seed-notebook", [100, 100, 100, 100, 100], { ...PHOTO, ...NOTEBOOK, lambda: 8, over: "cocoop" }],
-  ["prograd", "seed-notebook", [100, 100, 100, 100, 100], { ...RANDOM, ...NOTEBOOK, lambda: 1, over: "coop" }],
-  ["prograd", "prograd-iccv23", [50, 100, 100, 200, 200], {
-    ...PHOTO,
+  ["prograd", "seed-notebook", [100, 100, 100, 100, 100], {
+    ...RANDOM,
+    ...NOTEBOOK,
+    lambda: 1,
+    contextStart: "words",
+    over: "coop",
+  }],
+  ["prograd", "prograd-iccv23", [100, 100, 100, 100, 100], {
+    ...RANDOM,
     batchSize: 32,
     lr: 0.002,
     lambda: 1,
+    contextStart: "template",
     over: "coop",
   }],
-  ["prograd-cocoop", "seed-notebook", [100, 100, 100, 100, 100], { ...PHOTO, ...NOTEBOOK, lambda: 1, over: "cocoop" }],
+  ["prograd-cocoop", "seed-notebook", [100, 100, 100, 100, 100], {
+    ...PHOTO,
+    ...NOTEBOOK,
+    lambda: 1,
+    contextStart: "words",
+    over: "cocoop",
+  }],
 ];
 
 Deno.test("every preset of every prompt method has the published numbers, with any shots", () => {
@@ -142,6 +155,10 @@ Deno.test("what is no method is told by what it lacks", () => {
       [undefined, "it is no object"],
       [prompt, "it is no object"],
       [{ ...whole, name: "", prompt }, 'its "name" is no text'],
+      ...["../x", "my method", "a,b", ".", "a/b"].map((name) =>
+        [{ ...whole, name, prompt }, 'its "name" is not one word, as in cocoop or lp++'] as const
+      ),
+      [{ ...whole, name: "日本-2", prompt }, undefined],
       [{ ...whole, title: 3, prompt }, 'its "title" is no text'],
       [{ ...whole, settings: null, prompt }, 'its "settings" is missing'],
       [{ ...whole, presets: undefined, prompt }, 'its "presets" is missing'],

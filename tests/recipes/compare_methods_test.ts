@@ -3,7 +3,8 @@ import { assert, assertEquals } from "jsr:@std/assert@1.0.19";
 import { sha256Hex } from "../../src/files.ts";
 import { ANCHORED, NEAREST_MEAN, writeFiles } from "../method_files.ts";
 import { assertSentence } from "../small_run.ts";
-import { kitState, ROOT, typed } from "../typed.ts";
+import { ROOT } from "../tasks.ts";
+import { kitState, typed } from "../typed.ts";
 
 const CONFIG = ["--config", `${ROOT}deno.json`];
 

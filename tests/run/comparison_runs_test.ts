@@ -136,6 +136,7 @@ Deno.test("results of other images, weights or method files under the same names
     assertEquals([changed.reports, changed.missing.length], [[], 1]);
     assert(changed.conflicts[0].startsWith(`CoOp, 2 shots, seed 1: ${folder} holds results with method file 22`));
 
+    await runHere(coop, { ...trained, fresh: true });
     // Every image another one, under its old name.
     for await (const { name } of Deno.readDir("images")) {
       for await (const { name: image } of Deno.readDir(`images/${name}`)) {

@@ -78,6 +78,8 @@ Deno.test("settings that are wrong together are refused in a sentence", () => {
   refused(cocoop, { classSpecific: true }, "--class-specific is fixed for CoCoOp: leave it out.");
   refused(coop, { promptAverage: "500,1", epochs: 10 }, "epochs 1 to 10");
   refused(prograd, { promptAverage: "500,1", epochs: 10 }, "epochs 1 to 10");
+  const taken = { ...coop, label: "Mine", settings: { ...coop.settings, data: coop.settings.lr } };
+  refused(taken, {}, 'The method Mine has a setting "data", which every run has');
   refused(clipAdapter, { train: "base", eval: ["all"] }, "give --train all");
   refused(clipAdapter, { train: "all", eval: ["new"] }, "give --train new");
   refused(linearProbe, { train: "new", eval: ["all"] }, "or the base ones; give --train all");

@@ -24,6 +24,7 @@ import {
 } from "../../src/methods/kit.ts";
 import { learnLinearProbe } from "../../src/methods/linear_probe.ts";
 import { drawsImages, learnsPrompts, type Method } from "../../src/methods/method.ts";
+import { decimal } from "../../src/methods/setting.ts";
 import { zeroShotFeatures } from "../../src/methods/zero_shot.ts";
 import type { Given } from "../../src/run/config.ts";
 import { ROOT } from "../tasks.ts";
@@ -121,6 +122,18 @@ Deno.test("what the stored features cannot give is told before anything is learn
     await refused(lpPlusPlus, { eval: ["new"] }, "LP++ has no result on new classes");
     await refused(gda, { shots: 32 }, "The sample holds 16 training images a class and not 32");
     assertEquals([...Deno.readDirSync(".")].map(({ name }) => name), ["images"]);
+  });
+});
+
+Deno.test("what a method chooses has another name than its settings, since reports list both", async () => {
+  await inFolder(async () => {
+    const alpha = decimal({ help: "", default: 1 });
+    const mine = { ...gda, name: "mine", label: "Mine", settings: { ...gda.settings, alpha }, variants: undefined };
+    await assertRejects(
+      () => runHere(mine as Method, { eval: ["base"] }),
+      UserError,
+      'The method Mine chooses "alpha"',
+    );
   });
 });
 

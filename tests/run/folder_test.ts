@@ -111,6 +111,12 @@ Deno.test("a run folder tells which run its files are of: its own note, and its 
     const run = await openRunFolder(folder);
     try {
       assertEquals(await run.identities(), []);
+      await run.write("identity.json", '{"method":"coop","seed":"2"}');
+      // Nothing came of it.
+      assertEquals(await run.identities(), []);
+      await run.write("report-base.json", "{}");
+      assertEquals(await run.identities(), [{ method: "coop", seed: "2" }]);
+      await run.clear();
       const state = { step: 2, losses: [1, 0.5], params: { ctx: param }, velocity, order: [1] };
       await run.saveCheckpoint(state, { metadata: { method: "coop", epochs: "2" } });
       const stored = { method: "coop", epochs: "2", "checkpoint-version": "1", step: "2" };

@@ -10,7 +10,7 @@ import { openData } from "../../src/run/open_data.ts";
 import { difference, identityOfReport, requireSameRun, runIdentity } from "../../src/run/identity.ts";
 import { modelFacts } from "../../src/run/inputs.ts";
 import { SILENT } from "../../src/run/progress.ts";
-import { openRun } from "../../src/run/run.ts";
+import { openRun, type RunOptions } from "../../src/run/run.ts";
 import { decodeCheckpoint } from "../../src/train/checkpoint.ts";
 import { assertSentence, otherWeights, runRecipe } from "../small_run.ts";
 import { ROOT } from "../tasks.ts";
@@ -182,15 +182,38 @@ Deno.test("another split, other weights of the same name, and another data set o
   });
 });
 
+Deno.test("a run that failed before its first result is in nobody's way: its images may be mended", async () => {
+  await inFolder(async () => {
+    const { train: [{ path }] } = await drawOf("images");
+    const image = await Deno.readFile(`images/${path}`);
+    for (const { method, given } of KINDS) {
+      await Deno.writeTextFile(`images/${path}`, "no picture");
+      const run = () => runHere(method as Method, { ...given, data: "images", eval: ["base"] });
+      if ((method as Method).name !== "zeroshot") await assertRejects(run, UserError, path);
+      await Deno.writeFile(`images/${path}`, image);
+      assertEquals((await run()).reports.length, 1);
+    }
+  });
+});
+
 Deno.test("a user's method file that changed is another method", async () => {
   await inFolder(async () => {
     const [before, after] = ["1", "2"].map((digit) => ({ methodSha256: digit.repeat(64) }));
     for (const { method, given } of KINDS) {
-      const mine = { ...method as Method, name: `my-${(method as Method).name}` };
-      const run = (options: typeof before) => runHere(mine, { ...given, data: "images", eval: ["base"] }, options);
+      const own = method as Method;
+      const mine = { ...own, name: `my-${own.name}` };
+      const run = (options: RunOptions) => runHere(mine, { ...given, data: "images", eval: ["base"] }, options);
       const { reports: [report] } = await run(before);
       assertEquals([report.run.methodSha256, report.run.method], [before.methodSha256, mine.name]);
       await run(before);
+      // A file whose method has the name of one of the kit's.
+      const same = (options: RunOptions) => runHere(own, { ...given, data: "images", eval: ["base"] }, options);
+      await same({});
+      await assertRejects(
+        () => same(before),
+        UserError,
+        "holds results with method file of the kit and not 111111111111…",
+      );
       await assertRejects(
         () => run(after),
         UserError,

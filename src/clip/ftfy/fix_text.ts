@@ -10,11 +10,7 @@ import { isBad } from "./badness.ts";
 import { decodeUtf8, decodeUtf8Variants, decodeWindows1252, ENCODINGS } from "./encodings.ts";
 import { ALTERED_UTF8, replaceLossySequences, restoreByteA0, UTF8_READ_WRONG } from "./sequences.ts";
 
-/**
- * Does what Python's `ftfy.fix_text(text)` does.
- *
- * @returns the repaired text; line by line, each until nothing changes any more
- */
+/** Does what Python's `ftfy.fix_text(text)` does: repairs line by line, each until nothing changes any more. */
 export function fixText(text: string): string {
   // From the first "<" on, the text is taken for real HTML, whose references mean themselves.
   let unescape = true;

@@ -41,11 +41,7 @@ function halfTable(): Float32Array {
   return halves ??= new Float32Array(new Float16Array(Uint16Array.from({ length: 1 << 16 }, (_, bits) => bits).buffer));
 }
 
-/**
- * Little-endian numbers of a file as float32.
- *
- * @returns for float32 at a multiple of four bytes a view of `bytes`, otherwise a copy
- */
+/** Little-endian numbers of a file as float32: a view of float32 at a multiple of four bytes, otherwise a copy. */
 export function floatsFrom(bytes: Uint8Array, dtype: FloatDtype): Float32Array {
   const size = DTYPE_BYTES[dtype];
   const count = bytes.length / size;

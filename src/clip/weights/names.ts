@@ -69,10 +69,8 @@ const WITHOUT_MEANING = ["text_model.embeddings.position_ids", "vision_model.emb
 const WRAPPER = "module.";
 
 /**
- * Finds OpenAI's tensors among those of a file. Tensors with unknown names keep them, so that the check of
- * shapes can report them.
- *
- * @throws {UserError} when tensors that are parts of one do not fit together
+ * Finds OpenAI's tensors among those of a file. Tensors with unknown names keep them, so that the check of shapes can
+ * report them. Throws {@linkcode UserError} when tensors that are parts of one do not fit together.
  */
 export function openaiTensors(
   given: ReadonlyMap<string, StoredTensor>,

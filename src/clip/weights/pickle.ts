@@ -62,10 +62,8 @@ interface Machine {
 }
 
 /**
- * Reads a pickle.
- *
- * @throws {UserError} when it names something that the rules do not know, uses another instruction than those of data, or
- * is damaged
+ * Reads a pickle. Throws {@linkcode UserError} when it names something that the rules do not know, uses another
+ * instruction than those of data, or is damaged.
  */
 export function readPickle(bytes: Uint8Array, rules: PickleRules): PickleValue {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);

@@ -6,12 +6,7 @@ import { DTYPE_BYTES, floatsFrom, isFloat } from "./dtype.ts";
 import type { TensorRecipe } from "./names.ts";
 import type { RandomAccessFile, StoredTensor } from "./tensor_file.ts";
 
-/**
- * Reads a tensor and puts its parts together.
- *
- * @param name for messages
- * @throws {UserError} when it does not hold floating-point numbers, or the file has changed
- */
+/** Reads a tensor and puts its parts together; {@linkcode UserError} as of {@linkcode readStored}. */
 export function readTensor(
   file: RandomAccessFile,
   { recipe, name }: { recipe: TensorRecipe; name: string },
@@ -22,10 +17,8 @@ export function readTensor(
 }
 
 /**
- * Reads one stored tensor, row-major whatever its steps in the file.
- *
- * @param name for messages
- * @throws {UserError} when it does not hold floating-point numbers, or the file has changed
+ * Reads one stored tensor, row-major whatever its steps in the file. Throws {@linkcode UserError} when it does not hold
+ * floating-point numbers, or the file has changed.
  */
 export function readStored(
   file: RandomAccessFile,

@@ -2,7 +2,7 @@
  * The safetensors format: eight bytes with the header's length, a JSON header, the numbers. A header is not
  * trusted: it is checked against the file before memory is allocated for it.
  */
-import { UserError } from "../../errors.ts";
+import { messageOf, UserError } from "../../errors.ts";
 import { count } from "../../engine/host_tensor.ts";
 import { byteLength, type Dtype, DTYPE_BYTES, floatsFrom, floatsTo, isFloat } from "./dtype.ts";
 import { isCounts, type RandomAccessFile, type StoredTensor } from "./tensor_file.ts";
@@ -32,11 +32,8 @@ const MOST_HEADER_BYTES = 100_000_000;
 const METADATA = "__metadata__";
 
 /**
- * Reads a file of tensors.
- *
- * @param bytes the whole file; entries are views of it
- * @param where the file, for messages
- * @throws {UserError} when the bytes are cut off, do not add up, or were never safetensors
+ * Reads a whole file of tensors; entries are views of it. Throws {@linkcode UserError} when the bytes are cut off, do
+ * not add up, or were never safetensors.
  */
 export function readSafetensors(
   bytes: Uint8Array,
@@ -52,10 +49,8 @@ export function readSafetensors(
 }
 
 /**
- * A tensor's numbers as float32, exact but for F64.
- *
- * @returns a view of the entry for F32 that starts at a multiple of four bytes, otherwise a copy
- * @throws {UserError} when the tensor does not hold floating-point numbers
+ * A tensor's numbers as float32, exact but for F64: a view of F32 at a multiple of four bytes, otherwise a copy. Throws
+ * {@linkcode UserError} when they are not floating-point numbers.
  */
 export function toFloat32(entry: Pick<SafetensorEntry, "dtype" | "bytes">): Float32Array {
   if (isFloat(entry.dtype)) return floatsFrom(entry.bytes, entry.dtype);
@@ -63,10 +58,8 @@ export function toFloat32(entry: Pick<SafetensorEntry, "dtype" | "bytes">): Floa
 }
 
 /**
- * Reads the header of a file and checks it against the file's size: tensors must follow one another without gap or overlap
- * to its end.
- *
- * @throws {UserError} when it is not such a header
+ * Reads the header of a file. Throws {@linkcode UserError} unless tensors follow one another without gap or overlap to
+ * the file's end.
  */
 export function readHeader(
   file: RandomAccessFile,
@@ -102,7 +95,7 @@ function parseObject(header: Uint8Array, where: string): Record<string, unknown>
     text = new TextDecoder("utf-8", { fatal: true }).decode(header);
     parsed = JSON.parse(text);
   } catch (error) {
-    throw broken(where, `its header is not JSON, ${error instanceof Error ? error.message : error}`);
+    throw broken(where, `its header is not JSON, ${messageOf(error)}`);
   }
   if (!isObject(parsed)) throw broken(where, "its header is not a JSON object");
   // JSON.parse keeps the last of two equal keys; then there are more colons than keys.
@@ -161,12 +154,9 @@ const broken = (where: string, why: string) =>
   new UserError(`${where} is not a whole safetensors file, ${why}: download or make it again.`);
 
 /**
- * Puts tensors into the bytes of a file, the same bytes for the same input. Wider numbers come first, otherwise the order
- * is kept, so that every tensor starts at a multiple of its number's size.
- *
- * @param tensors names and tensors
- * @param metadata texts for the header
- * @throws when a tensor's numbers are not as many as its shape says, or a name comes twice
+ * Puts tensors into the bytes of a file, the same bytes for the same input. Wider numbers come first, otherwise the
+ * order is kept, so that every tensor starts at a multiple of its number's size. Throws {@linkcode Error} when a
+ * tensor's numbers are not as many as its shape says, or a name comes twice.
  */
 export function writeSafetensors(
   tensors: Iterable<readonly [name: string, tensor: WritableTensor]>,

@@ -41,9 +41,7 @@ export function isZip(file: RandomAccessFile): boolean {
 }
 
 /**
- * The entries of an archive by name.
- *
- * @throws {UserError} when the archive is cut off or its directory does not add up
+ * The entries of an archive by name. Throws {@linkcode UserError} when it is cut off or its directory does not add up.
  */
 export function readZipDirectory(file: RandomAccessFile): Map<string, ZipEntry> {
   const { offset, size, count } = findDirectory(file);
@@ -69,9 +67,8 @@ export function readZipDirectory(file: RandomAccessFile): Map<string, ZipEntry> 
 }
 
 /**
- * Where the bytes of an entry begin in the file.
- *
- * @throws {UserError} when the entry is compressed or encrypted, or not where the directory says
+ * Where the bytes of an entry begin in the file. Throws {@linkcode UserError} when it is compressed or encrypted, or
+ * not where the directory says.
  */
 export function entryOffset(file: RandomAccessFile, entry: ZipEntry): number {
   const { name, size, header } = entry;

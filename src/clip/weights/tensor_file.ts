@@ -34,9 +34,8 @@ export interface RandomAccessFile {
 }
 
 /**
- * Opens a file to read pieces of it.
- *
- * @throws {UserError} when it is missing or may not be read; and when, at a later read, it has changed
+ * Opens a file to read pieces of it. Throws {@linkcode UserError} when it is missing or may not be read; and when, at a
+ * later read, it has changed.
  */
 export function openRandomAccess(path: string): RandomAccessFile {
   const stat = (file: Deno.FsFile) => {

@@ -67,11 +67,9 @@ function isBeforeZip(file: RandomAccessFile): boolean {
 }
 
 /**
- * Reads the pickle of an archive.
- *
- * @param options.shells names, or beginnings of names that end in a dot, of classes whose objects are kept as their
- * attributes without ever being run: `torch.optim.` for checkpoints with a scheduler
- * @throws {UserError} when the archive is damaged, or its pickle names something that is not allowed
+ * Reads the pickle of an archive. `shells` are names, or beginnings of names that end in a dot, of classes whose
+ * objects are kept as their attributes without ever being run: `torch.optim.` for checkpoints with a scheduler. Throws
+ * {@linkcode UserError} when the archive is damaged, or its pickle names something that is not allowed.
  */
 export function readTorchArchive(
   file: RandomAccessFile,
@@ -203,10 +201,8 @@ const DEEPEST = 32;
 const MOST_NAMES = 100_000;
 
 /**
- * The tensors of a model: a state dictionary, alone or under `state_dict`, or the modules of a TorchScript archive, under
- * the names that PyTorch gives them.
- *
- * @throws {UserError} when there is no model in the archive
+ * The tensors of a model: a state dictionary, alone or under `state_dict`, or the modules of a TorchScript archive,
+ * under the names that PyTorch gives them. Throws {@linkcode UserError} when there is no model in the archive.
  */
 export function modelTensors({ value, script }: TorchArchive, where: string): Map<string, StoredTensor> {
   const tensors = new Map<string, StoredTensor>();

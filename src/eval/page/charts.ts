@@ -25,13 +25,7 @@ export interface Series {
   colour: number;
 }
 
-/**
- * Draws a chart.
- *
- * @param title what it shows, for readers that do not see it
- * @param options what Plot's `plot` takes, or a function of Plot that gives it
- * @returns the text of an SVG element
- */
+/** Draws a chart. */
 export async function drawChart(title: string, options: (plot: Plot) => PlotOptions): Promise<string> {
   const plot = await loadPlot();
   const { parseHTML } = await loadDom();

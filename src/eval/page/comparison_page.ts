@@ -23,29 +23,7 @@ const TITLES: Readonly<Record<Measure, string>> = {
   h: "H of the means",
 };
 
-/**
- * Makes the page of a comparison.
- *
- * @param comparison from `compareReports`
- *
- * @example
- * ```ts
- * import { compareReports, type Report } from "@prompt-kit/clip-prompts";
- * import { evaluatePredictions } from "../metrics.ts";
- * import { comparisonPage } from "./comparison_page.ts";
- *
- * // Reports come from `readFolder`; here are the parts of them that are read.
- * const method = (method: string, predictions: number[]): Report => {
- *   const labels = [0, 0, 1, 1];
- *   const metrics = evaluatePredictions(predictions, { labels, classNames: ["River", "Forest"] });
- *   const run = { method, preset: null, changed: [], shots: null, seed: null, evaluatedOn: "base" };
- *   const on = { model: { name: "sample", sha256: "" }, data: { name: "EuroSAT", splitSha256: "" } };
- *   return { run, on, results: { metrics, predictions: { testListSha256: "", labels, predictions }, training: null } } as never;
- * };
- * const { html, charts } = await comparisonPage(compareReports([method("zeroshot", [0, 1, 1, 0])]));
- * if (!html.includes("Zero-shot on EuroSAT") || !charts.has("accuracy")) throw new Error("unexpected");
- * ```
- */
+/** Makes the page of a comparison. */
 export async function comparisonPage(comparison: Comparison): Promise<Page> {
   const { on, methods, shots, seeds, warnings } = comparison;
   const charts = new Map<string, string>();

@@ -21,36 +21,7 @@ const MOST_ROWS = 20;
 /** What the halves of the classes are called. */
 const SUBSETS = { base: "Base classes", new: "New classes", all: "All classes" } as const;
 
-/**
- * Makes the page of one run.
- *
- * @param reports the evaluations of one run, such as base and new; at least one
- * @param options `images` has the bytes of the worst mistakes' images by path; without them their paths are listed
- *
- * @example
- * ```ts
- * import { loadWeights } from "@prompt-kit/clip-prompts";
- * import { buildReport, outcomeOf } from "../report.ts";
- * import { runPage } from "./run_page.ts";
- *
- * const { config, sha256 } = await loadWeights("data/sample/model.safetensors");
- * const classNames = ["River", "Forest"];
- * const report = await buildReport({
- *   run: {
- *     ...{ method: "zeroshot", preset: null, hyperparameters: {}, changed: [], seed: null, shots: null, trainedOn: null },
- *     ...{ evaluatedOn: "base", classNames, prompts: [["a river"], ["a forest"]], learnedNumbers: 0, command: "" },
- *   },
- *   model: { name: "sample", sha256, sample: true, config },
- *   data: { name: "toy", source: "two images", splitOrigin: "none", splitSha256: sha256, images: 2, train: 0, val: 0 },
- *   engine: { name: "cpu", device: "cpu", threads: 1 },
- *   samples: [{ path: "a.jpg", label: 0 }, { path: "b.jpg", label: 1 }],
- *   outcome: outcomeOf({ shape: [2, 2], data: Float32Array.of(9, 1, 5, 4) }),
- *   seconds: { evaluation: 0.1 },
- * });
- * const { html, charts } = await runPage([report]);
- * if (!html.includes("Zero-shot on toy") || charts.size === 0) throw new Error("unexpected");
- * ```
- */
+/** Makes the page of one run. */
 export async function runPage(
   reports: readonly Report[],
   options: { images?: ReadonlyMap<string, Uint8Array> } = {},

@@ -16,22 +16,7 @@ const SIDE = 240;
 /** A file of this size goes into the page as it is. */
 const SMALL_ENOUGH = 16 << 10;
 
-/**
- * Reads pictures. What is missing or does not decode is left out: a page is not worth failing a run for.
- *
- * @param paths of the images
- * @param images where they are read from
- * @returns the bytes by path, of a JPEG file or of the image as it is where that is small
- *
- * @example
- * ```ts
- * import { readThumbnails } from "./thumbnails.ts";
- *
- * const images = { has: (path: string) => path === "bad.jpg", read: () => Promise.resolve(new Uint8Array(3)) };
- * const pictures = await readThumbnails(["bad.jpg", "missing.jpg"], images);
- * if (pictures.size !== 0) throw new Error("unexpected");
- * ```
- */
+/** Reads pictures. What is missing or does not decode is left out: a page is not worth failing a run for. */
 export async function readThumbnails(paths: readonly string[], images: ImageReader): Promise<Map<string, Uint8Array>> {
   const found = new Map<string, Uint8Array>();
   for (const path of new Set(paths)) {

@@ -107,7 +107,7 @@ const FAULTS: [what: string, text: string | undefined, says: string][] = [
   [
     "has a name that is a path",
     `${COOP}export default { ...coop, name: "../a" };`,
-    '(its "name" is not of letters, digits and dashes)',
+    '(its "name" is not one word, as in cocoop or lp++)',
   ],
   [
     "has the name of one of the kit's",

@@ -110,6 +110,8 @@ Deno.test("a recipe from a URL may ask its host, and loads native code from Deno
   const flags = shortFlags({ url: "https://example.org/kit/recipes/coop.ts" }, ["--out", "../mine"]);
   assertEquals(values(flags, "ffi"), []);
   assertEquals(values(flags, "net"), ["example.org"]);
+  // Deno trusts the host of what is typed; the flag would keep it from the others that it trusts.
+  assertEquals(values(flags, "import"), undefined);
   assertEquals(values(flags, "read"), ["data", "runs", ".cache", "/usr/bin/ldd", "../mine"]);
 });
 

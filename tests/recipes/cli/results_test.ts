@@ -75,6 +75,13 @@ Deno.test("one seed on new classes is told to say little, and so is the sample m
   );
 });
 
+Deno.test("of another data set there is no command for EuroSAT", async () => {
+  const report = await makeReport();
+  report.on.data.name = "Birds";
+  const lines = resultLines([report], { ...REAL, model: { name: "sample", sample: true } });
+  assertStringIncludes(lines.at(-1)!, "say nothing about OpenAI's CLIP.");
+});
+
 Deno.test("a method without seeds has none in its lines", async () => {
   const zero = await makeReport({ method: "zeroshot" });
   const [first] = resultLines([zero], { ...REAL, words: ["deno", "task", "zeroshot"] });

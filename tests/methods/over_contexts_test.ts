@@ -1,0 +1,25 @@
+import { assert, assertEquals } from "jsr:@std/assert@1.0.19";
+import { cocoop, coop, kgcoop, prograd } from "../../src/methods/kit.ts";
+import { withVariants } from "../../src/methods/method.ts";
+
+for (
+  const [method, name, label, preset] of [
+    [kgcoop, "kgcoop", "KgCoOp", "kgcoop-cvpr23"],
+    [prograd, "prograd", "ProGrad", "prograd-iccv23"],
+  ] as const
+) {
+  Deno.test(`${label} goes over CoOp's contexts, and over CoCoOp's as a method of another name`, () => {
+    const [over, other] = withVariants(method as never);
+    assertEquals([over.name, over.label, Object.keys(over.presets)], [name, label, ["seed-notebook", preset]]);
+    assertEquals([other.name, other.label, Object.keys(other.presets)], [
+      `${name}-cocoop`,
+      `${label} over CoCoOp`,
+      ["seed-notebook"],
+    ]);
+    for (const [one, base] of [[over, coop], [other, cocoop]] as const) {
+      const { lambda, over: whose } = one.settings;
+      for (const [setting, value] of Object.entries(base.settings)) assert(one.settings[setting] === value, setting);
+      assertEquals([whose.default, whose.changesNumbers, lambda.changesNumbers], [base.name, false, undefined]);
+    }
+  });
+}

@@ -93,12 +93,7 @@ const FIRST_IMAGE = "image_encoder.VPT";
 const deepName = (tower: "text" | "image", block: number) =>
   `${tower}_encoder.transformer.resblocks.${block}.VPT_shallow`;
 
-/**
- * The learned tokens of both towers, and how they enter them.
- *
- * @returns all of a method but its loss: parameters `ctx` [M, D], `image_encoder.VPT` and, for each deeper layer,
- * `…resblocks.I.VPT_shallow`
- */
+/** The learned tokens of both towers, and how they enter them. */
 export function towerPrompts(task: PromptTask<TowerSettings>): Omit<PromptMethod, "name" | "losses"> {
   const { model: { config }, settings, random } = task;
   const { ctx, wordsAfter } = wordedContext(task, { initWords: settings.initWords, tokens: settings.textTokens });

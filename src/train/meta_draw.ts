@@ -18,8 +18,6 @@ export interface MetaStream {
 /**
  * Draws a query label among those of the batch: its images are the query, all others the support. Each query image is mixed
  * with a support image by a share of Beta(½, ½).
- *
- * @returns undefined for a batch with a single label, for which nothing is drawn
  */
 export function drawMeta(labels: ArrayLike<number>, random: MetaStream): BatchDraw | undefined {
   const all = Array.from(labels);

@@ -33,7 +33,7 @@
 // Runs.
 export { completeSettings, type Given, type RunConfig } from "./src/run/config.ts";
 export type { EvaluationTarget } from "./src/run/learned.ts";
-export type { Count, Progress } from "./src/run/progress.ts";
+export type { Progress } from "./src/run/progress.ts";
 export { type LearnedRun, openRun, type Run, type RunOptions } from "./src/run/run.ts";
 export type { RunValues, Target, Transfer } from "./src/run/settings.ts";
 export type { ClassSubset } from "./src/data/few_shot.ts";
@@ -54,7 +54,6 @@ export type {
 export {
   choice,
   decimal,
-  type Section,
   type Setting,
   type SettingsOf,
   type SettingWords,
@@ -72,7 +71,11 @@ export {
 } from "./src/methods/prompt_settings.ts";
 export type { FeatureSettings, TextSettings, Validation } from "./src/methods/feature_settings.ts";
 export type { OverSettings } from "./src/methods/over_contexts.ts";
+export type { MapleSettings } from "./src/methods/maple.ts";
 export type { ProgradSettings } from "./src/methods/prograd.ts";
+export type { PrometarSettings } from "./src/methods/prometar.ts";
+export type { PromptsrcSettings } from "./src/methods/promptsrc.ts";
+export type { TowerSettings } from "./src/methods/tower_prompts.ts";
 
 // What a method of one's own is made of.
 export {
@@ -83,6 +86,7 @@ export {
   promptLoss,
   type PromptMethod,
   type PromptShape,
+  type TowerPrompts,
 } from "./src/methods/prompt_method.ts";
 export { featureLogits, fillTemplate, normalizeRows, zeroShotFeatures } from "./src/methods/zero_shot.ts";
 export type { FeatureClassifier, FeatureTask, LabelledFeatures } from "./src/methods/feature_method.ts";
@@ -98,19 +102,16 @@ export type {
   PromptLayout,
   PromptToken,
 } from "./src/clip/prompt_layout.ts";
-export type { FrozenBlock, FrozenLinear } from "./src/clip/block_weights.ts";
-export type { FrozenTextTower } from "./src/clip/text_tower.ts";
 export { loadTokenizer, type Tokenizer } from "./src/clip/tokenizer.ts";
 export { type ClipWeights, loadWeights, type WeightsLayout } from "./src/clip/weights/load.ts";
 export { type EngineOptions, openEngine } from "./src/engine/choose.ts";
-export type { Engine, Frozen, HostTensor, MatMulOptions, Ops, Program, ProgramFunction } from "./src/engine/ops.ts";
-export { type Batch, openPrompt, type PromptSession, type StepResult } from "./src/prompt/session.ts";
+export type { Engine, Frozen, HostTensor, Ops, Program, ProgramFunction } from "./src/engine/ops.ts";
+export { type Batch, openPrompt, type PromptSession } from "./src/prompt/session.ts";
 export type { Parameter } from "./src/optim/sgd.ts";
 
 // Reports and comparisons.
 export { type ClassMetrics, harmonicMean, type Metrics } from "./src/eval/metrics.ts";
 export type { NearestWords } from "./src/eval/nearest_words.ts";
-export { REPORT_VERSION } from "./src/eval/report.ts";
 export type {
   Mistake,
   Report,
@@ -123,7 +124,6 @@ export type {
 export { readReport } from "./src/eval/report_file.ts";
 export type { Warning } from "./src/eval/collapse.ts";
 export { type CompareOptions, compareReports } from "./src/eval/compare.ts";
-export { COMPARISON_VERSION } from "./src/eval/comparison.ts";
 export type {
   ComparedRun,
   Comparison,

@@ -3,7 +3,7 @@
  * leaves out is not counted as work done, nor are zeros that only fill up rows.
  */
 import { hiddenWidth } from "../src/clip/block_weights.ts";
-import type { Engine, MatMulOptions, Ops, Program, ProgramFunction } from "../src/engine/ops.ts";
+import type { Engine, Ops, Program, ProgramFunction } from "../src/engine/ops.ts";
 
 /** An engine whose programs are counted. */
 export interface CountedEngine {
@@ -33,7 +33,7 @@ export function countProducts(engine: Engine, perceptron: number): CountedEngine
       ...ops,
       linear: (x, weight, bias) => add(ops.linear(x, weight, bias), weight.shape[1]),
       linearPullback: (dy, weight) => add(ops.linearPullback(dy, weight), weight.shape[0]),
-      matMul: (a, b, options: MatMulOptions = {}) =>
+      matMul: (a, b, options: { transposeA?: boolean; transposeB?: boolean } = {}) =>
         add(ops.matMul(a, b, options), ops.shape(a).at(options.transposeA ? -2 : -1)!),
     };
   };

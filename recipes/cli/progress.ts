@@ -2,7 +2,7 @@
  * Progress for people, on standard error: one live line on a terminal, a line an epoch elsewhere, nothing with `--quiet`.
  */
 import { wrap } from "../../src/eval/comparison_table.ts";
-import { type Count, duration, type Progress } from "../../src/run/progress.ts";
+import { duration, type Progress } from "../../src/run/progress.ts";
 
 /** Where lines go; replaced in tests. */
 export interface Terminal {
@@ -76,7 +76,7 @@ interface Part {
   drop?: number;
 }
 
-function describe(count: Count, pace: { seconds: number; since: number }): Part[] {
+function describe(count: Parameters<Progress["update"]>[0], pace: { seconds: number; since: number }): Part[] {
   const rate = (count.done - pace.since) / pace.seconds;
   const parts: Part[] = [{ text: `${count.what} ${count.done}/${count.total} ${count.unit}` }];
   // The epoch can be read off the steps; after it the last detail is the least.

@@ -29,9 +29,17 @@ export interface ClipModel {
   readonly tokenizer: Tokenizer;
   /** What its towers run on. */
   readonly engine: Engine;
-  /** The text tower, for programs that hold prompts. */
+  /**
+   * The text tower, for programs that hold prompts.
+   *
+   * @internal
+   */
   text(): Promise<FrozenTextTower>;
-  /** The image tower, for programs that prompt it. */
+  /**
+   * The image tower, for programs that prompt it.
+   *
+   * @internal
+   */
   image(): FrozenImageTower;
   /** Image features [B, E], not normalised, from normalised patches [B, grid², 3·patch²]. */
   encodeImages(patches_BNK: HostTensor): Promise<HostTensor>;

@@ -35,14 +35,6 @@ export interface Frozen {
   readonly name: string;
 }
 
-/** Which operands of a product are transposed in their last two axes. */
-export interface MatMulOptions {
-  /** Transpose the first operand. */
-  transposeA?: boolean;
-  /** Transpose the second operand. */
-  transposeB?: boolean;
-}
-
 /**
  * The algebra. Binary operations broadcast as NumPy does; axes may be negative.
  *
@@ -71,7 +63,7 @@ export interface Ops<T> {
   /** The pull-back of {@linkcode linear} to `x`: `dy · W` with `dy` [..., out]. */
   linearPullback(dy: T, weight: Frozen): T;
   /** Batched product of the last two axes; leading axes broadcast. */
-  matMul(a: T, b: T, options?: MatMulOptions): T;
+  matMul(a: T, b: T, options?: { transposeA?: boolean; transposeB?: boolean }): T;
   /** `a + b`. */
   add(a: T, b: T): T;
   /** `a − b`. */

@@ -5,7 +5,7 @@
  * as part of an emitted graph. Only values that depend on a {@linkcode TapeOps.variable} are recorded. A tape over a
  * tape gives second derivatives.
  */
-import type { Frozen, HostTensor, MatMulOptions, Ops } from "./ops.ts";
+import type { Frozen, HostTensor, Ops } from "./ops.ts";
 
 /** A value on a tape. */
 export interface Var<T> {
@@ -88,7 +88,7 @@ export function tape<T>(ops: Ops<T>): TapeOps<T> {
     });
   }
 
-  function matMul(a: Var<T>, b: Var<T>, options: MatMulOptions = {}): Var<T> {
+  function matMul(a: Var<T>, b: Var<T>, options: { transposeA?: boolean; transposeB?: boolean } = {}): Var<T> {
     const { transposeA = false, transposeB = false } = options;
     const toA = (dy: T) =>
       transposeA

@@ -9,7 +9,7 @@ export const COMPARISON_VERSION = 1;
 /** What `compare.json` holds; `compareReports` makes it. */
 export interface Comparison {
   /** Layout of this file: {@linkcode COMPARISON_VERSION}. */
-  comparisonVersion: typeof COMPARISON_VERSION;
+  comparisonVersion: number;
   /** The exact command. */
   command: string;
   /** On what all methods ran. */

@@ -16,7 +16,7 @@ export const REPORT_VERSION = 1;
 /** One evaluation, as `report-base.json` holds it; {@linkcode buildReport} makes one, {@linkcode readReport} reads one. */
 export interface Report {
   /** Layout of this file: {@linkcode REPORT_VERSION}. */
-  reportVersion: typeof REPORT_VERSION;
+  reportVersion: number;
   /** What ran. */
   run: ReportedRun;
   /** On what it ran. */

@@ -116,7 +116,11 @@ export interface PromptMethod {
   deeper?<T>(ops: Ops<T>, params: Record<string, T>): TowerPrompts<T>;
   /** One scalar to descend, or several whose gradients {@linkcode PromptMethod.combine} makes one. */
   losses<T>(ops: Ops<T>, inputs: LossInputs<T>): T[];
-  /** A second, meta-learned step after each step (ProMetaR); none when absent. */
+  /**
+   * A second, meta-learned step after each step (ProMetaR); none when absent.
+   *
+   * @internal
+   */
   readonly meta?: MetaLearning;
   /** Makes one set of gradients of several; the first loss alone when absent. */
   combine?(gradients: readonly Record<string, Float32Array>[]): Record<string, Float32Array>;

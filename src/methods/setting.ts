@@ -5,13 +5,10 @@
 import { UserError } from "../errors.ts";
 import { didYouMean } from "../did_you_mean.ts";
 
-/** Where a setting stands in `--help`. */
-export type Section = "What runs" | "On what" | "Training" | "Prompt" | "Computing" | "Output";
-
 /** One setting of a method or of a run. */
 export interface Setting<T> {
   /** Its heading in `--help`. */
-  section: Section;
+  section: "What runs" | "On what" | "Training" | "Prompt" | "Computing" | "Output";
   /** What stands for the value in `--help`; absent for switches. */
   placeholder?: string;
   /** What it means. */

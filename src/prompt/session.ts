@@ -26,16 +26,6 @@ export interface Batch {
   labels: ArrayLike<number>;
 }
 
-/** The result of a step, which does not change the parameters. */
-export interface StepResult {
-  /** The mean cross-entropy, or the method's first loss. */
-  loss: number;
-  /** All losses of the method, the first of them again among them. */
-  losses: number[];
-  /** The gradient of each parameter by its name, row-major in the parameter's shape. */
-  gradients: Record<string, Float32Array>;
-}
-
 /** A method bound to a model and class names, from {@linkcode openPrompt}. */
 export interface PromptSession {
   /** What is learned. */
@@ -48,8 +38,15 @@ export interface PromptSession {
   readonly prompts: readonly ClassPrompt[];
   /** Token rows that one image's (or, for CoOp, one step's) prompts need. */
   readonly tokenRows: number;
-  /** Loss and gradients at the present parameters. Throws {@linkcode Error} for a label that is no class. */
-  step(batch: Batch): Promise<StepResult>;
+  /** Loss and gradients at the present parameters, which stay as they are. Throws {@linkcode Error} for a label that is no class. */
+  step(batch: Batch): Promise<{
+    /** The mean cross-entropy, or the method's first loss. */
+    loss: number;
+    /** All losses of the method, the first of them again among them. */
+    losses: number[];
+    /** The gradient of each parameter by its name, row-major in the parameter's shape. */
+    gradients: Record<string, Float32Array>;
+  }>;
   /** Logits [B, C] at the present parameters. */
   logits(imageFeatures_BE: HostTensor): Promise<HostTensor>;
   /** Contexts [G, M, D], or [C, M, D] when class-specific, at the present parameters. */
@@ -58,7 +55,11 @@ export interface PromptSession {
   textFeatures(imageFeatures_BE: HostTensor): Promise<HostTensor>;
   /** Image features [B, E] of the prompted tower at the present parameters, not normalised; undefined without image prompts. */
   encodeImages?(patches_BNK: HostTensor): Promise<HostTensor>;
-  /** Of a method that learns how to regularise: the net's numbers, and the second step of a batch; undefined for others. */
+  /**
+   * Of a method that learns how to regularise: the net's numbers, and the second step of a batch; undefined for others.
+   *
+   * @internal
+   */
   readonly meta?: MetaSession;
   /** Frees what the engine prepared for this prompt; the model stays. */
   dispose(): Promise<void>;

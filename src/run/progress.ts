@@ -4,26 +4,23 @@
 export interface Progress {
   /** A line that stays. */
   say(line: string): void;
-  /** A count that moves. */
-  update(count: Count): void;
+  /** A count that moves: how far a piece of work has come. */
+  update(count: {
+    /** What is being done: `training`, `evaluating base`. */
+    what: string;
+    /** How many are done. */
+    done: number;
+    /** Of how many. */
+    total: number;
+    /** What is counted: `steps`, `images`. */
+    unit: string;
+    /** More to say: loss, learning rate. */
+    detail?: string;
+    /** Worth a line where there is no live line. */
+    milestone?: boolean;
+  }): void;
   /** The end of a piece of work: a line that stays. */
   finish(line: string): void;
-}
-
-/** How far a piece of work has come. */
-export interface Count {
-  /** What is being done: `training`, `evaluating base`. */
-  what: string;
-  /** How many are done. */
-  done: number;
-  /** Of how many. */
-  total: number;
-  /** What is counted: `steps`, `images`. */
-  unit: string;
-  /** More to say: loss, learning rate. */
-  detail?: string;
-  /** Worth a line where there is no live line. */
-  milestone?: boolean;
 }
 
 /** Shows nothing. */

@@ -5,7 +5,7 @@ import { UserError } from "../../src/errors.ts";
 import type { Report } from "../../src/eval/report.ts";
 import { accuracyOf, classifyAll, countLine, resultLine, TEST_BATCH } from "../../src/run/evaluate.ts";
 import type { Classifier } from "../../src/run/learned.ts";
-import { type Count, SILENT } from "../../src/run/progress.ts";
+import { type Progress, SILENT } from "../../src/run/progress.ts";
 
 /** Features [N, 2] whose first number is the label's sign, and their samples. */
 function images(N: number): { features_NE: HostTensor; samples: Sample[] } {
@@ -32,8 +32,8 @@ function signs(asked: number[][] = []): Classifier {
 Deno.test("images are classified a batch of 100 at a time, in order, and counted", async () => {
   const { features_NE, samples } = images(230);
   const asked: number[][] = [];
-  const counts: Count[] = [];
-  const progress = { ...SILENT, update: (count: Count) => void counts.push(count) };
+  const counts: Parameters<Progress["update"]>[0][] = [];
+  const progress = { ...SILENT, update: (count: typeof counts[number]) => void counts.push(count) };
   const outcome = await classifyAll(features_NE, { classifier: signs(asked), samples, what: "evaluating", progress });
   assertEquals(TEST_BATCH, 100);
   assertEquals(asked, [[100, 0], [100, 100], [30, 200]]);

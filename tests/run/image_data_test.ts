@@ -2,14 +2,14 @@ import { assert, assertEquals, assertNotEquals } from "jsr:@std/assert@1.0.19";
 import type { HostTensor } from "../../src/engine/ops.ts";
 import { imageView, normalizeToPatches } from "../../src/data/views.ts";
 import { openInputs } from "../../src/run/inputs.ts";
-import type { Count } from "../../src/run/progress.ts";
+import type { Progress } from "../../src/run/progress.ts";
 import { inFolder, linesInto } from "./run_here.ts";
 
 Deno.test("features of images are those of the image tower, computed once, in the order that is asked for", async () => {
   await inFolder(async () => {
     const said: string[] = [];
-    const counts: Count[] = [];
-    const progress = { ...linesInto(said), update: (count: Count) => void counts.push(count) };
+    const counts: Parameters<Progress["update"]>[0][] = [];
+    const progress = { ...linesInto(said), update: (count: typeof counts[number]) => void counts.push(count) };
     const inputs = await openInputs({ engine: "onnx", threads: 1, data: "images" }, { progress });
     const { data, model } = inputs;
     const { test } = data.draw({ shots: 1, seed: 1, classes: "all" });

@@ -1,5 +1,6 @@
 import { UserError } from "../errors.ts";
 import { fileError } from "../files.ts";
+import { compareCodePoints } from "./code_points.ts";
 import { isImagePath } from "./paths.ts";
 import type { ImageSource } from "./source.ts";
 
@@ -11,7 +12,7 @@ import type { ImageSource } from "./source.ts";
  */
 export async function openFolder(folder: string): Promise<ImageSource> {
   const root = folder.replace(/\/+$/, "") || "/";
-  const paths = (await listImages(root)).sort();
+  const paths = (await listImages(root)).sort(compareCodePoints);
   const known = new Set(paths);
   return {
     count: paths.length,

@@ -1,6 +1,7 @@
 import { loadTar } from "../deps.ts";
 import { UserError } from "../errors.ts";
 import { fileError } from "../files.ts";
+import { compareCodePoints } from "./code_points.ts";
 import { isImagePath, pathProblem } from "./paths.ts";
 import type { ImageSource } from "./source.ts";
 
@@ -16,7 +17,7 @@ const MOST_BYTES = 2 ** 31;
  */
 export async function openTar(path: string, options: { gzip: boolean }): Promise<ImageSource> {
   const images = await readImages(path, options);
-  const paths = [...images.keys()].sort();
+  const paths = [...images.keys()].sort(compareCodePoints);
   return {
     count: paths.length,
     paths,

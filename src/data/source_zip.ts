@@ -1,6 +1,7 @@
 import { crc32, inflateRawSync } from "node:zlib";
 import { loadZip } from "../deps.ts";
 import { UserError } from "../errors.ts";
+import { compareCodePoints } from "./code_points.ts";
 import { isImagePath, pathProblem } from "./paths.ts";
 import type { ImageSource } from "./source.ts";
 
@@ -35,7 +36,7 @@ export async function openZip(path: string): Promise<ImageSource> {
     file.close();
     throw error;
   }
-  const paths = [...entries.keys()].sort();
+  const paths = [...entries.keys()].sort(compareCodePoints);
   return {
     count: paths.length,
     paths,

@@ -87,6 +87,7 @@ const NOT_RUN: Record<string, string> = {
   "bench:tricks": "full-size work for minutes",
   "bench:run": "full-size work for minutes",
   "bench:load": "full-size work for minutes",
+  "bench:coverage": "simulates for minutes",
 };
 
 const IMAGES = ["sampling_444.jpg", "sampling_422.jpg", "sampling_420.jpg", "keep_rgb.jpg", "grey.jpg"];

@@ -1,8 +1,6 @@
 /**
  * Compares texts as Python does, by code points. JavaScript compares UTF-16 units, and puts what is above U+FFFF (emoji) before U+E000
  * to U+FFFF; labels follow from the order of names, so the two must not differ.
- *
- * @returns a negative number when a comes first, a positive one when b does, else 0
  */
 export function compareCodePoints(a: string, b: string): number {
   const end = Math.min(a.length, b.length);

@@ -30,9 +30,6 @@ export function differenceInterval(
 
 /**
  * How many seeds it takes to tell a difference of this size with a chance of {@linkcode POWER}, if seeds and images vary as seen.
- *
- * @returns null with one seed, whose variance is unknown, and where no practicable number of seeds is enough: more seeds do not
- * make up for few test images
  */
 export function seedsToTell(difference: number, variance: DifferenceVariance, confidence: number): number | null {
   if (variance.count < 2) return null;

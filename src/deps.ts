@@ -4,6 +4,7 @@
 export { characterEntities } from "npm:character-entities@2.0.2";
 export { characterEntitiesLegacy } from "npm:character-entities-legacy@3.0.0";
 export { distance as levenshtein } from "npm:fastest-levenshtein@1.0.16";
+export { default as jStat } from "npm:jstat@1.9.6";
 export { CholeskyDecomposition, EigenvalueDecomposition, Matrix } from "npm:ml-matrix@6.15.1";
 
 /** ONNX Runtime's version, for the report. */

@@ -120,6 +120,7 @@ Deno.test("importing mod.ts loads nothing native, no engine and nothing from JSR
     "npm:character-entities",
     "npm:character-entities-legacy",
     "npm:fastest-levenshtein",
+    "npm:jstat",
     "npm:ml-matrix",
   ]);
 });

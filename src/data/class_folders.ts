@@ -1,4 +1,5 @@
 /** Class folders among the paths of images. */
+import { compareCodePoints } from "./code_points.ts";
 
 /** A folder that holds the images of one class. */
 export interface ClassFolder {
@@ -33,5 +34,7 @@ export function classFoldersPrefix(paths: readonly string[]): string {
 export function classFolders(paths: readonly string[]): ClassFolder[] {
   const inFolders = paths.filter((path) => path.includes("/"));
   const groups = Map.groupBy(inFolders, (path) => path.slice(0, path.lastIndexOf("/")));
-  return [...groups].map(([folder, paths]) => ({ folder, paths })).sort((a, b) => a.folder < b.folder ? -1 : 1);
+  return [...groups].map(([folder, paths]) => ({ folder, paths })).sort((a, b) =>
+    compareCodePoints(a.folder, b.folder)
+  );
 }

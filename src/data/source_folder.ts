@@ -1,5 +1,6 @@
 import { UserError } from "../errors.ts";
 import { fileError, infoOf } from "../files.ts";
+import { compareCodePoints } from "./code_points.ts";
 import { isImagePath } from "./paths.ts";
 import type { ImageSource } from "./image_source.ts";
 import { fileStamp } from "./source_stamp.ts";
@@ -13,7 +14,7 @@ import { fileStamp } from "./source_stamp.ts";
 export async function openFolder(folder: string): Promise<ImageSource> {
   const root = folder.replace(/\/+$/, "") || "/";
   const location = await Deno.realPath(root);
-  const paths = (await listImages(root, location)).sort();
+  const paths = (await listImages(root, location)).sort(compareCodePoints);
   const known = new Set(paths);
   async function onImage<T>(path: string, work: (file: string) => Promise<T>): Promise<T> {
     if (!known.has(path)) throw new UserError(`The folder ${folder} has no image ${path}: check the split file.`);

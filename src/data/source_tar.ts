@@ -1,5 +1,6 @@
 import { UserError } from "../errors.ts";
 import { readTar, refusedEntry } from "./archive.ts";
+import { compareCodePoints } from "./code_points.ts";
 import { isImagePath, pathProblem } from "./paths.ts";
 import type { ImageSource } from "./image_source.ts";
 import { fileStamp } from "./source_stamp.ts";
@@ -18,7 +19,7 @@ export async function openTar(path: string, options: { gzip: boolean }): Promise
   const location = await Deno.realPath(path);
   const stamp = fileStamp(Deno.statSync(path), Date.now());
   const images = await readImages(path);
-  const paths = [...images.keys()].sort();
+  const paths = [...images.keys()].sort(compareCodePoints);
   const missing = (name: string) => new UserError(`The archive ${path} has no image ${name}: check the split file.`);
   return {
     count: paths.length,

@@ -2,6 +2,7 @@ import { crc32, inflateRawSync } from "node:zlib";
 import { loadZip } from "../deps.ts";
 import { messageOf, UserError } from "../errors.ts";
 import { damagedArchive, refusedEntry } from "./archive.ts";
+import { compareCodePoints } from "./code_points.ts";
 import { isImagePath, pathProblem } from "./paths.ts";
 import type { ImageSource } from "./image_source.ts";
 import { fileStamp } from "./source_stamp.ts";
@@ -38,7 +39,7 @@ export async function openZip(path: string): Promise<ImageSource> {
     file.close();
     throw error;
   }
-  const paths = [...entries.keys()].sort();
+  const paths = [...entries.keys()].sort(compareCodePoints);
   const entryOf = (name: string): Entry => {
     const entry = entries.get(name);
     if (entry === undefined) throw new UserError(`The archive ${path} has no image ${name}: check the split file.`);

@@ -4,6 +4,7 @@
  */
 import { shown, UserError } from "../errors.ts";
 import { parseJson, readBytes, sha256Hex } from "../files.ts";
+import { compareCodePoints } from "./code_points.ts";
 import { pathProblem } from "./paths.ts";
 import { pythonRandom } from "./random.ts";
 import { roundHalfEven } from "./round.ts";
@@ -119,7 +120,7 @@ export function makeSplit(classes: readonly ClassImages[], options: { seed: numb
   const stream = pythonRandom(options.seed);
   const split: Split = { train: [], val: [], test: [] };
   classes.forEach(({ className, paths }, label) => {
-    const shuffled = [...paths].sort();
+    const shuffled = [...paths].sort(compareCodePoints);
     stream.shuffle(shuffled);
     const trainEnd = roundHalfEven(paths.length * TRAIN_SHARE);
     const valEnd = trainEnd + roundHalfEven(paths.length * VAL_SHARE);

@@ -2,6 +2,7 @@
 import { UserError } from "../errors.ts";
 import { readBytes } from "../files.ts";
 import { className, type ClassNameRules } from "./class_names.ts";
+import { compareCodePoints } from "./code_points.ts";
 import type { SplitRule } from "./description.ts";
 import { pathProblem } from "./paths.ts";
 import type { Sample, Split } from "./split.ts";
@@ -54,7 +55,7 @@ export async function splitFromFolders(
     throw new UserError(`There are no class folders with images in ${part}/ of ${options.where}: check the path.`);
   };
   const train = images(rule.folders.train);
-  const folders = [...new Set(train.map(({ folder }) => folder))].sort();
+  const folders = [...new Set(train.map(({ folder }) => folder))].sort(compareCodePoints);
   const labels = new Map(folders.map((folder, label) => [folder, label]));
   const samples = (part: { path: string; folder: string }[]) =>
     part.map(({ path, folder }): Sample => {

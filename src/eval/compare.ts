@@ -1,6 +1,6 @@
 /**
  * Which method is better, and can it be believed: the table of the papers from reports, with the spread over seeds and the
- * noise of differences.
+ * intervals of differences.
  *
  * Means and standard deviations are over seeds; the deviation is the population's (divides by n), as the published
  * `parse_test_res.py` prints it. H is given both ways: of the mean accuracies (as in papers), and as the mean of each seed's H.
@@ -26,13 +26,11 @@ import type { Report } from "./report.ts";
 
 /** How to compare. */
 export interface CompareOptions {
-  /** Order of the rows; the first is what others are compared with. Others come behind as they appear. */
+  /** Order of the rows; the first is what others are compared with. Others come after it as they appear. */
   methods?: readonly string[];
   /** Shots of the table; the most that there are when left out. */
   shots?: number;
-  /** Resamples of the bootstrap; 2,000 when left out. */
-  resamples?: number;
-  /** Share of resamples inside an interval; 0.95 when left out. */
+  /** Share of the intervals that hold the true difference; 0.95 when left out. */
   confidence?: number;
   /** Results that methods cannot have, to be told as such. */
   without?: readonly NoResult[];
@@ -44,7 +42,7 @@ export interface CompareOptions {
  * Compares methods from their reports.
  *
  * @param reports of any methods, seeds, shots and classes, on one model and one data set
- * @param options order of the methods, shots of the table, and the bootstrap
+ * @param options order of the methods, shots of the table, and the confidence of the intervals
  * @returns the comparison: a pure function of the reports and options
  * @throws {UserError} when there is no report, or reports are not of the same model, split or test images
  *
@@ -65,7 +63,7 @@ export interface CompareOptions {
  * ```
  */
 export function compareReports(reports: readonly Report[], options: CompareOptions = {}): Comparison {
-  const { resamples = 2000, confidence = 0.95 } = options;
+  const { confidence = 0.95 } = options;
   if (reports.length === 0) throw new UserError("There is no report to compare: run the methods first.");
   requireOneTest(reports);
   for (const { run: { method: name, label } } of reports) if (label !== undefined) rememberLabel({ name, label });
@@ -99,10 +97,12 @@ export function compareReports(reports: readonly Report[], options: CompareOptio
       const [{ run: { preset, changed } }] = own;
       return [{ method, label: methodLabel(method), preset, changed, ...summarize(own) }];
     }),
-    differences: methods.slice(1).flatMap((method) =>
-      differences(rows, { reference: methods[0], method, resamples, confidence })
-    ),
-    bootstrap: { resamples, confidence, over: "test images and seeds, paired" },
+    differences: methods.slice(1).flatMap((method) => differences(rows, { reference: methods[0], method, confidence })),
+    interval: {
+      confidence,
+      over: "seeds and test images, paired; with one seed test images alone",
+      multiplicity: "not corrected",
+    },
     curve: allShots.length < 2 ? [] : curve(reports, { methods, allShots }),
     warnings: warnings(rows, methods),
     without: [...options.without ?? []],

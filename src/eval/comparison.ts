@@ -2,9 +2,14 @@
 import type { ClassSubset } from "../data/few_shot.ts";
 import type { Warning } from "./collapse.ts";
 import { methodLabel } from "../methods/method_label.ts";
+import { POWER } from "./interval.ts";
 
-/** The layout of `compare.json`. */
-export const COMPARISON_VERSION = 1;
+/**
+ * The layout of `compare.json`. The kit writes this file and never reads it; other readers should refuse a version that they do not
+ * know, and `deno task compare --collect` writes an old one again from its reports. 2: `verdict` and `seedsToTell` stand where
+ * `withinNoise` stood, `interval` where `bootstrap` did, and intervals are by Student's t.
+ */
+export const COMPARISON_VERSION = 2;
 
 /** What `compare.json` holds; `compareReports` makes it. */
 export interface Comparison {
@@ -33,8 +38,9 @@ export interface Comparison {
   methods: MethodSummary[];
   /** Each other method against the first. */
   differences: Difference[];
-  /** How the differences' intervals were made. */
-  bootstrap: { resamples: number; confidence: number; over: string };
+  /** How the differences' intervals were made: share of intervals that hold the true difference, what varies, and for how many
+   * differences they are corrected. */
+  interval: { confidence: number; over: string; multiplicity: string };
   /** Accuracy by number of shots; empty for one number. */
   curve: CurvePoint[];
   /** What to look at twice. */
@@ -85,12 +91,62 @@ export interface Difference {
   low: number;
   /** Upper end of the interval, in points. */
   high: number;
-  /** True where 0 is inside the interval. */
-  withinNoise: boolean;
-  /** Seeds that both have; 1 means that the spread over seeds is not in the interval. */
+  /** Better or worse where 0 is outside the interval. `these test images do not tell` is said of two methods that draw nothing. */
+  verdict: "better" | "worse" | "these seeds do not tell" | "these test images do not tell";
+  /** Seeds that both have. With 1 the interval is over test images alone; 0 where neither method draws anything. */
   seeds: number;
+  /**
+   * Seeds that it would take to tell a difference of this size with a chance of 80 %, if seeds and images vary as these do. Null with
+   * fewer than two seeds, and where no practicable number of seeds is enough.
+   */
+  seedsToTell: number | null;
   /** It in words. */
   sentence: string;
+}
+
+/** What the sentence of a difference is made from. */
+export type DifferenceFacts = Omit<Difference, "sentence">;
+
+/** Tells a difference: how large, how sure, what to conclude, and what it would take to know. */
+export function differenceSentence(facts: DifferenceFacts, confidence: number): string {
+  const { method, reference, of, difference, low, high, verdict } = facts;
+  const points = `${Math.abs(difference).toFixed(1)} points ${difference >= 0 ? "above" : "below"}`;
+  const interval = `${Math.round(100 * confidence)} % interval ${signed(low)} to ${signed(high)}`;
+  const found = `${methodLabel(method)} is ${points} ${methodLabel(reference)} ${
+    PLACES[of]
+  } (${interval}): ${verdict}.`;
+  return [found, ...caveat(facts)].join(" ");
+}
+
+function caveat({ verdict, seeds, seedsToTell }: DifferenceFacts): string[] {
+  if (seeds === 0) return ["Neither method draws anything, so only the test images vary in the interval."];
+  if (seeds === 1) {
+    return ["With one seed only the test images vary in the interval: other seeds may give other differences."];
+  }
+  if (verdict === "better" || verdict === "worse") return [];
+  return [
+    seedsToTell === null
+      ? "No practicable number of seeds would tell a difference this small on these test images."
+      : `About ${seedsToTell} seeds would tell a difference of this size (power ${100 * POWER} %).`,
+  ];
+}
+
+/** What several intervals at once are worth; undefined where there is one. */
+export function multiplicitySentence({ differences, interval: { confidence } }: Comparison): string | undefined {
+  const count = differences.length;
+  if (count < 2) return undefined;
+  return `Each interval stands for itself at ${
+    Math.round(100 * confidence)
+  } %, not corrected for their number: if all methods were ` +
+    `equal, about ${
+      (count * (1 - confidence)).toFixed(1)
+    } of these ${count} differences would still be called better or worse.`;
+}
+
+/** `+1.2`, `−3.4`. */
+export function signed(value: number): string {
+  const text = Math.abs(value).toFixed(1);
+  return Number(text) === 0 ? text : `${value < 0 ? "−" : "+"}${text}`;
 }
 
 /** A result that a method cannot have. */

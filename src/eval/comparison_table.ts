@@ -1,6 +1,6 @@
 /** A comparison as text for a terminal: the table of the papers, seeds, differences in sentences, warnings. */
-import { type Comparison, noResultSentences, type Spread } from "./comparison.ts";
 import { methodLabel } from "../methods/method_label.ts";
+import { type Comparison, multiplicitySentence, noResultSentences, type Spread } from "./comparison.ts";
 
 /** The options of {@linkcode comparisonText}. */
 export interface TextOptions {
@@ -65,6 +65,7 @@ export function comparisonText(comparison: Comparison, options: TextOptions): st
       ]];
     });
   });
+  const multiplicity = multiplicitySentence(comparison);
   const spread = seeds.length > 1 ? "mean ± population standard deviation over seeds" : "accuracy in percent";
   return [
     ...wrap(`${heading} (${spread})`, options.columns).map(bold),
@@ -76,6 +77,7 @@ export function comparisonText(comparison: Comparison, options: TextOptions): st
     ...curveTables(comparison).flatMap((rows) => ["", ...aligned(rows, options)]),
     ...(differences.length > 0 ? [""] : []),
     ...differences.flatMap(({ sentence }) => wrap(sentence, options.columns)),
+    ...(multiplicity === undefined ? [] : wrap(multiplicity, options.columns)),
     ...(warnings.length > 0 ? [""] : []),
     ...warnings.flatMap(({ text }) => wrap(`warning: ${text}`, options.columns)),
   ];

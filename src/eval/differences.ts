@@ -1,55 +1,89 @@
-/** How much better one method is than another, and whether that is more than noise. */
+/** How much better one method is than another, and whether these seeds tell. */
 import type { ClassSubset } from "../data/few_shot.ts";
-import { namedStream } from "../data/random.ts";
-import { pairedBootstrap, type PairedOutcomes, percentileInterval } from "./bootstrap.ts";
-import { type Difference, PLACES, SUBSETS } from "./comparison.ts";
-import { methodLabel } from "../methods/method_label.ts";
+import { bySeed } from "./by_seed.ts";
+import { type Difference, type DifferenceFacts, differenceSentence, SUBSETS } from "./comparison.ts";
+import { differenceInterval, seedsToTell } from "./interval.ts";
 import { harmonicMean, mean } from "./metrics.ts";
 import type { Report } from "./report.ts";
-import { bySeed } from "./by_seed.ts";
+import { differenceVariance, type PairedOutcomes, type WeightedOutcomes } from "./variance.ts";
+
+/** A difference as a number, with its interval. */
+export type MeasuredDifference = Pick<Difference, "difference" | "low" | "high" | "seedsToTell">;
 
 /**
  * The differences of a method from the reference: on each subset, and in H of the means, each with its interval.
  */
 export function differences(
   rows: readonly Report[],
-  options: { reference: string; method: string; resamples: number; confidence: number },
+  options: { reference: string; method: string; confidence: number },
 ): Difference[] {
-  const { reference, method, resamples, confidence } = options;
+  const { reference, method, confidence } = options;
   const sets = SUBSETS.flatMap((subset) => {
     const pairs = pair(rows, { reference, method, subset });
     return pairs.length > 0 ? [{ subset, pairs }] : [];
   });
   if (sets.length === 0) return [];
-  // One draw of seeds serves all sets, so only seeds that all sets have take part.
+  // H needs base and new of one seed, and all rows of the table are to be of the same seeds.
   const seeds = sets[0].pairs.map(({ seed }) => seed)
     .filter((seed) => sets.every(({ pairs }) => pairs.some((one) => one.seed === seed)));
   if (seeds.length === 0) return [];
-  const outcomes = sets.map(({ pairs }): PairedOutcomes => {
+  const outcomes = new Map(sets.map(({ subset, pairs }) => {
     const chosen = pairs.filter(({ seed }) => seeds.includes(seed));
-    return { first: chosen.map(({ first }) => first), second: chosen.map(({ second }) => second) };
-  });
-  const draws = pairedBootstrap(outcomes, {
-    count: resamples,
-    random: namedStream(0, "bootstrap", reference, method),
-  });
-  const observed = outcomes.map(({ first, second }) => ({ first: meanAccuracy(first), second: meanAccuracy(second) }));
+    return [subset, { first: chosen.map(({ first }) => first), second: chosen.map(({ second }) => second) }];
+  }));
+  const drawn = seeds.filter((seed) => seed !== null).length;
 
-  const describe = (of: Difference["of"], value: (pairs: typeof observed) => number): Difference => {
-    const difference = value(observed);
-    const interval = percentileInterval(draws.map(value), confidence);
-    const withinNoise = interval.low <= 0 && interval.high >= 0;
-    const facts = { method, reference, of, difference, ...interval, withinNoise, seeds: seeds.length };
-    return { ...facts, sentence: sentence(facts, confidence) };
+  const describe = (of: Difference["of"], measured: MeasuredDifference): Difference => {
+    const facts: DifferenceFacts = {
+      method,
+      reference,
+      of,
+      ...measured,
+      verdict: verdict(measured, drawn),
+      seeds: drawn,
+    };
+    return { ...facts, sentence: differenceSentence(facts, confidence) };
   };
-  const found = sets.map(({ subset }, i) => describe(subset, (pairs) => pairs[i].second - pairs[i].first));
-  const [base, fresh] = (["base", "new"] as const).map((subset) => sets.findIndex((set) => set.subset === subset));
-  if (base < 0 || fresh < 0) return found;
-  return [
-    ...found,
-    describe("h", (pairs) =>
-      harmonicMean(pairs[base].second, pairs[fresh].second) - harmonicMean(pairs[base].first, pairs[fresh].first)),
-  ];
+  const found = [...outcomes].map(([subset, pair]) => describe(subset, accuracyDifference(pair, confidence)));
+  const [base, fresh] = [outcomes.get("base"), outcomes.get("new")];
+  return base && fresh ? [...found, describe("h", harmonicDifference({ base, fresh }, confidence))] : found;
+}
+
+/** The second method's mean accuracy less the first's. */
+export function accuracyDifference(outcomes: PairedOutcomes, confidence: number): MeasuredDifference {
+  const [first, second] = [meanAccuracy(outcomes.first), meanAccuracy(outcomes.second)];
+  return measure(second - first, [{ outcomes, weights: { first: -1, second: 1 } }], confidence);
+}
+
+/** The second method's H of the mean accuracies less the first's; its variance by the slopes of H there (the delta method). */
+export function harmonicDifference(
+  { base, fresh }: { base: PairedOutcomes; fresh: PairedOutcomes },
+  confidence: number,
+): MeasuredDifference {
+  const [first, second] = (["first", "second"] as const).map((which) => {
+    const [b, f] = [meanAccuracy(base[which]), meanAccuracy(fresh[which])];
+    const squared = (b + f) ** 2 || Infinity;
+    return { h: harmonicMean(b, f), base: 2 * f ** 2 / squared, fresh: 2 * b ** 2 / squared };
+  });
+  return measure(second.h - first.h, [
+    { outcomes: base, weights: { first: -first.base, second: second.base } },
+    { outcomes: fresh, weights: { first: -first.fresh, second: second.fresh } },
+  ], confidence);
+}
+
+function measure(difference: number, sets: readonly WeightedOutcomes[], confidence: number): MeasuredDifference {
+  const variance = differenceVariance(sets);
+  return {
+    difference,
+    ...differenceInterval(difference, variance, confidence),
+    seedsToTell: seedsToTell(difference, variance, confidence),
+  };
+}
+
+function verdict({ low, high }: MeasuredDifference, seeds: number): Difference["verdict"] {
+  if (low > 0) return "better";
+  if (high < 0) return "worse";
+  return seeds === 0 ? "these test images do not tell" : "these seeds do not tell";
 }
 
 /** What both methods get right, seed by seed; a method without seeds goes with every seed of the other. */
@@ -74,21 +108,4 @@ function rightOnes({ results: { predictions: { labels, predictions } } }: Report
 
 function meanAccuracy(outcomes: readonly Uint8Array[]): number {
   return mean(outcomes.map((outcome) => 100 * outcome.reduce((sum, right) => sum + right, 0) / outcome.length));
-}
-
-function sentence(facts: Omit<Difference, "sentence">, confidence: number): string {
-  const { method, reference, of, difference, low, high, withinNoise, seeds } = facts;
-  const [own, other] = [methodLabel(method), methodLabel(reference)];
-  const interval = `(${Math.round(confidence * 100)} % interval ${signed(low)} to ${signed(high)})`;
-  const points = `${Math.abs(difference).toFixed(1)} points ${difference >= 0 ? "above" : "below"} ${other}`;
-  const one = seeds === 1 ? " It is of one seed: what other seeds would give is not in the interval." : "";
-  return withinNoise
-    ? `${own} is ${points} ${PLACES[of]} ${interval}: within noise, these runs do not say which is better.${one}`
-    : `${own} is ${points} ${PLACES[of]} ${interval}.${one}`;
-}
-
-/** `+1.2`, `−3.4`. */
-export function signed(value: number): string {
-  const text = Math.abs(value).toFixed(1);
-  return Number(text) === 0 ? text : `${value < 0 ? "−" : "+"}${text}`;
 }

@@ -5,7 +5,7 @@
  * logits = scale·f·T + α·exp(−β(1 − f·K))·onehot. The keys K are the means of each image's augmented views, normalised.
  * The scale is the model's own; the original has the literal 100, which is that of OpenAI's weights.
  * Unlike the original, which reports the best epoch on the test set, the tuned keys are those of the epoch that does best
- * on the validation images, the later of equals.
+ * on the validation images, the first of equals as there.
  *
  * Shapes: `K` keys (the training images), others as in `feature_method.ts`.
  */
@@ -207,7 +207,8 @@ function tuneKeys(
     }
     const keys_KE = Matrix.from1DArray(K, E, keys);
     const correct = countCorrect(tipLogits({ ...cache, keys_KE }, validation_NE, initial), task.val.labels);
-    if (correct >= best.correct) best = { keys_KE, epoch, correct };
+    // The first of equals, as published: later epochs that tie on few validation images fit the training images closer.
+    if (correct > best.correct) best = { keys_KE, epoch, correct };
   }
   return best;
 }

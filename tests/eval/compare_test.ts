@@ -1,4 +1,11 @@
-import { assert, assertAlmostEquals, assertEquals, assertStringIncludes, assertThrows } from "jsr:@std/assert@1.0.19";
+import {
+  assert,
+  assertAlmostEquals,
+  assertEquals,
+  assertMatch,
+  assertStringIncludes,
+  assertThrows,
+} from "jsr:@std/assert@1.0.19";
 import { nearChance, unlikeSeeds } from "../../src/eval/collapse.ts";
 import { compareReports } from "../../src/eval/compare.ts";
 import { UserError } from "../../src/errors.ts";
@@ -29,7 +36,6 @@ Deno.test("the table has means, population deviations, and H both ways", async (
   const reports = await three();
   const { methods, seeds, subsets, on } = compareReports(reports, {
     methods: ["zeroshot", "coop", "cocoop"],
-    resamples: 50,
   });
   assertEquals(methods.map(({ label }) => label), ["Zero-shot", "CoOp", "CoCoOp"]);
   assertEquals([seeds, subsets, on.images], [[1, 2, 3], ["base", "new"], { base: 800, new: 800 }]);
@@ -51,8 +57,8 @@ Deno.test("the table has means, population deviations, and H both ways", async (
   assertEquals(coop.accuracy.base!.perSeed.map(({ seed }) => seed), [1, 2, 3]);
 });
 
-Deno.test("differences are against the first method, hold the observed value, and say when they are noise", async () => {
-  const { differences } = compareReports(await three(), { methods: ["zeroshot", "coop", "cocoop"], resamples: 400 });
+Deno.test("differences are against the first method, hold the observed value, and say whether these seeds tell", async () => {
+  const { differences, interval } = compareReports(await three(), { methods: ["zeroshot", "coop", "cocoop"] });
   assertEquals(differences.map(({ method, of }) => `${method} ${of}`), [
     "coop base",
     "coop new",
@@ -61,37 +67,78 @@ Deno.test("differences are against the first method, hold the observed value, an
     "cocoop new",
     "cocoop h",
   ]);
-  for (const { low, high, difference, withinNoise, seeds, reference } of differences) {
+  for (const { low, high, difference, verdict, seeds, reference } of differences) {
     assert(low < difference && difference < high);
-    assertEquals(withinNoise, low <= 0 && high >= 0);
+    assertEquals(verdict, low > 0 ? "better" : high < 0 ? "worse" : "these seeds do not tell");
     assertEquals([seeds, reference], [3, "zeroshot"]);
   }
   const [base, fresh] = differences;
-  assert(!base.withinNoise && base.difference > 30 && !fresh.withinNoise && fresh.difference < -15);
-  assertStringIncludes(fresh.sentence, "points below Zero-shot on the new classes (95 % interval −");
-  const noisy = differences[4];
-  assert(noisy.withinNoise);
-  assertStringIncludes(noisy.sentence, "within noise");
+  assertEquals(base.verdict, "better");
+  assertStringIncludes(base.sentence, "points above Zero-shot on the base classes (95 % interval +");
+  assertMatch(base.sentence, /\): better\.$/);
+  // 28 points, and seeds that are 28 points apart: a paired t interval holds 0 too.
+  assertEquals([fresh.verdict, fresh.difference < -15], ["these seeds do not tell", true]);
+  assertMatch(
+    fresh.sentence,
+    /: these seeds do not tell\. About \d+ seeds would tell a difference of this size \(power 80 %\)\.$/,
+  );
+  assertEquals([interval.confidence, interval.multiplicity], [0.95, "not corrected"]);
 });
 
-Deno.test("one seed gives an interval of images only, and says so", async () => {
+Deno.test("+3, +10 and +38 points do not tell", async () => {
+  const reports = await Promise.all([0.5, 0.5, 0.5].flatMap((accuracy, i) => [
+    makeReport({ method: "coop", seed: i + 1, images: 4000, accuracy }),
+    makeReport({ method: "cocoop", seed: i + 1, images: 4000, accuracy: accuracy + [0.03, 0.1, 0.38][i] }),
+  ]));
+  const { differences: [{ low, high, verdict, seedsToTell }] } = compareReports(reports, { methods: ["coop"] });
+  assertAlmostEquals((low + high) / 2, 17, 2);
+  assertAlmostEquals((high - low) / 2, 46, 4);
+  assertEquals(verdict, "these seeds do not tell");
+  assert(seedsToTell! > 8 && seedsToTell! < 20);
+});
+
+Deno.test("what a comparison of few test images cannot tell is not put down to the seeds", async () => {
+  const reports = await Promise.all([1, 2, 3].flatMap((seed) => [
+    makeReport({ method: "coop", seed, images: 40, accuracy: 0.9 }),
+    makeReport({ method: "cocoop", seed, images: 40, accuracy: 0.9 }),
+  ]));
+  // The same predictions for each seed: only the images are left to vary.
+  for (const report of reports) {
+    report.results.predictions.predictions =
+      reports[report.run.method === "coop" ? 0 : 1].results.predictions.predictions;
+  }
+  const { differences: [{ sentence, seedsToTell }] } = compareReports(reports, { methods: ["coop"] });
+  assertEquals(seedsToTell, null);
+  assertStringIncludes(sentence, "No practicable number of seeds would tell");
+});
+
+Deno.test("one seed gives an interval of images only, and says so; so do two methods that draw nothing", async () => {
   const reports = (await three()).filter(({ run }) => run.seed === null || run.seed === 1);
-  const { differences, methods } = compareReports(reports, { methods: ["zeroshot", "coop"], resamples: 100 });
+  const { differences, methods } = compareReports(reports, { methods: ["zeroshot", "coop"] });
   assertEquals(differences[0].seeds, 1);
-  assertStringIncludes(differences[0].sentence, "It is of one seed");
+  assertStringIncludes(differences[0].sentence, "With one seed only the test images vary");
   assertEquals(methods[1].accuracy.base!.std, null);
+
+  const [first, second] = [
+    await makeReport({ method: "zeroshot" }),
+    await makeReport({ method: "zeroshot", accuracy: 0.89 }),
+  ];
+  second.run.method = "another";
+  const [{ seeds, sentence, verdict }] = compareReports([first, second]).differences;
+  assertEquals([seeds, verdict], [0, "these test images do not tell"]);
+  assertStringIncludes(sentence, "Neither method draws anything");
 });
 
 Deno.test("two trained methods are paired by seed; without a common seed there is no difference", async () => {
   const [a, b] = await Promise.all(["coop", "cocoop"].map((method) => makeReport({ method, seed: 1 })));
   const other = await makeReport({ method: "cocoop", seed: 2 });
-  assertEquals(compareReports([a, b, other], { resamples: 20 }).differences.map(({ seeds }) => seeds), [1]);
-  assertEquals(compareReports([a, other], { resamples: 20 }).differences, []);
+  assertEquals(compareReports([a, b, other]).differences.map(({ seeds }) => seeds), [1]);
+  assertEquals(compareReports([a, other]).differences, []);
 });
 
 Deno.test("comparing twice gives the same bits", async () => {
   const reports = await three(200);
-  assertEquals(compareReports(reports, { resamples: 100 }), compareReports(reports, { resamples: 100 }));
+  assertEquals(compareReports(reports), compareReports(reports));
 });
 
 Deno.test("several shots make a curve; the table is of the most, or of those asked for", async () => {
@@ -99,7 +146,7 @@ Deno.test("several shots make a curve; the table is of the most, or of those ask
     makeReport({ method: "zeroshot" }),
     ...[1, 4, 16].map((shots) => makeReport({ method: "coop", shots, accuracy: 0.6 + shots / 50 })),
   ]);
-  const { curve, shots, methods } = compareReports(reports, { resamples: 20 });
+  const { curve, shots, methods } = compareReports(reports);
   assertEquals(curve.map((point) => [point.method, point.shots]), [["zeroshot", null], ["coop", 1], ["coop", 4], [
     "coop",
     16,
@@ -107,7 +154,7 @@ Deno.test("several shots make a curve; the table is of the most, or of those ask
   assertEquals(shots, 16);
   assertEquals(methods.length, 2);
   assertEquals(
-    compareReports(reports, { resamples: 20, shots: 4 }).methods[1].accuracy.base!.mean,
+    compareReports(reports, { shots: 4 }).methods[1].accuracy.base!.mean,
     curve[2].accuracy.base!.mean,
   );
 });

@@ -1,5 +1,5 @@
 /** What the kit's methods say of themselves: the published numbers, written out, and who is a variant of whom. */
-import { assertEquals } from "jsr:@std/assert@1.0.19";
+import { assertEquals, assertStringIncludes } from "jsr:@std/assert@1.0.19";
 import { KIT_METHODS } from "../../src/methods/kit.ts";
 import {
   drawsImages,
@@ -55,6 +55,7 @@ const PROMPTS: [string, string, number[], Values][] = [
     contextStart: "words",
     over: "coop",
   }],
+  // Its base-to-new script: 100 epochs whatever the shots, 16 tokens from the data set's template.
   ["prograd", "prograd-iccv23", [100, 100, 100, 100, 100], {
     ...RANDOM,
     batchSize: 32,
@@ -72,6 +73,15 @@ const PROMPTS: [string, string, number[], Values][] = [
   }],
 ];
 
+/** The script and the configuration that a preset's numbers stand in. */
+const CITED: Record<string, string[]> = {
+  "coop-ijcv22": ["COOP.md", "scripts/coop/main.sh"],
+  "coop-base2new": ["scripts/cocoop/base2new_train.sh", "configs/trainers/CoOp/vit_b16_ctxv1.yaml"],
+  "cocoop-cvpr22": ["scripts/cocoop/base2new_train.sh", "configs/trainers/CoCoOp/vit_b16_c4_ep10_batch1_ctxv1.yaml"],
+  "kgcoop-cvpr23": ["scripts/base2new_train.sh", "configs/trainers/KgCoOp/vit_b16_ep100_ctxv1.yaml"],
+  "prograd-iccv23": ["scripts/base2new_train_prograd.sh", "configs/trainers/ProGrad/rn50_ep100.yaml", "--shots 4"],
+};
+
 Deno.test("every preset of every prompt method has the published numbers, with any shots", () => {
   for (const [name, preset, epochs, values] of PROMPTS) {
     SHOTS.forEach((shots, i) =>
@@ -84,6 +94,14 @@ Deno.test("every preset of every prompt method has the published numbers, with a
       PROMPTS.filter(([method]) => method === name).map(([, preset]) => [name, preset])
     ),
   );
+});
+
+Deno.test("presets cite the script of their own protocol", () => {
+  const published = ALL.flatMap(({ presets }) => Object.entries(presets)).filter(([name]) => name !== "seed-notebook");
+  assertEquals(published.map(([name]) => name), Object.keys(CITED));
+  for (const [name, { source }] of published) {
+    for (const file of CITED[name]) assertStringIncludes(source, file, name);
+  }
 });
 
 Deno.test("presets train on what their papers train on; the first is the default", () => {

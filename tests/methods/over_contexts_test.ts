@@ -3,9 +3,9 @@ import { cocoop, coop, kgcoop, prograd } from "../../src/methods/kit.ts";
 import { withVariants } from "../../src/methods/method.ts";
 
 for (
-  const [method, name, label, preset] of [
-    [kgcoop, "kgcoop", "KgCoOp", "kgcoop-cvpr23"],
-    [prograd, "prograd", "ProGrad", "prograd-iccv23"],
+  const [method, name, label, preset, own] of [
+    [kgcoop, "kgcoop", "KgCoOp", "kgcoop-cvpr23", ["lambda"]],
+    [prograd, "prograd", "ProGrad", "prograd-iccv23", ["lambda", "contextStart"]],
   ] as const
 ) {
   Deno.test(`${label} goes over CoOp's contexts, and over CoCoOp's as a method of another name`, () => {
@@ -17,8 +17,9 @@ for (
       ["seed-notebook"],
     ]);
     for (const [one, base] of [[over, coop], [other, cocoop]] as const) {
-      const { lambda, over: whose } = one.settings;
-      for (const [setting, value] of Object.entries(base.settings)) assert(one.settings[setting] === value, setting);
+      const { settings, settings: { lambda, over: whose } } = one;
+      assertEquals(Object.keys(settings), [...Object.keys(base.settings), ...own, "over"]);
+      for (const [setting, value] of Object.entries(base.settings)) assert(settings[setting] === value, setting);
       assertEquals([whose.default, whose.changesNumbers, lambda.changesNumbers], [base.name, false, undefined]);
     }
   });

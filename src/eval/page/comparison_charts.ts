@@ -116,7 +116,7 @@ export async function accuracyChart(comparison: Comparison): Promise<string> {
   }));
 }
 
-/** Differences from the first method with their intervals; hollow where they are noise. */
+/** Differences from the first method with their intervals; hollow where these seeds do not tell. */
 export async function differenceChart({ differences, methods }: Comparison): Promise<string> {
   const colourOf = (name: string) => seriesColour(methods.findIndex(({ method }) => method === name));
   const rows = differences.map((one) => ({
@@ -124,7 +124,7 @@ export async function differenceChart({ differences, methods }: Comparison): Pro
     method: methodLabel(one.method),
     measure: MEASURES[one.of],
     colour: colourOf(one.method),
-    fill: one.withinNoise ? "var(--card)" : colourOf(one.method),
+    fill: one.verdict === "better" || one.verdict === "worse" ? colourOf(one.method) : "var(--card)",
   }));
   const labels = [...new Set(rows.map(({ method }) => method))];
   const measures = [...new Set(rows.map(({ measure }) => measure))];

@@ -1,6 +1,12 @@
 /** The page of a comparison: the table of the papers, and whether to believe it. */
-import { type Comparison, type Difference, noResultSentences, type Spread } from "../comparison.ts";
 import { methodLabel } from "../../methods/method_label.ts";
+import {
+  type Comparison,
+  type Difference,
+  multiplicitySentence,
+  noResultSentences,
+  type Spread,
+} from "../comparison.ts";
 import { lossChart } from "./charts.ts";
 import {
   accuracyChart,
@@ -68,8 +74,8 @@ function tiles(comparison: Comparison): Markup {
 
 function verdict(difference: Difference | undefined, reference: string): string {
   if (difference === undefined) return "no other method is above it";
-  const points = `${Math.abs(difference.difference).toFixed(1)} points above ${reference}`;
-  return difference.withinNoise ? `${points}: within noise` : points;
+  const side = difference.difference >= 0 ? "above" : "below";
+  return `${Math.abs(difference.difference).toFixed(1)} points ${side} ${reference}: ${difference.verdict}`;
 }
 
 function resultTable(comparison: Comparison): Markup {
@@ -105,7 +111,7 @@ export function spreadText(spread: Spread | undefined): string {
 }
 
 async function chartCards(comparison: Comparison, charts: Map<string, string>): Promise<Markup> {
-  const { methods, differences, curve, bootstrap } = comparison;
+  const { methods, differences, curve, interval } = comparison;
   const cards: Markup[] = [];
   const add = (name: string, card: { title: string; svg: string; note: string }) => {
     charts.set(name, card.svg);
@@ -120,7 +126,9 @@ async function chartCards(comparison: Comparison, charts: Map<string, string>): 
     add("differences", {
       title: `Difference from ${methods[0].label}, points`,
       svg: await differenceChart(comparison),
-      note: `Lines are ${Math.round(bootstrap.confidence * 100)} % intervals; a hollow dot is within noise.`,
+      note: `Lines are ${
+        Math.round(interval.confidence * 100)
+      } % intervals; where a dot is hollow, these seeds do not tell.`,
     });
   }
   for (const measure of curve.length > 0 ? measuresOf(comparison) : []) {
@@ -140,15 +148,17 @@ async function chartCards(comparison: Comparison, charts: Map<string, string>): 
   `;
 }
 
-function sentences({ differences, bootstrap }: Comparison): Content {
+function sentences(comparison: Comparison): Content {
+  const { differences } = comparison;
   if (differences.length === 0) return null;
+  const others = differences.some(({ seeds }) => seeds > 1) ? "other seeds and other test images" : "other test images";
   return html`
     <h2>Can it be believed?</h2>
     <ul>${differences.map(({ sentence }) => html`<li>${sentence}</li>`)}</ul>
     <p
-      class="note">Intervals are of a paired bootstrap over ${bootstrap.over.replace(", paired", "")} (${count(
-        bootstrap.resamples,
-      )} resamples). Three seeds tell little of all seeds: take a narrow interval as a hint, and more seeds where it matters.</p>
+      class="note">Intervals are by Student's t, paired, and allow for ${others}. ${multiplicitySentence(
+        comparison,
+      )}</p>
   `;
 }
 

@@ -79,7 +79,7 @@ async function pages(): Promise<Record<string, string>> {
       }
     }
   }
-  const comparison = compareReports(reports, { methods: ["zeroshot"], resamples: 50, command: "deno task compare" });
+  const comparison = compareReports(reports, { methods: ["zeroshot"], command: "deno task compare" });
   const picture = await Deno.readFile(new URL("../../fixtures/images/sampling_420.jpg", import.meta.url));
   const images = new Map(base.results.worst.map(({ path }) => [path, picture]));
   return {

@@ -24,13 +24,19 @@ const INHERITED = {
   views: "epochs",
   promptAverage: "",
   wise: 1,
-  classTokenPosition: "end",
-  classSpecific: false,
 };
 
-const RANDOM = { contextTokens: 16, initWords: "" };
-const PHOTO = { contextTokens: 4, initWords: "a photo of a" };
+/** CoOp's place for the class name. */
+const ONE_CONTEXT = { classTokenPosition: "end", classSpecific: false };
+
+const RANDOM = { ...ONE_CONTEXT, contextTokens: 16, initWords: "" };
+const PHOTO = { ...ONE_CONTEXT, contextTokens: 4, initWords: "a photo of a" };
 const NOTEBOOK = { batchSize: 4, lr: 0.0025 };
+
+/** Four tokens of both towers in nine layers, as PromptSRC has them. */
+const TOWERS = { textTokens: 4, imageTokens: 4, textDepth: 9, imageDepth: 9, initWords: "a photo of a", ...NOTEBOOK };
+const SOURCE = { ...TOWERS, textWeight: 25, imageWeight: 10 };
+const MAPLE = { contextTokens: 2, initWords: "a photo of a", batchSize: 4 };
 
 /** Method, preset, epochs with 1, 2, 4, 8 and 16 shots, and the other numbers. */
 const PROMPTS: [string, string, number[], Values][] = [
@@ -71,6 +77,26 @@ const PROMPTS: [string, string, number[], Values][] = [
     contextStart: "words",
     over: "cocoop",
   }],
+  ["ivlp", "promptsrc-iccv23", [20, 20, 20, 20, 20], TOWERS],
+  ["ivlp", "maple-cvpr23", [5, 5, 5, 5, 5], {
+    ...TOWERS,
+    lr: 0.0035,
+    textTokens: 2,
+    imageTokens: 2,
+    textDepth: 12,
+    imageDepth: 12,
+  }],
+  ["maple", "maple-cvpr23", [5, 5, 5, 5, 5], { ...MAPLE, lr: 0.0035, depth: 9 }],
+  ["maple", "maple-cross", [2, 2, 2, 2, 2], { ...MAPLE, lr: 0.0026, depth: 3 }],
+  ["promptsrc", "promptsrc-iccv23", [20, 20, 20, 20, 20], { ...SOURCE, promptAverage: "15,1" }],
+  ["promptsrc", "promptsrc-cross", [20, 20, 20, 20, 20], {
+    ...SOURCE,
+    textDepth: 3,
+    imageDepth: 3,
+    promptAverage: "6,10",
+  }],
+  ["promptsrc", "promptsrc-few-shot", [50, 50, 50, 50, 50], { ...SOURCE, promptAverage: "30,30" }],
+  ["prometar", "prometar-cvpr24", [10, 10, 10, 10, 10], { ...TOWERS, meta: "second" }],
 ];
 
 /** The script and the configuration that a preset's numbers stand in. */
@@ -79,6 +105,12 @@ const CITED: Record<string, string[]> = {
   "coop-base2new": ["scripts/cocoop/base2new_train.sh", "configs/trainers/CoOp/vit_b16_ctxv1.yaml"],
   "cocoop-cvpr22": ["scripts/cocoop/base2new_train.sh", "configs/trainers/CoCoOp/vit_b16_c4_ep10_batch1_ctxv1.yaml"],
   "kgcoop-cvpr23": ["scripts/base2new_train.sh", "configs/trainers/KgCoOp/vit_b16_ep100_ctxv1.yaml"],
+  "promptsrc-iccv23": ["configs/trainers/", "vit_b16_c2_ep20_batch4_4+4ctx.yaml"],
+  "maple-cvpr23": ["configs/trainers/", "vit_b16_c2_ep5_batch4_2ctx.yaml"],
+  "maple-cross": ["configs/trainers/MaPLe/vit_b16_c2_ep5_batch4_2ctx_cross_datasets.yaml"],
+  "promptsrc-cross": ["configs/trainers/PromptSRC/vit_b16_c2_ep20_batch4_4+4ctx_cross_datasets.yaml"],
+  "promptsrc-few-shot": ["configs/trainers/PromptSRC/vit_b16_c2_ep50_batch4_4+4ctx_few_shot.yaml"],
+  "prometar-cvpr24": ["configs/trainers/ProMetaR/vit_b16_c2_ep10_batch4_4+4ctx.yaml"],
   "prograd-iccv23": ["scripts/base2new_train_prograd.sh", "configs/trainers/ProGrad/rn50_ep100.yaml", "--shots 4"],
 };
 
@@ -90,15 +122,13 @@ Deno.test("every preset of every prompt method has the published numbers, with a
   }
   assertEquals(
     ALL.filter(learnsPrompts).flatMap(({ name, presets }) => Object.keys(presets).map((preset) => [name, preset])),
-    ["coop", "cocoop", "kgcoop", "kgcoop-cocoop", "prograd", "prograd-cocoop"].flatMap((name) =>
-      PROMPTS.filter(([method]) => method === name).map(([, preset]) => [name, preset])
-    ),
+    PROMPTS.map(([name, preset]) => [name, preset]),
   );
 });
 
 Deno.test("presets cite the script of their own protocol", () => {
   const published = ALL.flatMap(({ presets }) => Object.entries(presets)).filter(([name]) => name !== "seed-notebook");
-  assertEquals(published.map(([name]) => name), Object.keys(CITED));
+  assertEquals(new Set(published.map(([name]) => name)), new Set(Object.keys(CITED)));
   for (const [name, { source }] of published) {
     for (const file of CITED[name]) assertStringIncludes(source, file, name);
   }
@@ -107,13 +137,16 @@ Deno.test("presets cite the script of their own protocol", () => {
 Deno.test("presets train on what their papers train on; the first is the default", () => {
   for (const { name, presets } of ALL) {
     for (const [preset, { protocol }] of Object.entries(presets)) {
-      const expected = preset === "coop-ijcv22"
+      const expected = ["coop-ijcv22", "maple-cross", "promptsrc-cross", "promptsrc-few-shot"].includes(preset)
         ? { train: "all", eval: ["all"] }
         : { train: "base", eval: ["base", "new"] };
       assertEquals(protocol as unknown, expected, `${name} ${preset}`);
     }
   }
-  assertEquals(ALL.filter(learnsPrompts).map(({ presets }) => Object.keys(presets)[0]), Array(6).fill("seed-notebook"));
+  assertEquals(
+    ALL.filter(learnsPrompts).map(({ presets }) => Object.keys(presets)[0]),
+    [...Array(6).fill("seed-notebook"), "promptsrc-iccv23", "maple-cvpr23", "promptsrc-iccv23", "prometar-cvpr24"],
+  );
 });
 
 const IN_TEXT = { templates: "single", tuneOn: "few-shot" };
@@ -157,7 +190,7 @@ Deno.test("names are told apart, and which methods draw images and learn prompts
   assertEquals(ALL.filter((method) => !drawsImages(method)).map(({ name }) => name), ["zeroshot"]);
   assertEquals(
     KIT_METHODS.filter(learnsPrompts).map(({ name }) => name),
-    ["coop", "cocoop", "kgcoop", "prograd"],
+    ["coop", "cocoop", "kgcoop", "prograd", "ivlp", "maple", "promptsrc", "prometar"],
   );
   assertEquals(
     ALL.map((method) => methodFault(method)).filter((fault) => fault !== undefined),

@@ -41,7 +41,9 @@ async function withEarlierRuns(body: (folder: string) => Promise<void>): Promise
 function numbersOf({ run, on, results }: Report): unknown {
   const { label: _, imagesSha256: __, command: ___, ...rest } = run;
   const { testImagesSha256: ____, ...data } = on.data;
-  return { run: { ...rest, changed: rest.changed.toSorted() }, model: on.model, data, engine: on.engine.name, results };
+  const { logitScale: _____, ...hyperparameters } = run.hyperparameters;
+  const told = { ...rest, hyperparameters, changed: rest.changed.toSorted() };
+  return { run: told, model: on.model, data, engine: on.engine.name, results };
 }
 
 Deno.test("a prompt of 0.1.0 is evaluated to the same numbers, found by its settings or as the only one", async () => {

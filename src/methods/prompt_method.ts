@@ -213,7 +213,7 @@ export function crossEntropy<T>(ops: Ops<T>, logits_BC: T, labels_BC: T): T {
  * `CustomCLIP.forward` of trainers/cocoop.py).
  *
  * @param ops the engine's operations
- * @param inputs features, labels and the scale; learned and frozen numbers are not read
+ * @param inputs features, labels and the scale
  * @returns the mean over the images, a tensor of one number
  *
  * @example An image at the right class's text has no loss
@@ -222,7 +222,7 @@ export function crossEntropy<T>(ops: Ops<T>, logits_BC: T, labels_BC: T): T {
  *
  * const engine = await openEngine("cpu");
  * const program = engine.program("loss", (ops, [textFeatures_GCE, imageFeatures_BE, labels_BC]) => [
- *   promptLoss(ops, { params: {}, frozen: {}, textFeatures_GCE, imageFeatures_BE, labels_BC, logitScale: 100 }),
+ *   promptLoss(ops, { textFeatures_GCE, imageFeatures_BE, labels_BC, logitScale: 100 }),
  * ]);
  * const texts = { shape: [1, 2, 2], data: Float32Array.of(3, 0, 0, 5) };
  * const second = { shape: [1, 2], data: Float32Array.of(0, 1) };
@@ -231,6 +231,9 @@ export function crossEntropy<T>(ops: Ops<T>, logits_BC: T, labels_BC: T): T {
  * if (Math.abs(data[0]) > 1e-6) throw new Error("unexpected");
  * ```
  */
-export function promptLoss<T>(ops: Ops<T>, inputs: LossInputs<T>): T {
+export function promptLoss<T>(
+  ops: Ops<T>,
+  inputs: Pick<LossInputs<T>, "textFeatures_GCE" | "imageFeatures_BE" | "labels_BC" | "logitScale">,
+): T {
   return crossEntropy(ops, cosineLogits(ops, inputs), inputs.labels_BC);
 }

@@ -2,6 +2,7 @@
  * What all benchmarks share: options, medians, the machine's own product rate, PyTorch beside us, and how results are printed.
  */
 import { parseArgs } from "jsr:@std/cli@1.0.30/parse-args";
+import { table } from "../src/text_table.ts";
 import { openEngine } from "../src/engine/choose.ts";
 import { UserError } from "../src/errors.ts";
 import type { Engine } from "../src/engine/ops.ts";
@@ -184,10 +185,7 @@ export function productRate(engine: Engine, size = 1536): { run(): Promise<numbe
 
 /** Prints rows as an aligned table. */
 export function printTable(rows: readonly (readonly string[])[]): void {
-  const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
-  for (const row of rows) {
-    console.log(row.map((cell, i) => i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i])).join("  "));
-  }
+  for (const line of table(rows, { right: (column) => column > 0 })) console.log(line);
 }
 
 /** Rounds for people and for JSON. */

@@ -1,6 +1,7 @@
 /** What images of the user's own were classified as, as a table. */
 import type { HostTensor } from "../../src/engine/ops.ts";
 import { UserError } from "../../src/errors.ts";
+import { table } from "../../src/text_table.ts";
 
 /** The answer for one image. */
 export interface ImageAnswer {
@@ -53,11 +54,5 @@ export function answersText(answers: readonly ImageAnswer[], options: { classNam
       .sort((a, b) => b.value - a.value).slice(0, SUREST);
     return [image, ...surest.flatMap(({ name, value }) => [name, percent(value)])];
   });
-  const table = [heading, ...cells];
-  const widths = heading.map((_, column) => Math.max(...table.map((row) => row[column].length)));
-  const isNumber = (column: number) => few ? column > 1 : column > 0 && column % 2 === 0;
-  return table.map((row) =>
-    row.map((cell, column) => isNumber(column) ? cell.padStart(widths[column]) : cell.padEnd(widths[column])).join("  ")
-      .trimEnd()
-  );
+  return table([heading, ...cells], { right: (column) => few ? column > 1 : column > 0 && column % 2 === 0 });
 }

@@ -1,5 +1,5 @@
 /** The text of `--help`. */
-import { wrap } from "../../src/eval/comparison_table.ts";
+import { wrap } from "../../src/text_table.ts";
 import type { Preset } from "../../src/methods/method.ts";
 import { defaultOf, flagName, type Setting } from "../../src/methods/setting.ts";
 import { DEFAULT_SHOTS } from "../../src/run/settings.ts";

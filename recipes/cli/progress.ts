@@ -1,7 +1,7 @@
 /**
  * Progress for people, on standard error: one live line on a terminal, a line an epoch elsewhere, nothing with `--quiet`.
  */
-import { wrap } from "../../src/eval/comparison_table.ts";
+import { wrap } from "../../src/text_table.ts";
 import { duration, type Progress } from "../../src/run/progress.ts";
 
 /** Where lines go; replaced in tests. */

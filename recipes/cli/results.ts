@@ -1,6 +1,6 @@
 /** The last lines of a run: what came out, where it lies, and what it is worth. */
 import { sameName } from "../../src/data/same_name.ts";
-import { wrap } from "../../src/eval/comparison_table.ts";
+import { wrap } from "../../src/text_table.ts";
 import { harmonicMean } from "../../src/eval/metrics.ts";
 import type { Report } from "../../src/eval/report.ts";
 import { drawsImages } from "../../src/methods/method.ts";

@@ -1,4 +1,5 @@
 /** A comparison as text for a terminal: the table of the papers, seeds, differences in sentences, warnings. */
+import { table, wrap } from "../text_table.ts";
 import { methodLabel } from "../methods/method_label.ts";
 import { type Comparison, multiplicitySentence, noResultSentences, type Spread } from "./comparison.ts";
 
@@ -39,7 +40,7 @@ export function comparisonText(comparison: Comparison, options: TextOptions): st
     shots !== null && `${shots} shots`,
     seeds.length > 0 && `${seeds.length === 1 ? "seed" : "seeds"} ${seeds.join(", ")}`,
   ].filter((part) => part !== false).join(", ");
-  const table = [
+  const means = [
     ["Method", ...subsets, ...(withH ? ["H of means", "mean of H's"] : [])],
     ...methods.map(({ method, label, accuracy, h }) => [
       label,
@@ -69,7 +70,7 @@ export function comparisonText(comparison: Comparison, options: TextOptions): st
   const spread = seeds.length > 1 ? "mean ± population standard deviation over seeds" : "accuracy in percent";
   return [
     ...wrap(`${heading} (${spread})`, options.columns).map(bold),
-    ...aligned(table, options),
+    ...aligned(means, options),
     ...noResultSentences(without).flatMap((sentence) => wrap(sentence, options.columns)),
     ...(perSeed.length > 0
       ? ["", ...aligned([["Each seed", "seed", ...subsets, ...(withH ? ["H"] : [])], ...perSeed], options)]
@@ -107,30 +108,14 @@ function spreadCell(spread: Spread | undefined): string {
   return spread.mean.toFixed(1).padStart(4) + (spread.std === null ? "" : ` ± ${spread.std.toFixed(1).padStart(4)}`);
 }
 
-/** Columns of text, the first to the left; a block a row where the terminal is too narrow. */
+/** Columns that start at the left, as numbers with and without a deviation must line up; a block a row where the terminal is too narrow. */
 export function aligned(rows: readonly (readonly string[])[], { columns, colour }: TextOptions): string[] {
-  const widths = rows[0].map((_, i) => Math.max(...rows.map((row) => row[i].length)));
-  const total = widths.reduce((sum, width) => sum + width + 2, -2);
-  const head = (line: string) => colour ? `\x1b[2m${line}\x1b[0m` : line;
-  if (total <= columns) {
-    // Numbers with and without a deviation must line up, so cells start at the left.
-    const lines = rows.map((row) => row.map((cell, i) => cell.padEnd(widths[i])).join("  ").trimEnd());
-    return [head(lines[0]), ...lines.slice(1)];
-  }
+  const [head, ...lines] = table(rows);
+  const widest = Math.max(head.length, ...lines.map((line) => line.length));
+  if (widest <= columns) return [colour ? `\x1b[2m${head}\x1b[0m` : head, ...lines];
   const name = Math.max(...rows[0].slice(1).map((title) => title.length));
   return rows.slice(1).flatMap((row) => [
     row[0],
     ...row.slice(1).map((cell, i) => `  ${rows[0][i + 1].padEnd(name)}  ${cell}`),
   ]);
-}
-
-/** Breaks a line at spaces. */
-export function wrap(text: string, columns: number): string[] {
-  const lines = [""];
-  for (const word of text.split(" ")) {
-    const last = lines.length - 1;
-    if (lines[last] !== "" && lines[last].length + 1 + word.length > columns) lines.push(word);
-    else lines[last] += (lines[last] === "" ? "" : " ") + word;
-  }
-  return lines;
 }

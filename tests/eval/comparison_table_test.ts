@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "jsr:@std/assert@1.0.19";
 import { compareReports } from "../../src/eval/compare.ts";
-import { aligned, comparisonText, wrap } from "../../src/eval/comparison_table.ts";
+import { aligned, comparisonText } from "../../src/eval/comparison_table.ts";
 import { comparisonPage } from "../../src/eval/page/comparison_page.ts";
 import { makeReport } from "./report_cases.ts";
 
@@ -96,6 +96,4 @@ Deno.test("what a method cannot have is told as such, with the reason", async ()
 Deno.test("columns are as wide as their widest cell; lines break at spaces only", () => {
   assertEquals(aligned([["a", "bb"], ["ccc", "d"]], { columns: 20, colour: false }), ["a    bb", "ccc  d"]);
   assertEquals(aligned([["a", "bb"], ["ccc", "d"]], { columns: 5, colour: false }), ["ccc", "  bb  d"]);
-  assertEquals(wrap("one two three", 7), ["one two", "three"]);
-  assertEquals(wrap("unbreakable", 3), ["unbreakable"]);
 });

@@ -19,7 +19,7 @@ import {
   shotsChart,
 } from "./comparison_charts.ts";
 import { type Content, html, type Markup } from "./html.ts";
-import { chartCard, count, definitions, document, percent, table, tile } from "./parts.ts";
+import { chartCard, count, definitions, document, percent, table, tile } from "./elements.ts";
 import { type Page, sampleNote } from "./run_page.ts";
 
 const TITLES: Readonly<Record<Measure, string>> = {

@@ -5,7 +5,7 @@ import type { Report } from "../report.ts";
 import { classChart, lossChart, rateChart } from "./charts.ts";
 import { confusionChart } from "./confusion_chart.ts";
 import { type Content, html, type Markup } from "./html.ts";
-import { chartCard, count, definitions, document, imageAddress, percent, table, tile } from "./parts.ts";
+import { chartCard, count, definitions, document, imageAddress, percent, table, tile } from "./elements.ts";
 
 /** A page and its charts; `writePage` writes them. */
 export interface Page {

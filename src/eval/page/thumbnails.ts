@@ -1,6 +1,6 @@
 /** Small pictures for pages, in a format that every browser shows. */
 import { loadSharp } from "../../deps.ts";
-import { imageAddress } from "./parts.ts";
+import { imageAddress } from "./elements.ts";
 
 /** What pictures are read from; an `ImageSource` is one. */
 export interface ImageReader {

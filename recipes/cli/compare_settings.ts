@@ -73,11 +73,12 @@ export interface CompareSettings {
   terminal: Partial<TerminalValues>;
 }
 
-/** Names of all methods, those with variants' settings after their own. */
-export function comparableNames({ withImages }: { withImages: boolean }): string[] {
-  const methods = KIT_METHODS.filter((method) => withImages || !needsImages(method));
+/** Names of all methods that can run on images (`--data`), or on the sample's stored features. */
+export function comparableNames(data: string | undefined): string[] {
+  const methods = KIT_METHODS.filter((method) => data !== undefined || !needsImages(method));
   // GDA's paper chooses on all validation images; the sample does not hold them.
-  return methods.flatMap(({ name }) => withImages && name === "gda" ? [name, "gda-full-val"] : [name]);
+  const holdsAll = data !== undefined && data !== SAMPLE_IMAGES;
+  return methods.flatMap(({ name }) => holdsAll && name === "gda" ? [name, "gda-full-val"] : [name]);
 }
 
 /** Whether a method prompts the image tower by default. */
@@ -120,7 +121,7 @@ function asTyped(setting: Setting<unknown>, other: Setting<unknown> | undefined)
 
 /** The part of `--help` that lists the methods. */
 export function methodsHelp(): string {
-  const names = comparableNames({ withImages: false });
+  const names = comparableNames(undefined);
   const withImages = KIT_METHODS.filter(needsImages).map(({ name }) => name);
   const besides = KIT_METHODS.flatMap(withVariants).map(({ name }) => name)
     .filter((name) => !names.includes(name) && !withImages.includes(name));
@@ -139,8 +140,11 @@ export function methodsHelp(): string {
  */
 export async function readCompareSettings(args: readonly string[]): Promise<CompareSettings> {
   const words = wordsOf(args);
-  const withImages = args.some((arg) => arg === "--data" || arg.startsWith("--data="));
-  const names = [...new Set(words.flatMap((name) => name === "all" ? comparableNames({ withImages }) : name))];
+  const data = args.findLast((arg, i) => args[i - 1] === "--data" || arg.startsWith("--data="))?.replace(
+    /^--data=/,
+    "",
+  );
+  const names = [...new Set(words.flatMap((name) => name === "all" ? comparableNames(data) : name))];
   const found = await Promise.all(names.map((name) => findMethod(isMethodFile(name) ? typedPath(name) : name)));
   const twice = found.find(({ method }, i) => found.findIndex((one) => one.method.name === method.name) < i);
   if (twice !== undefined) {

@@ -21,7 +21,7 @@ const noNewClasses = (method: Method) => learnsPrompts(method) ? undefined : met
 
 Deno.test("every method of the kit has its recipe and its task", async () => {
   const commands = readTasks().map(({ command }) => command);
-  const { jobs } = await plan("--methods all --seeds 1 --eval base");
+  const { jobs } = await plan("--methods all --data sample --seeds 1 --eval base");
   assertEquals(jobs.length, KIT_METHODS.length);
   for (const [i, { words }] of jobs.entries()) {
     const script = words.find((word) => word.startsWith("recipes/"))!;

@@ -17,7 +17,8 @@ async function deno(folder: string, ...args: string[]): Promise<string> {
     args,
     cwd: folder,
     stdin: "null",
-    env: { NO_COLOR: "1" },
+    // A task started by a task, as here under `deno task test`, keeps the folder of the first.
+    env: { NO_COLOR: "1", INIT_CWD: folder },
   }).output();
   const text = new TextDecoder();
   assertEquals(code, 0, `deno ${args.join(" ")}\n${text.decode(stderr)}`);

@@ -35,6 +35,9 @@ async function main(): Promise<void> {
   const own = ["test", "--allow-all", "--doc", "mod.ts", "README.md", "src", "tests"];
   const child = new Deno.Command(Deno.execPath(), {
     args: [...own, ...Deno.args],
+    // The folder that `deno task` was typed in would stand for that of every task which a test starts.
+    clearEnv: true,
+    env: Object.fromEntries(Object.entries(Deno.env.toObject()).filter(([name]) => name !== "INIT_CWD")),
     stdin: "null",
     stdout: "piped",
     stderr: "piped",

@@ -11,7 +11,7 @@ import { className } from "./class_names.ts";
 import { type DatasetDescription, plainDescription } from "./description.ts";
 import type { ImageSource } from "./image_source.ts";
 import { imagesBelow, openImages } from "./source.ts";
-import { hashSplit, makeSplit, readSplit, type Sample, type Split } from "./split.ts";
+import { hashSplit, makeSplit, readSplit, type Split } from "./split.ts";
 import { splitFromFolders, splitFromLists } from "./split_lists.ts";
 
 /** The seed of splits that are made here; always the same, so that a split belongs to the images and not to a run. */

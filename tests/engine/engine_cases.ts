@@ -11,6 +11,7 @@ import { openEngine } from "../../src/engine/choose.ts";
 import type { Engine } from "../../src/engine/ops.ts";
 import { cocoopPrompt } from "../../src/methods/cocoop.ts";
 import { normalizeRows } from "../../src/methods/zero_shot.ts";
+import { deepRows } from "../../src/parity/deep.ts";
 import { openFixtures } from "../../src/parity/fixtures.ts";
 import { promptRows } from "../../src/parity/prompts.ts";
 import { towerRows } from "../../src/parity/towers.ts";
@@ -37,7 +38,7 @@ export function engineTest(
   }
 }
 
-/** Fails unless towers, pull-backs, prompts and training agree with the published code. */
+/** Fails unless towers, pull-backs, prompts in front of and inside the towers, and training agree with the published code. */
 export async function assertParity(engine: Engine): Promise<void> {
   const fixtures = openFixtures(sharedPath("reference"));
   const weights = await loadWeights(fixtures.path("mini_openai.safetensors"));
@@ -45,9 +46,11 @@ export async function assertParity(engine: Engine): Promise<void> {
   const rows = [
     ...await towerRows(model, { weights, fixtures, name: "mini" }),
     ...await promptRows(model, { fixtures, name: "mini" }),
+    ...await deepRows(model, { fixtures, name: "mini", kind: "ivlp" }),
+    ...await deepRows(model, { fixtures, name: "mini", kind: "maple" }),
   ];
   await model.dispose();
-  assertEquals(rows.length, 11);
+  assertEquals(rows.length, 11 + 12);
   for (const row of rows) {
     console.log(
       `${row.engine}: ${row.stage}: ${row.largest.toExponential(1)} of ${row.tolerance}, ${row.cases} cases`,

@@ -9,10 +9,10 @@ import { pythonRandom } from "../../src/data/random.ts";
 export const ENGINES = ["onnx", "wasm", "cpu"] as const;
 
 /** Runs `fn` with an engine and disposes it. */
-export async function withEngine(name: typeof ENGINES[number], fn: (engine: Engine) => Promise<void>): Promise<void> {
+export async function withEngine<T>(name: typeof ENGINES[number], fn: (engine: Engine) => Promise<T>): Promise<T> {
   const engine = await openEngine(name, { threads: 2 });
   try {
-    await fn(engine);
+    return await fn(engine);
   } finally {
     await engine.dispose();
   }

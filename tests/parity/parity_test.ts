@@ -5,14 +5,17 @@
 import { assert, assertEquals } from "jsr:@std/assert@1.0.19";
 import { loadTokenizer } from "../../src/clip/tokenizer.ts";
 import { openEngine } from "../../src/engine/choose.ts";
+import { deepKinds, deepModels } from "../../src/parity/deep.ts";
 import { openFixtures } from "../../src/parity/fixtures.ts";
 import { recursiveRates } from "../../src/parity/rates.ts";
 import { countDifferent, notCompared, type ParityRow, parityRow, relativeL2 } from "../../src/parity/row.ts";
-import { engineRows, modelNames, plainRows } from "../../src/parity/run.ts";
+import { deepEngineRows, engineRows, modelNames, plainRows } from "../../src/parity/run.ts";
 import { sharedPath, sharedTest } from "../shared.ts";
 import { ROOT } from "../tasks.ts";
 
 const FOLDER = sharedPath("reference");
+/** What the table of `deno task parity` has for a stage. */
+const STAGE_WIDTH = 42;
 const PAGE = Deno.readTextFileSync(`${ROOT}docs/parity.md`);
 
 async function holds(rows: AsyncIterable<ParityRow>): Promise<string[]> {
@@ -62,13 +65,44 @@ for (const [name, { names, rows }] of Object.entries(ENGINES)) {
   });
 }
 
+/** Rows of methods inside the towers: 6 of IVLP and of MaPLe, 7 of PromptSRC, 9 of ProMetaR, as far as a model has cases. */
+const DEEP: Record<string, { names: string[]; rows: number }> = {
+  onnx: { names: ["mini", "mini4", "sample"], rows: 12 + 28 + 22 },
+  wasm: { names: ["mini", "mini4"], rows: 12 + 28 },
+  cpu: { names: ["mini"], rows: 12 },
+};
+
+for (const [name, { names, rows }] of Object.entries(DEEP)) {
+  sharedTest(`prompts inside the towers agree with PyTorch on ${name}: ${names.join(", ")}`, async () => {
+    const engine = await openEngine(name);
+    try {
+      const stages = await holds(deepEngineRows(engine, { fixtures: openFixtures(FOLDER), names }));
+      assertEquals(stages.length, rows);
+      for (const stage of stages) {
+        assert(stage.length <= STAGE_WIDTH, `"${stage}" breaks the table of deno task parity`);
+      }
+    } finally {
+      await engine.dispose();
+    }
+  });
+}
+
+sharedTest("every model that cases inside the towers name is found", async () => {
+  const fixtures = openFixtures(FOLDER);
+  assertEquals(deepKinds(fixtures), ["ivlp", "maple", "promptsrc", "prometar"]);
+  assertEquals(await deepModels(fixtures), ["mini", "mini4", "sample"]);
+});
+
 /** The miniature model's fixtures under another name, in a folder of their own. */
 async function otherFolder(): Promise<string> {
   const folder = await Deno.makeTempDir({ prefix: "clip-prompts-" });
   for (const { name } of Deno.readDirSync(FOLDER)) {
-    if (name.startsWith("sample_")) continue;
+    if (/^sample_|^deep_.*\.json$/.test(name)) continue;
     await Deno.symlink(`${FOLDER}/${name}`, `${folder}/${name.replace(/^mini_/, "other_")}`);
   }
+  const { cases } = JSON.parse(await Deno.readTextFile(`${FOLDER}/deep_ivlp.json`));
+  const mini = { ...cases.mini_all, model: "other" };
+  await Deno.writeTextFile(`${folder}/deep_ivlp.json`, JSON.stringify({ cases: { mini_all: mini } }));
   return folder;
 }
 
@@ -94,7 +128,9 @@ sharedTest("a folder with other names passes, and --json is one object", async (
     assertEquals(code, 0, stderr + stdout);
     const { passed, rows } = JSON.parse(stdout) as { passed: boolean; rows: ParityRow[] };
     assertEquals(passed, true);
-    assert(rows.some(({ stage }) => stage === "other: gradients"));
+    for (const stage of ["other: gradients", "other ivlp: gradients"]) {
+      assert(rows.some((row) => row.stage === stage), stage);
+    }
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

@@ -40,7 +40,7 @@ Deno.test("the settings of a stored prompt are read from its checkpoint; what th
   const of = (method: unknown, metadata: Record<string, string>) =>
     storedValues(method as PromptLearning, { metadata, state });
   // 0.1.0 wrote no length of imported contexts: it stands in the tensor.
-  assertEquals(of(coop, {}), { contextTokens: 5 });
+  assertEquals(of(coop, {}), { contextTokens: 5, initWords: "" });
   assertEquals(
     of(kgcoop, { views: "epochs", "init-words": "", "prompt-average": "3,1", lambda: "0.5", "context-tokens": "5" }),
     { views: "epochs", initWords: "", promptAverage: "3,1", lambda: 0.5, contextTokens: 5 },
@@ -100,7 +100,7 @@ Deno.test("a user's method that lacks what training needs is told which setting"
     await assertRejects(
       () => runHere(mine, { train: "base", eval: ["base"] }),
       UserError,
-      "The method Mine lacks the setting epochs, lr that training needs: spread coop.settings into its settings.",
+      "The method Mine lacks the settings epochs, lr that training needs: spread coop.settings into its settings.",
     );
   });
 });

@@ -40,7 +40,6 @@ export async function lossesAt(
   const outputs = await runOnce(engine, (ops, [text_GCE, images_BE, labels, ...frozen]) => {
     const taped = tape(ops);
     const textFeatures_GCE = taped.variable(text_GCE);
-    const storedFeatures_BE = taped.fixed(images_BE);
     const losses = method.losses(taped, {
       params: {},
       frozen: Object.fromEntries(names.map((name, i) => [name, taped.fixed(frozen[i])])),

@@ -41,7 +41,8 @@ function publishedOrder({ order, steps_per_epoch }: Case): TrainOptions["order"]
     shuffle(items) {
       const at = epoch++ * steps_per_epoch;
       const shown = order.slice(at, at + steps_per_epoch).flat();
-      items.splice(0, items.length, ...shown, ...items.filter((item) => !shown.includes(item)));
+      const first = shown as unknown as typeof items;
+      items.splice(0, items.length, ...first, ...items.filter((item) => !first.includes(item)));
     },
     state: () => [epoch],
     restore: ([to]) => void (epoch = to),

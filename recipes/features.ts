@@ -1,12 +1,18 @@
 /**
- * Computes the sample's stored features again: EuroSAT's images under the sample model, so that a fresh clone trains and
- * evaluates without images.
+ * Makes the sample's files again from EuroSAT's images: their features under the sample model, so that a fresh clone
+ * trains and evaluates without images, and the images that methods inside the image tower need.
  *
  * `deno task features --data data/eurosat` (27,000 images; about 56,000 passes of the small image tower)
  */
 import { fileURLToPath } from "node:url";
 import { describeDataset } from "../src/data/catalogue.ts";
-import { SAMPLE_MODEL_SHA256, type StoredSeed, writeSampleFeatures } from "../src/data/sample_features.ts";
+import {
+  readSampleFeatures,
+  SAMPLE_MODEL_SHA256,
+  type StoredSeed,
+  writeSampleFeatures,
+} from "../src/data/sample_features.ts";
+import { type ArchivedFile, sampleImagePaths, storedZip } from "../src/data/sample_images.ts";
 import type { Sample } from "../src/data/split.ts";
 import type { HostTensor } from "../src/engine/ops.ts";
 import { UserError } from "../src/errors.ts";
@@ -15,6 +21,7 @@ import { promptSettings } from "../src/methods/prompt_settings.ts";
 import { defaultOf } from "../src/methods/setting.ts";
 import type { RunData } from "../src/run/data.ts";
 import { openInputs } from "../src/run/inputs.ts";
+import type { Progress } from "../src/run/progress.ts";
 import { RUN_SETTINGS } from "../src/run/settings.ts";
 import { namedDataset } from "./cli/dataset_file.ts";
 import { readFlags } from "./cli/flags.ts";
@@ -32,7 +39,7 @@ const { quiet, debug, help } = TERMINAL_SETTINGS;
 const SETTINGS = { data: { ...data, defaultWords: undefined }, dataset, split, engine, threads, quiet, debug, help };
 
 const program: Program = {
-  title: `Rebuilds the sample's stored features (EuroSAT, ${SHOTS} shots, seeds ${
+  title: `Rebuilds the sample's stored features and images (EuroSAT, ${SHOTS} shots, seeds ${
     SEEDS.join(", ")
   }, ${VIEWS} training views).`,
   url: import.meta.url,
@@ -80,9 +87,20 @@ async function main(args: string[]): Promise<void> {
     seeds: SEEDS,
     views: VIEWS,
   }, { test: await list(data, { samples: all.test, what: "test images", seed: SEEDS[0] }), seeds });
-  await writeFileAtomic(`${folder}/features.safetensors`, bytes);
-  progress.finish(`Written: data/sample/features.safetensors, ${(bytes.length / 2 ** 20).toFixed(1)} MiB.`);
+  await write(folder, { name: "features.safetensors", bytes, progress });
+  const stored = readSampleFeatures(bytes, "features.safetensors");
+  const files: ArchivedFile[] = [];
+  for (const path of sampleImagePaths(stored)) files.push({ path, bytes: await data.images!.read(path) });
+  await write(folder, { name: "images.zip", bytes: storedZip(files), progress });
   await inputs.close();
+}
+
+async function write(
+  folder: string,
+  { name, bytes, progress }: { name: string; bytes: Uint8Array; progress: Progress },
+): Promise<void> {
+  await writeFileAtomic(`${folder}/${name}`, bytes);
+  progress.finish(`Written: data/sample/${name}, ${(bytes.length / 2 ** 20).toFixed(1)} MiB.`);
 }
 
 async function list(

@@ -1,11 +1,12 @@
 /** Runs that are killed, or that the disk refuses, and started again: they end with the bits of one that nothing happened to. */
 import { assert, assertEquals } from "jsr:@std/assert@1.0.19";
-import { namedStream, type RandomStream } from "../../src/data/random.ts";
+import { namedStream } from "../../src/data/random.ts";
 import { UserError } from "../../src/errors.ts";
 import { coop } from "../../src/methods/coop.ts";
 import { pipeline } from "../../recipes/cli/pipeline.ts";
 import { runMethod } from "../../recipes/cli/recipe.ts";
 import { decodeCheckpoint } from "../../src/train/checkpoint.ts";
+import { clear, endsTheSame, killAt, PHASES } from "./kills.ts";
 import { failEverywhere, type Fault, keyOf, Killed, type Tried } from "../faults.ts";
 import {
   assertSameResults,
@@ -15,110 +16,19 @@ import {
   runRecipe,
   SMALL_RUN,
   smallFolder,
-  startRecipe,
 } from "../small_run.ts";
 
 const KILLS = 50;
 
-/** A line on standard error, and when it came. */
-interface Line {
-  text: string;
-  /** Milliseconds from the first line. */
-  at: number;
-}
-
-/** Reads what a process says, line by line. */
-async function* linesOf(child: Deno.ChildProcess): AsyncGenerator<Line> {
-  let began: number | undefined;
-  let rest = "";
-  for await (const text of child.stderr.pipeThrough(new TextDecoderStream())) {
-    began ??= performance.now();
-    const lines = (rest + text).split("\n");
-    rest = lines.pop()!;
-    for (const line of lines) yield { text: line, at: performance.now() - began };
-  }
-}
-
-/** Milliseconds after a line, counted from 1 among all lines or among those that start with a word. */
-interface Moment {
-  line: number;
-  of?: string;
-  milliseconds: number;
-}
-
-const PHASES = ["image features", "training", "evaluating"];
-
-/** By turns any moment of the undisturbed run is equally likely, any line, and any phase, however short it is. */
-function momentOf(timeline: Line[], { random, kills }: { random: RandomStream; kills: number }): Moment {
-  const end = timeline.at(-1)!.at;
-  if (kills % 3 === 2) return { line: 1, of: PHASES[random.below(PHASES.length)], milliseconds: random.uniform(0, 10) };
-  if (kills % 3 === 0) {
-    const at = random.uniform(0, end);
-    const line = timeline.findLastIndex((line) => line.at <= at);
-    return { line: line + 1, milliseconds: at - timeline[line].at };
-  }
-  const line = random.below(timeline.length);
-  return { line: line + 1, milliseconds: random.uniform(0, (timeline[line + 1]?.at ?? end) - timeline[line].at) };
-}
-
-/** Starts the run and kills it at a moment, if one is given; says the last line, or nothing when it had ended before. */
-async function killAt(
-  folder: string,
-  moment?: Moment,
-  run?: Parameters<typeof startRecipe>[1],
-): Promise<string | undefined> {
-  const child = startRecipe(folder, run);
-  const stdout = child.stdout.cancel();
-  let count = 0;
-  let last = "";
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  for await (const { text } of linesOf(child)) {
-    last = text;
-    if (moment?.of !== undefined && !text.toLowerCase().startsWith(moment.of)) continue;
-    if (++count === moment?.line) timer = setTimeout(() => child.kill("SIGKILL"), moment.milliseconds);
-  }
-  const { code, signal } = await child.status;
-  clearTimeout(timer);
-  await stdout;
-  if (signal === "SIGKILL") return last;
-  assertEquals(code, 0, last);
-}
-
 Deno.test(`a run killed at ${KILLS} random moments and started again ends with the same bits`, async (t) => {
-  const folders = [await smallFolder(), await smallFolder()];
-  try {
-    const timeline: Line[] = [];
-    const child = startRecipe(folders[0]);
-    const stdout = child.stdout.cancel();
-    for await (const line of linesOf(child)) timeline.push(line);
-    await stdout;
-    assert((await child.status).success, timeline.at(-1)?.text);
-    const expected = await resultsOf(`${folders[0]}/${RUN_FOLDER}`);
-    assert(expected.has("done") && expected.has("checkpoint-0012.safetensors"), [...expected.keys()].join());
-
-    const killedAfter: string[] = [];
-    await Promise.all(folders.map(async (folder, lane) => {
-      const random = namedStream(lane, "kills");
-      let kills = 0;
-      let isDone = true;
-      while (kills < KILLS / 2 || !isDone) {
-        if (isDone) await clear(folder);
-        const moment = kills < KILLS / 2 ? momentOf(timeline, { random, kills }) : undefined;
-        const last = await killAt(folder, moment);
-        isDone = last === undefined;
-        if (isDone) await assertSameResults(`${folder}/${RUN_FOLDER}`, expected, `after ${kills} kills`);
-        else {
-          kills++;
-          killedAfter.push(last!);
-        }
-      }
-    }));
-    for (const phase of PHASES) {
-      const count = killedAfter.filter((line) => line.toLowerCase().startsWith(phase)).length;
-      await t.step(`${count} of the ${killedAfter.length} kills while at: ${phase}`, () => assert(count > 0));
-    }
-  } finally {
-    for (const folder of folders) await Deno.remove(folder, { recursive: true });
+  const killedAfter = await endsTheSame({
+    runFolder: RUN_FOLDER,
+    kills: KILLS,
+    holds: ["checkpoint-0012.safetensors"],
+  });
+  for (const phase of PHASES) {
+    const count = killedAfter.filter((line) => line.toLowerCase().startsWith(phase)).length;
+    await t.step(`${count} of the ${killedAfter.length} kills while at: ${phase}`, () => assert(count > 0));
   }
 });
 
@@ -144,10 +54,6 @@ Deno.test("a method on features that is killed and started again ends with the s
     await Deno.remove(folder, { recursive: true });
   }
 });
-
-async function clear(folder: string): Promise<void> {
-  for (const name of ["runs", ".cache"]) await Deno.remove(`${folder}/${name}`, { recursive: true }).catch(() => {});
-}
 
 /** The small run on base classes in this process. */
 function runHere(): Promise<void> {

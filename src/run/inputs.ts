@@ -83,7 +83,7 @@ export async function openInputs(
         engine: { name: engine.name, device: engine.device, threads: engine.threads },
       },
       async other(nameOrPath) {
-        const found = await openOtherData(nameOrPath, { model, sample, progress });
+        const found = await openOtherData(nameOrPath, { model, sample, progress, needsImages: options.needsImages });
         others.push(found);
         return found;
       },

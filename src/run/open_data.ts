@@ -37,7 +37,8 @@ export async function openData(settings: DataSettings, options: DataOptions): Pr
 }
 
 /**
- * Another data set to evaluate on: what was downloaded into `data/`, what lies at a path, or the sample's stored features.
+ * Another data set to evaluate on: what was downloaded into `data/`, what lies at a path, or what the sample
+ * has of it.
  *
  * @throws {UserError} when it is not there; names the command that downloads it
  */
@@ -51,6 +52,7 @@ export async function openOtherData(nameOrPath: string, options: Omit<DataOption
   }
   const stored = options.sample ? await openStoredFeatures() : undefined;
   if (stored !== undefined && sameName(stored.features.source.dataset, name)) {
+    if (options.needsImages) return timed(await openSampleImages(options));
     return openStoredData(stored, options.progress);
   }
   throw new UserError(

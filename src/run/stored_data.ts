@@ -1,10 +1,12 @@
-/** The features that ship with the kit: EuroSAT under the sample model, so that a fresh clone needs no image. */
+/** What of EuroSAT ships with the kit: features under the sample model, and the images for methods that need images. */
 import { fileURLToPath } from "node:url";
 import { ensembleTemplates, knownDatasets } from "../data/catalogue.ts";
+import type { DatasetDescription } from "../data/description.ts";
 import { chooseClasses } from "../data/few_shot.ts";
+import { sameName } from "../data/same_name.ts";
 import { readSampleFeatures, type SampleFeatures, STORED_SOURCE } from "../data/sample_features.ts";
 import { openImages } from "../data/source.ts";
-import type { Sample } from "../data/split.ts";
+import type { Sample, Split } from "../data/split.ts";
 import { UserError } from "../errors.ts";
 import { infoOf, readBytes, sha256Hex, writeFileAtomic } from "../files.ts";
 import { type DataOptions, type RunData, SAMPLE_TEMPLATE } from "./data.ts";
@@ -53,26 +55,7 @@ export function openStoredData({ features: stored, sha256 }: StoredFeatures, pro
       source.images.toLocaleString("en-US")
     } images; features of the sample model are stored, so no image is read.`,
   );
-  let told = 0;
-  const drawn = (seed: number, shots: number) => {
-    const split = stored.split(seed);
-    if (shots === source.shots) return split;
-    if (shots > source.shots) {
-      throw new UserError(
-        `The sample holds ${source.shots} training images a class and not ${shots}: take fewer with --shots, or give the ` +
-          "images with --data EuroSAT.zip.",
-      );
-    }
-    if (told !== shots) {
-      progress.say(
-        `The sample holds the published ${source.shots}-shot draw; ${shots} ${
-          shots === 1 ? "shot is its first image" : "shots are its first images"
-        } of each class, not the published ${shots}-shot draw (that needs --data EuroSAT.zip).`,
-      );
-    }
-    told = shots;
-    return { ...split, train: first(split.train, shots), val: first(split.val, shots) };
-  };
+  const drawn = drawing(stored, progress);
   return {
     about: {
       name: source.dataset,
@@ -82,14 +65,17 @@ export function openStoredData({ features: stored, sha256 }: StoredFeatures, pro
       images: source.images,
     },
     template: SAMPLE_TEMPLATE,
-    ensemble: ensembleOf(source.dataset),
+    ensemble: ensembleTemplates(describedAs(source.dataset)),
     draw: ({ shots, seed, classes }) => chooseClasses(drawn(seed, shots), classes),
     wholeVal() {
       throw new UserError(NO_WHOLE_VAL);
     },
     // Not of images, which are not there: of the features, and of which of them.
     sha256: (samples) => sha256Hex(new TextEncoder().encode([sha256, ...samples.map(({ path }) => path)].join("\n"))),
-    features: (samples, { seed }) => Promise.resolve(stored.plain(samples, seed)),
+    features(samples, { seed, encoder }) {
+      if (encoder !== undefined) throw new Error("Stored features cannot be encoded anew");
+      return Promise.resolve(stored.plain(samples, seed));
+    },
     views(samples, { seed, count, leastArea }) {
       if (leastArea !== undefined) {
         progress.say(
@@ -116,18 +102,10 @@ export function openStoredData({ features: stored, sha256 }: StoredFeatures, pro
  * images a class.
  */
 export async function openSampleImages(options: DataOptions): Promise<Omit<RunData, "featureSeconds">> {
-  const { features: { source, split } } = await openStoredFeatures();
+  const { features } = await openStoredFeatures();
+  const { source } = features;
   const images = await openImages(await sampleFile("images.zip"));
-  const drawn = (seed: number, shots: number) => {
-    if (shots > source.shots) {
-      throw new UserError(
-        `The sample holds ${source.shots} training images a class and not ${shots}: take fewer with --shots, or give all ` +
-          "images with --data EuroSAT.zip.",
-      );
-    }
-    const { train, val, test } = split(seed);
-    return { train: first(train, shots), val: first(val, shots), test: test.filter(({ path }) => images.has(path)) };
-  };
+  const drawn = drawing(features, options.progress);
   return await imageData({
     about: {
       name: source.dataset,
@@ -138,14 +116,44 @@ export async function openSampleImages(options: DataOptions): Promise<Omit<RunDa
       splitSha256: source.splitSha256,
       images: images.count,
     },
-    template: SAMPLE_TEMPLATE,
-    ensemble: ensembleOf(source.dataset),
+    template: options.sample ? SAMPLE_TEMPLATE : describedAs(source.dataset).template,
+    ensemble: ensembleTemplates(describedAs(source.dataset)),
     images,
-    draw: ({ shots, seed, classes }) => chooseClasses(drawn(seed, shots), classes),
+    draw({ shots, seed, classes }) {
+      const split = drawn(seed, shots);
+      return chooseClasses({ ...split, test: split.test.filter(({ path }) => images.has(path)) }, classes);
+    },
     wholeVal() {
       throw new UserError(NO_WHOLE_VAL);
     },
   }, options);
+}
+
+/** The few-shot images of a seed and all test images; fewer shots than the sample holds are told of once. */
+function drawing(
+  { source, split: stored }: SampleFeatures,
+  progress: Progress,
+): (seed: number, shots: number) => Split {
+  let told = 0;
+  return (seed, shots) => {
+    const split = stored(seed);
+    if (shots === source.shots) return split;
+    if (shots > source.shots) {
+      throw new UserError(
+        `The sample holds ${source.shots} training images a class and not ${shots}: take fewer with --shots, or give the ` +
+          "images with --data EuroSAT.zip.",
+      );
+    }
+    if (told !== shots) {
+      progress.say(
+        `The sample holds the published ${source.shots}-shot draw; ${shots} ${
+          shots === 1 ? "shot is its first image" : "shots are its first images"
+        } of each class, not the published ${shots}-shot draw (that needs --data EuroSAT.zip).`,
+      );
+    }
+    told = shots;
+    return { ...split, train: first(split.train, shots), val: first(split.val, shots) };
+  };
 }
 
 /** The first images of each class. */
@@ -153,8 +161,8 @@ function first(samples: Sample[], count: number): Sample[] {
   return [...Map.groupBy(samples, ({ label }) => label).values()].flatMap((items) => items.slice(0, count));
 }
 
-function ensembleOf(dataset: string): string[] {
-  return ensembleTemplates(knownDatasets().find(({ name }) => name.toLowerCase() === dataset.toLowerCase())!);
+function describedAs(dataset: string): DatasetDescription {
+  return knownDatasets().find(({ name }) => sameName(name, dataset))!;
 }
 
 const NO_WHOLE_VAL =

@@ -11,6 +11,7 @@ import { formatJson } from "../src/eval/report_file.ts";
 import { KIT_METHODS } from "../src/methods/kit.ts";
 import { type ComparisonPlan, findRuns, planComparison, type PlannedRun } from "../src/run/comparison_runs.ts";
 import { openRunFolder } from "../src/run/folder.ts";
+import { SAMPLE_IMAGES } from "../src/run/open_data.ts";
 import { pathPart } from "../src/run/path.ts";
 import { duration, type Progress } from "../src/run/progress.ts";
 import { jobOf } from "./cli/compare_jobs.ts";
@@ -89,6 +90,14 @@ export async function compare(args: string[]): Promise<void> {
       text: `${title} is missing: the numbers are without it.`,
     });
   }
+  if (on.data === SAMPLE_IMAGES) {
+    comparison.warnings.push({
+      kind: "part",
+      method: null,
+      seed: null,
+      text: "The test images are the sample's, a part of the published ones: --data EuroSAT.zip takes all.",
+    });
+  }
   const page = await write(comparison, comparisonFolder(comparison, settings));
 
   if (terminal.json) console.log(formatJson(comparison, ""));
@@ -96,7 +105,7 @@ export async function compare(args: string[]): Promise<void> {
     for (const line of comparisonText(comparison, screen())) console.log(line);
     console.log(`\nThe whole comparison: ${page}`);
     if (comparison.on.model.sample) {
-      if (on.data === undefined && settings.shots.some((shots) => shots < SAMPLE_SHOTS)) {
+      if ((on.data ?? SAMPLE_IMAGES) === SAMPLE_IMAGES && settings.shots.some((shots) => shots < SAMPLE_SHOTS)) {
         console.log(
           `Fewer than ${SAMPLE_SHOTS} shots are the first images of the sample's ${SAMPLE_SHOTS}-shot draw; the published ` +
             "draws need the images (--data EuroSAT.zip).",

@@ -162,7 +162,10 @@ export async function readCompareSettings(args: readonly string[]): Promise<Comp
     Object.entries(all).filter(([name]) => isHandedOn(name)).map(([name, value]) => [name, String(value)]),
   );
   // All methods of a comparison are measured on the same images.
-  if (typed.data === undefined && typed.model === undefined && found.some(({ method }) => needsImages(method))) {
+  if (
+    typed.data === undefined && (typed.model ?? "sample") === "sample" &&
+    found.some(({ method }) => needsImages(method))
+  ) {
     typed.data = SAMPLE_IMAGES;
   }
   const run = parsed(RUN_SETTINGS, typed) as Partial<RunValues>;

@@ -2,10 +2,13 @@
 
 /** What to look at twice. */
 export interface Warning {
-  /** `collapse`: training accuracy near chance; `outlier`: one seed far from the others; `spread`: seeds far apart; `missing`: no result. */
-  kind: "collapse" | "outlier" | "spread" | "missing";
-  /** As in file names and reports. */
-  method: string;
+  /**
+   * `collapse`: training accuracy near chance; `outlier`: one seed far from the others; `spread`: seeds far apart;
+   * `missing`: no result; `part`: the test images are not all published ones.
+   */
+  kind: "collapse" | "outlier" | "spread" | "missing" | "part";
+  /** As in file names and reports; null where it concerns all methods. */
+  method: string | null;
   /** Null where it concerns all seeds. */
   seed: number | null;
   /** A sentence. */

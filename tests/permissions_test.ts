@@ -47,6 +47,8 @@ const UNUSED: Record<string, string> = {
 const NOT_AUDITED = ["run", "net"];
 
 const QUICK = [...ON_TINY, "--views", "0", "--epochs", "1"];
+/** Without --data: on the images that ship with the kit. */
+const ON_SAMPLE_IMAGES = "--shots 1 --epochs 1 --views 0 --train base --eval base --quiet".split(" ");
 const trained = (method: string) => `runs/tiny/${method}/seed-notebook+epochs=1+views=0/sample-on-images/shots2/seed1`;
 
 /** A method of the kit, on images and, where it looks at none, on the sample too. */
@@ -54,7 +56,8 @@ function ofMethod(method: Method): Case {
   if (learnsPrompts(method)) {
     const engine = method.name === "coop" ? ["--engine", "wasm"] : [];
     const { name: task } = method;
-    return { task, runs: [[...QUICK, "--train", "base", "--eval", "base"], [...QUICK, "--eval", "new", ...engine]] };
+    const runs = [[...QUICK, "--train", "base", "--eval", "base"], [...QUICK, "--eval", "new", ...engine]];
+    return { task, runs: [...runs, ...task === "maple" ? [ON_SAMPLE_IMAGES] : []] };
   }
   if (!drawsImages(method)) return { task: method.name, runs: [["--data", "data/tiny", "--quiet"], ["--quiet"]] };
   const has = (name: string) => name in method.settings && !method.settings[name].fixed;
@@ -70,6 +73,7 @@ const CASES: Case[] = [
     task: "classify",
     runs: [
       ["--prompt", trained("coop"), "data/tiny/Field/grey.jpg", "--quiet"],
+      ["--prompt", trained("maple").replace("seed-notebook", "maple-cvpr23"), "data/tiny/Field/grey.jpg", "--quiet"],
       ["--classes", "river,forest", "data/tiny/River", "--quiet"],
     ],
   },

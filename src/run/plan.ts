@@ -132,15 +132,15 @@ async function promptCost(
   return {
     lines,
     seconds: steps * stepSeconds + tests / TEST_BATCH * batchSeconds,
-    // Parameters, momentum, and as much again for the file beside.
-    bytes: count * 16 + steps * 100 + 1e6,
+    // Parameters, momentum, and as much again for the file beside; what is learned about regularising, until the end.
+    bytes: (count + learnedNumbers({ params: session.meta?.maps ?? {} })) * 16 + steps * 100 + 1e6,
     // One test view of each training image tells how well they are learned.
     views: sample.train.length * (views + 1),
     work: `${steps.toLocaleString("en-US")} steps of ${(stepSeconds * 1000).toFixed(0)} ms and `,
   };
 }
 
-/** Measures one step and one batch of evaluation. */
+/** Measures one step, a second one included where the method has it, and one batch of evaluation. */
 async function timeOf(
   model: ClipModel,
   { session, batchSize }: { session: PromptSession; batchSize: number },
@@ -158,8 +158,14 @@ async function timeOf(
     labels: new Int32Array(batchSize),
     ...(prompted === undefined ? {} : { patches_BNK: patches(batchSize) }),
   };
+  const { meta, method } = session;
+  const isTwofold = meta !== undefined && method.meta!.order !== "off" && batchSize > 1;
+  // One image asks, the others help.
+  const support = Array.from({ length: batchSize - 1 }, (_, i) => i + 1);
+  const draw = { query: [0], support, mix: [0], lambda: [0.5] };
   return {
-    stepSeconds: await secondsOf(() => session.step(batch)),
+    stepSeconds: await secondsOf(() => session.step(batch)) +
+      (isTwofold ? await secondsOf(() => meta.outer(batch, draw)) : 0),
     batchSeconds: await secondsOf(() => session.logits(features(TEST_BATCH))) +
       (prompted === undefined ? 0 : TEST_BATCH / TIMED * await secondsOf(() => prompted(patches(TIMED)))),
   };

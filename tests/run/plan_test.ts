@@ -1,7 +1,7 @@
 /** What `--dry-run` tells: nothing is learned or written, and what is told is what the run then does. */
 import { assert, assertEquals } from "jsr:@std/assert@1.0.19";
 import { loadTokenizer } from "../../src/clip/tokenizer.ts";
-import { cocoop, coop, gda, linearProbe, zeroShot } from "../../src/methods/kit.ts";
+import { cocoop, coop, gda, linearProbe, maple, prometar, zeroShot } from "../../src/methods/kit.ts";
 import type { Method } from "../../src/methods/method.ts";
 import { completeSettings, type Given } from "../../src/run/config.ts";
 import { configYaml } from "../../src/run/config_yaml.ts";
@@ -90,5 +90,25 @@ Deno.test("a prompt that is there is only evaluated: no step, and the folder tha
       lines.some((line) => line.startsWith("Learned numbers: 2,696: ctx [4, 128], meta_net.linear1.weight [8, 128]")),
     );
     assertEquals(lines.filter((line) => line.startsWith("train:")), []);
+  });
+});
+
+Deno.test("methods inside the towers: the words that stay, and a step that is two where the method has two", async () => {
+  await inFolder(async () => {
+    const given: Given = { data: "images", train: "base", eval: ["base"], shots: 2, views: 1, epochs: 40 };
+    const lines = await planOf(maple, { ...given, depth: 2 });
+    const prompt = lines.find((line) => line.startsWith("Prompt"));
+    assertEquals(prompt, 'Prompt "X X of a Field.": 49406 X1 X2 539 320 1570 269 49407');
+    // 2·128 twice, and two maps from 128 to 192 numbers with their bias.
+    assert(lines.some((line) => line.startsWith("Learned numbers: 50,048: ctx [2, 128], proj.weight [192, 128]")));
+    const { reports: [{ run }] } = await runHere(maple, { ...given, epochs: 1, depth: 2 });
+    assertEquals(run.prompts, [["X X of a Field."], ["X X of a Forest."]]);
+
+    const milliseconds = async (meta: string) => {
+      const shallow = { ...given, textDepth: 1, imageDepth: 1, meta };
+      return Number(/ steps of (\d+) ms/.exec((await planOf(prometar, shallow)).at(-1)!)![1]);
+    };
+    const [one, both] = [await milliseconds("off"), await milliseconds("second")];
+    assert(both > 1.5 * one, `${one} ms and ${both} ms`);
   });
 });

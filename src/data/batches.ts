@@ -1,10 +1,8 @@
 /** Images of a step as patches: read, decoded and cropped when the step comes near, a few at once. */
 import type { HostTensor } from "../engine/ops.ts";
 import type { ImageSource } from "./image_source.ts";
+import { fewAtOnce } from "./prefetch.ts";
 import { imageView, normalizeToPatches, type ViewRecipe } from "./views.ts";
-
-/** Images that are held decoded at once, however many a step has. */
-const AT_ONCE = 8;
 
 /**
  * Patches [B, grid², 3·patch²] of images in one view, normalised.
@@ -18,12 +16,9 @@ export async function patchesOf(
   const { images, recipe, size, patch } = options;
   const length = 3 * size * size;
   const data = new Float32Array(samples.length * length);
-  const waiting = samples.entries();
-  await Promise.all(Array.from({ length: AT_ONCE }, async () => {
-    for (const [i, { path }] of waiting) {
-      const rgb = await imageView(await images.read(path), { size, recipe, path });
-      normalizeToPatches(rgb, { size, patch, target: data.subarray(i * length, (i + 1) * length) });
-    }
-  }));
+  await fewAtOnce(samples, async ({ path }, i) => {
+    const rgb = await imageView(await images.read(path), { size, recipe, path });
+    normalizeToPatches(rgb, { size, patch, target: data.subarray(i * length, (i + 1) * length) });
+  });
   return { shape: [samples.length, (size / patch) ** 2, 3 * patch ** 2], data };
 }

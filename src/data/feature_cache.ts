@@ -11,7 +11,7 @@ import { UserError } from "../errors.ts";
 import { removeStalePartials, sha256Hex, writeFileAtomic } from "../files.ts";
 import { readChunk, writeChunk } from "./feature_chunk.ts";
 import { decodeRgb } from "./image.ts";
-import { prefetch } from "./prefetch.ts";
+import { fewAtOnce, prefetch } from "./prefetch.ts";
 import type { RgbImage } from "./resize.ts";
 import type { ImageSource } from "./image_source.ts";
 import { LEAST_AREA, normalizeToPatches, viewOf, type ViewRecipe } from "./views.ts";
@@ -176,11 +176,11 @@ async function* prepareBatches(
     for (let begin = 0; begin < job.count; begin += batch) {
       const B = Math.min(batch, job.count - begin);
       const data = new Float32Array(B * length);
-      await Promise.all(Array.from({ length: B }, async (_, i) => {
-        const { path } = samples[job.first + begin + i];
+      const first = job.first + begin;
+      await fewAtOnce(samples.slice(first, first + B), async ({ path }, i) => {
         const view = viewOf(await decode(begin + i), { size, recipe: views[job.view], path });
         normalizeToPatches(view, { size, patch, target: data.subarray(i * length, (i + 1) * length) });
-      }));
+      });
       yield { job, begin, patches_BNK: { shape: [B, (size / patch) ** 2, 3 * patch * patch], data } };
     }
   }

@@ -4,6 +4,7 @@
  * `N` training images, `B` images of a batch, `E` embedding.
  */
 import type { RandomStream } from "../data/random.ts";
+import { prefetch } from "../data/prefetch.ts";
 import type { HostTensor } from "../engine/ops.ts";
 import { UserError } from "../errors.ts";
 import { addToAverage, interpolate } from "../optim/prompt_average.ts";
@@ -158,11 +159,7 @@ export async function train(prompt: Trainable, options: TrainOptions): Promise<T
     const lr = learningRate(epoch, schedule);
     const left = batches.slice(state.step % perEpoch);
     // The next step's images are read and cropped while this step computes.
-    let next = readAhead(images, left[0], view);
-
-    for (const [i, indices] of left.entries()) {
-      const patches_BNK = await next;
-      next = readAhead(images, left[i + 1], view);
+    for await (const { indices, patches_BNK } of prefetch(imagesOf(images, left, view))) {
       const batch = takeBatch(features_NE, { labels: images.labels, indices });
       const { loss, gradients } = await prompt.step({ ...batch, patches_BNK });
       const at = { step: state.step + 1, epoch, lr, loss };
@@ -274,16 +271,13 @@ function secondStep({ maps, outer }: NonNullable<Trainable["meta"]>, options: Tr
   };
 }
 
-/** Patches of a step that is to come; undefined after the last one, and for methods without image prompts. */
-function readAhead(
+/** The images of each step, with their patches where the method prompts the image tower. */
+async function* imagesOf(
   images: TrainingImages,
-  indices: readonly number[] | undefined,
+  steps: readonly (readonly number[])[],
   view: number,
-): Promise<HostTensor> | undefined {
-  const patches = indices && images.patches?.(indices, view);
-  // An error is thrown where the patches are awaited, and never comes alone when the step before it fails.
-  patches?.catch(() => {});
-  return patches;
+): AsyncGenerator<{ indices: readonly number[]; patches_BNK?: HostTensor }> {
+  for (const indices of steps) yield { indices, patches_BNK: await images.patches?.(indices, view) };
 }
 
 function takeBatch(

@@ -80,3 +80,24 @@ Deno.test("an image that is missing or does not decode is named in a sentence", 
   await assertRejects(() => patchesOf(samples, { images: missing, recipe, ...SIZES }), UserError, "no image rgb.png");
   assertEquals((await patchesOf([], { images: files, recipe, ...SIZES })).shape, [0, 4, 192]);
 });
+
+Deno.test("an error is thrown when the images that are under way have ended, and no more are begun", async () => {
+  let [begun, ended] = [0, 0];
+  const slow = {
+    async read(path: string) {
+      begun++;
+      try {
+        if (begun === 3) throw new UserError("The third is broken.");
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        return await files.read(path);
+      } finally {
+        ended++;
+      }
+    },
+  };
+  const samples = Array.from({ length: 100 }, (_, i) => ({ path: `${i}/${NAMES[i % NAMES.length]}` }));
+  const recipe = { kind: "test" } as const;
+  await assertRejects(() => patchesOf(samples, { images: slow, recipe, ...SIZES }), UserError, "The third is broken.");
+  assertEquals(ended, begun);
+  assert(begun <= 8, `${begun}`);
+});

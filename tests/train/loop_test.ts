@@ -115,3 +115,35 @@ Deno.test("a prompt of another shape is refused by name", async () => {
     "holds bias [2], weight [2, 3] and this method learns bias [3], weight [3, 3]",
   );
 });
+
+Deno.test("a step's images are read while the step before it computes, and an error waits for those under way", async () => {
+  const events: string[] = [];
+  const prompt = toyPrompt({ brokenAt: 3, broken: "loss" });
+  const toy = toyRun({ views: 1 });
+  const pause = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+  let reads = 0;
+  const images = {
+    ...toy.images,
+    async patches(indices: readonly number[]) {
+      const read = ++reads;
+      events.push(`read ${read}`);
+      await pause(read === 4 ? 30 : 1);
+      events.push(`ready ${read}`);
+      return { shape: [indices.length, 1, 1], data: new Float32Array(indices.length).fill(read) };
+    },
+  };
+  const slow = {
+    ...prompt,
+    async step(batch: Parameters<typeof prompt.step>[0]) {
+      const [read] = batch.patches_BNK!.data;
+      events.push(`step ${read}`);
+      await pause(10);
+      return await prompt.step(batch);
+    },
+  };
+  await assertRejects(() => train(slow, { ...toy, images }), UserError, "step 3");
+  assertEquals(events, [
+    ...["read 1", "ready 1", "read 2", "step 1", "ready 2", "read 3", "step 2", "ready 3", "read 4", "step 3"],
+    "ready 4",
+  ]);
+});

@@ -40,7 +40,7 @@ if (import.meta.main) {
   await runProgram({
     url: import.meta.url,
     title:
-      `Compares methods over seeds: base, new and H with their spread, differences with their noise.\n\n${methodsHelp()}`,
+      `Compares methods over seeds: base, new and H with their spread, differences with their 95 % intervals.\n\n${methodsHelp()}`,
     settings: compareSettings(KIT_METHODS),
     examples: [
       "deno task compare --seeds 1,2,3",

@@ -12,7 +12,7 @@ import { findModel, type ModelFile } from "../src/data/models.ts";
 import { isImagePath } from "../src/data/paths.ts";
 import { openEngine } from "../src/engine/choose.ts";
 import type { HostTensor } from "../src/engine/ops.ts";
-import { UserError } from "../src/errors.ts";
+import { UserError, visible } from "../src/errors.ts";
 import { formatJson } from "../src/eval/report_file.ts";
 import { fileError, readBytes } from "../src/files.ts";
 import { templates } from "../src/methods/feature_settings.ts";
@@ -127,7 +127,7 @@ async function main(args: string[]): Promise<void> {
     const by = prompt === undefined ? { templates } : { method: prompt.method, prompt: given.prompt };
     if (given.json) {
       console.log(formatJson({ model: { name: file.name, sha256: model.sha256 }, by, classNames, answers }, ""));
-    } else for (const line of answersText(answers, { classNames })) console.log(line);
+    } else for (const line of answersText(answers, { classNames })) console.log(visible(line));
   } finally {
     await model.dispose();
     await engine.dispose();

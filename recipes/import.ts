@@ -11,7 +11,7 @@ import { describeDataset } from "../src/data/catalogue.ts";
 import { openDataset } from "../src/data/dataset.ts";
 import { chooseClasses, type ClassSubset } from "../src/data/few_shot.ts";
 import { SAMPLE_MODEL_SHA256 } from "../src/data/sample_features.ts";
-import { UserError } from "../src/errors.ts";
+import { UserError, visible } from "../src/errors.ts";
 import { fileError, sha256Hex } from "../src/files.ts";
 import { cocoop } from "../src/methods/cocoop.ts";
 import { coop } from "../src/methods/coop.ts";
@@ -225,7 +225,7 @@ function tell(
   console.log(
     `${prompt.method}, ${numbers.toLocaleString("en-US")} learned numbers, ${prompt.epoch} epochs → ${folder}`,
   );
-  console.log(`  trained on ${classNames.length} classes: ${classNames.join(", ")}`);
+  console.log(visible(`  trained on ${classNames.length} classes: ${classNames.join(", ")}`));
   const { values, run, shots } = config;
   const changed = config.changed
     .map((name) => values[name] === true ? `--${flagName(name)}` : `--${flagName(name)} ${values[name]}`).join(" ");

@@ -39,15 +39,19 @@ export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
+// deno-lint-ignore no-control-regex -- these are what is looked for
+const CONTROLS = /[\0-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
+
+/** Text in which what would steer a terminal or break a page is written out; line breaks and tabs stay. */
+export function visible(text: string): string {
+  return text.replaceAll(CONTROLS, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`);
+}
+
 /** Longer sentences quote something that is too long to read. */
 const LONGEST = 1500;
 
 /** Text without line breaks and without what would steer a terminal, of a length that can be read. */
 function printable(text: string): string {
-  const line = text.replaceAll(/\s*[\r\n\t]\s*/g, " ").replaceAll(
-    // deno-lint-ignore no-control-regex -- these are what is looked for
-    /[\0-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
-  );
+  const line = visible(text.replaceAll(/\s*[\r\n\t]\s*/g, " "));
   return line.length <= LONGEST ? line : `${line.slice(0, LONGEST / 2)}…${line.slice(-LONGEST / 3)}`;
 }

@@ -85,9 +85,35 @@ export function infoOf(path: string, what?: string): Promise<Deno.FileInfo | und
   return Deno.stat(path).catch(undefinedWhenMissing(path, "read", what));
 }
 
+/** Bytes of the largest file that is read whole; a split of ImageNet has a tenth, a photo a hundredth. */
+const MOST_BYTES = 512 << 20;
+
+/** Reads a file of a size that fits in memory. */
+async function readBounded(path: string, what = "the file"): Promise<Uint8Array<ArrayBuffer>> {
+  const info = await Deno.stat(path);
+  refusePipe(info, { path, what });
+  if (info.size > MOST_BYTES) {
+    const mebibytes = Math.round(info.size / 2 ** 20).toLocaleString("en");
+    throw new UserError(
+      `Cannot read ${what} ${path}: it has ${mebibytes} MiB, and ${MOST_BYTES / 2 ** 20} are the most.`,
+    );
+  }
+  return await Deno.readFile(path);
+}
+
+/** Reading a pipe or a device may never end, or never begin. A folder is left to the file system to refuse. */
+export function refusePipe(
+  { isFile, isDirectory }: Deno.FileInfo,
+  { path, what }: { path: string; what: string },
+): void {
+  if (!isFile && !isDirectory) {
+    throw new UserError(`Cannot read ${what} ${path}: it is a pipe or a device, give a file.`);
+  }
+}
+
 /** Reads a file whole; undefined when there is none. */
 export function readIfThere(path: string, what?: string): Promise<Uint8Array<ArrayBuffer> | undefined> {
-  return Deno.readFile(path).catch(undefinedWhenMissing(path, "read", what));
+  return readBounded(path, what).catch(undefinedWhenMissing(path, "read", what));
 }
 
 /** Removes a file, or a folder with all that is in it, when it is there. */
@@ -101,7 +127,7 @@ export function removeIfThere(path: string): Promise<void> {
  * @throws {UserError} When it is missing or cannot be read.
  */
 export function readBytes(path: string, what: string): Promise<Uint8Array<ArrayBuffer>> {
-  return Deno.readFile(path).catch(throwFileError(path, "read", what));
+  return readBounded(path, what).catch(throwFileError(path, "read", what));
 }
 
 /** Reads a JSON file; {@linkcode UserError} as of {@linkcode readBytes} and {@linkcode parseJson}. */
@@ -122,6 +148,7 @@ export function parseJson(bytes: Uint8Array, options: { path: string; what: stri
 /** The bytes of a file, block by block; each is overwritten by the next one. */
 export async function* readBlocks(path: string): AsyncGenerator<Uint8Array> {
   const fail = throwFileError(path, "read");
+  refusePipe(await Deno.stat(path).catch(fail), { path, what: "the file" });
   using file = await Deno.open(path, { read: true }).catch(fail);
   const block = new Uint8Array(1 << 20);
   const read = () => file.read(block).catch(fail);
@@ -180,6 +207,7 @@ const ADVICE: Readonly<Record<string, string | { read: string; write: string }>>
   EPERM: NOT_YOURS,
   ENOENT: { read: "it does not exist, check the path", write: "its folder is gone, make it again or choose another" },
   ENOTDIR: "a part of the path is a file and not a folder, check the path",
+  EEXIST: "a file or a link that leads nowhere has that name, remove it or choose another folder",
   EISDIR: "it is a folder and not a file, check the path",
   EMFILE: TOO_MANY_OPEN,
   ENFILE: TOO_MANY_OPEN,

@@ -1,9 +1,10 @@
-import { assert, assertEquals, assertRejects, assertStringIncludes } from "jsr:@std/assert@1.0.19";
+import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "jsr:@std/assert@1.0.19";
 import { join } from "node:path";
 import { openRunFolder } from "../src/run/folder.ts";
 import { openDataset } from "../src/data/dataset.ts";
 import { UserError } from "../src/errors.ts";
-import { readJson, removeStalePartials, sha256Hex, writeFileAtomic } from "../src/files.ts";
+import { openRandomAccess } from "../src/clip/weights/tensor_file.ts";
+import { readHead, readJson, removeStalePartials, sha256Hex, writeFileAtomic } from "../src/files.ts";
 import {
   assertSameResults,
   assertSentence,
@@ -88,6 +89,29 @@ Deno.test("readJson names the file and the place", async () => {
     assertStringIncludes(broken.message, `The split file ${path} is not valid JSON`);
     const missing = await assertRejects(() => readJson(join(folder, "none"), "the split file"), UserError);
     assertStringIncludes(missing.message, "it does not exist");
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("a file too large for memory, a pipe and a device are refused before they are read", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const [large, pipe] = [join(folder, "large"), join(folder, "pipe")];
+    // Sparse: takes no room on the disk.
+    using file = await Deno.open(large, { write: true, create: true });
+    await file.truncate(3 * 2 ** 30);
+    const { success } = await new Deno.Command("mkfifo", { args: [pipe] }).output();
+    assert(success);
+    const refused = async (path: string, why: string) => {
+      const { message } = await assertRejects(() => readJson(path, "the split file"), UserError);
+      assertEquals(message, `Cannot read the split file ${path}: ${why}.`);
+    };
+    await refused(large, "it has 3,072 MiB, and 512 are the most");
+    await refused(pipe, "it is a pipe or a device, give a file");
+    await refused("/dev/zero", "it is a pipe or a device, give a file");
+    await assertRejects(() => readHead(pipe, 4), UserError, "it is a pipe or a device");
+    assertThrows(() => openRandomAccess(pipe), UserError, `Cannot read the weights ${pipe}: it is a pipe`);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

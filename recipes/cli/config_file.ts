@@ -45,9 +45,13 @@ export function settingsFromYaml(
   return given;
 }
 
+const MOST_CONFIG_BYTES = 1 << 20;
+
 /** What a configuration says, as flags; nothing where it cannot be read. What is wrong with it is told elsewhere. */
 export function flagsInConfig(path: string): string[] {
   try {
+    const { isFile, size } = Deno.statSync(path);
+    if (!isFile || size > MOST_CONFIG_BYTES) return [];
     const document = documentOf(Deno.readTextFileSync(path), path);
     return Object.entries(document).map(([key, value]) => `--${key}=${value}`);
   } catch {

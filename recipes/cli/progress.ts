@@ -2,6 +2,7 @@
  * Progress for people, on standard error: one live line on a terminal, a line an epoch elsewhere, nothing with `--quiet`.
  */
 import { wrap } from "../../src/text_table.ts";
+import { visible } from "../../src/errors.ts";
 import { duration, type Progress } from "../../src/run/progress.ts";
 
 /** Where lines go; replaced in tests. */
@@ -43,7 +44,7 @@ export function progressOn(terminal: Terminal, options: { quiet: boolean }): Pro
     clear();
     // The next count shows at once.
     drawn = -Infinity;
-    const lines = terminal.live ? wrap(line, Math.max(LEAST_COLUMNS, terminal.columns)) : [line];
+    const lines = terminal.live ? wrap(visible(line), Math.max(LEAST_COLUMNS, terminal.columns)) : [visible(line)];
     terminal.write(lines.map((one) => `${one}\n`).join(""));
   };
   return {
@@ -78,7 +79,7 @@ interface Part {
 
 function describe(count: Parameters<Progress["update"]>[0], pace: { seconds: number; since: number }): Part[] {
   const rate = (count.done - pace.since) / pace.seconds;
-  const parts: Part[] = [{ text: `${count.what} ${count.done}/${count.total} ${count.unit}` }];
+  const parts: Part[] = [{ text: `${visible(count.what)} ${count.done}/${count.total} ${count.unit}` }];
   // The epoch can be read off the steps; after it the last detail is the least.
   const details = count.detail?.split("  ") ?? [];
   parts.push(...details.map((text, i) => ({ text, drop: i === 0 ? 2 : 2 + details.length - i })));

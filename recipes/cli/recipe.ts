@@ -3,7 +3,7 @@
  * 0 done, 1 a defect of the kit, 2 something that the user can mend.
  */
 import type { DatasetDescription } from "../../src/data/description.ts";
-import { UserError } from "../../src/errors.ts";
+import { UserError, visible } from "../../src/errors.ts";
 import { formatJson } from "../../src/eval/report_file.ts";
 import type { Method } from "../../src/methods/method.ts";
 import type { Given } from "../../src/run/config.ts";
@@ -129,7 +129,7 @@ async function openTerminal<S>(
     methodSha256: info.methodSha256,
     dryRun: values.dryRun ?? false,
     async showPlan(run) {
-      for (const line of await run.plan()) console.log(line);
+      for (const line of await run.plan()) console.log(visible(line));
       console.log(`Permissions: ${permissionFlags({ url, task: RECIPE }, args).join(" ")}`);
     },
     showResults({ config, reports, missing }) {

@@ -1,5 +1,6 @@
 /** The last lines of a run: what came out, where it lies, and what it is worth. */
 import { sameName } from "../../src/data/same_name.ts";
+import { visible } from "../../src/errors.ts";
 import { wrap } from "../../src/text_table.ts";
 import { harmonicMean } from "../../src/eval/metrics.ts";
 import type { Report } from "../../src/eval/report.ts";
@@ -26,7 +27,7 @@ export function printResults(reports: readonly Report[], options: ResultOptions)
   const columns = Deno.stdout.isTerminal() ? Deno.consoleSize().columns || Infinity : Infinity;
   // Commands stay whole, so that they can be copied.
   const lines = resultLines(reports, options).flatMap((line) => line.startsWith("  ") ? [line] : wrap(line, columns));
-  for (const line of lines) console.log(line);
+  for (const line of lines) console.log(visible(line));
 }
 
 /** The lines of {@linkcode printResults}. */

@@ -3,7 +3,7 @@
  * without a split file.
  */
 import { basename, dirname, join } from "node:path";
-import { UserError } from "../errors.ts";
+import { shown, UserError, visible } from "../errors.ts";
 import { infoOf } from "../files.ts";
 import { describeDataset, ensembleTemplates, knownDatasets } from "./catalogue.ts";
 import { classFolders, classFoldersPrefix } from "./class_folders.ts";
@@ -66,6 +66,7 @@ export async function openDataset(options: DatasetOptions): Promise<Dataset> {
     const places = [...new Set([opened.folder, dirname(opened.folder), dirname(options.data)])];
     const description = chosen ?? await recognise(opened.images, { ...options, places });
     const { split, origin, sha256, images } = await divide(opened.images, { ...options, description, places });
+    checkNames(description.name, split);
     checkPresent(split, images);
     return {
       name: description.name,
@@ -246,6 +247,17 @@ function splitPrefix(split: Split, options: { images: ImageSource; file: string 
   if (ends.length > 0) return ends[0].slice(0, -first.length);
   throw new UserError(
     `${images.describe} has no image ${first}, the first one of the split ${file}: give the data and the split that belong together.`,
+  );
+}
+
+/** Names end up in prompts, on terminals, in pages and in Markdown. */
+function checkNames(dataset: string, split: Split): void {
+  const parts = [split.train, split.val, split.test].flat();
+  const names = [dataset, ...parts.flatMap(({ className, path }) => [className, path])];
+  const name = names.find((name) => visible(name) !== name || /[\n\t]/.test(name));
+  if (name === undefined) return;
+  throw new UserError(
+    `The name ${shown(name)} has control characters: rename it${name === dataset ? " or give --dataset NAME" : ""}.`,
   );
 }
 

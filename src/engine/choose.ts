@@ -27,6 +27,7 @@ export interface EngineOptions {
   log?: (line: string) => void;
 }
 
+const THREADS_A_PROCESSOR = 8;
 const ONNX_DEVICES: readonly OnnxDevice[] = ["cpu", "webgpu", "cuda"];
 
 /**
@@ -109,9 +110,12 @@ async function openOnnx(options: EngineOptions): Promise<Engine> {
   if (device === undefined) {
     throw new UserError(`There is no device "${options.device}": use one of ${ONNX_DEVICES.join(", ")}.`);
   }
-  const threads = options.threads ?? navigator.hardwareConcurrency;
-  if (!Number.isInteger(threads) || threads < 1) {
-    throw new UserError(`--threads is ${options.threads}: give a whole number from 1 up.`);
+  const processors = navigator.hardwareConcurrency;
+  const { threads = processors } = options;
+  // ONNX Runtime starts as many as it is told: hundreds on a few processors take minutes for a step, or all memory.
+  const most = THREADS_A_PROCESSOR * processors;
+  if (!Number.isInteger(threads) || threads < 1 || threads > most) {
+    throw new UserError(`--threads is ${options.threads}: give a whole number from 1 to ${most}, or leave it out.`);
   }
   const engine = onnxEngine(await loadOnnxRuntime(), { device, threads });
   try {

@@ -4,7 +4,7 @@
  */
 import { isDeepStrictEqual } from "node:util";
 import schema from "../../data/report.schema.json" with { type: "json" };
-import { shown } from "../errors.ts";
+import { shown, visible } from "../errors.ts";
 import { evaluatePredictions } from "./metrics.ts";
 import type { Report } from "./report.ts";
 
@@ -83,7 +83,10 @@ function schemaFault(value: unknown, { schema, place }: { schema: Schema; place:
     return `${at} is ${shown(value)}, not one of ${schema.enum.map(shown).join(", ")}`;
   }
   if (typeof value === "number" && (value < minimum || value > maximum)) return `${at} is ${value}`;
-  if (typeof value === "string" && (value.length < minLength || !new RegExp(pattern).test(value))) {
+  if (
+    typeof value === "string" &&
+    (value.length < minLength || !new RegExp(pattern).test(value) || visible(value) !== value)
+  ) {
     return `${at} is ${shown(value)}`;
   }
   if (Array.isArray(value)) {

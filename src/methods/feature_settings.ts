@@ -33,12 +33,16 @@ export const tuneOn: Setting<Validation> = choice(["few-shot", "full"], {
   default: "few-shot",
 });
 
+/** More views of an image than any paper has; each is decoded, run through the tower and stored. */
+export const MOST_VIEWS = 1000;
+
 /** Augmented views of a training image. */
 export function views(published: number): Setting<number> {
   return wholeNumber({
     section: "On what",
     help: "augmented views of a training image; 0 for the test transform alone",
     default: published,
+    most: MOST_VIEWS,
   });
 }
 

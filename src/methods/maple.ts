@@ -81,7 +81,13 @@ export const maple: PromptLearning<MapleSettings> = {
   settings: {
     ...withDefaults(trainingSettings, { epochs: 5, lr: 0.0035 }),
     initWords: { ...promptSettings.initWords, default: "a photo of a" },
-    contextTokens: wholeNumber({ section: "Prompt", help: "learned tokens of each tower", default: 2, least: 1 }),
+    contextTokens: wholeNumber({
+      section: "Prompt",
+      help: "learned tokens of each tower",
+      default: 2,
+      least: 1,
+      most: 76,
+    }),
     depth: wholeNumber({
       section: "Prompt",
       help: "layers of each tower with learned tokens, as far as both have them",

@@ -5,6 +5,7 @@
 import type { ClassTokenPosition } from "../clip/prompt_layout.ts";
 import { UserError } from "../errors.ts";
 import { gaussianWeights } from "../optim/prompt_average.ts";
+import { MOST_VIEWS } from "./feature_settings.ts";
 import type { Preset } from "./method.ts";
 import { choice, decimal, type Setting, type SettingsOf, toggle, wholeNumber } from "./setting.ts";
 
@@ -66,10 +67,17 @@ export const promptSettings: SettingsOf<PromptSettings> = {
     help: "training views of an image: a fresh crop each epoch, N crops, or the test transform",
     default: "epochs",
     parse: (value, label) =>
-      value === "epochs" ? value : wholeNumber({ help: "" }).parse(value, `${label} (epochs, or a number)`),
+      value === "epochs"
+        ? value
+        : wholeNumber({ help: "", most: MOST_VIEWS }).parse(value, `${label} (epochs, or a number)`),
   },
   contextTokens: {
-    ...wholeNumber({ help: "random context tokens (words of the preset are dropped then)", default: 16, least: 1 }),
+    ...wholeNumber({
+      help: "random context tokens (words of the preset are dropped then)",
+      default: 16,
+      least: 1,
+      most: 76,
+    }),
     section: "Prompt",
     // The original lets the words win over the number in silence.
     resets: ["initWords"],

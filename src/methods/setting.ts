@@ -47,7 +47,7 @@ function setting<T>(
 /**
  * A whole number.
  *
- * @param words what it means, its default, and the least value that it may have (0 when left out)
+ * @param words what it means, its default, the least value that it may have (0 when left out) and the largest (a million)
  *
  * @example
  * ```ts
@@ -57,11 +57,14 @@ function setting<T>(
  * if (rank.parse("8", "--rank") !== 8) throw new Error("unexpected");
  * ```
  */
-export function wholeNumber(words: SettingWords<number> & { least?: number }): Setting<number> {
-  const { least = 0, ...rest } = words;
+export function wholeNumber(words: SettingWords<number> & { least?: number; most?: number }): Setting<number> {
+  const { least = 0, most = 1_000_000, ...rest } = words;
   return setting(rest, "N", (text, label) => {
     const value = text.trim() === "" ? NaN : Number(text);
-    if (Number.isSafeInteger(value) && value >= least) return value;
+    if (Number.isSafeInteger(value) && value >= least) {
+      if (value <= most) return value;
+      throw new UserError(`${label} is "${text}", and can be ${most.toLocaleString("en")} at most.`);
+    }
     throw new UserError(`${label} is "${text}", and must be a whole number from ${least}.`);
   });
 }

@@ -35,8 +35,20 @@ export const trainingSettings: SettingsOf<TrainingSettings & KeptSettings> = tra
 export const towerSettings: SettingsOf<TowerSettings> = {
   ...training,
   initWords: { ...initWords, default: "a photo of a" },
-  textTokens: wholeNumber({ section: "Prompt", help: "learned tokens of the text tower", default: 4, least: 1 }),
-  imageTokens: wholeNumber({ section: "Prompt", help: "learned tokens of the image tower", default: 4, least: 1 }),
+  textTokens: wholeNumber({
+    section: "Prompt",
+    help: "learned tokens of the text tower",
+    default: 4,
+    least: 1,
+    most: 76,
+  }),
+  imageTokens: wholeNumber({
+    section: "Prompt",
+    help: "learned tokens of the image tower",
+    default: 4,
+    least: 1,
+    most: 1000,
+  }),
   textDepth: wholeNumber({
     section: "Prompt",
     help: "layers of the text tower with learned tokens, as far as it has them",

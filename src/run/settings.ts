@@ -85,7 +85,7 @@ export const RUN_SETTINGS: SettingsOf<RunValues> = {
     help: "published configuration to start from (listed below)",
   }),
   shots: wholeNumber({ ...WHAT, help: "training images a class", default: DEFAULT_SHOTS, least: 1 }),
-  seeds: listOf((value, label) => wholeNumber({ help: "" }).parse(value, label), {
+  seeds: listOf((value, label) => wholeNumber({ help: "", most: Number.MAX_SAFE_INTEGER }).parse(value, label), {
     ...WHAT,
     placeholder: "1,2,3",
     help: "seeds, one run each (also --seed N)",

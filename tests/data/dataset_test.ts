@@ -219,4 +219,12 @@ Deno.test("what is wrong with data and split is said in a sentence", () =>
     await put(split, JSON.stringify({ train: [["a/0.jpg", 0, "A"]], val: [], test: [["a/7.jpg", 0, "A"]] }));
     await refuse({ data: join(folder, "pets"), split }, "1 of the 2 images of the split", "a/7.jpg");
     await refuse({ data: join(folder, "pets"), split: join(folder, "no.json") }, "the split file", "does not exist");
+    // What steers a terminal, breaks a page or a line of Markdown.
+    await putClasses(join(folder, "n\x1b]0;t\x07"), ["a", "b"]);
+    await refuse({ data: join(folder, "n\x1b]0;t\x07") }, "has control characters: rename it or give --dataset NAME");
+    for (const name of ["c\x1b[31m", "c\nd", "c\u202e"]) {
+      await putClasses(join(folder, "steering"), ["a", name]);
+      await refuse({ data: join(folder, "steering") }, "has control characters: rename it.");
+      await Deno.remove(join(folder, "steering"), { recursive: true });
+    }
   }));

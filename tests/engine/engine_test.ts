@@ -144,6 +144,7 @@ Deno.test("an engine that is misspelt or has no such device is refused with advi
   await assertRejects(() => openEngine("onnx", { device: "gpu" }), UserError, 'There is no device "gpu"');
   await assertRejects(() => openEngine("tensorflow", { device: "cuda" }), UserError, "use --engine tensorflow-gpu");
   await assertRejects(() => openEngine("onnx", { threads: 0 }), UserError, "--threads is 0");
+  await assertRejects(() => openEngine("onnx", { threads: 100_000 }), UserError, "--threads is 100000: give a whole");
 });
 
 Deno.test("auto says what it took and why", async () => {

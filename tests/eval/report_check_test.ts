@@ -33,6 +33,7 @@ Deno.test("what keeps a value from being a report is named with its place", asyn
     [(r) => r.results.predictions.labels.pop(), "results.predictions has lists of two lengths"],
     [(r) => r.results.predictions.labels[3] = 5, "results.predictions names a class that is not there"],
     [(r) => r.results.worst[0].index = 1e6, "results.worst has a mistake at 1000000 that results.predictions has not"],
+    [(r) => r.on.data.name = "a\x1b[31m", 'on.data.name is "a\\u001b[31m"'],
     [(r) => r.run.prompts.pop(), "run.prompts are not as many as run.classNames"],
     [(r) => r.timing.finishedAt = "yesterday", 'timing.finishedAt is "yesterday"'],
     [(r) => r.timing.seconds.training = -1, "timing.seconds.training is -1"],

@@ -18,6 +18,8 @@ import {
 const KINDS = [
   { setting: wholeNumber({ help: "", least: 1 }), right: [["7", 7], [" 7 ", 7]], wrong: ["0", "1.5", "", "x", "1e99"] },
   { setting: wholeNumber({ help: "" }), right: [["0", 0]], wrong: ["-1"] },
+  { setting: wholeNumber({ help: "", most: 76 }), right: [["76", 76]], wrong: ["77"] },
+  { setting: wholeNumber({ help: "" }), right: [["1000000", 1e6]], wrong: ["1000001", "1e12"] },
   { setting: decimal({ help: "" }), right: [["2e-3", 0.002], ["0", 0]], wrong: ["fast", "NaN", "-1", "Infinity", " "] },
   { setting: choice(["end", "front"], { help: "" }), right: [["end", "end"]], wrong: ["en", "END", ""] },
   { setting: toggle({ help: "" }), right: [["true", true], ["false", false]], wrong: ["maybe", "1", ""] },
@@ -35,6 +37,11 @@ Deno.test("each kind of setting reads its values, and refuses others in a senten
     for (const value of wrong) assertThrows(() => setting.parse(value, "--it"), UserError, "--it ");
   }
   assertThrows(
+    () => wholeNumber({ help: "" }).parse("1e12", "--epochs"),
+    UserError,
+    '--epochs is "1e12", and can be 1,000,000 at most.',
+  );
+  assertThrows(
     () => choice(["middle", "end"], { help: "" }).parse("midle", "--at"),
     UserError,
     '--at is "midle", and can be middle or end. Did you mean "middle"?',
@@ -44,6 +51,7 @@ Deno.test("each kind of setting reads its values, and refuses others in a senten
 Deno.test("the settings of prompts that are written in a way of their own", () => {
   const { views, promptAverage, wise, initWords } = coop.settings;
   assertEquals(["epochs", "0", "3"].map((value) => views.parse(value, "--views")), ["epochs", 0, 3]);
+  assertThrows(() => views.parse("100000", "--views"), UserError, "can be 1,000 at most");
   assertThrows(() => views.parse("all", "--views"), UserError, "--views (epochs, or a number)");
   assertEquals(promptAverage.parse(" 15, 1.50", "--prompt-average"), "15,1.5");
   for (const wrong of ["15", "15,0", "15,-1", "a,b", "1,2,3", ","]) {

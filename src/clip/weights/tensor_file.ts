@@ -3,7 +3,7 @@
  * file is opened for each read, so nothing has to be closed, and must not change.
  */
 import { UserError } from "../../errors.ts";
-import { fileError } from "../../files.ts";
+import { fileError, refusePipe } from "../../files.ts";
 import type { Dtype } from "./dtype.ts";
 
 /** Where a tensor's numbers are in a file. */
@@ -65,6 +65,7 @@ export function openRandomAccess(path: string): RandomAccessFile {
 
 function withFile<T>(path: string, use: (file: Deno.FsFile) => T): T {
   try {
+    refusePipe(Deno.statSync(path), { path, what: "the weights" });
     using file = Deno.openSync(path, { read: true });
     return use(file);
   } catch (error) {

@@ -143,6 +143,11 @@ Deno.test("A header longer than the file is refused before any memory is taken f
   }
 });
 
+Deno.test("Metadata of megabytes is read, and colons in it are no second name", () => {
+  const metadata = { long: "x".repeat(10_000_000), more: 'a "quoted": b\\' };
+  assertEquals(readSafetensors(writeSafetensors([], metadata), "x.safetensors").metadata, metadata);
+});
+
 Deno.test("A tensor called __proto__ is a tensor like any other", () => {
   const header = '{"__proto__":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}';
   assertEquals([...readSafetensors(fileOf(header, 1), "x").entries.keys()], ["__proto__"]);

@@ -99,7 +99,9 @@ const executablePath = PATHS.find((path) => {
 });
 
 if (executablePath === undefined && Deno.env.get("CI_REQUIRE_CHROMIUM") !== "1") {
-  console.log("skipped: tests/eval/page/browser_test.ts needs Chromium, which is not installed (apt-get install chromium).");
+  console.log(
+    "skipped: tests/eval/page/browser_test.ts needs Chromium, which is not installed (apt-get install chromium).",
+  );
 }
 
 Deno.test({

@@ -4,7 +4,7 @@
  *
  * `deno task compare --methods zeroshot,coop,cocoop --seeds 1,2,3 --shots 16 --eval base,new`
  */
-import { compareReports, type Comparison, comparisonText, UserError } from "../mod.ts";
+import { compareReports, type Comparison, comparisonText, type DatasetDescription, UserError } from "../mod.ts";
 import { comparisonPage } from "../src/eval/page/comparison_page.ts";
 import { writePage } from "../src/eval/page/write_page.ts";
 import { formatJson } from "../src/eval/report_file.ts";
@@ -23,9 +23,10 @@ import {
   withWholePaths,
 } from "./cli/compare_settings.ts";
 import { namedDataset } from "./cli/dataset_file.ts";
-import { commandList, requireSuccess, runJobs, shellLine, slurmScript } from "./cli/jobs.ts";
+import { commandList, requireSuccess, runJobs, shellLine } from "./cli/jobs.ts";
 import { openProgress } from "./cli/progress.ts";
 import { runProgram } from "./cli/recipe.ts";
+import { needsOf, slurmScript } from "./cli/slurm.ts";
 import { isStarter, lacksMethodFile, startWithPermissions } from "./cli/start.ts";
 
 /** Training images a class that the sample's stored features hold. */
@@ -67,7 +68,7 @@ export async function compare(args: string[]): Promise<void> {
     // Such a line, started again after a kill, would throw its own work away.
     throw new UserError("--fresh cannot be emitted: remove the run folders instead, then every line can be repeated.");
   }
-  if (settings.emit) return emit(found.missing, { settings, args, progress });
+  if (settings.emit) return await emit(found.missing, { settings, args, description, progress });
   if (!settings.collect && (found.missing.length > 0 || settings.fresh)) {
     await runMissing(settings.fresh ? plan.runs : found.missing, { plan, settings, progress });
     found = await findRuns(plan, on);
@@ -174,21 +175,38 @@ function tellPlan(
   }
 }
 
-function emit(
+async function emit(
   missing: readonly PlannedRun[],
-  { settings, args, progress }: { settings: CompareSettings; args: string[]; progress: Progress },
-): void {
+  at: { settings: CompareSettings; args: string[]; description?: DatasetDescription; progress: Progress },
+): Promise<void> {
+  const { settings, args, description, progress } = at;
   if (missing.length === 0) {
     progress.say("All runs are there: nothing to emit. Leave --emit out to compare them.");
     return;
   }
+  const broken = args.find((arg) => /[\0-\x1f]/.test(arg));
+  if (broken !== undefined) {
+    throw new UserError(`A script has a run a line, and ${JSON.stringify(broken)} has a control character: rename it.`);
+  }
   const kept = args.filter((arg, i) => !arg.startsWith("--emit") && args[i - 1] !== "--emit");
   const collect = commandLine([...kept, "--collect"]);
-  const jobs = missing.map((run) => jobOf(run, settings));
+  // On a cluster a task has the threads that it asks Slurm for.
+  const own = settings.emit === "slurm"
+    ? { ...settings, jobs: 1, on: { ...settings.on, threads: undefined } }
+    : settings;
+  const jobs = missing.map((run) => jobOf(run, own));
   // What is redirected to a file must be that file's content and nothing else.
   const lines = settings.emit === "slurm"
-    ? slurmScript(jobs, { folder: Deno.cwd(), collect, cores: settings.on.threads ?? 4 })
+    ? slurmScript(jobs, {
+      folder: Deno.cwd(),
+      out: settings.on.out,
+      collect,
+      cores: settings.on.threads ?? 4,
+      needs: await needsOf(missing, { settings, description, progress }),
+    })
     : commandList(jobs);
+  // Slurm does not make the folder of its logs, and a task without one fails without a word.
+  if (settings.emit === "slurm") await Deno.mkdir(`${settings.on.out}/slurm`, { recursive: true });
   Deno.stdout.writeSync(new TextEncoder().encode(lines));
   progress.say(`${missing.length} runs. When they have ended: ${collect}`);
 }

@@ -126,25 +126,3 @@ export function shellLine(words: readonly string[]): string {
 export function commandList(jobs: readonly Job[]): string {
   return jobs.map(({ words }) => `${shellLine(["deno", ...words])}\n`).join("");
 }
-
-/** A Slurm array job, one run a task. */
-export function slurmScript(jobs: readonly Job[], options: { folder: string; collect: string; cores: number }): string {
-  const { folder, collect, cores } = options;
-  return `#!/bin/bash
-#SBATCH --job-name=clip-prompts
-#SBATCH --array=0-${jobs.length - 1}
-#SBATCH --cpus-per-task=${cores}
-#SBATCH --mem=8G
-#SBATCH --time=04:00:00
-#SBATCH --output=slurm-%A_%a.log
-# One run a task. A task can be started again (sbatch --array=3): it goes on from its last checkpoint, or ends at once when done.
-# When all have ended: ${collect}
-set -euo pipefail
-cd ${shellLine([folder])}
-command=$(sed -n "$((SLURM_ARRAY_TASK_ID + 1))p" <<'RUNS'
-${commandList(jobs)}RUNS
-)
-echo "$command"
-eval "exec $command"
-`;
-}

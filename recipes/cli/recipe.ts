@@ -129,7 +129,7 @@ async function openTerminal<S>(
     methodSha256: info.methodSha256,
     dryRun: values.dryRun ?? false,
     async showPlan(run) {
-      for (const line of await run.plan()) console.log(visible(line));
+      for (const line of (await run.plan()).lines) console.log(visible(line));
       console.log(`Permissions: ${permissionFlags({ url, task: RECIPE }, args).join(" ")}`);
     },
     showResults({ config, reports, missing }) {

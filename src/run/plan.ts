@@ -46,8 +46,8 @@ interface Cost {
   work: string;
 }
 
-/** The resolved settings, folders, classes, prompts, learned numbers and estimates. */
-export async function planLines(at: PlanInputs): Promise<string[]> {
+/** The resolved settings, folders, classes, prompts, learned numbers and estimates; and the seconds of all seeds. */
+export async function planOf(at: PlanInputs): Promise<{ lines: string[]; seconds: number }> {
   const { config, inputs, place } = at;
   const lines = [configYaml(config, { header: "The resolved configuration." }).trimEnd(), ""];
   for (const seed of config.seeds) lines.push(`Run folder: ${await runPath(config, place(seed))}`);
@@ -65,7 +65,7 @@ export async function planLines(at: PlanInputs): Promise<string[]> {
       mebibytes(disk)
     } of disk in all. Nothing was run.`,
   );
-  return lines;
+  return { lines, seconds };
 }
 
 /** Adds what is evaluated; gives the number of test images. */

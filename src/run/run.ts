@@ -30,7 +30,7 @@ import {
 import { backbonePart, openInputs } from "./inputs.ts";
 import type { ClassList, EvaluationTarget, Learned, SeedRun } from "./learned.ts";
 import { isTrained, runPath, trainedSiblings } from "./path.ts";
-import { planLines } from "./plan.ts";
+import { planOf } from "./plan.ts";
 import { type Progress, SILENT } from "./progress.ts";
 import { storedValues } from "../prompt/stored_prompt.ts";
 import { learnPrompt } from "./prompt_learner.ts";
@@ -69,8 +69,8 @@ export interface Run {
   readonly reports: readonly Report[];
   /** Results that were asked for and cannot be, each in a sentence. */
   readonly missing: readonly string[];
-  /** What the run would do, as lines, with estimates that are measured; nothing is learned or written. */
-  plan(): Promise<string[]>;
+  /** What the run would do, with measured estimates, and the seconds of all seeds; nothing is learned or written. */
+  plan(): Promise<{ lines: string[]; seconds: number }>;
   /** Learns, or goes on where an earlier process was killed, or takes what is there. */
   learn(seed: number | null): Promise<LearnedRun>;
   /** Evaluates and writes the report; undefined where the method can have no result on these classes. */
@@ -193,7 +193,7 @@ export async function openRun<S>(
     get missing() {
       return [...missing];
     },
-    plan: () => planLines({ config, inputs, targets, others, place }),
+    plan: () => planOf({ config, inputs, targets, others, place }),
     async learn(seed) {
       const run = await openSeed(seed);
       try {

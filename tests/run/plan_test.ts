@@ -10,7 +10,7 @@ import { inFolder, runHere } from "./run_here.ts";
 
 async function planOf(method: unknown, given: Given): Promise<string[]> {
   await using run = await openRun(method as Method, { engine: "onnx", threads: 1, ...given });
-  return await run.plan();
+  return (await run.plan()).lines;
 }
 
 /** Estimates differ from machine to machine. */

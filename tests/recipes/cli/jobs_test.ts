@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "jsr:@std/assert@1.0.19";
-import { commandList, type Job, requireSuccess, runJobs, shellLine, slurmScript } from "../../../recipes/cli/jobs.ts";
+import { commandList, type Job, requireSuccess, runJobs, shellLine } from "../../../recipes/cli/jobs.ts";
 import { UserError } from "../../../src/errors.ts";
 
 const job = (title: string, ...words: string[]): Job => ({ title, words });
@@ -52,25 +52,7 @@ Deno.test("words with spaces and quotes come through a shell as they were", asyn
   assertEquals(new TextDecoder().decode(stdout).split("\n").slice(0, -1), words);
 });
 
-Deno.test("a task of the array job runs its own line, and only that", async () => {
-  const folder = await Deno.makeTempDir();
-  try {
-    // Stands in for Deno: the tasks of this test need not train.
-    await Deno.writeTextFile(`${folder}/deno`, '#!/bin/bash\nprintf "%s|" "$@"\n', { mode: 0o755 });
-    const jobs = [job("one", "run", "x.ts", "--seed", "1"), job("two", "run", "x.ts", "--init-words", "it's a photo")];
-    const script = slurmScript(jobs, { folder, collect: "deno task compare --collect", cores: 4 });
-    assertStringIncludes(script, "#SBATCH --array=0-1\n");
-    for (const [task, expected] of ["run|x.ts|--seed|1|", "run|x.ts|--init-words|it's a photo|"].entries()) {
-      const { stdout, code } = await new Deno.Command("bash", {
-        args: ["-c", script],
-        env: { SLURM_ARRAY_TASK_ID: String(task), PATH: `${folder}:${Deno.env.get("PATH")}` },
-      }).output();
-      assertEquals(code, 0);
-      assertEquals(new TextDecoder().decode(stdout).split("\n").at(-1), expected);
-    }
-    assertEquals(commandList(jobs).split("\n").length, 3);
-    assert(commandList(jobs).startsWith("deno run x.ts --seed 1\n"));
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
+Deno.test("a list of commands has a run a line, quoted for a shell", () => {
+  const jobs = [job("one", "run", "x.ts", "--seed", "1"), job("two", "run", "x.ts", "--init-words", "it's a photo")];
+  assertEquals(commandList(jobs), "deno run x.ts --seed 1\ndeno run x.ts --init-words 'it'\\''s a photo'\n");
 });

@@ -7,6 +7,7 @@
 import { compareReports, type Comparison, comparisonText, type DatasetDescription, UserError } from "../mod.ts";
 import { comparisonPage } from "../src/eval/page/comparison_page.ts";
 import { writePage } from "../src/eval/page/write_page.ts";
+import { fitsALine } from "../src/errors.ts";
 import { formatJson } from "../src/eval/report_file.ts";
 import { KIT_METHODS } from "../src/methods/kit.ts";
 import { type ComparisonPlan, findRuns, planComparison, type PlannedRun } from "../src/run/comparison_runs.ts";
@@ -184,7 +185,7 @@ async function emit(
     progress.say("All runs are there: nothing to emit. Leave --emit out to compare them.");
     return;
   }
-  const broken = args.find((arg) => /[\0-\x1f]/.test(arg));
+  const broken = args.find((arg) => !fitsALine(arg));
   if (broken !== undefined) {
     throw new UserError(`A script has a run a line, and ${JSON.stringify(broken)} has a control character: rename it.`);
   }

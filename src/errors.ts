@@ -47,6 +47,11 @@ export function visible(text: string): string {
   return text.replaceAll(CONTROLS, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
 
+/** Whether text has neither line breaks nor anything else that would steer a terminal. */
+export function fitsALine(text: string): boolean {
+  return visible(text) === text && !/[\n\t]/.test(text);
+}
+
 /** Longer sentences quote something that is too long to read. */
 const LONGEST = 1500;
 

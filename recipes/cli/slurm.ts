@@ -1,5 +1,6 @@
 /** A comparison as an array job of Slurm, a run a task, with time and memory by measured estimates. */
 import { type DatasetDescription, openRun, UserError } from "../../mod.ts";
+import { fitsALine } from "../../src/errors.ts";
 import type { PlannedRun } from "../../src/run/comparison_runs.ts";
 import { duration, type Progress } from "../../src/run/progress.ts";
 import type { CompareSettings } from "./compare_settings.ts";
@@ -67,7 +68,7 @@ export function slurmScript(jobs: readonly Job[], options: SlurmOptions): string
   const { folder, out, collect, cores, needs } = options;
   const logs = out.startsWith("/") ? `${out}/slurm` : `${folder}/${out}/slurm`;
   // Slurm has no escape for these in a file name, and a line of its own ends at a line break.
-  const odd = [logs, folder].find((path) => /["\\%\0-\x1f]/.test(path));
+  const odd = [logs, folder].find((path) => /["\\%]/.test(path) || !fitsALine(path));
   if (odd !== undefined) {
     throw new UserError(
       `Slurm takes no file name with ", \\, % or a control character: rename ${JSON.stringify(odd)}.`,

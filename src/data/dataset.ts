@@ -3,7 +3,7 @@
  * without a split file.
  */
 import { basename, dirname, join } from "node:path";
-import { shown, UserError, visible } from "../errors.ts";
+import { fitsALine, shown, UserError } from "../errors.ts";
 import { infoOf } from "../files.ts";
 import { describeDataset, ensembleTemplates, knownDatasets } from "./catalogue.ts";
 import { classFolders, classFoldersPrefix } from "./class_folders.ts";
@@ -254,7 +254,7 @@ function splitPrefix(split: Split, options: { images: ImageSource; file: string 
 function checkNames(dataset: string, split: Split): void {
   const parts = [split.train, split.val, split.test].flat();
   const names = [dataset, ...parts.flatMap(({ className, path }) => [className, path])];
-  const name = names.find((name) => visible(name) !== name || /[\n\t]/.test(name));
+  const name = names.find((name) => !fitsALine(name));
   if (name === undefined) return;
   throw new UserError(
     `The name ${shown(name)} has control characters: rename it${name === dataset ? " or give --dataset NAME" : ""}.`,

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertStringIncludes, assertThrows } from "jsr:@std/assert@1.0.19";
+import { assertEquals, assertStringIncludes, assertThrows } from "jsr:@std/assert@1.0.19";
 import { commandList, type Job, requireSuccess, runJobs, shellLine } from "../../../recipes/cli/jobs.ts";
 import { UserError } from "../../../src/errors.ts";
 

@@ -10,6 +10,7 @@ import { UserError } from "../src/errors.ts";
 import { text } from "../src/methods/setting.ts";
 import type { Progress } from "../src/run/progress.ts";
 import { readFlags } from "./cli/flags.ts";
+import { shellLine } from "./cli/jobs.ts";
 import { openProgress } from "./cli/progress.ts";
 import { type Program, runProgram } from "./cli/recipe.ts";
 import { TERMINAL_SETTINGS } from "./cli/terminal.ts";
@@ -99,13 +100,14 @@ async function withPermission<T>(work: () => Promise<T>, source: string | undefi
       each instanceof Deno.errors.NotCapable
     );
     if (refused === undefined) throw error;
-    const isAddress = source !== undefined && /^https?:/.test(source);
-    const hosts = isAddress ? [...catalogueHosts(), new URL(source).host] : catalogueHosts();
+    const isAddress = source !== undefined && /^https?:/i.test(source);
+    // Redirects lead to other hosts than the address says.
+    const [, host] = /net access to "([^"]+)"/.exec((refused as Error).message) ?? [];
+    const hosts = [...catalogueHosts(), ...(isAddress ? [new URL(source).host] : []), ...(host ? [host] : [])];
     const read = source === undefined || isAddress ? FOLDER : `${FOLDER},${source}`;
-    throw new UserError(
-      `Deno was started without a permission that this needs. Run: deno run --allow-read=${read} ` +
-        `--allow-write=${FOLDER} --allow-net=${hosts.join(",")} recipes/download.ts ${Deno.args.join(" ")}`,
-    );
+    const words = [`--allow-read=${read}`, `--allow-write=${FOLDER}`, `--allow-net=${[...new Set(hosts)].join(",")}`];
+    const command = shellLine(["deno", "run", ...words, "recipes/download.ts", ...Deno.args]);
+    throw new UserError(`Deno was started without a permission that this needs. Run: ${command}`);
   }
 }
 

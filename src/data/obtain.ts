@@ -113,8 +113,11 @@ async function matchSource(item: CatalogueItem, source: string): Promise<Map<str
   );
 }
 
+/** Throws {@linkcode UserError} for an address that cannot be one. */
 function isAddress(source: string): boolean {
-  return /^https?:\/\//i.test(source);
+  if (!/^https?:\/\//i.test(source)) return false;
+  if (URL.canParse(source)) return true;
+  throw new UserError(`${source} is no address that can be: check host and port.`);
 }
 
 async function isFolder(path: string): Promise<boolean> {

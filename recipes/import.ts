@@ -1,50 +1,68 @@
 /**
- * Imports prompts that were trained with the published PyTorch code of CoOp and CoCoOp: each becomes a run folder of
- * this kit, to be evaluated and used like one that was trained here.
+ * Imports prompts that were trained with the published PyTorch code: each becomes a run folder of this kit, to be evaluated
+ * and used like one that was trained here. What neither file nor folders tell is asked for, or left out of its reports.
  *
  * `deno task import output/…/seed1/prompt_learner/model.pth.tar-50 --model ViT-B/16 --dataset eurosat`
  */
-import { basename, join } from "node:path";
+import { basename } from "node:path";
 import { loadTokenizer } from "../src/clip/tokenizer.ts";
 import { type ClipWeights, loadWeights } from "../src/clip/weights/load.ts";
 import { describeDataset } from "../src/data/catalogue.ts";
 import { openDataset } from "../src/data/dataset.ts";
-import { chooseClasses, type ClassSubset } from "../src/data/few_shot.ts";
-import { SAMPLE_MODEL_SHA256 } from "../src/data/sample_features.ts";
+import { chooseClasses } from "../src/data/few_shot.ts";
+import { SAMPLE_MODEL_SHA256, STORED_SOURCE } from "../src/data/sample_features.ts";
 import { UserError, visible } from "../src/errors.ts";
-import { fileError, sha256Hex } from "../src/files.ts";
-import { cocoop } from "../src/methods/cocoop.ts";
-import { coop } from "../src/methods/coop.ts";
-import { type Method, publishedValues } from "../src/methods/method.ts";
-import { type PromptSettings, promptSettings } from "../src/methods/prompt_settings.ts";
-import { flagName } from "../src/methods/setting.ts";
+import { sha256Hex } from "../src/files.ts";
+import type { PromptLearning } from "../src/methods/method.ts";
+import { promptSettings } from "../src/methods/prompt_settings.ts";
+import { flagName, text } from "../src/methods/setting.ts";
 import { type PublishedPrompt, readPublishedPrompt } from "../src/published/checkpoint.ts";
-import { recoverClassNames, requireClassNames, requireModel, type TokenTable } from "../src/published/class_names.ts";
-import { factsOf } from "../src/published/folder_names.ts";
-import { completeSettings, type Given, type RunConfig } from "../src/run/config.ts";
+import {
+  type PromptWords,
+  recoverClassNames,
+  requireClassNames,
+  requireModel,
+  type TokenTable,
+} from "../src/published/class_names.ts";
+import { findCheckpoint } from "../src/published/find.ts";
+import { fittingParameters } from "../src/published/fit.ts";
+import { factsOf, type FolderFacts } from "../src/published/folder_names.ts";
+import { requireFrozen, roundingsOf } from "../src/published/frozen_towers.ts";
+import { methodOf, TRAINER_NAMES } from "../src/published/trainer.ts";
+import type { Given } from "../src/run/config.ts";
 import { configYaml } from "../src/run/config_yaml.ts";
 import { openRunFolder } from "../src/run/folder.ts";
-import { weightsFile } from "../src/run/inputs.ts";
-import { pathPart, runPath } from "../src/run/path.ts";
+import { type ImportedConfig, importedConfig } from "../src/run/imported.ts";
+import { backbonePart, weightsFile } from "../src/run/inputs.ts";
+import { runPath } from "../src/run/path.ts";
+import { learnedNumbers } from "../src/run/prompt_learner.ts";
 import { DEFAULT_SHOTS, RUN_SETTINGS } from "../src/run/settings.ts";
 import { KIT_VERSION } from "../src/version.ts";
 import { classesSetting, readClassNames } from "./cli/class_list.ts";
 import { readFlags } from "./cli/flags.ts";
+import { shellLine } from "./cli/jobs.ts";
 import { type Program, runProgram } from "./cli/recipe.ts";
 import { TERMINAL_SETTINGS } from "./cli/terminal.ts";
 
 const { train, preset, shots, seeds, model, data, dataset, split, out, fresh } = RUN_SETTINGS;
 const { debug, help } = TERMINAL_SETTINGS;
 const { classTokenPosition } = promptSettings;
+const TOLD = "what the folders say";
 const SETTINGS = {
+  method: text({
+    section: "What runs",
+    placeholder: "NAME",
+    help: "the method that trained it, such as kgcoop or promptsrc",
+    defaultWords: TOLD,
+  }),
   classes: { ...classesSetting, defaultWords: "those whose tokens the file holds" },
-  train,
-  preset,
-  shots,
-  seeds,
+  train: { ...train, help: "the classes that it was trained on", defaultWords: TOLD },
+  preset: { ...preset, defaultWords: "the one whose configuration file the folders name, or the nearest" },
+  shots: { ...shots, default: undefined, defaultWords: TOLD },
+  seeds: { ...seeds, help: "the seed that it was trained with", default: undefined, defaultWords: TOLD },
   model: { ...model, defaultWords: undefined },
-  data,
-  dataset,
+  data: { ...data, defaultWords: undefined },
+  dataset: { ...dataset, defaultWords: TOLD },
   split,
   classTokenPosition,
   out,
@@ -55,14 +73,16 @@ const SETTINGS = {
 
 const program: Program = {
   title:
-    "Imports prompts of the published CoOp and CoCoOp code: prompt_learner/model.pth.tar-N becomes a run folder. " +
-    "Name checkpoints, or the folders that they lie in. " +
-    "Data set, shots, seed and place of the class name are read off the published folder names when they are not given.",
+    "Imports prompts of the published code of CoOp, CoCoOp, KgCoOp, ProGrad, IVLP, MaPLe, PromptSRC and ProMetaR: " +
+    "…/model.pth.tar-N becomes a run folder. Name checkpoints, or the folders that they lie in. " +
+    "Method, data set, shots, seed and place of the class name are read off the published folder names; " +
+    "what these do not tell is asked for.",
   url: import.meta.url,
   settings: SETTINGS,
   examples: [
     "deno task import output/base2new/train_base/eurosat/shots_16/CoCoOp/vit_b16_c4_ep10_batch1_ctxv1/seed1 --model ViT-B/16",
-    "deno task import model.pth.tar-50 --model ViT-B/16 --dataset eurosat --train all --seed 1",
+    "deno task import output/base2new/train_base/dtd/shots_16/MaPLe/vit_b16_c2_ep5_batch4_2ctx/seed1 --model ViT-B/16",
+    "deno task import model.pth.tar-50 --model ViT-B/16 --method kgcoop --dataset eurosat --train all --shots 16 --seed 1",
   ],
 };
 
@@ -75,8 +95,16 @@ interface Model {
   table: TokenTable;
 }
 
+/** What is known of a prompt before its names are. */
+interface Provenance {
+  method: PromptLearning;
+  facts: FolderFacts;
+  given: Given;
+  dataset: string;
+}
+
 async function main(args: string[]): Promise<void> {
-  const { words, given: { classes, debug: _debug, help: _help, ...given } } = readFlags(args, SETTINGS, {
+  const { words, given: { classes, method, debug: _debug, help: _help, ...given } } = readFlags(args, SETTINGS, {
     words: true,
   });
   if (words.length === 0) {
@@ -87,7 +115,7 @@ async function main(args: string[]): Promise<void> {
   }
   const classNames = classes === undefined ? undefined : await readClassNames(classes);
   const model = await openModel(given.model);
-  for (const word of words) await importPrompt(await checkpointIn(word), { given, classNames, model });
+  for (const word of words) await importPrompt(await findCheckpoint(word), { given, method, classNames, model });
 }
 
 async function openModel(name: string | undefined): Promise<Model> {
@@ -109,27 +137,27 @@ async function openModel(name: string | undefined): Promise<Model> {
 
 async function importPrompt(
   path: string,
-  options: { given: Given; classNames?: string[]; model: Model },
+  options: { given: Given; method?: string; classNames?: string[]; model: Model },
 ): Promise<void> {
   const { model } = options;
-  const prompt = readPublishedPrompt(path);
+  const read = readPublishedPrompt(path);
+  const provenance = await provenanceOf(read, options);
+  const { method, given, dataset } = provenance;
+  const prompt = { ...read, roundings: roundingsOf(method.name, read.epoch) };
   requireModel(prompt, model.table);
-  if (
-    prompt.method === "cocoop" && prompt.params["meta_net.linear1.weight"].shape[1] !== model.weights.config.embedding
-  ) {
-    throw new UserError(
-      `The meta-net of ${path} is for other image features than those of ${model.name}: check --model.`,
-    );
-  }
-  // What is not given on the command line and stands in the names of the published folders.
-  const facts = Object.entries(factsOf(path)).filter(([, value]) => value !== undefined);
-  const given: Given = { ...Object.fromEntries(facts), ...options.given };
-  const dataset = await datasetName(given, path);
-  const train = given.train ?? "base";
-  const classNames = await classNamesOf(prompt, { ...options, given, train, path });
-  const config = configOf(prompt, { ...given, train });
+  requireFrozen(prompt, model);
+  const words = await wordsOf(prompt, { ...options, given });
+  const imported = importedConfig(prompt, { ...provenance, words, path, layers: model.weights.config });
+  const { config } = imported;
+  const { classNames } = words;
+  const { weights: { config: sizes, sha256 }, table } = model;
+  const params = await fittingParameters(prompt, { method, values: config.values, classNames, table, config: sizes });
   const [seed] = config.seeds;
-  const folder = await openRunFolder(await runPath(config, { dataset, backbone: pathPart(model.name), seed }));
+  const onImages = given.data !== undefined || method.needsImages?.(config.values) === true;
+  const backbone = backbonePart({ name: model.name, sample: model.name === "sample" }, {
+    source: onImages ? "images" : STORED_SOURCE,
+  });
+  const folder = await openRunFolder(await runPath(config, { dataset, backbone, seed }));
   try {
     if (given.fresh) await folder.clear();
     else if (await folder.checkpoint() !== undefined) {
@@ -137,133 +165,124 @@ async function importPrompt(
         `${folder.path} holds a prompt already: replace it with --fresh, or give another folder with --out.`,
       );
     }
-    const state = { step: 0, losses: [], params: prompt.params, velocity: {}, order: [] };
+    const state = { step: 0, losses: [], params, velocity: {}, order: [] };
     const header = `Imported from ${basename(path)}; what it does not tell is the preset's.`;
     await folder.write("config.yaml", configYaml(config, { header, seed }));
     await folder.saveCheckpoint(state, {
       finalEpoch: prompt.epoch,
       metadata: {
-        method: prompt.method,
+        method: method.name,
         model: model.name,
-        "model-sha256": model.weights.sha256,
+        "model-sha256": sha256,
         dataset,
-        "trained-on": train,
+        "trained-on": config.train!,
         shots: String(config.shots),
         seed: String(seed),
-        ...Object.fromEntries(Object.entries(config.values).map(([name, value]) => [flagName(name), String(value)])),
+        ...imported.metadata,
         "classes-seen": JSON.stringify(classNames),
         "imported-from": basename(path),
         "imported-sha256": await sha256Hex(path),
         kit: KIT_VERSION,
       },
     });
-    tell(prompt, { config, folder: folder.path, classNames, model });
+    tell({ ...prompt, params }, { imported, folder: folder.path, classNames, model, dataset });
   } finally {
     folder.close();
   }
 }
 
-async function datasetName(given: Given, path: string): Promise<string> {
-  if (given.dataset !== undefined) return (await describeDataset(given.dataset)).name;
-  if (given.data !== undefined) {
-    const dataset = await openDataset({ data: given.data, split: given.split });
-    await dataset.images.close();
-    return dataset.name;
+/** What flags and folders tell of a prompt; asks for what they do not. */
+async function provenanceOf(
+  prompt: PublishedPrompt,
+  options: { given: Given; method?: string },
+): Promise<Provenance> {
+  const { path } = prompt.file;
+  const facts = factsOf(path, TRAINER_NAMES);
+  const method = methodOf(prompt, { folder: facts.trainer, asked: options.method });
+  const { dataset, train, shots, seeds } = facts;
+  const flags = Object.entries(options.given).filter(([, value]) => value !== undefined);
+  const given: Given = { dataset, train, shots, seeds, ...Object.fromEntries(flags) };
+  const asked: [unknown, string, string][] = [
+    [given.dataset ?? given.data, "data set", "--dataset eurosat"],
+    [given.shots, "shots", "--shots 16"],
+    [given.seeds, "seed", "--seed 1"],
+    [given.train, "classes (base or all)", "--train base"],
+  ];
+  const missing = asked.filter(([value]) => value === undefined);
+  if (missing.length > 0) {
+    const what = missing.map(([, words]) => words).join(", ");
+    throw new UserError(
+      `The path of ${path} does not tell its ${what}: say what it was trained with, as in ` +
+        `${missing.map(([, , flag]) => flag).join(" ")}.`,
+    );
   }
-  throw new UserError(`The path of ${path} does not tell the data set: name it with --dataset eurosat.`);
+  return { method, facts, given, dataset: await datasetName(given) };
 }
 
-async function classNamesOf(
+async function datasetName({ dataset, data, split }: Given): Promise<string> {
+  if (dataset !== undefined) return (await describeDataset(dataset)).name;
+  const opened = await openDataset({ data: data!, split });
+  await opened.images.close();
+  return opened.name;
+}
+
+async function wordsOf(
   prompt: PublishedPrompt,
-  options: { given: Given; classNames?: string[]; model: Model; train: ClassSubset; path: string },
-): Promise<string[]> {
-  const { given, model: { table }, train } = options;
-  let names = options.classNames;
+  { given, classNames, model: { table } }: { given: Given; classNames?: string[]; model: Model },
+): Promise<PromptWords> {
+  let names = classNames;
   if (names === undefined && given.data !== undefined) {
     const { data, split, dataset } = given;
     const opened = await openDataset({ data, split, dataset });
     await opened.images.close();
-    names = chooseClasses(opened.split, train).classNames;
+    names = chooseClasses(opened.split, given.train!).classNames;
   }
-  names ??= recoverClassNames(prompt, table);
-  if (names === undefined) {
-    throw new UserError(
-      `${options.path} does not hold the tokens of its class names: name them with --classes, or give the data with --data.`,
-    );
-  }
-  requireClassNames(prompt, { classNames: names, table });
-  return names;
-}
-
-/** The configuration whose run folder the prompt goes into: the given preset, or the published one that fits best. */
-function configOf(prompt: PublishedPrompt, given: Given): RunConfig {
-  const method = (prompt.method === "cocoop" ? cocoop : coop) as unknown as Method;
-  const { epoch, params: { ctx: { shape } } } = prompt;
-  const M = shape[shape.length - 2];
-  const valuesOf = (preset: string) => publishedValues(method, preset, given.shots ?? DEFAULT_SHOTS) as PromptSettings;
-  const score = (preset: string) => {
-    const { epochs, contextTokens } = valuesOf(preset);
-    return Number(epochs === epoch) + Number(contextTokens === M);
-  };
-  const preset = given.preset ?? Object.keys(method.presets).toSorted((a, b) => score(b) - score(a))[0];
-  const isKnown = preset in method.presets;
-  return completeSettings(method, {
-    ...given,
-    preset,
-    epochs: epoch,
-    ...isKnown && valuesOf(preset).contextTokens === M ? {} : { contextTokens: M },
-    ...prompt.method === "cocoop" ? {} : { classSpecific: shape.length === 3 },
-  });
+  const words = names === undefined
+    ? recoverClassNames(prompt, table)
+    : requireClassNames(prompt, { classNames: names, table });
+  if (words !== undefined) return words;
+  throw new UserError(
+    `${prompt.file.path} does not hold the tokens of its class names: name them with --classes, or give the data with ` +
+      "--data.",
+  );
 }
 
 function tell(
   prompt: PublishedPrompt,
-  options: { config: RunConfig; folder: string; classNames: string[]; model: Model },
+  at: { imported: ImportedConfig; folder: string; classNames: string[]; model: Model; dataset: string },
 ): void {
-  const { config, folder, classNames, model } = options;
-  const numbers = Object.values(prompt.params).reduce((sum, { data }) => sum + data.length, 0);
-  console.log(
-    `${prompt.method}, ${numbers.toLocaleString("en-US")} learned numbers, ${prompt.epoch} epochs → ${folder}`,
-  );
+  const { imported: { config, unknown }, folder, classNames, model, dataset } = at;
+  const { method, values, run, shots, seeds: [seed] } = config;
+  const numbers = learnedNumbers(prompt).toLocaleString("en-US");
+  console.log(`${method.label}, ${numbers} learned numbers, ${prompt.epoch} epochs → ${folder}`);
   console.log(visible(`  trained on ${classNames.length} classes: ${classNames.join(", ")}`));
-  const { values, run, shots } = config;
+  console.log(`  ${dataset}, ${config.train} classes, ${shots} shots, seed ${seed}`);
+  if (prompt.layout.wordsStay && prompt.frozen.length === 0) {
+    console.log(`  it holds no CLIP, so that its image tower is that of ${model.name} is not checked`);
+  }
+  if (unknown.includes("classTokenPosition")) {
+    console.log(
+      "  nothing tells where the class name stands, so it is taken to be last: --class-token-position says otherwise",
+    );
+  }
+  if (unknown.length > 0) console.log(`  not known, and in no report: ${unknown.map(flagName).join(", ")}`);
   const changed = config.changed
-    .map((name) => values[name] === true ? `--${flagName(name)}` : `--${flagName(name)} ${values[name]}`).join(" ");
+    .flatMap((name) => values[name] === true ? [`--${flagName(name)}`] : [`--${flagName(name)}`, String(values[name])]);
   // What was trained on base classes is looked for without saying so.
-  const protocol = config.train === "base" ? "--eval base,new" : `--train ${config.train} --eval ${config.train}`;
+  const protocol = config.train === "base"
+    ? ["--eval", "base,new"]
+    : ["--train", config.train!, "--eval", config.train!];
   const flags = [
-    `--preset ${config.preset}`,
-    changed,
-    shots === DEFAULT_SHOTS ? "" : `--shots ${shots}`,
-    `--seed ${config.seeds[0]}`,
-    run.out === "runs" ? "" : `--out ${run.out}`,
-    model.name === "sample" ? "" : `--model ${run.model} --data ${run.data ?? "DIR_OR_ZIP"}`,
-  ].filter((flag) => flag !== "").join(" ");
-  console.log(`  evaluate: deno task ${prompt.method} ${protocol} ${flags}`);
-  console.log(`  use: deno task classify --prompt ${folder} --classes "…" IMAGE …`);
-}
-
-/** A checkpoint's file: as named, or the latest one in a folder as the published code leaves it. */
-async function checkpointIn(path: string): Promise<string> {
-  try {
-    if (!(await Deno.stat(path)).isDirectory) return path;
-    for (const folder of [join(path, "prompt_learner"), path]) {
-      const latest = await textOf(join(folder, "checkpoint"));
-      if (latest !== undefined) return join(folder, basename(latest.trim()));
-    }
-  } catch (error) {
-    throw fileError(error, path, "read", "the checkpoint");
-  }
-  throw new UserError(
-    `The folder ${path} has no file "checkpoint" that names one: name the file model.pth.tar-N itself.`,
-  );
-}
-
-async function textOf(path: string): Promise<string | undefined> {
-  try {
-    return await Deno.readTextFile(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
+    ...protocol,
+    "--preset",
+    config.preset!,
+    ...changed,
+    ...shots === DEFAULT_SHOTS ? [] : ["--shots", String(shots)],
+    "--seed",
+    String(seed),
+    ...run.out === "runs" ? [] : ["--out", run.out],
+    ...model.name === "sample" ? [] : ["--model", run.model!, "--data", run.data ?? "DIR_OR_ZIP"],
+  ];
+  console.log(`  evaluate: ${shellLine(["deno", "task", method.name, ...flags])}`);
+  console.log(`  use: deno task classify --prompt ${shellLine([folder])} --classes "…" IMAGE …`);
 }

@@ -1,30 +1,52 @@
 /**
- * Prompts trained with the published PyTorch code (KaiyangZhou/CoOp, Dassl's `save_checkpoint`): files
- * `prompt_learner/model.pth.tar-N` that hold `{state_dict, epoch, optimizer, scheduler, val_result}`.
+ * Prompts trained with the published PyTorch code (KaiyangZhou/CoOp and what was built on it, Dassl's `save_checkpoint`):
+ * files `prompt_learner/model.pth.tar-N`, `MultiModalPromptLearner/…` or `VLPromptLearner/…` that hold
+ * `{state_dict, epoch, optimizer, scheduler, val_result}`. The latter two hold the whole CLIP; tensors stay on the disk
+ * until they are asked for.
  *
  * Taken over are the learned tensors. `token_prefix` and `token_suffix`, the embeddings of the class names that the code
  * stores too, belong to the classes and not to the prompt; they only tell whether model and names are the right ones.
  */
 import { readStored } from "../clip/weights/read_tensor.ts";
-import { openRandomAccess, type StoredTensor } from "../clip/weights/tensor_file.ts";
+import { openRandomAccess, type RandomAccessFile, type StoredTensor } from "../clip/weights/tensor_file.ts";
+import { DTYPE_BYTES } from "../clip/weights/dtype.ts";
 import { modelTensors, readTorchArchive } from "../clip/weights/torch_archive.ts";
-import type { HostTensor } from "../engine/ops.ts";
 import { UserError } from "../errors.ts";
-import { META_NET } from "../methods/cocoop.ts";
 import type { Parameter } from "../optim/sgd.ts";
+import { type Layout, layoutOf } from "./layouts.ts";
+
+/** Embeddings of a prompt's fixed tokens, [C, S, D]; read a class at a time, since those of 1,000 classes are large. */
+export interface TokenRows {
+  readonly shape: readonly number[];
+  /** The S rows [D] of a class. */
+  rows(c: number): Float32Array[];
+}
+
+/** A tensor of CLIP in a checkpoint. */
+export interface FrozenTensor extends StoredTensor {
+  /** As the file calls it: `image_encoder.conv1.weight`. */
+  stored: string;
+  /** As OpenAI calls it: `visual.conv1.weight`. */
+  name: string;
+}
 
 /** A published prompt, as it was read. */
 export interface PublishedPrompt {
-  /** Which of the two methods its tensors belong to. */
-  method: "coop" | "cocoop";
-  /** `ctx` [M, D] or [C, M, D], and for CoCoOp the meta-net, under this kit's names. */
+  /** Whose tensors these are. */
+  layout: Layout;
+  /** What was learned, under this kit's names: `ctx` [M, D] or [C, M, D], … */
   params: Record<string, Parameter>;
   /** Epochs that it was trained for. */
   epoch: number;
   /** Embeddings of the tokens after the context, [C, 76 − M, D], when the file holds them. */
-  suffix?: HostTensor;
+  suffix?: TokenRows;
   /** Embeddings of the start token, [C, 1, D], when the file holds them. */
-  prefix?: HostTensor;
+  prefix?: TokenRows;
+  /** The CLIP that the file holds besides, the image tower twice in some. */
+  frozen: FrozenTensor[];
+  file: RandomAccessFile;
+  /** How often what is frozen was rounded: more than once where it went through an average of epochs. */
+  roundings?: number;
 }
 
 /**
@@ -44,12 +66,21 @@ const SHELLS = [
   "_codecs.encode",
 ];
 
-const BUFFERS = ["token_prefix", "token_suffix"];
+/** What is computed anew: texts of the class names, the teacher's features of them, and ProMetaR's net, which ends with the training. */
+const COMPUTED =
+  /^(token_prefix|token_suffix|token_midfix|tokenized_prompts|fixed_embeddings|(vnet\.)?linear_\w+_gamma\..*)$/;
+
+/** CLIP's parts in the published models, and what they are called in OpenAI's. */
+const PARTS: readonly [RegExp, string][] = [
+  [/^(ZS_)?image_encoder\./, "visual."],
+  [/^text_encoder\./, ""],
+  [/^(?=logit_scale$)/, ""],
+];
 
 /**
- * Reads a published checkpoint of CoOp or CoCoOp, `model.pth.tar-50` or `model-best.pth.tar`.
+ * Reads a published checkpoint, `model.pth.tar-50` or `model-best.pth.tar`.
  *
- * @throws {UserError} When it is missing, damaged, of another method, or asks for anything but tensors.
+ * @throws {UserError} when it is missing, damaged, of a method that is not imported, or asks for anything but tensors
  */
 export function readPublishedPrompt(path: string): PublishedPrompt {
   const file = openRandomAccess(path);
@@ -58,44 +89,56 @@ export function readPublishedPrompt(path: string): PublishedPrompt {
     [...modelTensors(archive, path)]
       .map(([name, tensor]) => [name.replace(/^(module\.|prompt_learner\.)+/, ""), tensor]),
   );
-  const known = ["ctx", ...META_NET, ...BUFFERS];
-  const foreign = [...stored.keys()].find((name) => !known.includes(name));
-  if (foreign !== undefined || !stored.has("ctx")) {
-    const what = foreign === undefined ? "it has no tensor ctx" : `its tensor ${JSON.stringify(foreign)} is of neither`;
-    throw new UserError(`${path} is no prompt of CoOp or CoCoOp (${what}): only these are imported.`);
+  const layout = layoutOf(new Map([...stored].map(([name, { shape }]) => [name, shape])), path);
+  const params: Record<string, Parameter> = {};
+  const frozen: FrozenTensor[] = [];
+  for (const [name, tensor] of stored) {
+    if (layout.learned.test(name)) params[name] = readLearned(file, { tensor, name });
+    else if (!COMPUTED.test(name) && !layout.unused?.(name, { text: Infinity, image: Infinity })) {
+      const part = PARTS.find(([pattern]) => pattern.test(name));
+      if (part === undefined) {
+        throw new UserError(
+          `${path} holds the tensor ${JSON.stringify(name)}, which is of no method whose prompts are imported.`,
+        );
+      }
+      frozen.push({ ...tensor, stored: name, name: name.replace(...part) });
+    }
   }
-  const read = (name: string, tensor: StoredTensor) => {
-    const data = readStored(file, { tensor, name });
-    if (data.every(Number.isFinite)) return { shape: [...tensor.shape], data };
-    throw new UserError(`"${name}" of ${path} holds numbers that are not finite: the training had failed.`);
-  };
-  const has = META_NET.filter((name) => stored.has(name));
-  if (has.length > 0 && has.length < META_NET.length) {
-    throw new UserError(`${path} holds a part of CoCoOp's meta-net only: download the file again.`);
-  }
-  const params = Object.fromEntries(["ctx", ...has].map((name) => [name, read(name, stored.get(name)!)]));
-  checkShapes(params, path);
-  const [prefix, suffix] = BUFFERS.map((name) => stored.get(name) && read(name, stored.get(name)!));
+  const { ctx } = params;
+  const [prefix, suffix] = ["token_prefix", "token_suffix"].map((name) =>
+    stored.has(name) ? tokenRows(file, { tensor: stored.get(name)!, name, width: ctx.shape.at(-1)! }) : undefined
+  );
   const C = suffix?.shape[0];
-  if (C !== undefined && params.ctx.shape.length === 3 && params.ctx.shape[0] !== C) {
-    throw new UserError(
-      `${path} has contexts of ${params.ctx.shape[0]} classes and names of ${C}: download the file again.`,
-    );
+  if (C !== undefined && ctx.shape.length === 3 && ctx.shape[0] !== C) {
+    throw new UserError(`${path} has contexts of ${ctx.shape[0]} classes and names of ${C}: download the file again.`);
   }
-  return { method: has.length > 0 ? "cocoop" : "coop", params, epoch: epochOf(archive.value, path), prefix, suffix };
+  return { layout, params, epoch: epochOf(archive.value, path), prefix, suffix, frozen, file };
 }
 
-function checkShapes(params: Record<string, Parameter>, path: string): void {
-  const { ctx } = params;
-  const D = ctx.shape[ctx.shape.length - 1];
-  const [w1, b1, w2, b2] = META_NET.map((name) => params[name]?.shape.join());
-  const [hidden, E] = params[META_NET[0]]?.shape ?? [];
-  const isWrong = w1 === undefined
-    ? ![2, 3].includes(ctx.shape.length)
-    : ctx.shape.length !== 2 || E === undefined || b1 !== `${hidden}` || w2 !== `${D},${hidden}` || b2 !== `${D}`;
-  if (!isWrong) return;
-  const shapes = Object.entries(params).map(([name, { shape }]) => `${name} [${shape.join(", ")}]`).join(", ");
-  throw new UserError(`The tensors of ${path} do not fit together (${shapes}): download the file again.`);
+function readLearned(file: RandomAccessFile, at: { tensor: StoredTensor; name: string }): Parameter {
+  const data = readStored(file, at);
+  if (data.every(Number.isFinite)) return { shape: [...at.tensor.shape], data };
+  throw new UserError(`"${at.name}" of ${file.path} holds numbers that are not finite: the training had failed.`);
+}
+
+function tokenRows(
+  file: RandomAccessFile,
+  { tensor, name, width }: { tensor: StoredTensor; name: string; width: number },
+): TokenRows {
+  const [C, S, D] = tensor.shape;
+  if (tensor.shape.length !== 3 || D !== width || C === 0 || S === 0) {
+    const shape = tensor.shape.join(", ");
+    throw new UserError(`"${name}" of ${file.path} is [${shape}] beside tokens of ${width}: download the file again.`);
+  }
+  const step = (tensor.strides?.[0] ?? S * D) * DTYPE_BYTES[tensor.dtype];
+  return {
+    shape: tensor.shape,
+    rows(c) {
+      const one = { ...tensor, shape: [S, D], strides: tensor.strides?.slice(1), offset: tensor.offset + c * step };
+      const { data } = readLearned(file, { tensor: one, name });
+      return Array.from({ length: S }, (_, s) => data.subarray(s * D, (s + 1) * D));
+    },
+  };
 }
 
 function epochOf(value: unknown, path: string): number {

@@ -4,7 +4,6 @@
  */
 import { spokenName } from "../clip/spoken_name.ts";
 import type { Tokenizer } from "../clip/tokenizer.ts";
-import type { HostTensor } from "../engine/ops.ts";
 import { UserError } from "../errors.ts";
 import type { PublishedPrompt } from "./checkpoint.ts";
 
@@ -20,21 +19,32 @@ export interface TokenTable {
   name: string;
 }
 
+/** What stands behind the learned tokens of a published prompt. */
+export interface PromptWords {
+  /** The classes that it was trained on; in lower case where they were read off the tokens. */
+  classNames: string[];
+  /** Words between learned tokens and class name; empty where there are none. */
+  wordsAfter: string;
+}
+
 /** Embeddings stored in half precision differ by its rounding from those of the model, by 2⁻¹¹ of the value. */
 const RELATIVE_TOLERANCE = 1e-3;
 const ABSOLUTE_TOLERANCE = 1e-6;
 
+/** The words that the published trainers start from; those that have no learned token in their place stay. */
+export const INITIAL_WORDS: readonly string[] = ["a", "photo", "of", "a"];
+
 /**
  * Checks that a prompt was trained with a model: by its width, and by the embedding of the start token that it stores.
  *
- * @throws {UserError} When it was trained with another model.
+ * @throws {UserError} when it was trained with another model
  */
 export function requireModel(prompt: PublishedPrompt, table: TokenTable): void {
   const { shape } = prompt.params.ctx;
   const D = shape[shape.length - 1];
   const isOther = D !== table.width ||
     (prompt.prefix !== undefined &&
-      !isNear(prompt.prefix.data.subarray(0, D), table.embedding(table.tokenizer.startToken)));
+      !isNear(prompt.prefix.rows(0)[0], table.embedding(table.tokenizer.startToken), prompt));
   if (!isOther) return;
   const why = D === table.width
     ? "its start token is another one"
@@ -48,41 +58,41 @@ export function requireModel(prompt: PublishedPrompt, table: TokenTable): void {
  * Reads the class names off the embeddings that a prompt stores. They come out in lower case, as CLIP's tokens have them;
  * undefined when the prompt stores none.
  *
- * @throws {UserError} When a token is not among the model's.
+ * @throws {UserError} when a token is not among the model's
  */
-export function recoverClassNames(prompt: PublishedPrompt, table: TokenTable): string[] | undefined {
-  if (prompt.suffix === undefined) return undefined;
-  const { tokenizer } = table;
-  const ids = idsByKey(table);
-  return rows(prompt.suffix).map((tokens_SD) => {
-    const name: number[] = [];
-    for (const embedding of tokens_SD) {
-      const id = ids.get(keyOf(embedding));
-      if (id === undefined) {
-        throw new UserError(
-          `A class name of the prompt has a token that ${table.name} does not have: name the model that it was trained ` +
-            "with by --model.",
-        );
-      }
-      if (id === tokenizer.endToken) break;
-      name.push(id);
+export function recoverClassNames(prompt: PublishedPrompt, table: TokenTable): PromptWords | undefined {
+  const { suffix, params: { ctx: { shape } } } = prompt;
+  if (suffix === undefined) return undefined;
+  const find = tokenFinder(prompt, table);
+  const texts = Array.from({ length: suffix.shape[0] }, (_, c) => {
+    const ids: number[] = [];
+    for (const embedding of suffix.rows(c)) {
+      const id = find(embedding);
+      if (id === table.tokenizer.endToken) break;
+      ids.push(id);
     }
-    return name.map((id) => tokenizer.word(id).replace("</w>", " ")).join("").trim().replace(/ ?\.$/, "");
+    return textOf(ids, table).replace(/ ?\.$/, "");
   });
+  // "a" can stay behind longer contexts too: ProGrad's code counts words, and commas are tokens.
+  const rest = INITIAL_WORDS.slice(shape[shape.length - 2]).join(" ") || "a";
+  const isThere = texts.every((text) => text.startsWith(`${rest} `));
+  const wordsAfter = isThere ? rest : "";
+  requireNoWords(prompt, wordsAfter);
+  return { classNames: isThere ? texts.map((text) => text.slice(rest.length + 1)) : texts, wordsAfter };
 }
 
 /**
- * Rebuilds the embeddings that follow the context from class names, and compares them with those of the file.
+ * Rebuilds the embeddings of class names, and compares them with those that follow the context in the file.
  *
- * @throws {UserError} When there are other names or another number of them; names the first class that differs.
+ * @throws {UserError} when there are other names or another number of them; names the first class that differs
  */
 export function requireClassNames(
   prompt: PublishedPrompt,
-  options: { classNames: readonly string[]; table: TokenTable },
-): void {
-  const { classNames, table: { tokenizer, embedding } } = options;
-  const { ctx } = prompt.params;
-  const C = prompt.suffix?.shape[0] ?? (ctx.shape.length === 3 ? ctx.shape[0] : undefined);
+  { classNames, table }: { classNames: readonly string[]; table: TokenTable },
+): PromptWords {
+  const { suffix, params: { ctx } } = prompt;
+  const { tokenizer, embedding } = table;
+  const C = suffix?.shape[0] ?? (ctx.shape.length === 3 ? ctx.shape[0] : undefined);
   if (C !== undefined && C !== classNames.length) {
     const named = classNames.slice(0, 5).join(", ") + (classNames.length > 5 ? ", …" : "");
     throw new UserError(
@@ -90,29 +100,47 @@ export function requireClassNames(
         "trained with.",
     );
   }
-  if (prompt.suffix === undefined) return;
-  rows(prompt.suffix).forEach((tokens_SD, c) => {
-    const ids = [...tokenizer.encode(`${spokenName(classNames[c])}.`), tokenizer.endToken];
-    if (ids.length <= tokens_SD.length && ids.every((id, s) => isNear(tokens_SD[s], embedding(id)))) return;
+  if (suffix === undefined) return { classNames: [...classNames], wordsAfter: "" };
+  const find = tokenFinder(prompt, table);
+  const end = embedding(tokenizer.endToken);
+  let first: number[] | undefined;
+  for (const [c, name] of classNames.entries()) {
+    const ids = tokenizer.encode(`${spokenName(name)}.`);
+    const rows = suffix.rows(c);
+    const from = rows.findIndex((row) => isNear(row, end, prompt)) - ids.length;
+    const before = from < 0 ? [] : rows.slice(0, from).map(find);
+    first ??= before;
+    if (
+      from >= 0 && `${before}` === `${first}` && ids.every((id, s) => isNear(rows[from + s], embedding(id), prompt))
+    ) {
+      continue;
+    }
     throw new UserError(
-      `The prompt's class ${c + 1} is not "${
-        classNames[c]
-      }": name the classes that it was trained with, in their order.`,
+      `The prompt's class ${c + 1} is not "${name}": name the classes that it was trained with, in their order.`,
     );
-  });
+  }
+  const wordsAfter = textOf(first ?? [], table);
+  requireNoWords(prompt, wordsAfter);
+  return { classNames: [...classNames], wordsAfter };
 }
 
-/** Rows [S, D] of each class. */
-function rows({ shape: [C, S, D], data }: HostTensor): Float32Array[][] {
-  return Array.from(
-    { length: C },
-    (_, c) => Array.from({ length: S }, (_, s) => data.subarray((c * S + s) * D, (c * S + s + 1) * D)),
+function requireNoWords({ layout, file }: PublishedPrompt, words: string): void {
+  if (words === "" || layout.wordsStay) return;
+  throw new UserError(
+    `${file.path} has the fixed words "${words}" between its context and the class names, which this kit does not put ` +
+      "there: the prompt cannot be imported.",
   );
 }
 
-function isNear(a: Float32Array, b: Float32Array): boolean {
+function textOf(ids: readonly number[], { tokenizer }: TokenTable): string {
+  return ids.map((id) => tokenizer.word(id).replace("</w>", " ")).join("").trim();
+}
+
+function isNear(a: Float32Array, b: Float32Array, { roundings = 1 }: PublishedPrompt): boolean {
   return a.length === b.length &&
-    a.every((value, i) => Math.abs(value - b[i]) <= RELATIVE_TOLERANCE * Math.abs(b[i]) + ABSOLUTE_TOLERANCE);
+    a.every((value, i) =>
+      Math.abs(value - b[i]) <= roundings * (RELATIVE_TOLERANCE * Math.abs(b[i]) + ABSOLUTE_TOLERANCE)
+    );
 }
 
 /** Numbers of an embedding that tell tokens apart; enough that no two tokens share them. */
@@ -123,9 +151,34 @@ function keyOf(embedding: Float32Array): string {
   return new Uint16Array(Float16Array.from(embedding.subarray(0, KEY_NUMBERS)).buffer).join();
 }
 
-function idsByKey({ tokenizer, embedding }: TokenTable): Map<string, number> {
+/** Finds the token of an embedding: by its key, or, where it was rounded more than once, the nearest. */
+function tokenFinder(prompt: PublishedPrompt, table: TokenTable): (embedding: Float32Array) => number {
+  const { tokenizer, embedding: of, name } = table;
   const ids = new Map<string, number>();
   // The first of equals stays: tokens that were never trained may share an embedding.
-  for (let id = tokenizer.size - 1; id >= 0; id--) ids.set(keyOf(embedding(id)), id);
-  return ids;
+  for (let id = tokenizer.size - 1; id >= 0; id--) ids.set(keyOf(of(id)), id);
+  return (embedding) => {
+    const key = keyOf(embedding);
+    const id = ids.get(key) ?? nearest(embedding, table);
+    if (isNear(embedding, of(id), prompt)) {
+      ids.set(key, id);
+      return id;
+    }
+    throw new UserError(
+      `A class name of the prompt has a token that ${name} does not have: name the model that it was trained with by ` +
+        "--model.",
+    );
+  };
+}
+
+function nearest(embedding: Float32Array, { tokenizer, embedding: of }: TokenTable): number {
+  let found = 0;
+  let least = Infinity;
+  for (let id = 0; id < tokenizer.size; id++) {
+    const other = of(id);
+    let squares = 0;
+    for (let i = 0; i < embedding.length && squares < least; i++) squares += (embedding[i] - other[i]) ** 2;
+    if (squares < least) [found, least] = [id, squares];
+  }
+  return found;
 }

@@ -54,9 +54,12 @@ export function modelCard(reports: readonly Report[], options: ModelCardOptions)
     "",
     "## How it was trained",
     "",
-    `- Method: ${text(run.label ?? methodLabel(run.method))}, preset ${run.preset ?? "none"}${
-      run.changed.length > 0 ? `, changed: ${run.changed.join(", ")}` : ""
-    }`,
+    ...(run.importedFrom === undefined
+      ? []
+      : [`By the published code: imported from ${code(run.importedFrom)}. What is not listed here is not known.`, ""]),
+    `- Method: ${text(run.label ?? methodLabel(run.method))}, preset ${
+      run.preset ?? (run.importedFrom === undefined ? "none" : "not known")
+    }${run.changed.length > 0 ? `, changed: ${run.changed.join(", ")}` : ""}`,
     `- Data: ${text(on.data.name)}, ${run.trainedOn} classes, ${run.shots} images a class (${
       count(on.data.train)
     } in all), few-shot sample of seed ${run.seed}`,

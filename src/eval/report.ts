@@ -39,6 +39,8 @@ export interface ReportedRun {
   hyperparameters: Record<string, string | number | boolean>;
   /** Hyper-parameters that differ from the preset's. */
   changed: string[];
+  /** The file of the published code that the prompt was imported from: what is not listed of its training is not known. */
+  importedFrom?: string;
   /** Seed of the few-shot sample and of all random streams; null where nothing is drawn. */
   seed: number | null;
   /** Training images a class; null where nothing is trained. */

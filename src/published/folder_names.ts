@@ -46,8 +46,8 @@ export function factsOf(path: string, trainers: readonly string[] = []): FolderF
   return {
     trainer,
     dataset: parts.map(datasetOf).findLast((found) => found !== undefined),
-    // Base classes alone are trained on in base2new only.
-    train: parts.includes("train_base") ? "base" : shots !== undefined ? "all" : undefined,
+    // Base classes alone are trained on in base2new only, where the shots have a folder of their own.
+    train: parts.includes("train_base") ? "base" : last(SHOTS_AFTER) !== undefined ? "all" : undefined,
     shots,
     seeds: seed === undefined ? undefined : [seed],
     classTokenPosition: last(/_ctp(end|middle|front)$/) as ClassTokenPosition | undefined,

@@ -9,7 +9,9 @@ import { flagName } from "../methods/setting.ts";
 import type { PublishedPrompt } from "../published/checkpoint.ts";
 import { INITIAL_WORDS, type PromptWords } from "../published/class_names.ts";
 import type { FolderFacts } from "../published/folder_names.ts";
+import type { ReportedRun } from "../eval/report.ts";
 import { completeSettings, type Given, type RunConfig } from "./config.ts";
+import type { Imported, Learned } from "./learned.ts";
 import { RUN_SETTINGS } from "./settings.ts";
 
 /** What a prompt is imported as. */
@@ -67,6 +69,33 @@ export function importedConfig(
       ...Object.fromEntries(known.map((name) => [flagName(name), String(config.values[name])])),
     },
     unknown: settings.filter((name) => !known.includes(name) && !OWN.includes(name) && config.values[name] !== ""),
+  };
+}
+
+/** What a checkpoint says of its training elsewhere; undefined where this kit trained it. */
+export function importedFrom(
+  metadata: Record<string, string>,
+  { settings }: Pick<PromptLearning, "settings">,
+): Imported | undefined {
+  const { "imported-from": from, preset = null } = metadata;
+  if (from === undefined) return undefined;
+  return { from, preset, settings: Object.keys(settings).filter((name) => flagName(name) in metadata) };
+}
+
+/** The settings that decide the numbers, as reports list them; of what was trained elsewhere, those that are known. */
+export function recordedSettings(
+  { method, values, preset, changed }: RunConfig,
+  { given, chosen, imported }: Learned,
+): Pick<ReportedRun, "preset" | "hyperparameters" | "changed" | "importedFrom"> {
+  const isKnown = (name: string) => imported?.settings.includes(name) ?? true;
+  const isPresetKnown = imported === undefined || imported.preset !== null;
+  const names = Object.keys(method.settings).filter((name) => method.settings[name].changesNumbers !== false);
+  const own = names.filter(isKnown).map((name) => [name, values[name] as string | number | boolean]);
+  return {
+    preset: imported === undefined ? preset : imported.preset,
+    hyperparameters: { ...Object.fromEntries(own), ...given, ...chosen },
+    changed: isPresetKnown ? changed.filter(isKnown) : [],
+    ...(imported === undefined ? {} : { importedFrom: imported.from }),
   };
 }
 

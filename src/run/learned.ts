@@ -50,6 +50,16 @@ export interface Impossible {
   impossible: string;
 }
 
+/** What is known of the training of something that was imported. */
+export interface Imported {
+  /** The file's name. */
+  from: string;
+  /** The published configuration, where its folders named one. */
+  preset: string | null;
+  /** The settings that are known. */
+  settings: readonly string[];
+}
+
 /** What was learned; whoever opened it disposes it. */
 export interface Learned {
   /** A classifier of classes of the caller's choice. */
@@ -73,6 +83,8 @@ export interface Learned {
   engine?: string;
   /** The file of what was learned, once it is whole; undefined where nothing is kept. */
   file?: string;
+  /** Where it was trained, when not by this kit. */
+  imported?: Imported;
   /** The prompts' method, where prompts were learned. */
   method?: PromptMethod;
   dispose(): Promise<void>;

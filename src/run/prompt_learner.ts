@@ -20,6 +20,7 @@ import { KIT_VERSION } from "../version.ts";
 import type { Encoder } from "./data.ts";
 import { accuracyOf, classifyAll, countLine } from "./evaluate.ts";
 import { learningImages } from "./identity.ts";
+import { importedFrom } from "./imported.ts";
 import type { Classifier, Learned, SeedRun } from "./learned.ts";
 import { duration, SILENT } from "./progress.ts";
 
@@ -251,6 +252,7 @@ function learnedPrompt(
     describe: () => described ??= describe(run, { session, trained, sample }),
     engine: trained.metadata.engine,
     file: at.file,
+    imported: importedFrom(trained.metadata, method),
     dispose: () => session.dispose(),
   };
 }

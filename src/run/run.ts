@@ -27,6 +27,7 @@ import {
   runIdentity,
   testImagesSha256,
 } from "./identity.ts";
+import { recordedSettings } from "./imported.ts";
 import { backbonePart, openInputs } from "./inputs.ts";
 import type { ClassList, EvaluationTarget, Learned, SeedRun } from "./learned.ts";
 import { isTrained, runPath, trainedSiblings } from "./path.ts";
@@ -167,14 +168,16 @@ export async function openRun<S>(
       if (config.run.fresh && !isToBeFound(config)) await folder.clear();
       const own = wanted === undefined ? await withStoredValues(config, folder) : config;
       const identity = wanted ?? await identityOf(own, seed);
-      for (const stored of await folder.identities()) requireSameRun(stored, { wanted: identity, path });
+      const identities = await folder.identities();
+      for (const stored of identities) requireSameRun(stored, { wanted: identity, path });
       for (const report of await readFolder(path)) {
         const ofImages = { "test-images-sha256": await testImagesSha256(data, report.run.evaluatedOn) };
         requireSameRun(identityOfReport(report), { wanted: { ...identity, ...ofImages }, path });
       }
       const run = { config: own, inputs, progress, seed, folder, identity };
       await requireSameTestImages(path, { data, draw: drawOf(own, seed) });
-      if (!isToBeFound(config)) {
+      // Of what was trained elsewhere, its checkpoint says all that is known.
+      if (!isToBeFound(config) && !identities.some((stored) => "imported-from" in stored)) {
         await folder.write("identity.json", `${JSON.stringify(identity, null, 2)}\n`);
         await folder.write("config.yaml", configYaml(own, { seed }));
       }
@@ -319,9 +322,7 @@ async function evaluate(
       run: {
         method: method.name,
         label: method.label,
-        preset: config.preset,
-        hyperparameters: { ...recordedValues(config), ...learned.given, ...learned.chosen },
-        changed: [...config.changed],
+        ...recordedSettings(config, learned),
         seed,
         shots: config.shots,
         trainedOn,
@@ -331,7 +332,9 @@ async function evaluate(
         prompts: learned.prompts(classes),
         learnedNumbers: learned.learnedNumbers,
         command,
-        ...(run.identity["images-sha256"] === undefined ? {} : { imagesSha256: run.identity["images-sha256"] }),
+        ...(run.identity["images-sha256"] === undefined || learned.imported !== undefined
+          ? {}
+          : { imagesSha256: run.identity["images-sha256"] }),
         ...(methodSha256 === undefined ? {} : { methodSha256 }),
         ...(learned.engine === undefined || learned.engine === inputs.on.engine.name
           ? {}
@@ -356,12 +359,6 @@ async function evaluate(
   } finally {
     await classifier.dispose();
   }
-}
-
-/** Values of the settings that decide the numbers, as reports list them. */
-function recordedValues({ method, values }: RunConfig): Report["run"]["hyperparameters"] {
-  const names = Object.keys(method.settings).filter((name) => method.settings[name].changesNumbers !== false);
-  return Object.fromEntries(names.map((name) => [name, values[name] as string | number | boolean]));
 }
 
 /** The page of an evaluation on another data set, in a folder of its own: `caltech101-all/report.html`. */

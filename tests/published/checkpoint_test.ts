@@ -10,16 +10,14 @@ const EXPECTED = JSON.parse(Deno.readTextFileSync(`${FIXTURES}expected.json`)) a
 };
 
 for (
-  const [file, method, epoch, context] of [["coop.pth.tar-50", "coop", 50, 16], [
-    "cocoop.pth.tar-10",
-    "cocoop",
-    10,
-    4,
-  ]] as const
+  const [file, methods, epoch, context] of [
+    ["coop.pth.tar-50", ["coop", "kgcoop", "prograd"], 50, 16],
+    ["cocoop.pth.tar-10", ["cocoop"], 10, 4],
+  ] as const
 ) {
   Deno.test(`${file} gives its learned tensors and its epoch, and nothing of its optimiser is run`, () => {
     const prompt = readPublishedPrompt(FIXTURES + file);
-    assertEquals([prompt.method, prompt.epoch], [method, epoch]);
+    assertEquals([prompt.layout.methods, prompt.epoch, prompt.frozen], [methods, epoch, []]);
     assertEquals(prompt.params.ctx.shape, [context, 128]);
     assertEquals(prompt.suffix?.shape, [3, 76 - context, 128]);
     assertEquals(Object.keys(prompt.params), Object.keys(EXPECTED.ends[file]));
@@ -48,10 +46,10 @@ Deno.test("a checkpoint that would run something is refused by its name, damaged
     await Deno.writeTextFile(path, "no archive");
     refused(path, "no zip archive");
     refused(join(folder, "none"), "does not exist");
-    // A tensor of another method, MaPLe's say: a name of the same length in the pickle.
+    // A tensor of another method: a name of the same length in the pickle.
     const text = new TextDecoder("latin1").decode(bytes).replaceAll("token_suffix", "token_suffiy");
     await Deno.writeFile(path, Uint8Array.from(text, (character) => LATIN.get(character) ?? character.charCodeAt(0)));
-    refused(path, '"token_suffiy" is of neither');
+    refused(path, '"token_suffiy", which is of no method');
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

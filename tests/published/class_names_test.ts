@@ -28,9 +28,12 @@ for (const file of ["coop.pth.tar-50", "cocoop.pth.tar-10"]) {
     const prompt = readPublishedPrompt(FIXTURES + file);
     const table = await sampleTable();
     requireModel(prompt, table);
-    assertEquals(recoverClassNames(prompt, table), NAMES.map((name) => name.toLowerCase()));
+    assertEquals(recoverClassNames(prompt, table), {
+      classNames: NAMES.map((name) => name.toLowerCase()),
+      wordsAfter: "",
+    });
     const check = (classNames: string[]) => requireClassNames(prompt, { classNames, table });
-    check(NAMES);
+    assertEquals(check(NAMES), { classNames: NAMES, wordsAfter: "" });
     check(["annual_crop_land", "herbaceous vegetation land", "river"]);
     const refused = (classNames: string[], message: string) =>
       assertStringIncludes(assertThrows(() => check(classNames), UserError).message, message);

@@ -3,12 +3,7 @@
  * `tests/fixtures/published/towers.py` makes with PyTorch, without PyTorch.
  */
 import { dirname } from "node:path";
-import {
-  type ArchiveTensor,
-  type Pickled,
-  stateDictionary,
-  writeTorchArchive,
-} from "../../bench/torch_archive.ts";
+import { type ArchiveTensor, type Pickled, stateDictionary, writeTorchArchive } from "../../bench/torch_archive.ts";
 import { type ClipWeights, loadWeights } from "../../src/clip/weights/load.ts";
 import { loadTokenizer } from "../../src/clip/tokenizer.ts";
 import { spokenName } from "../../src/clip/spoken_name.ts";
@@ -35,7 +30,9 @@ export const modelPath = (model: string) =>
 
 /** A case of `deep_METHOD.json`. */
 export async function caseOf(method: string, name: string): Promise<DeepCase & { epochs: number }> {
-  const { cases } = await FIXTURES.json(`deep_${method}.json`) as { cases: Record<string, DeepCase & { epochs: number }> };
+  const { cases } = await FIXTURES.json(`deep_${method}.json`) as {
+    cases: Record<string, DeepCase & { epochs: number }>;
+  };
   return cases[name];
 }
 
@@ -121,7 +118,10 @@ export async function writeCheckpoint(
     ["state_dict", stateDictionary(tensors)],
     ["epoch", epoch],
     ["optimizer", new Map([["state", new Map()]])],
-    ["scheduler", { object: "dassl.optim.lr_scheduler.ConstantWarmupScheduler", state: new Map([["last_epoch", epoch]]) }],
+    ["scheduler", {
+      object: "dassl.optim.lr_scheduler.ConstantWarmupScheduler",
+      state: new Map([["last_epoch", epoch]]),
+    }],
     ["val_result", null],
   ]);
   writeTorchArchive(path, { root, tensors });

@@ -39,10 +39,10 @@ async function withModel(body: (model: ClipModel) => Promise<void>): Promise<voi
 }
 
 async function checkpointBytes(file: string): Promise<Uint8Array> {
-  const { method, params } = readPublishedPrompt(`${FIXTURES}published/${file}`);
+  const { params } = readPublishedPrompt(`${FIXTURES}published/${file}`);
   const state = { step: 0, losses: [], params, velocity: {}, order: [] };
   return encodeCheckpoint(state, {
-    method,
+    method: file.split(".")[0],
     model: "sample",
     "model-sha256": (await loadWeights(SAMPLE)).sha256,
     "classes-seen": JSON.stringify(SEEN),

@@ -1,5 +1,5 @@
 /** Prompts of the published code inside both towers, taken over by `deno task import`: to the published logits. */
-import { assertEquals, assertLess, assertStringIncludes } from "jsr:@std/assert@1.0.19";
+import { assertEquals, assertLess } from "jsr:@std/assert@1.0.19";
 import { loadModel } from "../../src/clip/model.ts";
 import { loadTokenizer } from "../../src/clip/tokenizer.ts";
 import { loadWeights } from "../../src/clip/weights/load.ts";
@@ -32,7 +32,9 @@ export async function distances(run: string, { method, name }: { method: string;
     const images = await deepImages(model, { fixtures: FIXTURES, name: about.model });
     const found: number[] = [];
     const last = method === "promptsrc" ? "gpa" : "final";
-    for (const [classNames, key] of [[about.classnames, `${last}_logits`], [about.new_classnames, "new_logits"]] as const) {
+    for (
+      const [classNames, key] of [[about.classnames, `${last}_logits`], [about.new_classnames, "new_logits"]] as const
+    ) {
       const session = await openStoredPrompt(stored, { model, classNames });
       found.push(relativeL2(await deepLogits(session, images), given.float(`${name}/${key}`).data));
       await session.dispose();

@@ -209,7 +209,10 @@ function configuration(reports: readonly Report[]): Markup {
     <div class="cards">
       <div class="card"><h3>Run</h3>${definitions([
         ["method", run.label ?? methodLabel(run.method)],
-        ["preset", run.preset ?? "none"],
+        ...(run.importedFrom === undefined
+          ? []
+          : [["imported from", `${run.importedFrom}; what is not listed of its training is not known`] as const]),
+        ["preset", run.preset ?? (run.importedFrom === undefined ? "none" : "not known")],
         ...Object.entries(run.hyperparameters).map(([name, value]) =>
           [
             name,

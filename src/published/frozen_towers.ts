@@ -5,12 +5,10 @@ import { tensorShapes } from "../clip/config.ts";
 import { UserError } from "../errors.ts";
 import type { FrozenTensor, PublishedPrompt } from "./checkpoint.ts";
 
-/** What rounding to a number format changes at the most, of the number itself and, near zero, at all. */
-const ROUNDING: Readonly<Record<string, { relative: number; absolute: number }>> = {
-  F16: { relative: 2 ** -11, absolute: 2 ** -25 },
-  BF16: { relative: 2 ** -8, absolute: 0 },
-  F32: { relative: 2 ** -24, absolute: 0 },
-};
+/** What rounding to half precision changes at the most, of a number and, near zero, at all. */
+const HALF = { relative: 2 ** -11, absolute: 2 ** -25 };
+/** As much of a number for the shorter half precision of newer processors. */
+const BRAIN_FLOAT = { relative: 2 ** -8, absolute: 0 };
 
 /** Not in the published models: their texts are embedded before. */
 const NOT_KEPT = "token_embedding.weight";
@@ -67,16 +65,14 @@ function difference(
   model: Float32Array,
   { copy: { dtype }, roundings }: { copy: FrozenTensor; roundings: number },
 ): string | undefined {
-  const step = ROUNDING[dtype] ?? ROUNDING.F32;
   // What was trained in half precision may have been stored in single.
-  const relative = Math.max(ROUNDING.F16.relative, roundings * step.relative);
-  const absolute = Math.max(ROUNDING.F16.absolute, roundings * step.absolute);
+  const { relative, absolute } = dtype === "BF16" ? BRAIN_FLOAT : HALF;
   let isOff = false;
   let squares = 0;
   let whole = 0;
   for (let i = 0; i < model.length; i++) {
     const off = Math.abs(stored[i] - model[i]);
-    if (!(off <= relative * Math.abs(model[i]) + absolute)) isOff = true;
+    if (!(off <= roundings * (relative * Math.abs(model[i]) + absolute))) isOff = true;
     squares += off * off;
     whole += model[i] * model[i];
   }

@@ -52,8 +52,13 @@ export function methodOf(
     throw new UserError(`${path} holds tensors as ${leave} them, and ${says}: say ${flag}.`);
   }
   if (possible.includes(found)) return found;
-  const who = asked === undefined ? `its folder says ${folder}` : `--method says ${asked}`;
-  throw new UserError(`${path} holds tensors as ${leave} them, and ${who}: say ${flag}.`);
+  throw new UserError(
+    `${path} holds tensors as ${leave} them, and ${
+      asked === undefined
+        ? `its folder says ${folder}: give the file from another folder, with ${flag}`
+        : `--method says ${asked}: say ${flag}`
+    }.`,
+  );
 }
 
 function named(name: string): PromptLearning | undefined {

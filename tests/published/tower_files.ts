@@ -127,6 +127,24 @@ export async function writeCheckpoint(
   writeTorchArchive(path, { root, tensors });
 }
 
+/** Writes a checkpoint and reads it; the file is gone afterwards, unless `use` has read what it needs. */
+export async function withCheckpoint<T>(
+  tensors: ReadonlyMap<string, ArchiveTensor>,
+  use: (path: string) => T | Promise<T>,
+): Promise<T> {
+  const folder = await Deno.makeTempDir({ prefix: "clip-prompts-" });
+  try {
+    await writeCheckpoint(`${folder}/model.pth.tar-7`, { tensors, epoch: 7 });
+    return await use(`${folder}/model.pth.tar-7`);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+/** A tensor of ones, of no meaning. */
+export const ones = (...shape: number[]): ArchiveTensor =>
+  inFile({ shape, data: new Float32Array(shape.reduce((a, b) => a * b, 1)).fill(1) }, "float");
+
 /** Writes a case into the published folders below `folder`; the run's folder. */
 export async function publishedCase(
   folder: string,

@@ -78,7 +78,15 @@ export function recoverClassNames(prompt: PublishedPrompt, table: TokenTable): P
   const isThere = texts.every((text) => text.startsWith(`${rest} `));
   const wordsAfter = isThere ? rest : "";
   requireNoWords(prompt, wordsAfter);
-  return { classNames: isThere ? texts.map((text) => text.slice(rest.length + 1)) : texts, wordsAfter };
+  const classNames = isThere ? texts.map((text) => text.slice(rest.length + 1)) : texts;
+  const [first] = classNames[0].split(" ");
+  if (classNames.every((name) => name.startsWith(`${first} `))) {
+    throw new UserError(
+      `All class names in ${prompt.file.path} begin with "${first}", which may be a word of the prompt: name the classes ` +
+        "with --classes, or give the data with --data.",
+    );
+  }
+  return { classNames, wordsAfter };
 }
 
 /**

@@ -78,6 +78,7 @@ function difference(
   }
   if (!isOff) return undefined;
   if (!Number.isFinite(squares)) return "numbers that are not finite";
+  if (whole === 0) return `${Math.sqrt(squares).toPrecision(2)} where the model has zeros`;
   const percent = 100 * Math.sqrt(squares / whole);
   return `${
     percent >= 0.01 ? percent.toFixed(2) : percent.toExponential(1)

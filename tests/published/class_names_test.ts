@@ -2,14 +2,17 @@ import { assertEquals, assertStringIncludes, assertThrows } from "jsr:@std/asser
 import { loadTokenizer } from "../../src/clip/tokenizer.ts";
 import { loadWeights } from "../../src/clip/weights/load.ts";
 import { UserError } from "../../src/errors.ts";
-import { readPublishedPrompt } from "../../src/published/checkpoint.ts";
+import { type PublishedPrompt, readPublishedPrompt } from "../../src/published/checkpoint.ts";
 import {
   recoverClassNames,
   requireClassNames,
   requireModel,
   type TokenTable,
 } from "../../src/published/class_names.ts";
+import { roundingsOf } from "../../src/published/frozen_towers.ts";
+import { sharedTest } from "../shared.ts";
 import { ROOT } from "../tasks.ts";
+import { caseOf, modelPath, towerTensors, withCheckpoint } from "./tower_files.ts";
 
 const FIXTURES = `${ROOT}tests/fixtures/published/`;
 const NAMES = ["Annual Crop Land", "Herbaceous Vegetation Land", "River"];
@@ -57,4 +60,62 @@ Deno.test("a prompt of another model is refused, by its width or by its start to
     "start token is another one",
   );
   assertThrows(() => recoverClassNames(prompt, other), UserError, "does not have");
+});
+
+/** The table of a model of the reference material, and a case's checkpoint on it. */
+async function caseAt<T>(
+  at: { method: string; name: string; precision: "half" | "float"; init?: string },
+  use: (prompt: PublishedPrompt, table: TokenTable) => T,
+): Promise<T> {
+  const about = await caseOf(at.method, at.name);
+  const [weights, tokenizer] = await Promise.all([loadWeights(modelPath(about.model)), loadTokenizer()]);
+  const { data, shape: [, width] } = weights.tensor("token_embedding.weight");
+  const embedding = (id: number) => data.subarray(id * width, (id + 1) * width);
+  return await withCheckpoint(await towerTensors(at.method, at), (path) => {
+    const read = readPublishedPrompt(path);
+    const prompt = { ...read, roundings: roundingsOf(at.method, read.epoch) };
+    return use(prompt, { tokenizer, width, name: about.model, embedding });
+  });
+}
+
+sharedTest("words of the start that no learned token replaces are told from the class names", async () => {
+  for (
+    const [method, name, precision, wordsAfter] of [
+      ["maple", "mini4_d3", "half", "of a"],
+      ["maple", "mini4_all", "float", ""],
+      ["ivlp", "mini4_v4t2", "float", ""],
+      // Its tokens went through the average over epochs, in half precision.
+      ["promptsrc", "mini4_all", "half", "of a"],
+    ] as const
+  ) {
+    const given = (await caseOf(method, name)).classnames;
+    const classNames = given.map((one) => one.replaceAll("_", " ").toLowerCase());
+    await caseAt({ method, name, precision }, (prompt, table) => {
+      requireModel(prompt, table);
+      assertEquals(recoverClassNames(prompt, table), { classNames, wordsAfter });
+      assertEquals(requireClassNames(prompt, { classNames: given, table }), { classNames: given, wordsAfter });
+      const swapped = [given[1], given[0], ...given.slice(2)];
+      assertThrows(() => requireClassNames(prompt, { classNames: swapped, table }), UserError, "class 1 is not");
+    });
+  }
+});
+
+sharedTest("other words of the start are told by the class names, and asked for without them", async () => {
+  const at = { method: "maple", name: "mini4_d3", precision: "float", init: "an image of the" } as const;
+  const { classnames } = await caseOf(at.method, at.name);
+  await caseAt(at, (prompt, table) => {
+    const { wordsAfter } = requireClassNames(prompt, { classNames: classnames, table });
+    assertEquals(wordsAfter, "of the");
+    assertThrows(
+      () => recoverClassNames(prompt, table),
+      UserError,
+      'begin with "of", which may be a word of the prompt',
+    );
+    const one = ["of the Annual Crop Land", ...classnames.slice(1)];
+    assertThrows(() => requireClassNames(prompt, { classNames: one, table }), UserError, "class 2 is not");
+    // A context in front of the text has no such words in this kit.
+    const context = { ...prompt, layout: { ...prompt.layout, wordsStay: undefined } };
+    const refused = () => requireClassNames(context, { classNames: classnames, table });
+    assertThrows(refused, UserError, 'the fixed words "of the" between its context and the class names');
+  });
 });

@@ -45,9 +45,9 @@ export function inFile({ shape, data }: HostTensor, precision: "half" | "float")
 /** What a checkpoint of a case holds: learned tensors, texts, the frozen CLIP. */
 export async function towerTensors(
   method: string,
-  { name, precision }: { name: string; precision: "half" | "float" },
+  { name, precision, init }: { name: string; precision: "half" | "float"; init?: string },
 ): Promise<Map<string, ArchiveTensor>> {
-  const about = await caseOf(method, name);
+  const about = { ...await caseOf(method, name), ...(init === undefined ? {} : { init }) };
   const weights = await loadWeights(modelPath(about.model));
   const given = await FIXTURES.tensors(`deep_${method}.safetensors`);
   const prefix = `${name}/${method === "promptsrc" ? "gpa" : "final"}/`;
@@ -56,8 +56,15 @@ export async function towerTensors(
     tensors.set(found.slice(prefix.length), inFile(given.float(found), "float"));
   }
   const [M] = given.float(`${prefix}prompt_learner.ctx`).shape;
-  for (const [part, tensor] of await texts(weights, { about, M, precision })) tensors.set(part, tensor);
-  const averaged = method === "promptsrc" && precision === "half" ? about.gpa_weights! : [1];
+  for (
+    const [part, tensor] of await texts(weights, {
+      about,
+      M,
+      precision,
+      averaged: averagedBy(method, { about, precision }),
+    })
+  ) tensors.set(part, tensor);
+  const averaged = averagedBy(method, { about, precision });
   for (const ours of weights.names().filter((one) => one !== "token_embedding.weight")) {
     const tensor = weights.tensor(ours);
     const isMatrix = tensor.shape.length >= 2 && !ours.endsWith("positional_embedding");
@@ -70,6 +77,11 @@ export async function towerTensors(
     }
   }
   return tensors;
+}
+
+/** The weights of the epochs in the average that a checkpoint in half precision went through. */
+function averagedBy(method: string, { about, precision }: { about: DeepCase; precision: string }): readonly number[] {
+  return method === "promptsrc" && precision === "half" ? about.gpa_weights! : [1];
 }
 
 /** The sum of weighted numbers in half precision, as PromptSRC's code adds up the model after each epoch. */
@@ -85,7 +97,12 @@ function average(data: Float32Array, weights: readonly number[]): Float32Array {
 
 async function texts(
   weights: ClipWeights,
-  { about, M, precision }: { about: DeepCase; M: number; precision: "half" | "float" },
+  { about, M, precision, averaged }: {
+    about: DeepCase;
+    M: number;
+    precision: "half" | "float";
+    averaged: readonly number[];
+  },
 ): Promise<[string, ArchiveTensor][]> {
   const tokenizer = await loadTokenizer();
   const table = weights.tensor("token_embedding.weight");
@@ -101,7 +118,7 @@ async function texts(
     }
   });
   // Both are views of one tensor, as PyTorch saves what was cut out on the processor.
-  const { dtype, bytes } = inFile({ shape: [C, 77, D], data }, precision);
+  const { dtype, bytes } = inFile({ shape: [C, 77, D], data: average(data, averaged) }, precision);
   const view = (from: number, rows: number): ArchiveTensor => (
     { dtype, bytes, shape: [C, rows, D], strides: [77 * D, D, 1], start: from * D, count: data.length }
   );

@@ -91,20 +91,103 @@ Deno.test("deno task import makes a run folder of a published folder, and does n
     assertEquals((await runImport([published, "--model", "sample", "--fresh"], folder)).code, 0);
   }));
 
+/** A published file in folders of its trainer's. */
+async function published(folder: string, { file, path }: { file: string; path: string }): Promise<string> {
+  await Deno.mkdir(`${folder}/${path}/prompt_learner`, { recursive: true });
+  await Deno.copyFile(`${FIXTURES}${file}`, `${folder}/${path}/prompt_learner/model.pth.tar-50`);
+  return path;
+}
+
+/** What the only prompt below a folder says of itself. */
+async function metadataIn(run: string): Promise<Record<string, string>> {
+  const [path] = [...Deno.readDirSync(run)].filter(({ name }) => name.endsWith(".safetensors"));
+  return decodeCheckpoint(await Deno.readFile(join(run, path.name)), path.name).metadata;
+}
+
+Deno.test("KgCoOp's, ProGrad's and CoOp's files are alike: their folders say whose a prompt is, and with how many shots", () =>
+  inFolder(async (folder) => {
+    const file = "coop.pth.tar-50";
+    for (
+      const [path, place, told] of [
+        [
+          "output/base2new/train_base/eurosat/shots_4_8.0/KgCoOp/vit_b16_ep100_ctxv1/seed2",
+          "kgcoop/kgcoop-cvpr23+epochs=50+context-tokens=16+init-words=none/sample/shots4/seed2",
+          // The configuration file is the preset's, so that its rates are known.
+          { method: "kgcoop", lambda: "8", lr: "0.002", preset: "kgcoop-cvpr23", "trained-on": "base" },
+        ],
+        [
+          "output/base2new/train_base/eurosat/shots_8_4.0/KgCoOp/mine/seed2",
+          "kgcoop/seed-notebook+epochs=50+lambda=4/sample/shots8/seed2",
+          { method: "kgcoop", lambda: "4", lr: undefined, preset: undefined, "trained-on": "base" },
+        ],
+        [
+          "output/base2new/train_base/eurosat/shots_1/ProGrad/mine/seed3",
+          "prograd/seed-notebook+epochs=50/sample/shots1/seed3",
+          { method: "prograd", lambda: undefined, lr: undefined, preset: undefined, "trained-on": "base" },
+        ],
+        [
+          "output/eurosat/CoOp/mine_2shots/nctx16_cscFalse_ctpmiddle/seed1",
+          "coop/seed-notebook+epochs=50+class-token-position=middle/sample/shots2-all/seed1",
+          { method: "coop", "class-token-position": "middle", lr: undefined, "trained-on": "all" },
+        ],
+      ] as const
+    ) {
+      const { code, err } = await runImport([await published(folder, { file, path }), "--model", "sample"], folder);
+      assertEquals([code, err], [0, ""]);
+      const { shots, seed, ...said } = await metadataIn(`${folder}/runs/eurosat/${place}`);
+      assertEquals([`shots${shots}`, `seed${seed}`], [/shots\d+/.exec(place)![0], /seed\d/.exec(place)![0]]);
+      for (const [name, value] of Object.entries(told)) assertEquals(said[name], value, `${place}: ${name}`);
+      assertEquals([said.epochs, said["context-tokens"], said.views], ["50", "16", said.lr && "epochs"]);
+    }
+  }));
+
+Deno.test("a run of all classes is evaluated by the command that import prints, and keeps what is known of it", () =>
+  inFolder(async (folder) => {
+    const path = "output/eurosat/KgCoOp/mine_4shots/seed1";
+    const { out } = await runImport(
+      [await published(folder, { file: "coop.pth.tar-50", path }), "--model", "sample"],
+      folder,
+    );
+    assertStringIncludes(out, "nothing tells where the class name stands, so it is taken to be last");
+    const run = `${folder}/${/→ (.*)/.exec(out)![1]}`;
+    const config = await Deno.readTextFile(`${run}/config.yaml`);
+    const [, recipe, flags] = /evaluate: deno task (\S+) (.*)/.exec(out)!;
+    assertEquals(flags, "--train all --eval all --preset seed-notebook --epochs 50 --shots 4 --seed 1");
+    const args = [...flags.split(" "), "--engine", "onnx", "--quiet", "--json"];
+    const evaluated = await runRecipe(folder, { recipe, args });
+    assertEquals(evaluated.code, 0, evaluated.stderr);
+    const { run: ran } = JSON.parse(evaluated.stdout) as Report;
+    assertEquals([ran.method, ran.shots, ran.trainedOn, ran.preset], ["kgcoop", 4, "all", null]);
+    assertEquals(ran.hyperparameters, { epochs: 50, contextTokens: 16, classSpecific: false });
+    // Nothing that is written later says more.
+    assertEquals(await Deno.readTextFile(`${run}/config.yaml`), config);
+    assertEquals([...Deno.readDirSync(run)].some(({ name }) => name === "identity.json"), false);
+  }));
+
 Deno.test("what import misses is asked for in a sentence", () =>
   inFolder(async (folder) => {
     const file = `${FIXTURES}coop.pth.tar-50`;
+    const known = ["--model", "sample", "--method", "coop"];
+    const all = [...known, "--dataset", "eurosat", "--shots", "16", "--seed", "1", "--train", "base"];
+    await Deno.mkdir(join(folder, "two"));
+    for (const epoch of [5, 10]) await Deno.copyFile(file, join(folder, `two/model.pth.tar-${epoch}`));
+    const tcp = await published(folder, { file: "coop.pth.tar-50", path: "eurosat/shots_16_8.0/TCP/vit/seed1" });
     for (
       const [args, message] of [
         [[], "Name a checkpoint"],
         [[file], "Name the model that the prompt was trained with"],
-        [[file, "--model", "sample"], "name it with --dataset"],
-        [[file, "--model", "sample", "--dataset", "eurosat", "--classes", "a,b,c"], 'class 1 is not "a"'],
+        [[file, "--model", "sample"], "say --method coop, kgcoop or prograd"],
         [
-          [file, "--model", "sample", "--dataset", "eurosat", "--preset", "cocoop-cvpr22"],
-          'no preset "cocoop-cvpr22" of CoOp',
+          [file, ...known],
+          "does not tell its data set, shots, seed, classes (base or all): say what it was trained with, as in " +
+          "--dataset eurosat --shots 16 --seed 1 --train base.",
         ],
+        [[file, ...all.slice(0, -2)], "does not tell its classes (base or all): say what it was trained with"],
+        [[file, ...all, "--classes", "a,b,c"], 'class 1 is not "a"'],
+        [[file, ...all, "--preset", "cocoop-cvpr22"], 'no preset "cocoop-cvpr22" of CoOp'],
+        [[tcp, ...all], "was trained by TCP, as its folder says: prompts of that method are not imported"],
         [[folder, "--model", "sample"], 'no file "checkpoint"'],
+        [[join(folder, "two"), "--model", "sample"], "names one of model.pth.tar-10, model.pth.tar-5: name it"],
         [[file, "--modell", "sample"], 'Did you mean "--model"?'],
       ] as const
     ) {

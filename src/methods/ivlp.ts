@@ -29,7 +29,7 @@ export const ivlp: PromptLearning<TowerSettings> = {
     },
     "maple-cvpr23": {
       title: "IVLP as MaPLe's repository trains it, 5 epochs of batch 4, 2 tokens in 12 layers",
-      source: "Khattak et al., MaPLe, CVPR 2023; configs/trainers/IVLP/vit_b16_c2_ep5_batch4_2ctx.yaml",
+      source: "Khattak et al., MaPLe, CVPR 2023; configs/trainers/IVLP/vit_b16_c2_ep5_batch4_2+2ctx.yaml",
       expected: "ViT-B/16, 16 shots: no table of the data sets is printed for it",
       time: "100 steps of 4 images on EuroSAT at 16 shots",
       command: "deno task ivlp --preset maple-cvpr23 --model ViT-B/16 --data data/eurosat --seeds 1,2,3",

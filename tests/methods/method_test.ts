@@ -106,7 +106,8 @@ const CITED: Record<string, string[]> = {
   "cocoop-cvpr22": ["scripts/cocoop/base2new_train.sh", "configs/trainers/CoCoOp/vit_b16_c4_ep10_batch1_ctxv1.yaml"],
   "kgcoop-cvpr23": ["scripts/base2new_train.sh", "configs/trainers/KgCoOp/vit_b16_ep100_ctxv1.yaml"],
   "promptsrc-iccv23": ["configs/trainers/", "vit_b16_c2_ep20_batch4_4+4ctx.yaml"],
-  "maple-cvpr23": ["configs/trainers/", "vit_b16_c2_ep5_batch4_2ctx.yaml"],
+  // IVLP's file says the tokens of both towers: 2+2ctx.
+  "maple-cvpr23": ["configs/trainers/", "/vit_b16_c2_ep5_batch4_2", "ctx.yaml"],
   "maple-cross": ["configs/trainers/MaPLe/vit_b16_c2_ep5_batch4_2ctx_cross_datasets.yaml"],
   "promptsrc-cross": ["configs/trainers/PromptSRC/vit_b16_c2_ep20_batch4_4+4ctx_cross_datasets.yaml"],
   "promptsrc-few-shot": ["configs/trainers/PromptSRC/vit_b16_c2_ep50_batch4_4+4ctx_few_shot.yaml"],

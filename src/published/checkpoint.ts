@@ -68,7 +68,7 @@ const SHELLS = [
 
 /** What is computed anew: texts of the class names, the teacher's features of them, and ProMetaR's net, which ends with the training. */
 const COMPUTED =
-  /^(token_prefix|token_suffix|token_midfix|tokenized_prompts|fixed_embeddings|(vnet\.)?linear_\w+_gamma\..*)$/;
+  /^(token_prefix|token_suffix|token_midfix|tokenized_prompts|fixed_embeddings|(.*\.)?attn_mask|(vnet\.)?linear_\w+_gamma\..*)$/;
 
 /** CLIP's parts in the published models, and what they are called in OpenAI's. */
 const PARTS: readonly [RegExp, string][] = [

@@ -144,8 +144,8 @@ async function importPrompt(
   const provenance = await provenanceOf(read, options);
   const { method, given, dataset } = provenance;
   const prompt = { ...read, roundings: roundingsOf(method.name, read.epoch) };
-  requireModel(prompt, model.table);
   requireFrozen(prompt, model);
+  requireModel(prompt, model.table);
   const words = await wordsOf(prompt, { ...options, given });
   const imported = importedConfig(prompt, { ...provenance, words, path, layers: model.weights.config });
   const { config } = imported;

@@ -229,7 +229,16 @@ sharedTest(
         "--method",
         "ivlp",
       ]);
-      await refused(() => {}, "its tokens have 64 numbers and not 128", [...flags.slice(2), "--model", "sample"]);
+      const sample = [...flags.slice(2), "--model", "sample"];
+      await refused(
+        () => {},
+        'its tensor "text_encoder.positional_embedding" is [77, 64] and the model\'s [77, 128]',
+        sample,
+      );
+      const stripped = (tensors: Map<string, ArchiveTensor>) => {
+        for (const name of tensors.keys()) if (!/VPT|prompt_learner\.(ctx|token)/.test(name)) tensors.delete(name);
+      };
+      await refused(stripped, "its tokens have 64 numbers and not 128", sample);
       await writeCheckpoint(path, { tensors: whole, epoch: 7 });
       await Deno.truncate(path, 1_000_000);
       const cut = await runRecipe(folder, { recipe: "import", args: [path, ...flags] });

@@ -256,7 +256,8 @@ function tell(
   const numbers = learnedNumbers(prompt).toLocaleString("en-US");
   console.log(`${method.label}, ${numbers} learned numbers, ${prompt.epoch} epochs → ${folder}`);
   console.log(visible(`  trained on ${classNames.length} classes: ${classNames.join(", ")}`));
-  console.log(`  ${dataset}, ${config.train} classes, ${shots} shots, seed ${seed}`);
+  const lambda = values.lambda === undefined || unknown.includes("lambda") ? "" : `, lambda ${values.lambda}`;
+  console.log(`  ${dataset}, ${config.train} classes, ${shots} shots, seed ${seed}${lambda}`);
   if (prompt.layout.wordsStay && prompt.frozen.length === 0) {
     console.log(`  it holds no CLIP, so that its image tower is that of ${model.name} is not checked`);
   }

@@ -132,8 +132,11 @@ Deno.test("KgCoOp's, ProGrad's and CoOp's files are alike: their folders say who
         ],
       ] as const
     ) {
-      const { code, err } = await runImport([await published(folder, { file, path }), "--model", "sample"], folder);
+      const given = [await published(folder, { file, path }), "--model", "sample"];
+      const { code, out, err } = await runImport(given, folder);
       assertEquals([code, err], [0, ""]);
+      if ("lambda" in told && told.lambda !== undefined) assertStringIncludes(out, `, lambda ${told.lambda}\n`);
+      else assertEquals(/lambda \d/.test(out), false);
       const { shots, seed, ...said } = await metadataIn(`${folder}/runs/eurosat/${place}`);
       assertEquals([`shots${shots}`, `seed${seed}`], [/shots\d+/.exec(place)![0], /seed\d/.exec(place)![0]]);
       for (const [name, value] of Object.entries(told)) assertEquals(said[name], value, `${place}: ${name}`);

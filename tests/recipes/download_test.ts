@@ -43,7 +43,10 @@ Deno.test("a redirect's host is among those of the command", async () => {
     () => new Response(null, { status: 302, headers: { location: "http://localhost:8999/EuroSAT.zip" } }),
   );
   const host = `127.0.0.1:${server.addr.port}`;
-  assertStringIncludes(await refusal(`http://${host}/EuroSAT.zip`, [host]), `,${host},localhost:8999 recipes/download.ts`);
+  assertStringIncludes(
+    await refusal(`http://${host}/EuroSAT.zip`, [host]),
+    `,${host},localhost:8999 recipes/download.ts`,
+  );
 });
 
 Deno.test("an address that cannot be one is refused", async () => {

@@ -35,10 +35,28 @@ export interface PromptLayout {
   fixed: HostTensor;
   /** 0 or a large negative number, [P, 1, L, 1 + L]; column 0 is the start token. */
   mask: HostTensor;
-  /** 0/1, [P, Q, L]: the row of each class's end token. Rows of absent classes pick the first class again. */
+  /** 0/1, [P, Q, L], or of the branch's rows: each class's end token. Rows of absent classes pick the first class again. */
   pick: HostTensor;
+  /** Rows that no classes share, where class-specific tokens replace the contexts before a later block. */
+  branch?: PromptBranch;
   /** Token rows that are computed, padding not counted. */
   tokenRows: number;
+}
+
+/** Every class with contexts of its own: `K` rows a pack. */
+export interface PromptBranch {
+  /** 0/1, [P, K, Q·M]: which class's token is in which row. */
+  place: HostTensor;
+  /** 0/1, [P, K, L]: the row that each row goes on from; none for contexts, which are replaced. */
+  spread: HostTensor;
+  /** As the layout's, [P, 1, K, 1 + K]. */
+  mask: HostTensor;
+}
+
+/** The tensors of a layout, which has learned tokens, as programs take them, in this order. */
+export function packTensors({ place, fixed, mask, pick, branch }: PromptLayout): Record<string, HostTensor> {
+  const later = branch && { branch_place: branch.place, branch_spread: branch.spread, branch_mask: branch.mask };
+  return { place: place!, fixed, mask, pick, ...later };
 }
 
 /** Scores of forbidden keys: their exponential is exactly 0 in float32, and no engine turns it into a NaN as −∞ can. */
@@ -86,6 +104,8 @@ export interface LayoutOptions {
   contextTokens: number;
   /** Each class has learned tokens of its own. */
   classSpecific: boolean;
+  /** Each class gets contexts of its own before a later block. */
+  branches?: boolean;
   /** Width of the text tower. */
   width: number;
   /** The token's embedding, [D]. */
@@ -94,6 +114,8 @@ export interface LayoutOptions {
   positions: Float32Array;
   /** Packs grow to about this many rows. */
   rowsPerPack: number;
+  /** Classes a pack, where that is decided already. */
+  classesPerPack?: number;
 }
 
 /** Packs the prompts of all classes. */
@@ -103,7 +125,7 @@ export function layOut(prompts: readonly ClassPrompt[], options: LayoutOptions):
   const rowsOfClass = prompts.map((prompt) => prompt.tokens.length - shared);
   const total = rowsOfClass.reduce((sum, rows) => sum + rows, 0);
   const packsWanted = Math.max(1, Math.ceil(total / Math.max(1, rowsPerPack - shared)));
-  const Q = Math.ceil(prompts.length / packsWanted);
+  const Q = options.classesPerPack ?? Math.ceil(prompts.length / packsWanted);
   const P = Math.ceil(prompts.length / Q);
   let L = 0;
   for (let p = 0; p < P; p++) {
@@ -150,13 +172,40 @@ export function layOut(prompts: readonly ClassPrompt[], options: LayoutOptions):
       from += rows;
     }
   }
+  const later = options.branches ? branchOf(prompts, { ...options, classesPerPack: Q }, L) : undefined;
   return {
     classes: prompts.length,
     place: M === 0 ? undefined : { shape: [P, L, M], data: place },
     placedOnce: classSpecific || contextTokens <= shared || Q === 1,
     fixed: { shape: [P, L, D], data: fixed },
     mask: { shape: [P, 1, L, 1 + L], data: mask },
-    pick: { shape: [P, Q, L], data: pick },
+    pick: later?.pick ?? { shape: [P, Q, L], data: pick },
+    ...(later && { branch: later.branch }),
     tokenRows: P * shared + total,
   };
+}
+
+/** The same packs with nothing shared, and how the L rows of each go on in theirs. */
+function branchOf(
+  prompts: readonly ClassPrompt[],
+  options: LayoutOptions & { classesPerPack: number },
+  L: number,
+): { branch: PromptBranch; pick: HostTensor } {
+  const [{ shared }] = prompts;
+  const alone = { ...options, branches: false, classSpecific: true };
+  const { place, mask, pick } = layOut(prompts.map(({ tokens }) => ({ tokens, shared: 0 })), alone);
+  const [P, K] = place!.shape;
+  const spread = new Float32Array(P * K * L);
+  for (let p = 0; p < P; p++) {
+    let [from, to] = [shared, 0];
+    for (const { tokens } of prompts.slice(p * options.classesPerPack, (p + 1) * options.classesPerPack)) {
+      tokens.forEach((token, i) => {
+        const row = i < shared ? i : from + i - shared;
+        if ("id" in token) spread[(p * K + to + i) * L + row] = 1;
+      });
+      from += tokens.length - shared;
+      to += tokens.length;
+    }
+  }
+  return { branch: { place: place!, spread: { shape: [P, K, L], data: spread }, mask }, pick };
 }

@@ -4,10 +4,10 @@
  * Shapes: `N` packs, `L` rows a pack, `M` learned tokens, `Q` prompts a pack, `D` width, `E` embedding, `H` heads.
  */
 import type { Engine, Frozen, HostTensor, Ops } from "../engine/ops.ts";
-import { centredPullback, LAYER_NORM_EPSILON, swapped } from "./block.ts";
+import { centredPullback, LAYER_NORM_EPSILON, pickRows, spreadRows, swapped } from "./block.ts";
 import { freezeBlock, freezeProjection, type FrozenBlock, type FrozenLinear } from "./block_weights.ts";
 import type { ClipConfig } from "./config.ts";
-import { type LearnedRows, stack } from "./stack.ts";
+import { type LearnedRows, stack, type StackResult } from "./stack.ts";
 
 /** The frozen text tower. */
 export interface FrozenTextTower {
@@ -30,8 +30,18 @@ export interface TextInputs<T> {
   fixed: T;
   /** [N or 1, 1, L, 1 + L], or [… L, L] when the start token is a row of the pack. */
   mask: T;
-  /** [N or 1, Q, L] */
+  /** [N or 1, Q, L], or of the branch's rows. */
   pick: T;
+  /** Rows that no classes share any more, from a block on; see `PromptBranch`. */
+  branch?: {
+    /** The block whose input they are, counted from 0. */
+    block: number;
+    /** Each class's tokens, which take the place of the contexts, [N or 1, Q·M, D]. */
+    tokens: T;
+    place: T;
+    spread: T;
+    mask: T;
+  };
 }
 
 /** What a pass returns. */
@@ -41,8 +51,8 @@ export interface TextResult<T> {
   /** From the gradient at the features to the gradient at all rows, [N, L, D]. */
   pullback(dFeatures_NQE: T): T;
   /**
-   * From the gradient at the features to the gradient at each layer's contexts, [N, M, D]: one for each pack, also where
-   * packs share them. Throws {@linkcode Error} when there are none.
+   * From the gradient at the features to the gradient at each layer's contexts, [N, M, D], and at the branch's tokens:
+   * one for each pack, also where packs share them. Throws {@linkcode Error} when there are none.
    */
   pullbackToLearned(dFeatures_NQE: T): T[];
 }
@@ -81,17 +91,23 @@ export function textTower<T>(
   tower: FrozenTextTower,
   inputs: TextInputs<T> & { plain?: boolean },
 ): TextResult<T> {
-  const { learned, fixed, mask, pick, plain = false } = inputs;
+  const { learned, fixed, mask, pick, branch, plain = false } = inputs;
   const x_NLD = learned === undefined ? fixed : ops.add(ops.matMul(learned.place, learned.layers[0]), fixed);
   const start = (layer: number) => {
     const { keys, values } = tower.start[layer];
     return { keys: ops.frozen(keys), values: ops.frozen(values) };
   };
-  const rows = stack(ops, swapped(ops, x_NLD), tower.blocks, {
+  const split = branch?.block ?? tower.blocks.length;
+  const lower = stack(ops, swapped(ops, x_NLD), tower.blocks.slice(0, split), {
     learned,
     mask,
-    pick,
+    pick: branch === undefined ? pick : undefined,
     shared: plain ? undefined : start,
+  });
+  const rows = branch === undefined ? lower : branched(ops, lower, {
+    branch,
+    upper: (x) =>
+      stack(ops, x, tower.blocks.slice(split), { mask: branch.mask, pick, shared: (layer) => start(split + layer) }),
   });
   const final = ops.standardize(rows.y, LAYER_NORM_EPSILON);
   const features = swapped(ops, ops.linear(final.normalized, tower.projection.weight, tower.projection.bias));
@@ -103,6 +119,39 @@ export function textTower<T>(
     pullback: (dFeatures) => swapped(ops, rows.pullback(toRows(dFeatures))),
     pullbackToLearned: (dFeatures) => rows.pullbackToLearned(toRows(dFeatures)),
   };
+}
+
+/** Goes on from the rows of `lower` with rows that no classes share, each class's tokens among them. */
+function branched<T>(
+  ops: Ops<T>,
+  lower: StackResult<T>,
+  { branch, upper }: { branch: NonNullable<TextInputs<T>["branch"]>; upper: (x_KND: T) => StackResult<T> },
+): Pick<StackResult<T>, "y" | "pullback" | "pullbackToLearned"> {
+  const { place, spread, tokens } = branch;
+  const { y, pullback } = upper(ops.add(pickRows(ops, spread, lower.y), swapped(ops, ops.matMul(place, tokens))));
+  return {
+    y,
+    pullback: (dy) => lower.pullback(spreadRows(ops, spread, pullback(dy))),
+    pullbackToLearned(dy) {
+      const dx = pullback(dy);
+      return [...lower.pullbackToLearned(spreadRows(ops, spread, dx)), swapped(ops, spreadRows(ops, place, dx))];
+    },
+  };
+}
+
+/**
+ * The tower's inputs from a layout's tensors, in the order of `packTensors`, and learned tokens: contexts, those of deeper
+ * layers, and, where the rows branch before block `classBlock`, each class's.
+ */
+export function packedInputs<T>(
+  packs: readonly T[],
+  layers: readonly T[],
+  { placedOnce, classBlock }: { placedOnce?: boolean; classBlock?: number },
+): TextInputs<T> {
+  const [place, fixed, mask, pick, ...later] = packs;
+  if (classBlock === undefined) return { learned: { place, placedOnce, layers }, fixed, mask, pick };
+  const branch = { block: classBlock, tokens: layers.at(-1)!, place: later[0], spread: later[1], mask: later[2] };
+  return { learned: { place, placedOnce, layers: layers.slice(0, -1) }, fixed, mask, pick, branch };
 }
 
 /** A causal mask over `rows` rows without a constant start token, [1, 1, L, L], as published (clip/model.py:328-334). */

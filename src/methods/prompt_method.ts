@@ -17,6 +17,8 @@ export interface PromptShape {
   classSpecific: boolean;
   /** Fixed words between the learned tokens and the class name, where fewer tokens are learned than the initial words have. */
   wordsAfter?: string;
+  /** What follows the class name; a full stop when left out. */
+  ending?: string;
 }
 
 /** Learned tokens inside the towers, layer by layer. */
@@ -25,6 +27,8 @@ export interface TowerPrompts<T> {
   text: readonly T[];
   /** Of the image tower's layers 0, 1, …, [1, M, D of that tower]; none where images are encoded without prompts. */
   image: readonly T[];
+  /** Each class's, [C, M, D]: they replace the contexts' rows before text block {@linkcode PromptMethod.classBlock}. */
+  classes?: T;
 }
 
 /** What the loss of a method may use. */
@@ -112,6 +116,11 @@ export interface PromptMethod {
   contexts<T>(ops: Ops<T>, inputs: { params: Record<string, T>; imageFeatures_BE: T }): T;
   /** How many layers of {@linkcode PromptMethod.deeper} there are in each tower; none when absent. */
   readonly depth?: { readonly text: number; readonly image: number };
+  /**
+   * The text block, counted from 0, before which the classes' tokens of {@linkcode PromptMethod.deeper} come in; the blocks
+   * before it are computed once for all classes, as far as their prompts are the same. None when absent.
+   */
+  readonly classBlock?: number;
   /** Learned tokens inside the towers; none when absent. */
   deeper?<T>(ops: Ops<T>, params: Record<string, T>): TowerPrompts<T>;
   /**

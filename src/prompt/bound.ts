@@ -4,7 +4,7 @@ import type { PromptLayout } from "../clip/prompt_layout.ts";
 import type { FrozenTextTower } from "../clip/text_tower.ts";
 import type { Ops } from "../engine/ops.ts";
 import type { TapeOps, Var } from "../engine/tape.ts";
-import type { PromptMethod } from "../methods/prompt_method.ts";
+import type { PromptMethod, TowerPrompts } from "../methods/prompt_method.ts";
 
 /** What a method is bound to. */
 export interface Bound {
@@ -15,8 +15,10 @@ export interface Bound {
   image?: FrozenImageTower;
 }
 
-/** Place, fixed rows, mask and pick. */
-export const PACK_PARTS = 4;
+/** The learned tokens of the text tower: contexts, those of deeper layers, and each class's where rows branch. */
+export function textLayers<T>(contexts: T, { text, classes }: Partial<TowerPrompts<T>> = {}): T[] {
+  return [contexts, ...text ?? [], ...(classes === undefined ? [] : [classes])];
+}
 
 /** Image features [B, E] of the prompted tower, on the tape of `ops`; `plain` is what that tape computes with. */
 export function promptedImages<T>(

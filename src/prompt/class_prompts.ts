@@ -17,7 +17,7 @@ export function promptsOf(
   return classNames.map((className) => {
     const name = spokenName(className);
     const words = shape.wordsAfter === undefined ? name : `${shape.wordsAfter} ${name}`;
-    return classPrompt([...model.tokenizer.encode(`${words}.`), model.tokenizer.endToken], {
+    return classPrompt([...model.tokenizer.encode(`${words}${shape.ending ?? "."}`), model.tokenizer.endToken], {
       contextTokens: shape.contextTokens,
       nameLength: model.tokenizer.encode(name).length,
       position: shape.classTokenPosition,

@@ -4,7 +4,7 @@
  * Shapes: `G` groups, `C` classes, `P` packs, `Q` classes a pack, `L` rows a pack, `M` context tokens, `D`, `E`.
  */
 import type { PromptLayout } from "../clip/prompt_layout.ts";
-import { type FrozenTextTower, textTower } from "../clip/text_tower.ts";
+import { type FrozenTextTower, packedInputs, textTower } from "../clip/text_tower.ts";
 import type { Ops } from "../engine/ops.ts";
 import type { TapeOps, Var } from "../engine/tape.ts";
 
@@ -12,28 +12,35 @@ import type { TapeOps, Var } from "../engine/tape.ts";
 export interface GroupedText<T> {
   tower: FrozenTextTower;
   layout: PromptLayout;
-  /** Learned tokens of layer 0, the contexts, and of deeper layers: [G, M, D], or [C, M, D] when class-specific. */
+  /**
+   * Learned tokens of layer 0, the contexts, and of deeper layers: [G, M, D], or [C, M, D] when class-specific; last, where
+   * rows branch, those of each class, [C, M, D].
+   */
   layers: readonly Var<T>[];
   classSpecific: boolean;
-  /** The layout's `place`, `fixed`, `mask` and `pick`, in this order. */
+  /** The block before which rows branch. */
+  classBlock?: number;
+  /** The layout's tensors, in the order of `packTensors`. */
   packs: readonly T[];
 }
 
 /** Text features [G, C, E], not normalised, on the tape of `ops`; `plain` is what that tape computes with. */
 export function groupedText<T>(ops: TapeOps<T>, plain: Ops<T>, at: GroupedText<T>): Var<T> {
-  const { layout, classSpecific } = at;
+  const { layout, classSpecific, classBlock } = at;
   const [P, Q] = layout.pick.shape;
   const C = layout.classes;
-  const layers_G = classSpecific ? at.layers.map((layer) => contextsByPack(ops, layer, { P, Q })) : at.layers;
+  const ofClasses = classBlock === undefined ? [] : at.layers.slice(-1);
+  const shared = at.layers.slice(0, at.layers.length - ofClasses.length);
+  const byPack = (layer: Var<T>) => contextsByPack(ops, layer, { P, Q });
+  const layers_G = classSpecific ? shared.map(byPack) : shared;
   const G = classSpecific ? 1 : ops.shape(layers_G[0])[0];
-  const { layers, packs } = paired(ops, plain, { layers_G, packs: at.packs, G, P, classSpecific });
-  const [place, fixed, mask, pick] = packs;
-  const { features, pullbackToLearned } = textTower(plain, at.tower, {
-    learned: { place, placedOnce: layout.placedOnce, layers: layers.map(({ value }) => value) },
-    fixed,
-    mask,
-    pick,
-  });
+  const { layers: ofGroups, packs } = paired(ops, plain, { layers_G, packs: at.packs, G, P, classSpecific });
+  const layers = [...ofGroups, ...ofClasses.map(byPack)];
+  const { features, pullbackToLearned } = textTower(
+    plain,
+    at.tower,
+    packedInputs(packs, layers.map(({ value }) => value), { classBlock, placedOnce: layout.placedOnce }),
+  );
   const onTape = ops.custom(layers, features, pullbackToLearned);
   const E = plain.shape(features)[2];
   const all = ops.reshape(onTape, [G, P * Q, E]);

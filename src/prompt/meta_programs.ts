@@ -12,7 +12,8 @@ import { tape, type TapeOps, type Var } from "../engine/tape.ts";
 import { cosineLogits, crossEntropy, l2Normalize } from "../methods/prompt_method.ts";
 import { modulated } from "../methods/modulation.ts";
 import { groupedText } from "./grouped_text.ts";
-import { type Bound, named, PACK_PARTS, promptedImages } from "./bound.ts";
+import { packTensors } from "../clip/prompt_layout.ts";
+import { type Bound, named, promptedImages, textLayers } from "./bound.ts";
 
 type Tensors = Readonly<Record<string, HostTensor>>;
 
@@ -108,7 +109,7 @@ export function metaPrograms(
 }
 
 /** Inputs of both programs in their parts. */
-function parts<T>({ method, image }: Bound, inputs: readonly T[]) {
+function parts<T>({ method, layout, image }: Bound, inputs: readonly T[]) {
   const names = Object.keys(method.params);
   const mapNames = Object.keys(method.meta!.maps);
   const frozenNames = Object.keys(method.frozen ?? {});
@@ -121,7 +122,7 @@ function parts<T>({ method, image }: Bound, inputs: readonly T[]) {
   const params = named(names, take(names.length));
   const maps = named(mapNames, take(mapNames.length));
   const frozen = named(frozenNames, take(frozenNames.length));
-  const packs = take(PACK_PARTS);
+  const packs = take(Object.keys(packTensors(layout)).length);
   return { params, maps, frozen, packs, images, rest: () => inputs.slice(at) };
 }
 
@@ -138,8 +139,15 @@ function textAt<T>(
 ): Var<T> {
   const { method, layout, text } = bound;
   const contexts = method.contexts(ops, { params, imageFeatures_BE: stored });
-  const layers = [contexts, ...method.deeper?.(ops, params).text ?? []];
-  return groupedText(ops, plain, { tower: text, layout, layers, classSpecific: false, packs });
+  const layers = textLayers(contexts, method.deeper?.(ops, params));
+  return groupedText(ops, plain, {
+    tower: text,
+    layout,
+    layers,
+    classSpecific: false,
+    classBlock: method.classBlock,
+    packs,
+  });
 }
 
 /** Image features [B, E] at given parameters, not normalised; the stored ones where no image prompt is learned. */

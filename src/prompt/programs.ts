@@ -10,7 +10,8 @@ import type { ClipModel } from "../clip/model.ts";
 import type { HostTensor, Ops, ProgramFunction } from "../engine/ops.ts";
 import { tape, type TapeOps, type Var } from "../engine/tape.ts";
 import { cosineLogits, l2Normalize, type PromptMethod } from "../methods/prompt_method.ts";
-import { type Bound, named, PACK_PARTS, promptedImages } from "./bound.ts";
+import { packTensors } from "../clip/prompt_layout.ts";
+import { type Bound, named, promptedImages, textLayers } from "./bound.ts";
 import { groupedText } from "./grouped_text.ts";
 import { type MetaPrograms, metaPrograms } from "./meta_programs.ts";
 
@@ -35,7 +36,7 @@ export interface Descent {
 
 /** Learned tokens, tower by tower. */
 export interface Layers {
-  /** Contexts [G, M, D] (or [C, M, D] when class-specific), and deeper layers [1, M, D]. */
+  /** Contexts [G, M, D] (or [C, M, D] when class-specific), deeper layers [1, M, D], and those of classes [C, M, D]. */
   text: HostTensor[];
   /** [1, M, D] each. */
   image: HostTensor[];
@@ -80,11 +81,10 @@ export function promptPrograms(model: ClipModel, bound: Bound): PromptPrograms {
   const { engine, logitScale } = model;
   const { method, layout, image } = bound;
   const names = Object.keys(method.params);
-  const packs = Object.entries({ place: layout.place!, fixed: layout.fixed, mask: layout.mask, pick: layout.pick })
-    .map(([name, value]) => engine.freeze(name, value));
+  const packs = Object.entries(packTensors(layout)).map(([name, value]) => engine.freeze(name, value));
   const frozen = Object.entries(method.frozen ?? {})
     .map(([name, value]) => engine.freeze(`${method.name}.${name}`, value));
-  const textLayers = 1 + (method.depth?.text ?? 0);
+  const ofText = 1 + (method.depth?.text ?? 0) + (method.classBlock === undefined ? 0 : 1);
 
   const step = engine.program(`${method.name}_step`, stepFunction(bound, logitScale));
   const layers = engine.program(`${method.name}_contexts`, layersFunction(method));
@@ -124,7 +124,7 @@ export function promptPrograms(model: ClipModel, bound: Bound): PromptPrograms {
     },
     async layers(params, storedFeatures_BE) {
       const all = await layers.run([...inOrder(params), storedFeatures_BE]);
-      return { text: all.slice(0, textLayers), image: all.slice(textLayers) };
+      return { text: all.slice(0, ofText), image: all.slice(ofText) };
     },
     async losses(params, { textFeatures_GCE, rawFeatures_BE, storedFeatures_BE, labels_BC }) {
       const given = rawFeatures_BE === undefined ? [textFeatures_GCE] : [textFeatures_GCE, rawFeatures_BE];
@@ -160,6 +160,7 @@ export function promptPrograms(model: ClipModel, bound: Bound): PromptPrograms {
 function stepFunction({ method, layout, text, image }: Bound, logitScale: number): ProgramFunction {
   const [names, frozenNames] = [Object.keys(method.params), Object.keys(method.frozen ?? {})];
   const firstPack = names.length + 2 + frozenNames.length;
+  const afterPacks = firstPack + Object.keys(packTensors(layout)).length;
   return (ops, inputs) => {
     const taped = tape(ops);
     const values = inputs.slice(0, names.length).map((x) => taped.variable(x));
@@ -170,11 +171,12 @@ function stepFunction({ method, layout, text, image }: Bound, logitScale: number
     const textFeatures_GCE = groupedText(taped, ops, {
       tower: text,
       layout,
-      layers: [contexts, ...deeper?.text ?? []],
+      layers: textLayers(contexts, deeper),
       classSpecific: method.shape.classSpecific,
-      packs: inputs.slice(firstPack, firstPack + PACK_PARTS),
+      classBlock: method.classBlock,
+      packs: inputs.slice(firstPack, afterPacks),
     });
-    const patches = inputs[firstPack + PACK_PARTS];
+    const patches = inputs[afterPacks];
     const losses = method.losses(taped, {
       params,
       frozen: named(frozenNames, frozen),
@@ -203,7 +205,7 @@ function layersOf<T>(
   inputs: { params: Record<string, T>; imageFeatures_BE: T },
 ): T[] {
   const deeper = method.deeper?.(ops, inputs.params);
-  return [method.contexts(ops, inputs), ...deeper?.text ?? [], ...deeper?.image ?? []];
+  return [...textLayers(method.contexts(ops, inputs), deeper), ...deeper?.image ?? []];
 }
 
 /** Inputs: parameters, text features, image features where they are prompted, stored features, labels, frozen numbers. */

@@ -120,13 +120,17 @@ export async function openPrompt(
 ): Promise<PromptSession> {
   const { method, classNames } = options;
   const prompts = promptsOf(model, method, classNames);
-  const layout = model.layOut(prompts, method.shape);
+  const { classBlock } = method;
+  if (classBlock !== undefined && method.imageConditioned) {
+    throw new Error("Tokens of classes do not go with contexts that depend on images");
+  }
+  const layout = model.layOut(prompts, { ...method.shape, branches: classBlock !== undefined });
   const text = await model.text();
   const image = (method.depth?.image ?? 0) > 0 ? model.image() : undefined;
   const bound: BoundPrompt = {
     params: copiesOf(method.params),
     programs: promptPrograms(model, { method, layout, text, image }),
-    runs: textRuns(model, { tower: text, layout, classSpecific: method.shape.classSpecific }),
+    runs: textRuns(model, { tower: text, layout, classSpecific: method.shape.classSpecific, classBlock }),
   };
   const { params, programs, runs } = bound;
   const [packs, , rowsPerPack] = layout.pick.shape;

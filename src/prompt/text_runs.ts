@@ -7,8 +7,8 @@
  * Shapes: `G` groups, `C` classes, `P` packs, `Q` classes a pack, `L` rows a pack, `M` context tokens, `D`, `E`.
  */
 import { type ClipModel, ROWS_PER_RUN } from "../clip/model.ts";
-import type { PromptLayout } from "../clip/prompt_layout.ts";
-import { type FrozenTextTower, textTower } from "../clip/text_tower.ts";
+import { packTensors, type PromptLayout } from "../clip/prompt_layout.ts";
+import { type FrozenTextTower, packedInputs, textTower } from "../clip/text_tower.ts";
 import { rowRange as packRange } from "../engine/host_tensor.ts";
 import type { Frozen, HostTensor } from "../engine/ops.ts";
 
@@ -26,7 +26,7 @@ interface Run {
 export interface TextRuns {
   /**
    * Text features [G, C, E], not normalised, of the learned tokens of layer 0, the contexts, and of deeper layers:
-   * [G, M, D] or, class-specific, [C, M, D].
+   * [G, M, D] or, class-specific, [C, M, D]; last, where rows branch, those of each class, [C, M, D].
    */
   encode(layers: readonly HostTensor[]): Promise<HostTensor>;
   /** The gradients at the learned tokens, in their shapes, from the gradient at the features [G, C, E]. Runs the tower again. */
@@ -55,26 +55,30 @@ function splitRuns(G: number, layout: PromptLayout): Run[] {
 /** Binds the tower to packed prompts. */
 export function textRuns(
   model: ClipModel,
-  options: { tower: FrozenTextTower; layout: PromptLayout; classSpecific: boolean },
+  options: { tower: FrozenTextTower; layout: PromptLayout; classSpecific: boolean; classBlock?: number },
 ): TextRuns {
-  const { tower, layout, classSpecific } = options;
+  const { tower, layout, classSpecific, classBlock } = options;
   const { engine } = model;
   const [P, Q] = layout.pick.shape;
   const C = layout.classes;
   const E = model.config.embedding;
-  const place = layout.place!;
+  const parts = packTensors(layout);
+  const count = Object.keys(parts).length;
+  /** Whether the tokens of a layer, of `all`, are of each class. */
+  const byClass = (layer: number, all: number) => classSpecific || classBlock !== undefined && layer === all - 1;
 
-  const forward = engine.program("text_forward", (ops, [place, fixed, mask, pick, ...layers]) => [
-    textTower(ops, tower, { learned: { place, layers }, fixed, mask, pick }).features,
+  const forward = engine.program("text_forward", (ops, inputs) => [
+    textTower(ops, tower, packedInputs(inputs.slice(0, count), inputs.slice(count), { classBlock })).features,
   ]);
-  const backward = engine.program("text_pullback", (ops, [place, fixed, mask, pick, dFeatures, ...layers]) => {
-    const learned = { place, placedOnce: layout.placedOnce, layers };
-    return textTower(ops, tower, { learned, fixed, mask, pick }).pullbackToLearned(dFeatures);
+  const backward = engine.program("text_pullback", (ops, inputs) => {
+    const [dFeatures, ...layers] = inputs.slice(count);
+    const packed = packedInputs(inputs.slice(0, count), layers, { classBlock, placedOnce: layout.placedOnce });
+    return textTower(ops, tower, packed).pullbackToLearned(dFeatures);
   });
 
-  /** Contexts with a leading axis that counts groups, or packs when class-specific. */
-  function lead(contexts: HostTensor): HostTensor {
-    if (!classSpecific) return contexts;
+  /** Contexts with a leading axis that counts groups, or packs where they are of each class. */
+  function lead(contexts: HostTensor, layer: number, { length }: { length: number }): HostTensor {
+    if (!byClass(layer, length)) return contexts;
     const [, M, D] = contexts.shape;
     const data = new Float32Array(P * Q * M * D);
     data.set(contexts.data);
@@ -87,7 +91,6 @@ export function textRuns(
     const key = `${p0}-${p1}`;
     let range = held.get(key);
     if (range === undefined) {
-      const parts = { place, fixed: layout.fixed, mask: layout.mask, pick: layout.pick };
       range = Object.entries(parts).map(([name, t]) => engine.freeze(`${name}_${key}`, packRange(t, p0, p1)));
       held.set(key, range);
     }
@@ -95,7 +98,7 @@ export function textRuns(
   }
 
   function layersOf(led: readonly HostTensor[], { g0, g1, p0, p1 }: Run): HostTensor[] {
-    return led.map((layer) => classSpecific ? packRange(layer, p0, p1) : packRange(layer, g0, g1));
+    return led.map((layer, l) => byClass(l, led.length) ? packRange(layer, p0, p1) : packRange(layer, g0, g1));
   }
 
   /** Visits the classes that a run is the first to compute: where they are in the run, and where in [G, C, E]. */
@@ -137,7 +140,7 @@ export function textRuns(
         for (const [l, gradient] of gradients.entries()) {
           const stride = gradient.length / led[l].shape[0];
           for (let i = 0; i < instances; i++) {
-            const to = (classSpecific ? run.p0 + i : P === 1 ? run.g0 + i : run.g0) * stride;
+            const to = (byClass(l, led.length) ? run.p0 + i : P === 1 ? run.g0 + i : run.g0) * stride;
             for (let j = 0; j < stride; j++) gradient[to + j] += outputs[l].data[i * stride + j];
           }
         }

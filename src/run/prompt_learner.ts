@@ -333,10 +333,13 @@ async function describeTraining(
 }
 
 /** A class's prompt as text, with `X` for each learned token, as CoOp's code writes place-holders. */
-export function promptText(className: string, { contextTokens, classTokenPosition, wordsAfter }: PromptShape): string {
+export function promptText(
+  className: string,
+  { contextTokens, classTokenPosition, wordsAfter, ending = "." }: PromptShape,
+): string {
   const before = { end: contextTokens, middle: Math.floor(contextTokens / 2), front: 0 }[classTokenPosition];
   const learned = (count: number) => new Array<string>(count).fill("X");
   const fixed = wordsAfter === undefined ? [] : [wordsAfter];
   const words = [...learned(before), ...fixed, spokenName(className), ...learned(contextTokens - before)];
-  return `${words.join(" ")}.`;
+  return `${words.join(" ")}${ending}`;
 }

@@ -75,6 +75,7 @@ export type { MapleSettings } from "./src/methods/maple.ts";
 export type { ProgradSettings } from "./src/methods/prograd.ts";
 export type { PrometarSettings } from "./src/methods/prometar.ts";
 export type { PromptsrcSettings } from "./src/methods/promptsrc.ts";
+export type { TcpSettings } from "./src/methods/tcp.ts";
 export type { TowerSettings } from "./src/methods/tower_prompts.ts";
 
 // What a method of one's own is made of.

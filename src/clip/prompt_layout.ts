@@ -35,22 +35,19 @@ export interface PromptLayout {
   fixed: HostTensor;
   /** 0 or a large negative number, [P, 1, L, 1 + L]; column 0 is the start token. */
   mask: HostTensor;
-  /** 0/1, [P, Q, L], or of the branch's rows: each class's end token. Rows of absent classes pick the first class again. */
+  /** 0/1, [P, Q, L], or [P, Q, K] of the branch's rows: each class's end token. Rows of absent classes pick the first class again. */
   pick: HostTensor;
-  /** Rows that no classes share, where class-specific tokens replace the contexts before a later block. */
-  branch?: PromptBranch;
+  /** Rows that no classes share, `K` a pack, where each class's tokens replace the contexts before a later block. */
+  branch?: {
+    /** 0/1, [P, K, Q·M]: which class's token is in which row. */
+    place: HostTensor;
+    /** 0/1, [P, K, L]: the row that each row goes on from; none for contexts, which are replaced. */
+    spread: HostTensor;
+    /** As the layout's, [P, 1, K, 1 + K]. */
+    mask: HostTensor;
+  };
   /** Token rows that are computed, padding not counted. */
   tokenRows: number;
-}
-
-/** Every class with contexts of its own: `K` rows a pack. */
-export interface PromptBranch {
-  /** 0/1, [P, K, Q·M]: which class's token is in which row. */
-  place: HostTensor;
-  /** 0/1, [P, K, L]: the row that each row goes on from; none for contexts, which are replaced. */
-  spread: HostTensor;
-  /** As the layout's, [P, 1, K, 1 + K]. */
-  mask: HostTensor;
 }
 
 /** The tensors of a layout, which has learned tokens, as programs take them, in this order. */
@@ -190,7 +187,7 @@ function branchOf(
   prompts: readonly ClassPrompt[],
   options: LayoutOptions & { classesPerPack: number },
   L: number,
-): { branch: PromptBranch; pick: HostTensor } {
+): Required<Pick<PromptLayout, "branch" | "pick">> {
   const [{ shared }] = prompts;
   const alone = { ...options, branches: false, classSpecific: true };
   const { place, mask, pick } = layOut(prompts.map(({ tokens }) => ({ tokens, shared: 0 })), alone);

@@ -32,7 +32,7 @@ export interface TextInputs<T> {
   mask: T;
   /** [N or 1, Q, L], or of the branch's rows. */
   pick: T;
-  /** Rows that no classes share any more, from a block on; see `PromptBranch`. */
+  /** Rows that no classes share any more, from a block on; see `PromptLayout.branch`. */
   branch?: {
     /** The block whose input they are, counted from 0. */
     block: number;

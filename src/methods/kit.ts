@@ -12,6 +12,7 @@ import type { Method } from "./method.ts";
 import { prograd } from "./prograd.ts";
 import { prometar } from "./prometar.ts";
 import { promptsrc } from "./promptsrc.ts";
+import { tcp } from "./tcp.ts";
 import { tipAdapter, tipAdapterF } from "./tip_adapter.ts";
 import { zeroShot } from "./zero_shot.ts";
 
@@ -28,6 +29,7 @@ export {
   prograd,
   prometar,
   promptsrc,
+  tcp,
   tipAdapter,
   tipAdapterF,
   zeroShot,
@@ -40,6 +42,7 @@ export const KIT_METHODS = [
   cocoop,
   kgcoop,
   prograd,
+  tcp,
   ivlp,
   maple,
   promptsrc,

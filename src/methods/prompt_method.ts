@@ -130,6 +130,8 @@ export interface PromptMethod {
   readonly optimizer?: { readonly name: "adam" | "adamw"; readonly epsilon: number };
   /** One scalar to descend, or several whose gradients {@linkcode PromptMethod.combine} makes one. */
   losses<T>(ops: Ops<T>, inputs: LossInputs<T>): T[];
+  /** What a user should know of how the settings fit the model, in a sentence. */
+  readonly note?: string;
   /**
    * A second, meta-learned step after each step (ProMetaR); none when absent.
    *

@@ -130,13 +130,14 @@ async function methodOf(
     model,
     classNames: [...classNames],
     settings: values,
-    template: PLAIN_TEMPLATE,
+    template: prompt.settings?.template ?? PLAIN_TEMPLATE,
+    dataset: prompt.settings?.dataset,
     random: (name) => namedStream(0, name),
     trains: false,
   });
 }
 
-/** Where a method asks for the data set's template, which a prompt by itself does not know; logits do not depend on it. */
+/** Where a method asks for the data set's template and the prompt does not tell it, since logits do not depend on it. */
 const PLAIN_TEMPLATE = "a photo of a {}.";
 
 function kitMethod(name: string): PromptLearning {

@@ -17,7 +17,7 @@ import { openPrompt, type PromptSession } from "../prompt/session.ts";
 import type { Checkpoint } from "../train/checkpoint.ts";
 import { copyParameters, epochMeans, type StepRecord, train, type TrainingImages } from "../train/loop.ts";
 import { KIT_VERSION } from "../version.ts";
-import type { Encoder } from "./data.ts";
+import type { Encoder, RunData } from "./data.ts";
 import { accuracyOf, classifyAll, countLine } from "./evaluate.ts";
 import { learningImages } from "./identity.ts";
 import { importedFrom } from "./imported.ts";
@@ -32,6 +32,7 @@ export async function learnPrompt(run: SeedRun, method: PromptLearning): Promise
   const { config, inputs, folder, progress, seed } = run;
   const sample = learningImages(config, inputs.data, seed!);
   const session = await sessionOf(run, method, { ...sample, trains: true });
+  if (session.method.note !== undefined) progress.say(session.method.note);
   try {
     let stored = await folder.checkpoint();
     if (stored?.final) {
@@ -56,14 +57,15 @@ export async function learnPrompt(run: SeedRun, method: PromptLearning): Promise
 export async function sessionOf(
   { config, inputs, seed }: Pick<SeedRun, "config" | "inputs" | "seed">,
   method: PromptLearning,
-  { classNames, trains }: { classNames: string[]; trains: boolean },
+  { classNames, trains, data = inputs.data }: { classNames: string[]; trains: boolean; data?: RunData },
 ): Promise<PromptSession> {
-  const { model, data } = inputs;
+  const { model } = inputs;
   const prompt = await method.prompt({
     model,
     classNames,
     settings: config.values,
     template: data.template,
+    dataset: data.about.name,
     random: (name) => namedStream(seed!, name),
     trains,
   });
@@ -235,15 +237,20 @@ function learnedPrompt(
   const { inputs: { model }, folder } = run;
   const { method, session, trained, sample } = at;
   let described: ReturnType<Learned["describe"]> | undefined;
+  const wordsOf = (data: RunData) => method.readsTemplate ? data : run.inputs.data;
+  const shapes = new Map<RunData, PromptShape>();
   return {
-    async classifier({ classNames }) {
-      const isSame = session.classNames.join("\n") === classNames.join("\n");
-      const opened = isSame ? session : await sessionOf(run, method, { classNames, trains: false });
+    async classifier({ classNames, data: of }) {
+      const data = wordsOf(of);
+      const isSame = data === run.inputs.data && session.classNames.join("\n") === classNames.join("\n");
+      const opened = isSame ? session : await sessionOf(run, method, { classNames, trains: false, data });
+      shapes.set(of, opened.method.shape);
       if (!isSame) copyParameters(session.params, opened.params);
       const logits = await promptLogits(model, opened);
       return { logits, dispose: () => isSame ? Promise.resolve() : opened.dispose() };
     },
-    prompts: ({ classNames }) => classNames.map((name) => [promptText(name, session.method.shape)]),
+    prompts: ({ classNames, data }) =>
+      classNames.map((name) => [promptText(name, shapes.get(data) ?? session.method.shape)]),
     learnedNumbers: learnedNumbers(session.method),
     encoder: encoderOf(session),
     chosen: {},

@@ -6,6 +6,7 @@ import {
   FORBIDDEN,
   layOut,
 } from "../../src/clip/prompt_layout.ts";
+import type { HostTensor } from "../../src/engine/ops.ts";
 import { UserError } from "../../src/errors.ts";
 
 const [NAME, STOP, END] = [10, 2, 49];
@@ -42,9 +43,13 @@ Deno.test("a prompt that is longer than the model reads is a user error that nam
   assertThrows(() => prompt("end", { M: 8 }), UserError, '"pond" has 13 tokens, more than the 12');
 });
 
-const layout = (prompts: ClassPrompt[], options: { classSpecific?: boolean; rowsPerPack?: number } = {}) =>
+const layout = (
+  prompts: ClassPrompt[],
+  options: { classSpecific?: boolean; rowsPerPack?: number; branches?: boolean } = {},
+) =>
   layOut(prompts, {
     contextTokens: 3,
+    branches: options.branches,
     classSpecific: options.classSpecific ?? false,
     width: 2,
     embedding: (id) => Float32Array.of(id, 0),
@@ -103,4 +108,24 @@ Deno.test("classes fill packs evenly, and what is missing in the last pack picks
   assertEquals(packs.classes, 5);
   const last = packs.pick.data.subarray(4 * 11);
   assertEquals([last.subarray(0, 11).indexOf(1), last.subarray(11).indexOf(1)], [6, 6]);
+});
+
+Deno.test("where rows branch, each class goes on with its own rows, and contexts of its own come in", () => {
+  const prompts = [prompt("end", { name: [10] }), prompt("end", { name: [20, 21] }), prompt("end", { name: [30] })];
+  const { branch, ...pack } = layout(prompts, { branches: true, rowsPerPack: 10 });
+  const { place, spread, mask } = branch!;
+  assertEquals([pack.fixed.shape, place.shape, spread.shape], [[2, 10, 2], [2, 13, 6], [2, 13, 10]]);
+  const ones = (x: HostTensor, pack: number) => {
+    const [, rows, columns] = x.shape;
+    const at = (row: number) => [...x.data.subarray((pack * rows + row) * columns).subarray(0, columns)].indexOf(1);
+    return Array.from({ length: rows }, (_, row) => at(row)).join(" ");
+  };
+  // Three contexts, then name, full stop and end: of the first class rows 3 to 5 of the shared pack, of the second 6 to 9.
+  assertEquals(ones(place, 0), "0 1 2 -1 -1 -1 3 4 5 -1 -1 -1 -1");
+  assertEquals(ones(spread, 0), "-1 -1 -1 3 4 5 -1 -1 -1 6 7 8 9");
+  assertEquals(ones(spread, 1), "-1 -1 -1 3 4 5 -1 -1 -1 -1 -1 -1 -1");
+  assertEquals(ones(pack.pick, 0), "5 12");
+  // The last pack has one class, which stands in for the one that is missing.
+  assertEquals(ones(pack.pick, 1), "5 5");
+  assertEquals([5, 6, 12].map((row) => sees({ ...pack, mask }, row)), ["s 0 1 2 3 4 5", "s 6", "s 6 7 8 9 10 11 12"]);
 });

@@ -47,11 +47,13 @@ export async function withModel<T>(fn: (model: ClipModel) => Promise<T>): Promis
 /** A method's prompt at its defaults and `settings`. */
 export async function promptOf<S>(
   method: PromptLearning<S>,
-  { model, seed = 1, ...settings }: { model: ClipModel; seed?: number } & Partial<S>,
+  { model, seed = 1, classNames = CLASSES, ...settings }:
+    & { model: ClipModel; seed?: number; classNames?: string[] }
+    & Partial<S>,
 ): Promise<PromptMethod> {
   return await method.prompt({
     model,
-    classNames: CLASSES,
+    classNames,
     settings: { ...publishedValues(method as unknown as PromptLearning, null, 16), ...settings } as S,
     template: "a photo of a {}.",
     random: (name) => namedStream(seed, name),

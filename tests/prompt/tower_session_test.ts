@@ -4,6 +4,7 @@ import type { ClipModel } from "../../src/clip/model.ts";
 import { maple } from "../../src/methods/maple.ts";
 import { ivlp } from "../../src/methods/ivlp.ts";
 import { promptsrc } from "../../src/methods/promptsrc.ts";
+import { tcp } from "../../src/methods/tcp.ts";
 import type { PromptLearning } from "../../src/methods/method.ts";
 import { normalizeRows } from "../../src/methods/zero_shot.ts";
 import { promptsOf } from "../../src/prompt/class_prompts.ts";
@@ -19,9 +20,13 @@ const patchesOf = (count: number, seed: number) =>
 
 /** A step of a session on many classes, and of the one program that computes the same. */
 async function both(model: ClipModel, method: PromptLearning, classNames: string[]) {
-  const prompt = await promptOf(method, { model, depth: 2, textDepth: 3, imageDepth: 2 });
-  const frozen_text = normalizeRows(randomTensor([classNames.length, E], 31));
-  const of = { ...prompt, frozen: prompt.frozen && { frozen_text } };
+  const settings = { depth: 2, textDepth: 3, imageDepth: 2, classBlock: 1 };
+  const prompt = await promptOf(method, { model, classNames, ...settings });
+  const random = normalizeRows(randomTensor([classNames.length, E], 31));
+  const of = {
+    ...prompt,
+    frozen: Object.fromEntries(Object.keys(prompt.frozen ?? {}).map((name) => [name, random])),
+  };
   const session = await openPrompt(model, { method: of, classNames });
   const images = {
     storedFeatures_BE: normalizeRows(randomTensor([B, E], 32)),
@@ -31,8 +36,14 @@ async function both(model: ClipModel, method: PromptLearning, classNames: string
   const { storedFeatures_BE: imageFeatures_BE, patches_BNK } = images;
   const pieces = await session.step({ imageFeatures_BE, patches_BNK, labels });
   const { params, tokenRows } = session;
-  const layout = model.layOut(promptsOf(model, of, classNames), of.shape);
-  const programs = promptPrograms(model, { method: of, layout, text: await model.text(), image: model.image() });
+  const branches = of.classBlock !== undefined;
+  const layout = model.layOut(promptsOf(model, of, classNames), { ...of.shape, branches });
+  const programs = promptPrograms(model, {
+    method: of,
+    layout,
+    text: await model.text(),
+    image: session.encodeImages && model.image(),
+  });
   const labels_BC = { shape: [B, classNames.length], data: new Float32Array(B * classNames.length) };
   labels.forEach((label, b) => labels_BC.data[b * classNames.length + label] = 1);
   const [whole] = await programs.step(params, { ...images, labels_BC });
@@ -41,7 +52,7 @@ async function both(model: ClipModel, method: PromptLearning, classNames: string
   return { pieces, whole, tokenRows };
 }
 
-for (const method of [maple, promptsrc] as unknown as PromptLearning[]) {
+for (const method of [maple, promptsrc, tcp] as unknown as PromptLearning[]) {
   Deno.test(`a step of ${method.label} on many classes runs in pieces, to the gradients of the whole`, async () => {
     await withModel(async (model) => {
       const { pieces, whole, tokenRows } = await both(model, method, Array.from({ length: 400 }, (_, i) => `n${i}`));

@@ -91,6 +91,7 @@ async function assertPublished(model: ClipModel, key: string): Promise<void> {
   }
 
   const { lr, momentum, weightDecay, warmupEpochs, warmupLr } = presetValues(tcp, "tcp-cvpr24") as TcpSettings;
+  const start = structuredClone(session.params);
   const { losses, params } = await train(session, {
     images: { labels, views: 1, view: () => Promise.resolve(imageFeatures_BE) },
     batchSize: BATCH,
@@ -103,6 +104,10 @@ async function assertPublished(model: ClipModel, key: string): Promise<void> {
   assertEquals(losses.length, 20);
   losses.forEach((loss, step) => close(loss, about.losses[step], 1e-4, `loss of step ${step + 1}`));
   near(await session.logits(imageFeatures_BE), "final_logits", 1e-3);
+  for (const [name, { data }] of Object.entries(key === "pets" ? params : {})) {
+    const moved = (to: Float32Array) => to.map((value, i) => value - start[name].data[i]);
+    assertLess(relativeL2(moved(data), moved(wanted(`${key}/final/${name}`))), 1e-3, `how far ${name} moved`);
+  }
   const fresh = await opened(model, { key, classNames: about.new });
   copyParameters(params, fresh.params);
   near(await fresh.logits(imageFeatures_BE), "new_logits", 1e-3);

@@ -77,6 +77,12 @@ const PROMPTS: [string, string, number[], Values][] = [
     contextStart: "words",
     over: "cocoop",
   }],
+  ...["tcp-cvpr24", "tcp-few-shot"].map((preset): typeof PROMPTS[number] => [
+    "tcp",
+    preset,
+    [50, 50, 50, 50, 50],
+    { contextTokens: 4, classBlock: 8, lambda: 8, batchSize: 32, lr: 0.002 },
+  ]),
   ["ivlp", "promptsrc-iccv23", [20, 20, 20, 20, 20], TOWERS],
   ["ivlp", "maple-cvpr23", [5, 5, 5, 5, 5], {
     ...TOWERS,
@@ -112,6 +118,8 @@ const CITED: Record<string, string[]> = {
   "promptsrc-cross": ["configs/trainers/PromptSRC/vit_b16_c2_ep20_batch4_4+4ctx_cross_datasets.yaml"],
   "promptsrc-few-shot": ["configs/trainers/PromptSRC/vit_b16_c2_ep50_batch4_4+4ctx_few_shot.yaml"],
   "prometar-cvpr24": ["configs/trainers/ProMetaR/vit_b16_c2_ep10_batch4_4+4ctx.yaml"],
+  "tcp-cvpr24": ["scripts/base2new_train.sh", "configs/trainers/TCP/vit_b16_ep100_ctxv1.yaml", "--epochs 25"],
+  "tcp-few-shot": ["base-to-new script", "TCP#7"],
   "prograd-iccv23": ["scripts/base2new_train_prograd.sh", "configs/trainers/ProGrad/rn50_ep100.yaml", "--shots 4"],
 };
 
@@ -138,15 +146,23 @@ Deno.test("presets cite the script of their own protocol", () => {
 Deno.test("presets train on what their papers train on; the first is the default", () => {
   for (const { name, presets } of ALL) {
     for (const [preset, { protocol }] of Object.entries(presets)) {
-      const expected = ["coop-ijcv22", "maple-cross", "promptsrc-cross", "promptsrc-few-shot"].includes(preset)
-        ? { train: "all", eval: ["all"] }
-        : { train: "base", eval: ["base", "new"] };
+      const expected =
+        ["coop-ijcv22", "maple-cross", "promptsrc-cross", "promptsrc-few-shot", "tcp-few-shot"].includes(preset)
+          ? { train: "all", eval: ["all"] }
+          : { train: "base", eval: ["base", "new"] };
       assertEquals(protocol as unknown, expected, `${name} ${preset}`);
     }
   }
   assertEquals(
     ALL.filter(learnsPrompts).map(({ presets }) => Object.keys(presets)[0]),
-    [...Array(6).fill("seed-notebook"), "promptsrc-iccv23", "maple-cvpr23", "promptsrc-iccv23", "prometar-cvpr24"],
+    [
+      ...Array(6).fill("seed-notebook"),
+      "tcp-cvpr24",
+      "promptsrc-iccv23",
+      "maple-cvpr23",
+      "promptsrc-iccv23",
+      "prometar-cvpr24",
+    ],
   );
 });
 
@@ -191,7 +207,7 @@ Deno.test("names are told apart, and which methods draw images and learn prompts
   assertEquals(ALL.filter((method) => !drawsImages(method)).map(({ name }) => name), ["zeroshot"]);
   assertEquals(
     KIT_METHODS.filter(learnsPrompts).map(({ name }) => name),
-    ["coop", "cocoop", "kgcoop", "prograd", "ivlp", "maple", "promptsrc", "prometar"],
+    ["coop", "cocoop", "kgcoop", "prograd", "tcp", "ivlp", "maple", "promptsrc", "prometar"],
   );
   assertEquals(
     ALL.map((method) => methodFault(method)).filter((fault) => fault !== undefined),

@@ -15,6 +15,7 @@ const folderOf = (method: string, preset: string, changes: string) =>
   `runs/images/${method}/${preset}+epochs=6+batch-size=2+views=2+${changes}/sample-on-images/shots4/seed1`;
 
 const RUNS = [
+  { recipe: "tcp", flags: "--class-block 2", runFolder: folderOf("tcp", "tcp-cvpr24", "class-block=2") },
   { recipe: "maple", flags: "--depth 2", runFolder: folderOf("maple", "maple-cvpr23", "depth=2") },
   {
     recipe: "promptsrc",
@@ -58,6 +59,17 @@ async function cutState(recipe: string): Promise<{ state: TrainingState; final: 
     await Deno.remove(folder, { recursive: true });
   }
 }
+
+Deno.test("every checkpoint of TCP holds both of Adam's means", async () => {
+  const { state, final } = await cutState("tcp");
+  assert(state.step > 0 && state.step < 24, `${state.step}`);
+  for (const { params, velocity, squares } of [state, final]) {
+    assertEquals(
+      [velocity, squares!].map((means) => Object.keys(means).sort()),
+      Array(2).fill(Object.keys(params).sort()),
+    );
+  }
+});
 
 Deno.test("a checkpoint of PromptSRC holds the running average of its epochs, the last one the average alone", async () => {
   const { state, final } = await cutState("promptsrc");

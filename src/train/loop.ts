@@ -8,6 +8,7 @@ import { prefetch } from "../data/prefetch.ts";
 import type { HostTensor } from "../engine/ops.ts";
 import { UserError } from "../errors.ts";
 import type { PromptMethod } from "../methods/prompt_method.ts";
+import { oneOf } from "../methods/setting.ts";
 import { adamStep } from "../optim/adam.ts";
 import { addToAverage, interpolate } from "../optim/prompt_average.ts";
 import { epochBatches, stepsPerEpoch } from "../optim/batch_order.ts";
@@ -139,6 +140,7 @@ export interface TrainOptions {
  */
 export async function train(prompt: Trainable, options: TrainOptions): Promise<TrainingState> {
   const { images, batchSize, schedule, order } = options;
+  if (options.optimizer) oneOf(["adam", "adamw"], options.optimizer.name, "The method's optimizer");
   if (options.optimizer && options.meta) throw new Error("A meta-learned second step goes with SGD");
   const perEpoch = stepsPerEpoch(images.labels.length, batchSize);
   const last = schedule.epochs * perEpoch;
@@ -185,6 +187,9 @@ export async function train(prompt: Trainable, options: TrainOptions): Promise<T
       // A finite gradient can still throw a parameter out of float32's range; such a state must not become a checkpoint.
       for (const [name, { data }] of Object.entries(prompt.params)) {
         requireFinite(at, `the learned ${name} after it`, data);
+      }
+      for (const [name, data] of Object.entries(state.squares ?? {})) {
+        requireFinite(at, `Adam's mean of the squared gradients of ${name}`, data);
       }
       state.step = at.step;
       state.losses.push(loss);

@@ -63,11 +63,13 @@ Deno.test("Adam's first step moves each number by about the rate, and decay ente
   assert(moved(sgd, 0.01).some((by) => Math.abs(by - 0.1) > 0.01));
 });
 
-Deno.test("Adam does not go on from a checkpoint of SGD", async () => {
+Deno.test("Adam does not go on from a checkpoint of SGD, and an unknown optimiser is refused", async () => {
   const kept: TrainingState[] = [];
   await train(toyPrompt(), { ...toyRun(), save: (state) => Promise.resolve(void kept.push(structuredClone(state))) });
   const options = { ...toyRun(), optimizer: { name: "adam" as const, epsilon: 1e-3 }, resume: kept[0] };
   await assertRejects(() => train(toyPrompt(), options), UserError, "start over with --fresh");
+  const unknown = { ...toyRun(), optimizer: { name: "rmsprop" as "adam", epsilon: 1e-3 } };
+  await assertRejects(() => train(toyPrompt(), unknown), UserError, 'The method\'s optimizer is "rmsprop"');
 });
 
 Deno.test("a Gaussian average and a blend with the start are what is kept, to the same bits however often the run was cut", async () => {
@@ -132,6 +134,19 @@ Deno.test("a loss or gradient that is not finite stops the run, names step and t
     assertEquals(saved, [5]);
     assert(prompt.params.weight.data.every(Number.isFinite));
   }
+});
+
+Deno.test("a gradient whose square is not finite stops Adam before it becomes a checkpoint", async () => {
+  const prompt = toyPrompt();
+  const weight = new Float32Array(6).fill(1e30);
+  const huge = {
+    ...prompt,
+    step: () => Promise.resolve({ loss: 1, gradients: { weight, bias: new Float32Array(2) } }),
+  };
+  const optimizer = { name: "adam", epsilon: 1e-3 } as const;
+  const save = () => Promise.reject(new Error("saved"));
+  const error = await assertRejects(() => train(huge, { ...toyRun(), optimizer, checkpointEvery: 1, save }), UserError);
+  assert(error.message.includes("step 1 (epoch 1): Adam's mean of the squared gradients of weight"), error.message);
 });
 
 Deno.test("a prompt of another shape is refused by name", async () => {

@@ -33,13 +33,13 @@ export const PLAIN_NAMES: ClassNameRules = {
 
 /**
  * The name of a class, as it stands in prompts, from the path of its folder below the image folder, with `/`. File systems
- * spell letters with accents in two ways: the keys of the rules are in the composed form, NFC, and so are names.
+ * spell letters with accents in two ways: the keys of the rules are in the composed form, NFC, and match either.
  *
  * @throws {UserError} When nothing is left of the name.
  */
 export function className(path: string, rules: ClassNameRules): string {
   const folder = path.normalize("NFC");
-  const name = Object.hasOwn(rules.rename, folder) ? rules.rename[folder] : nameByRules(folder, rules);
+  const name = Object.hasOwn(rules.rename, folder) ? rules.rename[folder] : nameByRules(path, rules);
   if (spokenName(name).trim() !== "") return name;
   throw new UserError(
     `The class folder ${

@@ -48,7 +48,7 @@ export async function splitFromFolders(
   const listed = rule.classes === undefined ? undefined : await readNames(await options.find(rule.classes));
   const images = (part: string) => {
     const found = imagesOfPart(paths, part, rule.inside).flatMap(({ path, folder }) =>
-      isDropped(folder, options.rules) ? [] : [{ path, folder: folder.normalize("NFC") }]
+      isDropped(folder, options.rules) ? [] : [{ path, folder }]
     );
     if (found.length > 0) return found;
     throw new UserError(`There are no class folders with images in ${part}/ of ${options.where}: check the path.`);
@@ -56,8 +56,11 @@ export async function splitFromFolders(
   const train = images(rule.folders.train);
   const folders = [...new Set(train.map(({ folder }) => folder))].sort(compareCodePoints);
   const labels = new Map(folders.map((folder, label) => [folder, label]));
+  // One archive may spell letters with accents in another form of Unicode than the other.
+  const composed = new Map(folders.map((folder) => [folder.normalize("NFC"), folder]));
   const samples = (part: { path: string; folder: string }[]) =>
-    part.map(({ path, folder }): Sample => {
+    part.map(({ path, folder: found }): Sample => {
+      const folder = labels.has(found) ? found : composed.get(found.normalize("NFC")) ?? found;
       const label = labels.get(folder);
       const name = listed === undefined ? className(folder, options.rules) : listed.get(folder);
       if (label === undefined) throw new UserError(`The class folder of ${path} is not among the training folders.`);

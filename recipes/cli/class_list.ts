@@ -1,4 +1,5 @@
 /** Class names as users give them to `--classes`. */
+import { spokenName } from "../../src/clip/spoken_name.ts";
 import { UserError } from "../../src/errors.ts";
 import { readText } from "../../src/files.ts";
 import { text } from "../../src/methods/setting.ts";
@@ -19,7 +20,9 @@ export async function readClassNames(value: string): Promise<string[]> {
   const isFile = /\.(txt|csv)$/i.test(value);
   const words = isFile ? await readText(value, "the list of class names") : value;
   const names = words.split(isFile ? /\r?\n/ : ",").map((name) => name.trim()).filter((name) => name !== "");
-  const twice = names.find((name, i) => names.indexOf(name) !== i);
+  // Prompts know no capitals, and underscores are spaces in them.
+  const spoken = names.map((name) => spokenName(name).normalize("NFC").toLowerCase().trim());
+  const twice = names.find((_, i) => spoken.indexOf(spoken[i]) !== i);
   if (twice !== undefined) throw new UserError(`--classes names "${twice}" twice: name each class once.`);
   if (names.length >= 2) return names;
   throw new UserError(

@@ -28,14 +28,15 @@ export function bandProblem(bytes: Uint8Array): string | undefined {
   const isRead = GREY.includes(photometric)
     ? samples === 1 || (samples === 2 && bits <= 8)
     : photometric === RGB
-    ? samples >= 3
+    ? samples >= 3 && (bits === 8 || bits === 16)
     : photometric === PALETTE
     ? samples <= 2
     : photometric === CMYK
     ? samples === 4
     : true;
   if (isRead) return undefined;
-  return `has ${samples} bands of ${bits} bits that are not said to be red, green and blue`;
+  const are = photometric === RGB ? "and not of 8 or 16" : "that are not said to be red, green and blue";
+  return `has ${samples} bands of ${bits} bits ${are}`;
 }
 
 function readBands(bytes: Uint8Array): Bands | undefined {

@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "jsr:@std/assert@1.0.19";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { UserError } from "../../src/errors.ts";
 import { describeDataset } from "../../src/data/catalogue.ts";
 import { parseDescription } from "../../src/data/description.ts";
@@ -7,45 +7,8 @@ import { openDataset } from "../../src/data/dataset.ts";
 import { fewShot } from "../../src/data/few_shot.ts";
 import { loadTar } from "../../src/deps.ts";
 import { sharedPath, sharedTest } from "../shared.ts";
-
-async function inFolder(body: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir();
-  try {
-    await body(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
-
-async function put(path: string, content = path): Promise<void> {
-  await Deno.mkdir(dirname(path), { recursive: true });
-  await Deno.writeTextFile(path, content);
-}
-
-async function putClasses(folder: string, classes: string[], count = 5): Promise<void> {
-  for (const name of classes) {
-    for (let i = 0; i < count; i++) await put(join(folder, name, `${i}.jpg`));
-  }
-}
-
-async function openAndClose(options: Parameters<typeof openDataset>[0]) {
-  const dataset = await openDataset(options);
-  await dataset.images.close();
-  return dataset;
-}
-
-const EUROSAT = [
-  "AnnualCrop",
-  "Forest",
-  "HerbaceousVegetation",
-  "Highway",
-  "Industrial",
-  "Pasture",
-  "PermanentCrop",
-  "Residential",
-  "River",
-  "SeaLake",
-];
+import { EUROSAT, openAndClose, put, putClasses } from "./dataset_fixtures.ts";
+import { inFolder } from "./source_fixtures.ts";
 
 sharedTest("EuroSAT.zip with its split beside it is recognised and complete", async () => {
   for (const data of ["datasets/eurosat/EuroSAT.zip", "datasets/eurosat"]) {

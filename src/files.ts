@@ -152,7 +152,7 @@ export function textOf(bytes: Uint8Array, { path, what }: { path: string; what: 
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch (cause) {
     throw new UserError(
-      `${file} is not written in UTF-8 but perhaps in a Windows code page: save it as UTF-8.`,
+      `${file} is not written in UTF-8 (a Windows code page, perhaps): save it as UTF-8.`,
       { cause },
     );
   }

@@ -38,14 +38,30 @@ export async function recognise(images: ImageSource, { data, split, find }: Told
     if (file && await find(file, { near: basename(data) !== description.images })) return description;
   }
   const plain = plainDescription(basename(data).replace(ARCHIVE, "") || "data");
-  if (!lieUnderLetters(folders)) return plain;
-  const sun = known.find(({ images }) => images === "SUN397")!;
-  if (folders.length === SUN_CLASSES) return sun;
-  return { ...plain, classNames: { ...PLAIN_NAMES, dropFirstPart: true, reverseParts: sun.classNames.reverseParts } };
+  const divided = divisionsOf(images) !== undefined || lieUnderLetters(folders);
+  const told = divided ? TELLING.find((one) => isTold(one, folders)) : undefined;
+  if (told !== undefined) return known.find(({ name }) => name === told.name)!;
+  const rules = { ...PLAIN_NAMES, dropFirstPart: true, reverseParts: true };
+  return lieUnderLetters(folders) ? { ...plain, classNames: rules } : plain;
 }
 
-/** How many classes SUN397 has. */
-const SUN_CLASSES = 397;
+/** Folders that tell data sets which have no list of all: how many there are, and some that no other has. */
+const TELLING = [
+  { name: "Caltech101", least: 100, most: 102, folders: ["accordion", "yin_yang"] },
+  { name: "DescribableTextures", least: 47, most: 47, folders: ["banded", "zigzagged"] },
+  { name: "Food101", least: 101, most: 101, folders: ["apple_pie", "waffles"] },
+  { name: "StanfordCars", least: 196, most: 196, folders: ["Acura RL Sedan 2012", "smart fortwo Convertible 2012"] },
+  { name: "SUN397", least: 397, most: 397, folders: ["a/abbey", "y/youth_hostel"] },
+  { name: "UCF101", least: 101, most: 101, folders: ["ApplyEyeMakeup", "YoYo"] },
+] as const;
+
+function isTold({ least, most, folders: some }: typeof TELLING[number], folders: readonly string[]): boolean {
+  return folders.length >= least && folders.length <= most && some.every((folder) => folders.includes(folder));
+}
+
+function divisionsOf(images: ImageSource) {
+  return findDivisions(imagesBelow(images, classFoldersPrefix(images.paths)).paths);
+}
 
 /** The class folders below a prefix; where folders divide the images, those of training. */
 function foldersBelow(images: ImageSource, prefix: string): string[] {

@@ -66,10 +66,27 @@ Deno.test("class folders under their first letter have names without it, also wi
     assertEquals([few.name, classesOf(few), few.warnings], ["sun", ["abbey", "indoor apse", "shop bakery"], []]);
     const named = await openAndClose({ data: join(folder, "sun"), dataset: "sun397" });
     assertEquals([named.name, classesOf(named)], ["SUN397", classesOf(few)]);
-    for (let i = 0; i < 397; i++) {
-      for (const part of ["train", "test"]) await putClasses(join(folder, "all", part), [i % 2 === 0 ? `a/a${i}` : `b/b${i}`], 1);
+  }));
+
+Deno.test("data sets without a list of all folders are recognised within divisions by some of them, and nowhere else", () =>
+  inFolder(async (folder) => {
+    const cases = [
+      ["SUN397", 397, ["a/abbey", "y/youth_hostel"], "abbey"],
+      ["DescribableTextures", 47, ["banded", "zigzagged"], "banded"],
+      ["UCF101", 101, ["ApplyEyeMakeup", "YoYo"], "Apply Eye Makeup"],
+      ["StanfordCars", 196, ["Acura RL Sedan 2012", "smart fortwo Convertible 2012"], "2012 Acura RL Sedan"],
+    ] as const;
+    for (const [name, count, some, first] of cases) {
+      const letter = name === "SUN397" ? "q/q" : "q";
+      const others = Array.from({ length: count - 2 }, (_, i) => `${letter}${i}`);
+      for (const part of ["train", "test"]) await putClasses(join(folder, name, part), [...some, ...others], 1);
+      const opened = await openAndClose({ data: join(folder, name) });
+      assertEquals([opened.name, classesOf(opened)[0]], [name, first]);
+      await Deno.remove(join(folder, name, "train", others[0]), { recursive: true });
+      await Deno.remove(join(folder, name, "test", others[0]), { recursive: true });
+      const fewer = await openAndClose({ data: join(folder, name) });
+      assertEquals(fewer.template, "a photo of a {}.", "one folder fewer");
     }
-    assertEquals((await openAndClose({ data: join(folder, "all") })).name, "SUN397");
   }));
 
 Deno.test("Caltech-101 is read from the archive within its archive", () =>

@@ -7,7 +7,7 @@ import { openDataset } from "../../src/data/dataset.ts";
 import { fewShot } from "../../src/data/few_shot.ts";
 import { loadTar } from "../../src/deps.ts";
 import { sharedPath, sharedTest } from "../shared.ts";
-import { EUROSAT, openAndClose, put, putClasses } from "./dataset_fixtures.ts";
+import { classesOf, EUROSAT, openAndClose, put, putClasses } from "./dataset_fixtures.ts";
 import { inFolder } from "./source_fixtures.ts";
 
 sharedTest("EuroSAT.zip with its split beside it is recognised and complete", async () => {
@@ -102,6 +102,40 @@ Deno.test("a user's description names classes, template and image folder", () =>
     assertEquals([dataset.name, dataset.template, dataset.images.count], ["Mine", "a drawing of a {}.", 15]);
     assertEquals([...new Set(dataset.split.test.map((s) => s.className))], ["airplane", "Great Tit"]);
     assertEquals(dataset.ensemble.at(-1), "a drawing of a {}.");
+  }));
+
+Deno.test("rules for folders that are not there are refused with the nearest name; both forms of Unicode are one", () =>
+  inFolder(async (folder) => {
+    await putClasses(join(folder, "a"), ["great_tit", "kite", "café".normalize("NFD"), "日本"]);
+    for (const part of ["train", "test"]) await putClasses(join(folder, "b", part), ["great_tit", "kite"]);
+    const open = (data: string, rules: Record<string, unknown>) =>
+      openAndClose({
+        data: join(folder, data),
+        dataset: parseDescription({ name: "Mine", class_names: rules }, "mine.yaml"),
+      });
+    const named = await open("a", {
+      rename: { ["café".normalize("NFC")]: "coffee house", 日本: "Japan" },
+      drop: ["kite"],
+    });
+    assertEquals(classesOf(named), ["coffee house", "great tit", "Japan"]);
+    const dropped = await open("a", { drop: ["café".normalize("NFC")] });
+    assertEquals(classesOf(dropped), ["great tit", "kite", "日本"]);
+    for (
+      const [data, rules, message] of [
+        ["a", { rename: { "great-tits": "tit" } }, '"great-tits" in class_names.rename, and there is no class folder'],
+        ["a", { rename: { "great-tits": "tit" } }, 'Did you mean "great_tit"?'],
+        ["a", { drop: ["中国"] }, '"中国" in class_names.drop, and there is no class folder of this name. There are'],
+        ["b", { drop: ["kites"] }, 'Did you mean "kite"?'],
+        ["b", { rename: { "train/kite": "k" } }, '"train/kite" in class_names.rename'],
+      ] as const
+    ) {
+      const error = await assertRejects(() => open(data, rules), UserError);
+      assertStringIncludes(error.message, message);
+    }
+    const other = await openAndClose({ data: join(folder, "b"), dataset: "eurosat" });
+    assertStringIncludes(other.warnings[0], "No folder has a name that EuroSAT has rules for (AnnualCrop, Forest,");
+    await putClasses(join(folder, "c"), ["_", "kite"]);
+    await assertRejects(() => openAndClose({ data: join(folder, "c") }), UserError, 'class folder "_" leaves no name');
   }));
 
 Deno.test("FGVC Aircraft is read from its lists, ImageNet from its folders", () =>

@@ -17,7 +17,7 @@ interface Evaluated {
 
 /**
  * Looks at all images that a run will need, so that one that cannot be read ends it before it learns, and tells what is
- * doubtful; gives what was told.
+ * doubtful.
  *
  * @throws {UserError} when an image is missing or of a kind that is not read
  */
@@ -26,15 +26,10 @@ export async function lookAhead(
   { targets, others }: { targets: readonly EvaluationTarget[]; others: ReadonlyMap<string, RunData> },
 ): Promise<void> {
   const told = new Set<string>();
-  const { config, inputs, seed } = run;
-  // The feature methods' hashes hold them already; prompts are looked at on their training images only.
-  if (seed !== null && config.train !== undefined) {
-    const { train, val } = learningImages(config, inputs.data, seed);
-    await inputs.data.sha256([...train, ...val]);
-  }
+  // The images that are learned from were looked at for the run's identity.
   for (const { subset, other } of targets) {
     const at = { subset, other: other === undefined ? undefined : others.get(other) };
-    await (at.other ?? inputs.data).sha256(testOf(run, at).test);
+    await (at.other ?? run.inputs.data).sha256(testOf(run, at).test);
     for (const { text } of await warningsOf(run, at)) if (!told.has(text)) told.add(text);
   }
   for (const text of told) run.progress.say(`warning: ${text}`);

@@ -1,6 +1,7 @@
 /** What to look at twice in a data set: what was left out, and splits and names that make numbers mean less than they say. */
 import { dirname } from "node:path";
 import { spokenName } from "../clip/spoken_name.ts";
+import { visible } from "../errors.ts";
 import { isDropped } from "./class_names.ts";
 import type { DatasetDescription } from "./description.ts";
 import type { ImageSource } from "./image_source.ts";
@@ -18,11 +19,17 @@ interface Opened {
   folders?: readonly string[];
 }
 
+/** Folders that a sentence names. */
+const MOST_NAMES = 8;
+
 /** Warnings about a data set, in sentences. */
 export function dataWarnings(split: Split, opened: Opened): string[] {
-  const found = [...labelWarnings(split), ...overlapWarnings(split)];
-  if (opened.folders === undefined) return found;
-  return [...leftOutWarnings(split, opened), ...folderWarnings(opened.folders, opened.description), ...found];
+  const { folders, description } = opened;
+  const ofFolders = folders === undefined
+    ? []
+    : [...leftOutWarnings(split, opened), ...folderWarnings(folders, description)];
+  // Files that are left out may have any name.
+  return [...ofFolders, ...labelWarnings(split), ...overlapWarnings(split)].map(visible);
 }
 
 /** `8 images`, `1 image`. */
@@ -63,7 +70,9 @@ function leftOutWarnings(split: Split, { images, source, description }: Opened):
     told.push(
       lost.length === 1
         ? `The folder ${one} has no image that is read: there is no such class.`
-        : `${lost.length} folders have no image that is read, and are no classes: ${lost.join(", ")}.`,
+        : `${lost.length} folders have no image that is read, and are no classes: ${
+          lost.slice(0, MOST_NAMES).join(", ")
+        }${lost.length > MOST_NAMES ? ", …" : ""}.`,
     );
   }
   return told;

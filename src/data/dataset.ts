@@ -2,7 +2,7 @@
  * A data set ready for use: its images, its split and its templates, from a folder or an archive as published, with or
  * without a split file.
  */
-import { basename, dirname, join } from "node:path";
+import { dirname, join } from "node:path";
 import { fitsALine, shown, UserError } from "../errors.ts";
 import { infoOf } from "../files.ts";
 import { describeDataset, ensembleTemplates, knownDatasets } from "./catalogue.ts";

@@ -39,21 +39,19 @@ function counted(number: number, noun: string): string {
 
 function leftOutWarnings(split: Split, { images, source, description }: Opened): string[] {
   const prefix = images.location.slice(source.location.length).replaceAll(/\/+/g, "/").slice(1);
-  const below = (paths: readonly string[]) =>
-    paths.filter((path) => path.startsWith(prefix)).map((path) => path.slice(prefix.length));
-  const used = new Set([split.train, split.val, split.test].flatMap((part) => part.map(({ path }) => path)));
-  const isIn = (path: string) => path.startsWith(prefix) && used.has(path.slice(prefix.length));
-  const isUnwanted = (path: string) =>
+  const used = new Set([split.train, split.val, split.test].flatMap((part) => part.map(({ path }) => prefix + path)));
+  const isDroppedOf = (path: string) =>
     dirname(path).split("/").some((_, i, parts) => isDropped(parts.slice(i).join("/"), description.classNames));
   // Where a description names the image folder, what lies beside it is none of the data.
-  const all = description.images === "" ? source.paths : below(source.paths).map((path) => prefix + path);
-  const stray = all.filter((path) => !isIn(path) && !isUnwanted(path));
+  const isWanted = (path: string) =>
+    (description.images === "" || path.startsWith(prefix)) && !isDroppedOf(path) && !used.has(path);
+  const stray = source.paths.filter(isWanted);
   const told = stray.length === 0 ? [] : [
     `${counted(stray.length, "image")} of ${source.describe} in no class folder ${
       stray.length === 1 ? "is" : "are"
     } left out, ${stray[0]} the first.`,
   ];
-  const unread = below(source.leftOut).filter((path) => path.includes("/") && !ARCHIVE.test(path) && !isUnwanted(path));
+  const unread = source.leftOut.filter((path) => path.includes("/") && !ARCHIVE.test(path) && isWanted(path));
   if (unread.length === 0) return told;
   const kinds = Map.groupBy(unread.filter((path) => !path.endsWith("/")), (path) => {
     const ending = /\.[^./]+$/.exec(path)?.[0].toLowerCase();

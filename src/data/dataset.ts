@@ -65,7 +65,9 @@ export async function openDataset(options: DatasetOptions): Promise<Dataset> {
   try {
     if (opened.images.count === 0) {
       throw new UserError(
-        `${opened.images.describe} has no images: give the folder or archive of a data set with --data.`,
+        `${opened.images.describe} has no images${
+          unread(opened.images)
+        }: give the folder or archive of a data set with --data.`,
       );
     }
     const places = [...new Set([opened.folder, dirname(opened.folder), dirname(options.data)])];
@@ -184,6 +186,16 @@ async function divide(
   return splitByRule(inside, { description, isOwn });
 }
 
+/** Why there may be fewer images than the user sees. */
+function unread({ leftOut }: ImageSource): string {
+  const files = leftOut.filter((path) => !path.endsWith("/") && !ARCHIVE.test(path));
+  return files.length === 0
+    ? ""
+    : ` (only JPEG, PNG, WebP and TIFF are read, and not ${files[0]}${
+      files.length === 1 ? "" : `, nor ${files.length - 1} more`
+    })`;
+}
+
 /** The images below the single folders around their class folders. */
 function belowSingles(images: ImageSource): ImageSource {
   return imagesBelow(images, classFoldersPrefix(images.paths));
@@ -200,7 +212,7 @@ async function divideByFolders(
 ): Promise<Divided> {
   const { rule, description: { classNames: rules, name }, find, isOwn } = options;
   const where = images.describe;
-  const folders = foldersOfPart(images.paths, rule.folders.train, rule.inside);
+  const folders = foldersOfPart(images.paths, { part: rule.folders.train, inside: rule.inside });
   if (isOwn) requireFolders(rules, { folders, name });
   const split = await splitFromFolders(rule, images.paths, { find, rules, where });
   const { train, val, test } = rule.folders;
@@ -221,7 +233,9 @@ function splitByRule(
   const folders = all.filter(({ folder }) => !isDropped(folder, rules));
   if (folders.length < 2) {
     throw new UserError(
-      `There are no class folders in ${images.describe}: images must lie in one folder for each class, at least two.`,
+      `There are no class folders in ${images.describe}${
+        unread(images)
+      }: images must lie in one folder for each class, at least two.`,
     );
   }
   const classes = folders.map(({ folder, paths }) => ({ className: className(folder, rules), paths }));

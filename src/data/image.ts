@@ -33,7 +33,7 @@ interface DecodeOptions {
  * @throws {UserError} When it is of another kind, has other bands, is damaged, cut off, or implausibly large.
  */
 export async function decodeRgb(bytes: Uint8Array, name: string, { exif }: DecodeOptions = {}): Promise<RgbImage> {
-  return await onImage(bytes, name, async ({ open, metadata, kind }) => {
+  return await onImage({ bytes, name }, async ({ open, metadata, kind }) => {
     const image = kind === "tiff" || exif ? open().autoOrient() : open();
     if (metadata.space === "cmyk") return await decodeCmyk(image);
     if (metadata.space === "grey16" && metadata.channels === 1) return await decodeGrey16(image);
@@ -48,15 +48,14 @@ export async function decodeRgb(bytes: Uint8Array, name: string, { exif }: Decod
  * @throws {UserError} As {@linkcode decodeRgb}, but for damage that only decoding finds.
  */
 export async function readImageHead(bytes: Uint8Array, name: string): Promise<{ orientation: number }> {
-  return await onImage(bytes, name, ({ metadata, kind }) =>
+  return await onImage({ bytes, name }, ({ metadata, kind }) =>
     // One in a TIFF is applied anyway.
     Promise.resolve({ orientation: kind === "tiff" ? 1 : metadata.orientation ?? 1 }));
 }
 
 /** Opens an image whose head is fine; what fails then is told with its name. */
 async function onImage<T>(
-  bytes: Uint8Array,
-  name: string,
+  { bytes, name }: { bytes: Uint8Array; name: string },
   work: (image: { open: () => ReturnType<Sharp>; metadata: Metadata; kind: string }) => Promise<T>,
 ): Promise<T> {
   const kind = imageKind(bytes);

@@ -69,7 +69,7 @@ function foldersBelow(images: ImageSource, prefix: string): string[] {
   const divisions = findDivisions(inside.paths);
   if (divisions === undefined || "problem" in divisions) return classFolders(inside.paths).map(({ folder }) => folder);
   if ("only" in divisions) return foldersBelow(inside, divisions.only);
-  return foldersOfPart(inside.paths, divisions.folders.train, divisions.inside);
+  return foldersOfPart(inside.paths, { part: divisions.folders.train, inside: divisions.inside });
 }
 
 /** Whether the folders are those that a data set has names for, and no others. */

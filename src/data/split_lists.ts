@@ -47,7 +47,7 @@ export async function splitFromFolders(
 ): Promise<Split> {
   const listed = rule.classes === undefined ? undefined : await readNames(await options.find(rule.classes));
   const images = (part: string) => {
-    const found = imagesOfPart(paths, part, rule.inside).flatMap(({ path, folder }) =>
+    const found = imagesOfPart(paths, { part, inside: rule.inside }).flatMap(({ path, folder }) =>
       isDropped(folder, options.rules) ? [] : [{ path, folder }]
     );
     if (found.length > 0) return found;
@@ -73,7 +73,10 @@ export async function splitFromFolders(
 }
 
 /** The images of a part with their class folders; single folders around these (`train/train/cat`) are passed through. */
-function imagesOfPart(paths: readonly string[], part: string, inside = false): { path: string; folder: string }[] {
+function imagesOfPart(
+  paths: readonly string[],
+  { part, inside = false }: { part: string; inside?: boolean },
+): { path: string; folder: string }[] {
   const folderOf = (path: string) => path.slice(0, Math.max(0, path.lastIndexOf("/")));
   if (inside) {
     return paths.filter((path) => folderOf(path).endsWith(`/${part}`))
@@ -86,8 +89,8 @@ function imagesOfPart(paths: readonly string[], part: string, inside = false): {
 }
 
 /** The class folders of a part. */
-export function foldersOfPart(paths: readonly string[], part: string, inside?: boolean): string[] {
-  return [...new Set(imagesOfPart(paths, part, inside).map(({ folder }) => folder))];
+export function foldersOfPart(paths: readonly string[], at: { part: string; inside?: boolean }): string[] {
+  return [...new Set(imagesOfPart(paths, at).map(({ folder }) => folder))];
 }
 
 async function readNames(path: string): Promise<Map<string, string>> {

@@ -36,9 +36,9 @@ export async function lookAhead(
 }
 
 /** The warnings of a report: of its data and classes, and of how what it evaluates was learned. */
-export async function reportWarnings(run: SeedRun, at: Evaluated, learned: Learned): Promise<Warning[]> {
+export async function reportWarnings(run: SeedRun, at: Evaluated & { learned: Learned }): Promise<Warning[]> {
   const ofData = (at.other ?? run.inputs.data).warnings.map((text): Warning => warning("data", text));
-  return [...ofData, ...await warningsOf(run, at), ...learnedWarnings(run, learned)];
+  return [...ofData, ...await warningsOf(run, at), ...learnedWarnings(run, at.learned)];
 }
 
 function warning(kind: Warning["kind"], text: string): Warning {

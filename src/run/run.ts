@@ -348,7 +348,7 @@ async function evaluate(
       samples: sample.test,
       outcome,
       ...described,
-      warnings: await reportWarnings(run, { other, subset }, learned),
+      warnings: await reportWarnings(run, { other, subset, learned }),
       seconds: {
         features: inputs.data.featureSeconds() + (other?.featureSeconds() ?? 0) - before,
         ...(training === undefined ? {} : { training }),

@@ -1,5 +1,6 @@
-import { assertEquals } from "jsr:@std/assert@1.0.19";
+import { assertEquals, assertRejects, assertStringIncludes } from "jsr:@std/assert@1.0.19";
 import { join } from "node:path";
+import { UserError } from "../../src/errors.ts";
 import { classesOf, openAndClose, put, putClasses } from "./dataset_fixtures.ts";
 import { inFolder } from "./source_fixtures.ts";
 
@@ -33,6 +34,27 @@ Deno.test("images in formats that are not read, and classes that vanish with the
       "the first; 1 without an ending, fish/a the first.",
       "3 folders have no image that is read, and are no classes: bird, empty, fish.",
     ]);
+  }));
+
+Deno.test("where no class is left, or one, the files that are not read are named", () =>
+  inFolder(async (folder) => {
+    for (const name of ["all/cat/1.bmp", "all/cat/2.bmp", "all/dog/1.bmp", "one/dog/1.gif"]) {
+      await put(join(folder, name));
+    }
+    await putClasses(join(folder, "one"), ["cat"]);
+    const refused = async (name: string) =>
+      (await assertRejects(() => openAndClose({ data: join(folder, name) }), UserError)).message;
+    assertStringIncludes(
+      await refused("all"),
+      "has no images (only JPEG, PNG, WebP and TIFF are read, and not cat/1.bmp, nor 2 more)",
+    );
+    assertStringIncludes(await refused("one"), "There are no class folders in");
+    assertStringIncludes(await refused("one"), "and not dog/1.gif)");
+    // The folder of the only class that is read is passed through: what lies beside it is told all the same.
+    await putClasses(join(folder, "deep"), ["cat/day1", "cat/day2"]);
+    await put(join(folder, "deep/bird/1.bmp"));
+    const { warnings } = await openAndClose({ data: join(folder, "deep") });
+    assertEquals(warnings.at(-1), "The folder bird has no image that is read: there is no such class.");
   }));
 
 Deno.test("images in no class folder are told, beside the classes and beside divisions", () =>

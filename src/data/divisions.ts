@@ -6,7 +6,7 @@ type Part = "train" | "val" | "test";
 
 const PARTS: Readonly<Record<Part, readonly string[]>> = {
   train: ["train", "training", "trainset", "trainval", "traindata"],
-  val: ["val", "valid", "validation", "valset", "dev"],
+  val: ["val", "valid", "validation", "valset", "dev", "eval", "evaluation"],
   test: ["test", "testing", "testset", "testdata"],
 };
 
@@ -27,7 +27,7 @@ export type Divisions =
 
 /**
  * Finds the divisions among the paths of images: folders for training and for validation or test that hold class folders
- * of the same names (`train/cat`, `valid/cat`), or that lie in every class folder (`cat/train`). Without a folder for test,
+ * of the same names (`train/cat`, `valid/cat`), or that lie in every class folder (`cat/train`), here or one folder down. Without a folder for test,
  * the one for validation is that.
  */
 export function findDivisions(paths: readonly string[]): Divisions | undefined {
@@ -50,15 +50,32 @@ export function findDivisions(paths: readonly string[]): Divisions | undefined {
         "alone with --data",
     };
   }
-  return insideClasses(paths);
+  return insideClasses(paths) ?? oneFolderDown(byTop);
 }
 
-/** The class folders of a part; single folders around them are passed through. */
+/** `data/train`, `data/test`, beside `samples`: one of several folders divides the images in it. */
+function oneFolderDown(byTop: ReadonlyMap<string, string[]>): Divisions | undefined {
+  const found = [...byTop].flatMap(([name, paths]) => {
+    const divisions = findDivisions(paths.map((path) => path.slice(name.length + 1)));
+    const isAround = divisions !== undefined && "folders" in divisions && !divisions.inside;
+    return isAround ? [{ name, folders: divisions.folders }] : [];
+  });
+  if (found.length === 0) return undefined;
+  if (found.length > 1) {
+    const names = found.map(({ name }) => name);
+    return { problem: `has divided images in several folders, ${names.join(" and ")}: give one of them with --data` };
+  }
+  const [{ name, folders: { train, val, test } }] = found;
+  const below = (part: string) => `${name}/${part}`;
+  return { folders: { train: below(train), val: val && below(val), test: below(test) }, inside: false };
+}
+
+/** The class folders of a part, in small letters; single folders around them are passed through. */
 function classesIn(part: string, paths: readonly string[]): Set<string> {
   const below = paths.map((path) => path.slice(part.length + 1));
   const prefix = classFoldersPrefix(below);
   const inside = below.filter((path) => path.startsWith(prefix)).map((path) => path.slice(prefix.length));
-  return new Set(classFolders(inside).map(({ folder }) => folder.normalize("NFC")));
+  return new Set(classFolders(inside).map(({ folder }) => folder.normalize("NFC").toLowerCase()));
 }
 
 /** `cat/train`, `dog/train`, `cat/test`, …: the last folder of every path says the part. */

@@ -1,4 +1,5 @@
 /** Splits that are not one JSON file: text lists as FGVC Aircraft has them, and folders of class folders as ImageNet. */
+import { didYouMean } from "../did_you_mean.ts";
 import { UserError } from "../errors.ts";
 import { readText } from "../files.ts";
 import { classFoldersPrefix } from "./class_folders.ts";
@@ -63,7 +64,13 @@ export async function splitFromFolders(
       const folder = labels.has(found) ? found : composed.get(found.normalize("NFC")) ?? found;
       const label = labels.get(folder);
       const name = listed === undefined ? className(folder, options.rules) : listed.get(folder);
-      if (label === undefined) throw new UserError(`The class folder of ${path} is not among the training folders.`);
+      if (label === undefined) {
+        throw new UserError(
+          `The class folder of ${path} is not among the training folders.${
+            didYouMean(folder, folders)
+          } Call it as there, or take it out.`,
+        );
+      }
       if (name === undefined) throw new UserError(`The class folder ${folder} has no name in ${rule.classes}.`);
       return { path, label, className: name };
     });

@@ -89,6 +89,16 @@ Deno.test("folders train, val and test of class folders are taken for what they 
     assertStringIncludes(splitOrigin, "the folders train, val, test of");
   }));
 
+Deno.test("a class that only the test images have is refused, and so is one in other letters", () =>
+  inFolder(async (folder) => {
+    await putClasses(folder, ["Train/Cat", "Train/Dog", "Test/Cat", "Test/dog"], 2);
+    await assertRejects(
+      () => openAndClose({ data: folder }),
+      UserError,
+      "The class folder of Test/dog/0.jpg is not among",
+    );
+  }));
+
 Deno.test("a user's description names classes, template and image folder", () =>
   inFolder(async (folder) => {
     await putClasses(join(folder, "d/photos"), ["083.airplane", "084.great_tit", "999.clutter"]);

@@ -71,6 +71,18 @@ Deno.test("other folders beside divisions do not make them classes", () => {
   assertEquals(findDivisions(images("train/cat", "train/dog", "test/unknown")), { only: "train/" });
 });
 
+Deno.test("divisions in one of several folders are found, in two they are refused", () => {
+  const data = ["data/train/cat", "data/train/dog", "data/test/cat", "data/test/dog"];
+  assertEquals(findDivisions(images(...data, "samples")), {
+    folders: { train: "data/train", val: undefined, test: "data/test" },
+    inside: false,
+  });
+  const found = findDivisions(images(...data, ...data.map((folder) => folder.replace("data", "fold2"))));
+  assertEquals(found, {
+    problem: "has divided images in several folders, data and fold2: give one of them with --data",
+  });
+});
+
 Deno.test("classes that are called like divisions are none", () => {
   for (
     const folders of [

@@ -24,7 +24,7 @@ export interface Report {
   on: ReportedCircumstances;
   /** What came out. */
   results: ReportedResults;
-  /** What to look at twice; absent where there is nothing, and before 0.3. */
+  /** What to look at twice; absent where there is nothing, and before 0.2. */
   warnings?: Warning[];
   /** All that depends on the clock. */
   timing: ReportedTiming;

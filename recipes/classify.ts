@@ -7,17 +7,14 @@ import { type ClipModel, loadModel } from "../src/clip/model.ts";
 import { loadTokenizer } from "../src/clip/tokenizer.ts";
 import { loadWeights } from "../src/clip/weights/load.ts";
 import { ENSEMBLE_TEMPLATES } from "../src/data/catalogue.ts";
-import { patchesOf } from "../src/data/batches.ts";
 import { findModel, type ModelFile } from "../src/data/models.ts";
-import { isImagePath } from "../src/data/paths.ts";
 import { openEngine } from "../src/engine/choose.ts";
-import type { HostTensor } from "../src/engine/ops.ts";
 import { UserError, visible } from "../src/errors.ts";
 import { formatJson } from "../src/eval/report_file.ts";
 import { fileError, readBytes } from "../src/files.ts";
 import { templates } from "../src/methods/feature_settings.ts";
 import { learnsPrompts, type PromptLearning } from "../src/methods/method.ts";
-import { text } from "../src/methods/setting.ts";
+import { text, toggle } from "../src/methods/setting.ts";
 import { featureLogits, normalizeRows, zeroShotFeatures } from "../src/methods/zero_shot.ts";
 import { openStoredPrompt, type StoredPrompt, storedPrompt } from "../src/prompt/stored_prompt.ts";
 import type { Encoder } from "../src/run/data.ts";
@@ -32,6 +29,7 @@ import { answersText, type ImageAnswer, probabilities } from "./cli/answer_table
 import { classesSetting, readClassNames } from "./cli/class_list.ts";
 import { readFlags } from "./cli/flags.ts";
 import { loadMethod } from "./cli/method_file.ts";
+import { findImages, type ReadImages, readImages } from "./cli/own_images.ts";
 import { openProgress } from "./cli/progress.ts";
 import { type Program, runProgram } from "./cli/recipe.ts";
 import { TERMINAL_SETTINGS } from "./cli/terminal.ts";
@@ -54,6 +52,10 @@ const SETTINGS = {
     help: "the file of the method that learned the prompt, where it is one of your own",
   }),
   templates,
+  exif: toggle({
+    section: "What runs",
+    help: "turn photos as their cameras noted in EXIF, which the published code does not do",
+  }),
   model,
   engine,
   device,
@@ -88,7 +90,8 @@ async function main(args: string[]): Promise<void> {
   if (prompt && given.templates !== undefined) {
     throw new UserError("--templates are for words and --prompt for what was learned: give one of the two.");
   }
-  const paths = await imagesOf(words);
+  const { paths, leftOut } = await findImages(words);
+  const exif = given.exif ?? false;
   const progress = openProgress({ quiet: given.quiet ?? false });
   const file = await modelFile(given.model, prompt);
   const [weights, tokenizer] = await Promise.all([loadWeights(file.path), loadTokenizer()]);
@@ -109,11 +112,16 @@ async function main(args: string[]): Promise<void> {
     }
     const classifier = await openClassifier(model, { prompt, classNames, templates, method });
     const answers: ImageAnswer[] = [];
+    const failed: ReadImages["failed"] = [];
+    const turned: string[] = [];
     for (let from = 0; from < paths.length; from += BATCH) {
-      const batch = paths.slice(from, from + BATCH);
-      const patches_BNK = await imagePatches(model, batch);
-      const logits_BC = await classifier.logits(await classifier.encode(patches_BNK));
-      answers.push(...probabilities(logits_BC, { images: batch, classNames }));
+      const batch = await readImages(model, paths.slice(from, from + BATCH), { exif });
+      failed.push(...batch.failed);
+      turned.push(...batch.turned);
+      if (batch.patches_BNK !== undefined) {
+        const logits_BC = await classifier.logits(await classifier.encode(batch.patches_BNK));
+        answers.push(...probabilities(logits_BC, { images: batch.paths, classNames }));
+      }
       const done = Math.min(paths.length, from + BATCH);
       progress.update({
         what: "classifying",
@@ -126,12 +134,35 @@ async function main(args: string[]): Promise<void> {
     await classifier.dispose();
     const by = prompt === undefined ? { templates } : { method: prompt.method, prompt: given.prompt };
     if (given.json) {
-      console.log(formatJson({ model: { name: file.name, sha256: model.sha256 }, by, classNames, answers }, ""));
-    } else for (const line of answersText(answers, { classNames })) console.log(visible(line));
+      const { sha256 } = model;
+      const told = toldOf({ failed, turned, exif });
+      console.log(formatJson({ model: { name: file.name, sha256 }, by, classNames, answers, ...told }, ""));
+    } else if (answers.length > 0) {
+      for (const line of answersText(answers, { classNames })) console.log(visible(line));
+    }
+    const told = leftOut.map((sentence) => `warning: ${sentence}`);
+    if (turned.length > 0 && !exif) {
+      told.push(
+        `warning: ${turned.length === 1 ? "1 image has" : `${turned.length} images have`} an orientation in EXIF, ${
+          turned[0]
+        } the first: it is ignored, as in the published code; --exif applies it.`,
+      );
+    }
+    for (const { image, reason } of failed) told.push(`error: ${image} is not classified. ${reason}`);
+    for (const line of told) console.error(visible(line));
+    if (failed.length > 0) Deno.exitCode = 1;
   } finally {
     await model.dispose();
     await engine.dispose();
   }
+}
+
+/** What the JSON answer tells besides, where there is anything. */
+function toldOf({ failed, turned, exif }: Pick<ReadImages, "failed" | "turned"> & { exif: boolean }) {
+  return {
+    ...(failed.length === 0 ? {} : { failed }),
+    ...(turned.length === 0 ? {} : { exif: { applied: exif, images: turned } }),
+  };
 }
 
 /** A prompt from a run folder, or from its file. */
@@ -172,27 +203,6 @@ async function modelFile(name: string | undefined, prompt: StoredPrompt | undefi
   }
 }
 
-async function imagesOf(words: readonly string[]): Promise<string[]> {
-  if (words.length === 0) throw new UserError("Name images: files, or folders of them.");
-  const paths: string[] = [];
-  for (const word of words) {
-    try {
-      if (!(await Deno.stat(word)).isDirectory) {
-        paths.push(word);
-        continue;
-      }
-      const inside = (await Array.fromAsync(Deno.readDir(word))).filter(({ name, isFile }) =>
-        isFile && isImagePath(name)
-      );
-      if (inside.length === 0) throw new UserError(`The folder ${word} has no image: name images or their folder.`);
-      paths.push(...inside.map(({ name }) => `${word.replace(/\/+$/, "")}/${name}`).sort());
-    } catch (error) {
-      throw fileError(error, word, "read", "the image");
-    }
-  }
-  return paths;
-}
-
 async function openClassifier(
   model: ClipModel,
   options: { prompt?: StoredPrompt; classNames: string[]; templates: readonly string[]; method?: PromptLearning },
@@ -211,10 +221,4 @@ async function openClassifier(
     encode: encodeImages,
     dispose: () => Promise.resolve(),
   };
-}
-
-/** Patches [B, N, K] of image files under the test transform. */
-function imagePatches({ config: { image } }: ClipModel, paths: readonly string[]): Promise<HostTensor> {
-  const images = { read: (path: string) => readBytes(path, "the image") };
-  return patchesOf(paths.map((path) => ({ path })), { ...image, images, recipe: { kind: "test" } });
 }

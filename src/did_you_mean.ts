@@ -17,7 +17,7 @@ export function didYouMean(word: string, known: Iterable<string>): string {
 }
 
 function plain(text: string): string {
-  return text.toLowerCase().replaceAll(/[^a-z0-9]/g, "");
+  return text.normalize("NFC").toLowerCase().replaceAll(/[^\p{L}\p{M}\p{N}]/gu, "");
 }
 
 /** Letters that are wrong, missing or too many; two that changed places are one mistake. */

@@ -135,10 +135,41 @@ export async function readJson(path: string, what: string): Promise<unknown> {
   return parseJson(await readBytes(path, what), { path, what });
 }
 
+/** Reads a text file; {@linkcode UserError} as of {@linkcode readBytes} and {@linkcode textOf}. */
+export async function readText(path: string, what: string): Promise<string> {
+  return textOf(await readBytes(path, what), { path, what });
+}
+
+/**
+ * The text of a file that a user wrote, without the byte-order mark that some editors put first.
+ *
+ * @throws {UserError} When it is not UTF-8.
+ */
+export function textOf(bytes: Uint8Array, { path, what }: { path: string; what: string }): string {
+  const file = `${what.charAt(0).toUpperCase()}${what.slice(1)} ${path}`;
+  if (isUtf16(bytes)) throw new UserError(`${file} is written in UTF-16: save it as UTF-8.`);
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch (cause) {
+    throw new UserError(
+      `${file} is not written in UTF-8 (a Windows code page, perhaps): save it as UTF-8.`,
+      { cause },
+    );
+  }
+}
+
+/** By its byte-order mark, or by the zero byte that Latin letters have in UTF-16. */
+function isUtf16(bytes: Uint8Array): boolean {
+  const [first, second] = bytes;
+  const marked = first === 0xff && second === 0xfe || first === 0xfe && second === 0xff;
+  return marked || bytes.length % 2 === 0 && bytes.subarray(0, 64).includes(0);
+}
+
 /** Parses the bytes of a JSON file. Throws {@linkcode UserError} when they are not JSON; the message names the place. */
 export function parseJson(bytes: Uint8Array, options: { path: string; what: string }): unknown {
+  const text = textOf(bytes, options);
   try {
-    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+    return JSON.parse(text);
   } catch (error) {
     const what = options.what.charAt(0).toUpperCase() + options.what.slice(1);
     throw new UserError(`${what} ${options.path} is not valid JSON (${messageOf(error)}): restore it or remove it.`);

@@ -4,7 +4,7 @@ import { openRunFolder } from "../src/run/folder.ts";
 import { openDataset } from "../src/data/dataset.ts";
 import { UserError } from "../src/errors.ts";
 import { openRandomAccess } from "../src/clip/weights/tensor_file.ts";
-import { readHead, readJson, removeStalePartials, sha256Hex, writeFileAtomic } from "../src/files.ts";
+import { readHead, readJson, removeStalePartials, sha256Hex, textOf, writeFileAtomic } from "../src/files.ts";
 import {
   assertSameResults,
   assertSentence,
@@ -293,4 +293,22 @@ Deno.test("a data or run folder that vanishes during a run is told in a sentence
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
+});
+
+const FILE = { path: "my.yaml", what: "the configuration" };
+
+Deno.test("a file is UTF-8, with or without a byte-order mark", () => {
+  const bytes = (text: string) => new TextEncoder().encode(text);
+  assertEquals(textOf(bytes("name: Müller"), FILE), "name: Müller");
+  assertEquals(textOf(bytes("\ufeffname: x"), FILE), "name: x");
+  assertEquals(textOf(new Uint8Array(), FILE), "");
+  const utf16 = (...codes: number[]) => assertThrows(() => textOf(Uint8Array.from(codes), FILE), UserError).message;
+  for (const message of [utf16(0xff, 0xfe, 0x61, 0), utf16(0xfe, 0xff, 0, 0x61), utf16(0x61, 0), utf16(0, 0x61)]) {
+    assertEquals(message, "The configuration my.yaml is written in UTF-16: save it as UTF-8.");
+  }
+  assertThrows(
+    () => textOf(Uint8Array.of(0xe9), FILE),
+    UserError,
+    "The configuration my.yaml is not written in UTF-8",
+  );
 });

@@ -1,5 +1,7 @@
 /** Class names as users give them to `--classes`. */
+import { spokenName } from "../../src/clip/spoken_name.ts";
 import { UserError } from "../../src/errors.ts";
+import { readText } from "../../src/files.ts";
 import { text } from "../../src/methods/setting.ts";
 
 /** The flag. */
@@ -16,22 +18,15 @@ export const classesSetting = text({
  */
 export async function readClassNames(value: string): Promise<string[]> {
   const isFile = /\.(txt|csv)$/i.test(value);
-  const words = isFile ? await readNames(value) : value;
+  const words = isFile ? await readText(value, "the list of class names") : value;
   const names = words.split(isFile ? /\r?\n/ : ",").map((name) => name.trim()).filter((name) => name !== "");
-  const twice = names.find((name, i) => names.indexOf(name) !== i);
+  // Prompts know no capitals, and underscores are spaces in them.
+  const spoken = names.map((name) => spokenName(name).normalize("NFC").toLowerCase().trim());
+  const twice = names.find((_, i) => spoken.indexOf(spoken[i]) !== i);
   if (twice !== undefined) throw new UserError(`--classes names "${twice}" twice: name each class once.`);
   if (names.length >= 2) return names;
   throw new UserError(
     `--classes has ${names.length === 1 ? "one name" : "no name"}: give at least two with commas between, such as ` +
       '--classes "river,forest,sea", or a text file with one a line.',
   );
-}
-
-async function readNames(path: string): Promise<string> {
-  try {
-    return await Deno.readTextFile(path);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-    throw new UserError(`There is no file ${path} with class names: check the path given to --classes.`);
-  }
 }

@@ -1,9 +1,9 @@
 /** A YAML file with settings: keys are the flags' names without dashes in front. */
 import { didYouMean } from "../../src/did_you_mean.ts";
 import { UserError } from "../../src/errors.ts";
-import { readBytes } from "../../src/files.ts";
+import { readText } from "../../src/files.ts";
 import { type Settings, settingsByFlag } from "./flags.ts";
-import { parseYaml, yamlText } from "./yaml.ts";
+import { parseYaml } from "./yaml.ts";
 
 const WHAT = "the configuration";
 
@@ -13,8 +13,7 @@ const WHAT = "the configuration";
  * @throws {UserError} when it is missing, not YAML, or has an unknown key or a wrong value
  */
 export async function readConfigFile(path: string, settings: Settings): Promise<Record<string, unknown>> {
-  const text = yamlText(await readBytes(path, WHAT), { path, what: WHAT });
-  return settingsFromYaml(text, { where: path, settings });
+  return settingsFromYaml(await readText(path, WHAT), { where: path, settings });
 }
 
 /**

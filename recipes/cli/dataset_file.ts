@@ -1,8 +1,8 @@
 /** Data sets that users describe in a YAML file. */
 import { type DatasetDescription, parseDescription } from "../../src/data/description.ts";
 import { UserError } from "../../src/errors.ts";
-import { readBytes } from "../../src/files.ts";
-import { parseYaml, yamlText } from "./yaml.ts";
+import { readText } from "../../src/files.ts";
+import { parseYaml } from "./yaml.ts";
 
 const WHAT = "the data set description";
 
@@ -12,8 +12,7 @@ const WHAT = "the data set description";
  * @throws {UserError} when it is missing or not YAML, or a key is unknown, missing or of the wrong kind
  */
 export async function readDescription(path: string): Promise<DatasetDescription> {
-  const text = yamlText(await readBytes(path, WHAT), { path, what: WHAT });
-  return parseDescription(parse(text, path), path);
+  return parseDescription(parse(await readText(path, WHAT), path), path);
 }
 
 function parse(text: string, path: string): unknown {

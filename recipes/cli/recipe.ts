@@ -1,6 +1,6 @@
 /**
  * A recipe as a program: flags and YAML become settings, errors become sentences, and exit codes mean something.
- * 0 done, 1 a defect of the kit, 2 something that the user can mend.
+ * 0 done, 1 a defect of the kit (or an image that `classify` could not read), 2 something that the user can mend.
  */
 import type { DatasetDescription } from "../../src/data/description.ts";
 import { UserError, visible } from "../../src/errors.ts";

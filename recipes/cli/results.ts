@@ -2,7 +2,7 @@
 import { sameName } from "../../src/data/same_name.ts";
 import { visible } from "../../src/errors.ts";
 import { wrap } from "../../src/text_table.ts";
-import { harmonicMean } from "../../src/eval/metrics.ts";
+import { hOf } from "../../src/eval/metrics.ts";
 import type { Report } from "../../src/eval/report.ts";
 import { drawsImages } from "../../src/methods/method.ts";
 import { flagName } from "../../src/methods/setting.ts";
@@ -38,12 +38,11 @@ export function resultLines(reports: readonly Report[], { model, config, words }
     const who = seed === null ? ofSeed[0].run.method : `${ofSeed[0].run.method}, seed ${seed}`;
     for (const report of ofSeed) lines.push(`${who}, ${resultLine(report)}`);
     const of = (subset: string) =>
-      ofSeed.find(({ run }) => run.evaluatedOn === subset && run.trainedOnData === undefined)?.results.metrics.accuracy;
-    const [base, fresh] = [of("base"), of("new")];
-    if (base !== undefined && fresh !== undefined) {
-      lines.push(`${who}, H (harmonic mean of base and new): ${harmonicMean(base, fresh).toFixed(2)} %`);
-    }
+      ofSeed.find(({ run }) => run.evaluatedOn === subset && run.trainedOnData === undefined)?.results.metrics;
+    const h = hOf(of("base"), of("new"));
+    if (h !== undefined) lines.push(`${who}, H (harmonic mean of base and new): ${h.toFixed(2)} %`);
   }
+  lines.push(...new Set(reports.flatMap(({ warnings = [] }) => warnings.map(({ text }) => `warning: ${text}`))));
   if (bySeed.size === 1 && reports[0].run.seed !== null && reports.some(({ run }) => run.evaluatedOn === "new")) {
     lines.push("One seed says little about new classes: --seeds 1,2,3 shows the spread.");
   }

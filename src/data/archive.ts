@@ -4,8 +4,14 @@ import { messageOf, UserError } from "../errors.ts";
 import { fileError, readHead } from "../files.ts";
 
 /** The kind of an archive by its first bytes, not by its name; undefined when it is none. */
-export async function archiveKind(path: string): Promise<"zip" | "gzip" | "tar" | undefined> {
-  const head = await readHead(path, 512);
+export async function archiveKind(path: string): Promise<ArchiveKind | undefined> {
+  return archiveKindOf(await readHead(path, 512));
+}
+
+type ArchiveKind = "zip" | "gzip" | "tar";
+
+/** {@linkcode archiveKind} of bytes. */
+export function archiveKindOf(head: Uint8Array): ArchiveKind | undefined {
   const text = (begin: number, end: number) => String.fromCharCode(...head.subarray(begin, end));
   if (["PK\x03\x04", "PK\x05\x06"].includes(text(0, 4))) return "zip";
   if (text(0, 2) === "\x1f\x8b") return "gzip";
@@ -28,6 +34,8 @@ export interface TarReading {
   wants(entry: TarEntry): boolean;
   /** Gets the bytes of an entry that is taken, and gives back how many came. */
   take(name: string, body: ReadableStream<Uint8Array>): Promise<number>;
+  /** The archive's bytes, where it is no file of its own. */
+  bytes?: Uint8Array<ArrayBuffer>;
   /** Called with the number of bytes of the archive that were read. */
   onProgress?: (count: { done: number; total: number }) => void;
 }
@@ -37,11 +45,11 @@ export interface TarReading {
  *
  * @throws {UserError} When it is damaged or cut off, or may not be read.
  */
-export async function readTar(archive: string, { wants, take, onProgress }: TarReading): Promise<void> {
+export async function readTar(archive: string, { wants, take, bytes: held, onProgress }: TarReading): Promise<void> {
   const { createTarDecoder } = await loadTar();
   try {
-    const pieces = ReadableStream.from(readPieces(archive, onProgress));
-    const isGzip = await archiveKind(archive) === "gzip";
+    const pieces = ReadableStream.from(held === undefined ? readPieces(archive, onProgress) : [held]);
+    const isGzip = (held === undefined ? await archiveKind(archive) : archiveKindOf(held)) === "gzip";
     const bytes = isGzip ? pieces.pipeThrough(new DecompressionStream("gzip")) : pieces;
     for await (const { header, body } of bytes.pipeThrough(createTarDecoder({ strict: true }))) {
       const { type = "file", size } = header;

@@ -1,4 +1,6 @@
 import { spokenName } from "../clip/spoken_name.ts";
+import { didYouMean } from "../did_you_mean.ts";
+import { UserError } from "../errors.ts";
 
 /** How the name of a class follows from its folder. */
 export interface ClassNameRules {
@@ -29,9 +31,49 @@ export const PLAIN_NAMES: ClassNameRules = {
   lastWordFirst: false,
 };
 
-/** The name of a class, as it stands in prompts, from the path of its folder below the image folder, with `/`. */
-export function className(folder: string, rules: ClassNameRules): string {
-  if (Object.hasOwn(rules.rename, folder)) return rules.rename[folder];
+/**
+ * The name of a class, as it stands in prompts, from the path of its folder below the image folder, with `/`. File systems
+ * spell letters with accents in two ways: the keys of the rules are in the composed form, NFC, and match either.
+ *
+ * @throws {UserError} When nothing is left of the name.
+ */
+export function className(path: string, rules: ClassNameRules): string {
+  const folder = path.normalize("NFC");
+  const name = Object.hasOwn(rules.rename, folder) ? rules.rename[folder] : nameByRules(path, rules);
+  if (spokenName(name).trim() !== "") return name;
+  throw new UserError(
+    `The class folder ${
+      JSON.stringify(path)
+    } leaves no name for prompts: rename it, or name it in a data set description ` +
+      "(class_names.rename).",
+  );
+}
+
+/** Whether a folder is no class. */
+export function isDropped(folder: string, { drop }: ClassNameRules): boolean {
+  return drop.includes(folder.normalize("NFC"));
+}
+
+/**
+ * Refuses rules for folders that are not there.
+ *
+ * @throws {UserError} Names the key and the nearest folder.
+ */
+export function requireFolders(rules: ClassNameRules, { folders, name }: { folders: readonly string[]; name: string }) {
+  const there = new Set(folders.map((folder) => folder.normalize("NFC")));
+  for (const [key, keys] of [["rename", Object.keys(rules.rename)], ["drop", rules.drop]] as const) {
+    const stray = keys.find((one) => !there.has(one));
+    if (stray === undefined) continue;
+    throw new UserError(
+      `The data set description ${name} has ${
+        JSON.stringify(stray)
+      } in class_names.${key}, and there is no class folder ` +
+        `of this name.${didYouMean(stray, there) || ` There are ${[...there].slice(0, 5).join(", ")}.`}`,
+    );
+  }
+}
+
+function nameByRules(folder: string, rules: ClassNameRules): string {
   let parts = folder.split("/");
   if (rules.dropFirstPart && parts.length > 1) parts = parts.slice(1);
   if (rules.reverseParts) parts.reverse();

@@ -2,22 +2,25 @@
  * A data set ready for use: its images, its split and its templates, from a folder or an archive as published, with or
  * without a split file.
  */
-import { basename, dirname, join } from "node:path";
+import { dirname, join } from "node:path";
 import { fitsALine, shown, UserError } from "../errors.ts";
 import { infoOf } from "../files.ts";
 import { describeDataset, ensembleTemplates, knownDatasets } from "./catalogue.ts";
 import { classFolders, classFoldersPrefix } from "./class_folders.ts";
-import { className } from "./class_names.ts";
-import { type DatasetDescription, plainDescription } from "./description.ts";
+import { className, isDropped, requireFolders } from "./class_names.ts";
+import { dataWarnings } from "./data_warnings.ts";
+import type { DatasetDescription } from "./description.ts";
+import { findDivisions } from "./divisions.ts";
 import type { ImageSource } from "./image_source.ts";
+import { ARCHIVE } from "./paths.ts";
+import { imageFolderPrefix, recognise } from "./recognise.ts";
 import { imagesBelow, openImages } from "./source.ts";
 import { hashSplit, makeSplit, readSplit, type Split } from "./split.ts";
-import { splitFromFolders, splitFromLists } from "./split_lists.ts";
+import { foldersOfPart, splitFromFolders, splitFromLists } from "./split_lists.ts";
+import { placeSplit } from "./split_paths.ts";
 
 /** The seed of splits that are made here; always the same, so that a split belongs to the images and not to a run. */
 const SPLIT_SEED = 1;
-
-const ARCHIVE = /\.(zip|tar|tgz|tar\.gz)$/i;
 
 /** A data set, opened by {@linkcode openDataset}. */
 interface Dataset {
@@ -33,6 +36,8 @@ interface Dataset {
   splitOrigin: string;
   /** Of the split file, or of the split as such a file would hold it. */
   splitSha256: string;
+  /** What to look at twice, in sentences: images that are left out, that are in two parts, and the like. */
+  warnings: string[];
   /** The images, by the paths of the split. Whoever opened the data set closes them. */
   images: ImageSource;
 }
@@ -60,14 +65,16 @@ export async function openDataset(options: DatasetOptions): Promise<Dataset> {
   try {
     if (opened.images.count === 0) {
       throw new UserError(
-        `${opened.images.describe} has no images: give the folder or archive of a data set with --data.`,
+        `${opened.images.describe} has no images${
+          unread(opened.images)
+        }: give the folder or archive of a data set with --data.`,
       );
     }
     const places = [...new Set([opened.folder, dirname(opened.folder), dirname(options.data)])];
-    const description = chosen ?? await recognise(opened.images, { ...options, places });
-    const { split, origin, sha256, images } = await divide(opened.images, { ...options, description, places });
+    const find = (name: string, { near }: { near: boolean }) => findBeside(name, near ? places.slice(0, 1) : places);
+    const description = chosen ?? await recognise(opened.images, { ...options, find });
+    const { split, origin, sha256, images, folders } = await divide(opened.images, { ...options, description, places });
     checkNames(description.name, split);
-    checkPresent(split, images);
     return {
       name: description.name,
       template: description.template,
@@ -75,6 +82,7 @@ export async function openDataset(options: DatasetOptions): Promise<Dataset> {
       split,
       splitOrigin: origin,
       splitSha256: sha256 ?? await hashSplit(split),
+      warnings: dataWarnings(split, { images, source: opened.images, description, folders }),
       images,
     };
   } catch (error) {
@@ -90,59 +98,30 @@ interface OpenedData {
 }
 
 async function openData(data: string, description: DatasetDescription | undefined): Promise<OpenedData> {
-  if (!await isFolder(data)) return { images: await openImages(data), folder: dirname(data) };
+  const known = (description === undefined ? knownDatasets() : [description]).flatMap(({ archives }) => archives);
+  if (!await isFolder(data)) return { images: await openImages(data, { known }), folder: dirname(data) };
   const inner = description?.images ? join(data, description.images) : data;
   if (inner !== data && await isFolder(inner)) return { images: await openImages(inner), folder: data };
   const images = await openImages(data);
-  const archive = images.count > 0 ? undefined : await findArchive(data, description);
-  return { images: archive ? await openImages(archive) : images, folder: data };
+  const archive = images.count > 0 ? undefined : await findArchive(data, known);
+  return { images: archive ? await openImages(archive, { known }) : images, folder: data };
 }
 
 async function isFolder(path: string): Promise<boolean> {
   return (await infoOf(path, "the data"))?.isDirectory ?? false;
 }
 
-/** An archive in the folder: one that the description names, or the only one. */
-async function findArchive(folder: string, description: DatasetDescription | undefined): Promise<string | undefined> {
+/** An archive in the folder: one that is known, or the only one. */
+async function findArchive(folder: string, known: readonly string[]): Promise<string | undefined> {
   const found = (await Array.fromAsync(Deno.readDir(folder), ({ name }) => name)).filter((name) => ARCHIVE.test(name));
-  const named = description?.archives.find((name) => found.includes(name));
-  const name = named ?? (found.length === 1 ? found[0] : undefined);
-  return name && join(folder, name);
-}
-
-async function recognise(
-  images: ImageSource,
-  options: DatasetOptions & { places: string[] },
-): Promise<DatasetDescription> {
-  const known = knownDatasets();
-  // Of a data set without a split file, the list that no other data set has.
-  const splitFile = ({ split }: DatasetDescription) =>
-    split.kind === "file" ? split.file : split.kind === "lists" ? split.lists.train : split.classes;
-  if (options.split !== undefined) {
-    const name = basename(options.split);
-    const named = known.find((description) => splitFile(description) === name);
-    if (named) return named;
-  }
-  const inside = imagesBelow(images, classFoldersPrefix(images.paths));
-  const folders = classFolders(inside.paths).map(({ folder }) => folder);
-  const alike = known.find(({ classNames }) => sameNames(Object.keys(classNames.rename), folders));
-  if (alike) return alike;
-  for (const description of known) {
-    const file = splitFile(description);
-    // A split in the folder above belongs to this data only when the data is the image folder itself.
-    const places = options.places.slice(0, basename(options.data) === description.images ? undefined : 1);
-    if (file && await findBeside(file, places)) return description;
-  }
-  const plain = plainDescription(basename(options.data).replace(ARCHIVE, "") || "data");
-  const parts = new Set(folders.map((folder) => folder.split("/")[0]));
-  const divided = parts.has("train") && parts.has("test") && parts.size === (parts.has("val") ? 3 : 2);
-  if (!divided || folders.some((folder) => !folder.includes("/"))) return plain;
-  const val = parts.has("val") ? "val" : undefined;
-  return { ...plain, split: { kind: "folders", folders: { train: "train", val, test: "test" } } };
-}
-
-function sameNames(a: readonly string[], b: readonly string[]): boolean {
-  return a.length > 0 && a.length === b.length && new Set([...a, ...b]).size === a.length;
+  const named = known.find((name) => found.includes(name));
+  const name = named ?? found.sort().at(0);
+  if (named !== undefined || found.length < 2) return name && join(folder, name);
+  throw new UserError(
+    `${folder} holds no images but archives (${found.join(", ")}): give one of them, such as --data ${
+      join(folder, found[0])
+    }.`,
+  );
 }
 
 interface Divided {
@@ -152,6 +131,8 @@ interface Divided {
   sha256?: string;
   /** Below the image folder. */
   images: ImageSource;
+  /** The class folders, where it follows from them. */
+  folders?: string[];
 }
 
 async function divide(
@@ -164,8 +145,7 @@ async function divide(
   const file = options.split ?? beside;
   if (file !== undefined) {
     const { split, sha256 } = await readSplit(file);
-    const prefix = splitPrefix(split, { images, file });
-    return { split, sha256, origin: `read from ${file}`, images: imagesBelow(images, prefix) };
+    return { sha256, origin: `read from ${file}`, ...placeSplit(split, { images, file }) };
   }
   const find = async (name: string) => {
     const found = await findBeside(name, places);
@@ -176,18 +156,24 @@ async function divide(
   };
   if (rule.kind === "lists") {
     const split = await splitFromLists(rule, find);
-    const prefix = splitPrefix(split, { images, file: rule.lists.train });
-    return { split, origin: `read from ${Object.values(rule.lists).join(", ")}`, images: imagesBelow(images, prefix) };
+    const origin = `read from ${Object.values(rule.lists).join(", ")}`;
+    return { origin, ...placeSplit(split, { images, file: rule.lists.train }) };
   }
-  if (rule.kind === "folders") {
-    const inside = imagesBelow(images, imageFolderPrefix(images.paths, description.images));
-    const where = images.describe;
-    const split = await splitFromFolders(rule, inside.paths, { find, rules: description.classNames, where });
-    return {
-      split,
-      origin: `the folders ${Object.values(rule.folders).filter(Boolean).join(", ")} of ${where}`,
-      images: inside,
-    };
+  // A description of the user's own is for these very folders; the kit's are also taken for a part of a data set.
+  const isOwn = typeof options.dataset === "object";
+  const described = imagesBelow(images, imageFolderPrefix(images.paths, description));
+  if (rule.kind === "folders") return await divideByFolders(described, { rule, description, find, isOwn });
+  let inside = belowSingles(images);
+  let divisions = findDivisions(inside.paths);
+  if (divisions === undefined) {
+    inside = belowSingles(described);
+    divisions = findDivisions(inside.paths);
+  }
+  if (divisions !== undefined && "problem" in divisions) {
+    throw new UserError(`${images.describe} ${divisions.problem}.`);
+  }
+  if (divisions !== undefined && "folders" in divisions) {
+    return await divideByFolders(inside, { rule: { kind: "folders", ...divisions }, description, find, isOwn });
   }
   if (rule.withoutFile === "stop") {
     throw new UserError(
@@ -196,32 +182,69 @@ async function divide(
       } or give it with --split.`,
     );
   }
-  return splitByRule(images, description);
+  if (divisions !== undefined) inside = belowSingles(imagesBelow(inside, divisions.only));
+  return splitByRule(inside, { description, isOwn });
 }
 
-function splitByRule(images: ImageSource, description: DatasetDescription): Divided {
-  const inside = imagesBelow(images, imageFolderPrefix(images.paths, description.images));
-  const { drop } = description.classNames;
-  const folders = classFolders(inside.paths).filter(({ folder }) => !drop.includes(folder));
+/** Why there may be fewer images than the user sees. */
+function unread({ leftOut }: ImageSource): string {
+  const files = leftOut.filter((path) => !path.endsWith("/") && !ARCHIVE.test(path));
+  return files.length === 0
+    ? ""
+    : ` (only JPEG, PNG, WebP and TIFF are read, and not ${files[0]}${
+      files.length === 1 ? "" : `, nor ${files.length - 1} more`
+    })`;
+}
+
+/** The images below the single folders around their class folders. */
+function belowSingles(images: ImageSource): ImageSource {
+  return imagesBelow(images, classFoldersPrefix(images.paths));
+}
+
+async function divideByFolders(
+  images: ImageSource,
+  options: {
+    rule: Extract<DatasetDescription["split"], { kind: "folders" }>;
+    description: DatasetDescription;
+    find: (name: string) => Promise<string>;
+    isOwn: boolean;
+  },
+): Promise<Divided> {
+  const { rule, description: { classNames: rules, name }, find, isOwn } = options;
+  const where = images.describe;
+  const folders = foldersOfPart(images.paths, { part: rule.folders.train, inside: rule.inside });
+  if (isOwn) requireFolders(rules, { folders, name });
+  const split = await splitFromFolders(rule, images.paths, { find, rules, where });
+  const { train, val, test } = rule.folders;
+  const stands = val !== undefined
+    ? ""
+    : `; ${test} serves for both validation and test, since there is no other folder`;
+  const origin = `the folders ${[train, val, test].filter(Boolean).join(", ")} of ${where}${stands}`;
+  return { split, origin, images, folders };
+}
+
+function splitByRule(
+  images: ImageSource,
+  { description, isOwn }: { description: DatasetDescription; isOwn: boolean },
+): Divided {
+  const { classNames: rules, name, split: rule } = description;
+  const all = classFolders(images.paths);
+  if (isOwn) requireFolders(rules, { folders: all.map(({ folder }) => folder), name });
+  const folders = all.filter(({ folder }) => !isDropped(folder, rules));
   if (folders.length < 2) {
     throw new UserError(
-      `There are no class folders in ${images.describe}: images must lie in one folder for each class, at least two.`,
+      `There are no class folders in ${images.describe}${
+        unread(images)
+      }: images must lie in one folder for each class, at least two.`,
     );
   }
-  const classes = folders.map(({ folder, paths }) => ({ className: className(folder, description.classNames), paths }));
+  const classes = folders.map(({ folder, paths }) => ({ className: className(folder, rules), paths }));
   const split = makeSplit(classes, { seed: SPLIT_SEED, where: images.describe });
-  const missing = description.split.kind === "file" && description.split.file;
+  const missing = rule.kind === "file" && rule.file;
   const origin = `made from the class folders by the published rule (half of each class for training, a fifth for ` +
     `validation, the rest for test, shuffled by Python's random numbers of seed ${SPLIT_SEED})` +
     (missing ? `, because there is no ${missing} beside the data` : "");
-  return { split, origin, images: inside };
-}
-
-/** Everything up to and with the image folder; without one, up to the class folders. */
-function imageFolderPrefix(paths: readonly string[], folder: string): string {
-  const path = folder === "" ? undefined : paths.find((path) => `/${path}`.includes(`/${folder}/`));
-  if (path === undefined) return classFoldersPrefix(paths);
-  return path.slice(0, `/${path}`.indexOf(`/${folder}/`) + folder.length + 1);
+  return { split, origin, images, folders: folders.map(({ folder }) => folder) };
 }
 
 async function findBeside(name: string, places: readonly string[]): Promise<string | undefined> {
@@ -238,18 +261,6 @@ async function findBeside(name: string, places: readonly string[]): Promise<stri
   return undefined;
 }
 
-/** The folders between the root of the images and the paths of the split, such as `2750/`. */
-function splitPrefix(split: Split, options: { images: ImageSource; file: string }): string {
-  const { images, file } = options;
-  const { path: first } = split.train[0];
-  if (images.has(first)) return "";
-  const ends = images.paths.filter((path) => path.endsWith(`/${first}`)).sort((a, b) => a.length - b.length);
-  if (ends.length > 0) return ends[0].slice(0, -first.length);
-  throw new UserError(
-    `${images.describe} has no image ${first}, the first one of the split ${file}: give the data and the split that belong together.`,
-  );
-}
-
 /** Names end up in prompts, on terminals, in pages and in Markdown. */
 function checkNames(dataset: string, split: Split): void {
   const parts = [split.train, split.val, split.test].flat();
@@ -258,16 +269,5 @@ function checkNames(dataset: string, split: Split): void {
   if (name === undefined) return;
   throw new UserError(
     `The name ${shown(name)} has control characters: rename it${name === dataset ? " or give --dataset NAME" : ""}.`,
-  );
-}
-
-function checkPresent(split: Split, images: ImageSource): void {
-  const all = new Set([split.train, split.val, split.test].flatMap((part) => part.map(({ path }) => path)));
-  const missing = [...all].filter((path) => !images.has(path));
-  if (missing.length === 0) return;
-  throw new UserError(
-    `${missing.length} of the ${all.size} images of the split are not in ${images.describe}, the first one is ${
-      missing[0]
-    }: get the data set whole, or the split that belongs to it.`,
   );
 }

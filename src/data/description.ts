@@ -42,6 +42,8 @@ export type SplitRule =
     kind: "folders";
     /** Folders of class folders in the image folder. Without `val` the test images stand in. */
     folders: { train: string; val?: string; test: string };
+    /** Whether they lie in the class folders, as `cat/train`, and not around them. */
+    inside?: boolean;
     /** Text file with lines `folder class name`; without it the rules for class names apply. */
     classes?: string;
   };
@@ -175,9 +177,12 @@ function parseClassNames(value: unknown, check: Checker): ClassNameRules {
     ...PLAIN_NAMES,
     ...Object.fromEntries(flags),
     rename: Object.fromEntries(
-      Object.entries(rename).map(([folder, name]) => [folder, check.text(name, `class_names.rename.${folder}`)!]),
+      Object.entries(rename).map(([folder, name]) => [
+        folder.normalize("NFC"),
+        check.text(name, `class_names.rename.${folder}`)!,
+      ]),
     ),
-    drop: check.texts(table.drop, "class_names.drop"),
+    drop: check.texts(table.drop, "class_names.drop").map((folder) => folder.normalize("NFC")),
   };
 }
 

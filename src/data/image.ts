@@ -7,6 +7,7 @@
 import { loadSharp } from "../deps.ts";
 import { messageOf, UserError } from "../errors.ts";
 import type { RgbImage } from "./resize.ts";
+import { bandProblem } from "./tiff_bands.ts";
 
 /** Pillow stops here too. */
 const MOST_PIXELS = 178_956_970;
@@ -18,30 +19,59 @@ const MOST_GROWTH = 1100;
 type Sharp = Awaited<ReturnType<typeof loadSharp>>;
 type Metadata = Awaited<ReturnType<ReturnType<Sharp>["metadata"]>>;
 
+/** How an image file is decoded. */
+interface DecodeOptions {
+  /** Whether the orientation that a camera noted in EXIF is applied, which the published code does not do. */
+  exif?: boolean;
+}
+
 /**
  * Decodes an image file to RGB, 8 bits a channel; `name` is what to call it in messages.
  *
- * An orientation in EXIF is not applied. One in a TIFF is, because Pillow does.
+ * An orientation in EXIF is not applied unless asked for. One in a TIFF is, because Pillow does.
  *
- * @throws {UserError} When it is of another kind, damaged, cut off, or implausibly large.
+ * @throws {UserError} When it is of another kind, has other bands, is damaged, cut off, or implausibly large.
  */
-export async function decodeRgb(bytes: Uint8Array, name: string): Promise<RgbImage> {
+export async function decodeRgb(bytes: Uint8Array, name: string, { exif }: DecodeOptions = {}): Promise<RgbImage> {
+  return await onImage({ bytes, name }, async ({ open, metadata, kind }) => {
+    const image = kind === "tiff" || exif ? open().autoOrient() : open();
+    if (metadata.space === "cmyk") return await decodeCmyk(image);
+    if (metadata.space === "grey16" && metadata.channels === 1) return await decodeGrey16(image);
+    const { data, info } = await image.removeAlpha().toColourspace("srgb").raw().toBuffer({ resolveWithObject: true });
+    return { width: info.width, height: info.height, data: info.channels === 3 ? data : repeatChannel(data) };
+  });
+}
+
+/**
+ * Looks at the head of an image file, without decoding it; gives the orientation that EXIF notes, 1 when it is upright.
+ *
+ * @throws {UserError} As {@linkcode decodeRgb}, but for damage that only decoding finds.
+ */
+export async function readImageHead(bytes: Uint8Array, name: string): Promise<{ orientation: number }> {
+  return await onImage({ bytes, name }, ({ metadata, kind }) =>
+    // One in a TIFF is applied anyway.
+    Promise.resolve({ orientation: kind === "tiff" ? 1 : metadata.orientation ?? 1 }));
+}
+
+/** Opens an image whose head is fine; what fails then is told with its name. */
+async function onImage<T>(
+  { bytes, name }: { bytes: Uint8Array; name: string },
+  work: (image: { open: () => ReturnType<Sharp>; metadata: Metadata; kind: string }) => Promise<T>,
+): Promise<T> {
   const kind = imageKind(bytes);
   if (kind === undefined) {
     throw new UserError(
       `The image ${name} is not a JPEG, PNG, WebP or TIFF file: convert it or take it out of the data.`,
     );
   }
+  const problem = kind === "tiff" ? bandProblem(bytes) : undefined;
+  if (problem) throw new UserError(`The image ${name} ${problem}: convert it to RGB or take it out of the data.`);
   const sharp = await loadSharp();
   const open = () => sharp(bytes, { failOn: "error", ignoreIcc: true, limitInputPixels: MOST_PIXELS });
   try {
     const metadata = await open().metadata();
     checkSize(metadata, { bytes, name });
-    const image = kind === "tiff" ? open().autoOrient() : open();
-    if (metadata.space === "cmyk") return await decodeCmyk(image);
-    if (metadata.space === "grey16" && metadata.channels === 1) return await decodeGrey16(image);
-    const { data, info } = await image.removeAlpha().toColourspace("srgb").raw().toBuffer({ resolveWithObject: true });
-    return { width: info.width, height: info.height, data: info.channels === 3 ? data : repeatChannel(data) };
+    return await work({ open, metadata, kind });
   } catch (error) {
     if (error instanceof UserError) throw error;
     const reason = messageOf(error).split("\n")[0].trim().replace(/\.$/, "");

@@ -8,7 +8,7 @@
  *
  * | line | what |
  * |---|---|
- * | 1 | `clip-image-hashes 1` and the sha256 of all bytes after this line |
+ * | 1 | `clip-image-hashes 2` and the sha256 of all bytes after this line |
  * | 2 | the location, as JSON |
  * | others | sha256, stamp and path (as JSON) of an image, with tabs between |
  *
@@ -26,6 +26,8 @@ interface ImageHashOptions {
   folder: string;
   /** The images; they must stay open. */
   images: Pick<ImageSource, "location" | "has" | "stamp" | "read">;
+  /** Looks at the bytes of each image that is read, and throws where they are of no use; what is stored was looked at. */
+  check?(bytes: Uint8Array, path: string): Promise<unknown>;
   /** Called while images are read, with the paths that are done of those asked for; never when all are stored. */
   onProgress?: (progress: { done: number; total: number }) => void;
 }
@@ -41,7 +43,7 @@ interface ImageHashes {
   imagesSha256(paths: readonly string[]): Promise<string>;
 }
 
-const FORMAT = "clip-image-hashes 1";
+const FORMAT = "clip-image-hashes 2";
 /** Images that are in memory at once. */
 const AT_ONCE = 16;
 /** The most work that is lost when the process is killed. */
@@ -58,7 +60,7 @@ interface StoredHash {
  * @throws {UserError} When the store may not be read; a damaged one is ignored.
  */
 export async function openImageHashes(options: ImageHashOptions): Promise<ImageHashes> {
-  const { folder, images, onProgress } = options;
+  const { folder, images, check, onProgress } = options;
   const file = join(folder, `${await sha256Hex(new TextEncoder().encode(images.location))}.tsv`);
   const stored = await readStore(file, images);
   let unsaved = false;
@@ -75,7 +77,9 @@ export async function openImageHashes(options: ImageHashOptions): Promise<ImageH
     const stamp = await images.stamp(path);
     const known = stored.get(path);
     if (known?.stamp === stamp.text) return { path, sha256: known.sha256 };
-    return { path, sha256: await sha256Hex(await images.read(path)), computedAt: stamp };
+    const bytes = await images.read(path);
+    await check?.(bytes, path);
+    return { path, sha256: await sha256Hex(bytes), computedAt: stamp };
   }
 
   async function hashesOf(paths: readonly string[]): Promise<string[]> {

@@ -6,6 +6,8 @@ export interface ImageSource {
   readonly count: number;
   /** Paths of all images below the image folder, with `/`, sorted. */
   readonly paths: readonly string[];
+  /** Paths of what may be images in formats that are not read, of archives, and of empty folders (with `/` at the end). */
+  readonly leftOut: readonly string[];
   /** What it is, for people: `EuroSAT.zip (zip archive)`. */
   readonly describe: string;
   /** Where it is: the absolute path with links resolved, and the folder in it where only that is used. */

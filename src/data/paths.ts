@@ -11,8 +11,34 @@ export function pathProblem(path: string): string | undefined {
   return undefined;
 }
 
-/** Whether a path is that of an image, by its ending; hidden files, and what macOS puts into archives, are none. */
+/**
+ * What systems put beside the files of users: hidden files, what macOS puts into archives, thumbnails and bins of network
+ * storage and of Windows.
+ */
+const JUNK =
+  /^(\.(?!\.?$).*|__MACOSX|@eaDir|@tmp|@Recycle|@Recently-Snapshot|#recycle|#snapshot|\$RECYCLE\.BIN|RECYCLER|System Volume Information|lost\+found|Network Trash Folder|Temporary Items|__pycache__|(eh)?thumbs\.db|desktop\.ini|Icon\r)$/i;
+const IMAGE = /\.(jpe?g|png|webp|tiff?)$/i;
+/** Endings of files that lie beside images and are known to be none, and names without an ending. */
+const NO_IMAGE =
+  /\.(txt|csv|tsv|jsonl?|ya?ml|xml|md|rst|html?|pdf|docx?|xlsx?|mat|np[yz]|pkl|pickle|pth?|h5|py|ipynb|m|sh|log|ini|cfg|toml|db|lst|names|url|lnk|onnx|safetensors|sha\d+|md5|partial)$|(^|\/)(readme|licen[cs]e|copying|notice|changelog|version|done)$/i;
+
+/** Files that hold other files, by their endings. */
+export const ARCHIVE = /\.(zip|tar|tgz|tar\.gz)$/i;
+
+/** Whether a file or folder of this name is nothing of the user's. */
+export function isJunk(name: string): boolean {
+  return JUNK.test(name);
+}
+
+/** Whether a path is that of an image, by its ending; what lies in folders that are nothing of the user's is none. */
 export function isImagePath(path: string): boolean {
-  return /\.(jpe?g|png|webp|tiff?)$/i.test(path) &&
-    !path.split("/").some((part) => /^(\.(?!\.?$)|__MACOSX$)/.test(part));
+  return IMAGE.test(path) && !path.split("/").some(isJunk);
+}
+
+/**
+ * Whether a path may be that of an image in a format that is not read (`.bmp`, `.heic`, no ending at all), or of an archive:
+ * what must be told of when it is left out.
+ */
+export function isLeftOut(path: string): boolean {
+  return !IMAGE.test(path) && !NO_IMAGE.test(path) && !path.split("/").some(isJunk);
 }

@@ -1,20 +1,21 @@
 import { UserError } from "../errors.ts";
 import { fileError, infoOf } from "../files.ts";
 import { compareCodePoints } from "./code_points.ts";
-import { isImagePath } from "./paths.ts";
+import { isImagePath, isJunk, isLeftOut } from "./paths.ts";
 import type { ImageSource } from "./image_source.ts";
 import { fileStamp } from "./source_stamp.ts";
 
 /**
  * The images of a folder and the folders in it. Symbolic links are followed, since the user put them there; hidden
- * files and folders are left out.
+ * files and folders, and what systems put there, are left out.
  *
  * @throws {UserError} When the folder is missing or may not be read.
  */
 export async function openFolder(folder: string): Promise<ImageSource> {
   const root = folder.replace(/\/+$/, "") || "/";
   const location = await Deno.realPath(root);
-  const paths = (await listImages(root, location)).sort(compareCodePoints);
+  const { images, leftOut } = await listFiles(root, location);
+  const paths = images.sort(compareCodePoints);
   const known = new Set(paths);
   async function onImage<T>(path: string, work: (file: string) => Promise<T>): Promise<T> {
     if (!known.has(path)) throw new UserError(`The folder ${folder} has no image ${path}: check the split file.`);
@@ -27,6 +28,7 @@ export async function openFolder(folder: string): Promise<ImageSource> {
   return {
     count: paths.length,
     paths,
+    leftOut: leftOut.sort(compareCodePoints),
     describe: `${folder} (folder)`,
     location,
     has: (path) => known.has(path),
@@ -39,23 +41,28 @@ export async function openFolder(folder: string): Promise<ImageSource> {
   };
 }
 
-async function listImages(root: string, real: string): Promise<string[]> {
-  const found: string[] = [];
+async function listFiles(root: string, real: string): Promise<{ images: string[]; leftOut: string[] }> {
+  const images: string[] = [];
+  const leftOut: string[] = [];
   const waiting = [{ below: "", ancestors: [real] }];
   for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
     const { below, ancestors } = next;
+    let isEmpty = below !== "";
     for await (const entry of Deno.readDir(`${root}/${below}`)) {
-      if (entry.name.startsWith(".")) continue;
+      if (isJunk(entry.name)) continue;
+      isEmpty = false;
       const path = below + entry.name;
       // A link that leads nowhere is no folder.
       const isDirectory = (entry.isSymlink ? await infoOf(`${root}/${path}`) : entry)?.isDirectory;
       if (!isDirectory) {
-        if (isImagePath(path)) found.push(path);
+        if (isImagePath(path)) images.push(path);
+        else if (isLeftOut(path)) leftOut.push(path);
         continue;
       }
       const real = entry.isSymlink ? await Deno.realPath(`${root}/${path}`) : `${ancestors.at(-1)}/${entry.name}`;
       if (!ancestors.includes(real)) waiting.push({ below: `${path}/`, ancestors: [...ancestors, real] });
     }
+    if (isEmpty) leftOut.push(below);
   }
-  return found;
+  return { images, leftOut };
 }

@@ -1,7 +1,7 @@
 import { UserError } from "../errors.ts";
-import { readTar, refusedEntry } from "./archive.ts";
+import { archiveKind, archiveKindOf, readTar, refusedEntry } from "./archive.ts";
 import { compareCodePoints } from "./code_points.ts";
-import { isImagePath, pathProblem } from "./paths.ts";
+import { isImagePath, isLeftOut, pathProblem } from "./paths.ts";
 import type { ImageSource } from "./image_source.ts";
 import { fileStamp } from "./source_stamp.ts";
 
@@ -10,21 +10,26 @@ const MOST_BYTES = 2 ** 31;
 
 /**
  * The images of a tar or tar.gz archive. Such an archive can only be read from its beginning to its end, so it is read
- * once and its images stay in memory.
+ * once and its images stay in memory. `inner` is an archive within the one at the path, read already.
  *
  * @throws {UserError} When the archive is damaged or cut off, holds over 2 GiB, or any entry is a link or
  * leads out of the archive.
  */
-export async function openTar(path: string, options: { gzip: boolean }): Promise<ImageSource> {
-  const location = await Deno.realPath(path);
+export async function openTar(
+  path: string,
+  { inner }: { inner?: { name: string; bytes: Uint8Array<ArrayBuffer> } } = {},
+): Promise<ImageSource> {
+  const location = [await Deno.realPath(path), ...inner === undefined ? [] : [inner.name]].join("/");
+  const gzip = (inner === undefined ? await archiveKind(path) : archiveKindOf(inner.bytes)) === "gzip";
   const stamp = fileStamp(Deno.statSync(path), Date.now());
-  const images = await readImages(path);
+  const { images, leftOut } = await readImages(path, inner?.bytes);
   const paths = [...images.keys()].sort(compareCodePoints);
   const missing = (name: string) => new UserError(`The archive ${path} has no image ${name}: check the split file.`);
   return {
     count: paths.length,
     paths,
-    describe: `${path} (${options.gzip ? "tar.gz" : "tar"} archive)`,
+    leftOut: leftOut.sort(compareCodePoints),
+    describe: `${path} (${gzip ? "tar.gz" : "tar"} archive${inner === undefined ? "" : `, ${inner.name} in it`})`,
     location,
     has: (name) => images.has(name),
     read(name) {
@@ -37,10 +42,15 @@ export async function openTar(path: string, options: { gzip: boolean }): Promise
   };
 }
 
-async function readImages(path: string): Promise<Map<string, Uint8Array>> {
+async function readImages(
+  path: string,
+  bytes: Uint8Array<ArrayBuffer> | undefined,
+): Promise<{ images: Map<string, Uint8Array>; leftOut: string[] }> {
   const images = new Map<string, Uint8Array>();
+  const leftOut: string[] = [];
   let held = 0;
   await readTar(path, {
+    bytes,
     wants({ name, type, size }) {
       const problem = entryProblem(type, name);
       if (problem) throw refusedEntry(path, name, problem);
@@ -48,6 +58,7 @@ async function readImages(path: string): Promise<Map<string, Uint8Array>> {
       if (held > MOST_BYTES) {
         throw new UserError(`The archive ${path} holds over 2 GiB: unpack it and give the folder with --data.`);
       }
+      if (type === "file" && isLeftOut(name)) leftOut.push(name);
       return type === "file" && isImagePath(name);
     },
     async take(name, body) {
@@ -56,7 +67,7 @@ async function readImages(path: string): Promise<Map<string, Uint8Array>> {
       return image.length;
     },
   });
-  return images;
+  return { images, leftOut };
 }
 
 function entryProblem(type: string, name: string): string | undefined {

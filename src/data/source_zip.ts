@@ -3,7 +3,7 @@ import { loadZip } from "../deps.ts";
 import { messageOf, UserError } from "../errors.ts";
 import { damagedArchive, refusedEntry } from "./archive.ts";
 import { compareCodePoints } from "./code_points.ts";
-import { isImagePath, pathProblem } from "./paths.ts";
+import { ARCHIVE, isImagePath, isLeftOut, pathProblem } from "./paths.ts";
 import type { ImageSource } from "./image_source.ts";
 import { fileStamp } from "./source_stamp.ts";
 
@@ -33,13 +33,14 @@ export async function openZip(path: string): Promise<ImageSource> {
   const location = await Deno.realPath(path);
   const file = Deno.openSync(path, { read: true });
   let entries: Map<string, Entry>;
+  let leftOut: string[];
   try {
-    entries = await readDirectory(file, path);
+    ({ entries, leftOut } = await readDirectory(file, path));
   } catch (error) {
     file.close();
     throw error;
   }
-  const paths = [...entries.keys()].sort(compareCodePoints);
+  const paths = [...entries.keys()].filter(isImagePath).sort(compareCodePoints);
   const entryOf = (name: string): Entry => {
     const entry = entries.get(name);
     if (entry === undefined) throw new UserError(`The archive ${path} has no image ${name}: check the split file.`);
@@ -48,9 +49,10 @@ export async function openZip(path: string): Promise<ImageSource> {
   return {
     count: paths.length,
     paths,
+    leftOut: leftOut.sort(compareCodePoints),
     describe: `${path} (zip archive)`,
     location,
-    has: (name) => entries.has(name),
+    has: (name) => entries.has(name) && isImagePath(name),
     // deno-lint-ignore require-await -- other sources do wait
     async read(name) {
       return readEntry(file, entryOf(name), { archive: path, name });
@@ -65,19 +67,26 @@ export async function openZip(path: string): Promise<ImageSource> {
   };
 }
 
-async function readDirectory(file: Deno.FsFile, path: string): Promise<Map<string, Entry>> {
+/** The entries that are images or archives, and the names of all that is left out. */
+async function readDirectory(
+  file: Deno.FsFile,
+  path: string,
+): Promise<{ entries: Map<string, Entry>; leftOut: string[] }> {
   const zip = await loadZip();
   const size = file.statSync().size;
   const entries = new Map<string, Entry>();
+  const leftOut: string[] = [];
   const reader = new zip.ZipReader(readerOf(file, size));
   try {
     // Names are checked below, where the message can say which one is wrong.
     for await (const entry of reader.getEntriesGenerator({ filenameValidation: "tolerant" })) {
-      const name = entry.filename;
-      if (entry.directory) continue;
+      // Archives of .NET and of old PowerShell have \ between folders; unzip reads them so too.
+      const name = entry.filename.replaceAll("\\", "/");
+      if (entry.directory || name.endsWith("/")) continue;
       const problem = entry.symlink ? "is a symbolic link" : pathProblem(name) ?? sizeProblem(entry, size);
       if (problem) throw refusedEntry(path, name, problem);
-      if (!isImagePath(name)) continue;
+      if (isLeftOut(name)) leftOut.push(name);
+      if (!isImagePath(name) && !(ARCHIVE.test(name) && isLeftOut(name))) continue;
       const usable = !entry.encrypted && [0, 8].includes(entry.compressionMethod);
       if (!usable) throw refusedEntry(path, name, entry.encrypted ? "is encrypted" : "is compressed in an unusual way");
       entries.set(name, {
@@ -91,7 +100,7 @@ async function readDirectory(file: Deno.FsFile, path: string): Promise<Map<strin
   } catch (error) {
     throw error instanceof UserError ? error : damagedArchive(path, error);
   }
-  return entries;
+  return { entries, leftOut };
 }
 
 /** A `Reader` of the library, with only the members that it uses. */

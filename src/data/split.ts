@@ -2,6 +2,7 @@
  * Which images are for training, validation and test: the published `split_zhou_*.json` files, read and checked, or a
  * split made by the same rule.
  */
+import { spokenName } from "../clip/spoken_name.ts";
 import { shown, UserError } from "../errors.ts";
 import { parseJson, readBytes, sha256Hex } from "../files.ts";
 import { compareCodePoints } from "./code_points.ts";
@@ -82,7 +83,7 @@ function parseSample(entry: unknown, place: string, where: string): Sample {
   if (typeof label !== "number" || !Number.isSafeInteger(label) || label < 0) {
     throw wrong(where, `the label of ${place} is ${shown(label)}, not a whole number from 0`);
   }
-  if (typeof className !== "string" || className.trim() === "") {
+  if (typeof className !== "string" || spokenName(className).trim() === "") {
     throw wrong(where, `the class name of ${place} is ${shown(className)}, not a name`);
   }
   return { path, label, className };

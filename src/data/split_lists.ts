@@ -1,7 +1,9 @@
 /** Splits that are not one JSON file: text lists as FGVC Aircraft has them, and folders of class folders as ImageNet. */
+import { didYouMean } from "../did_you_mean.ts";
 import { UserError } from "../errors.ts";
-import { readBytes } from "../files.ts";
-import { className, type ClassNameRules } from "./class_names.ts";
+import { readText } from "../files.ts";
+import { classFoldersPrefix } from "./class_folders.ts";
+import { className, type ClassNameRules, isDropped } from "./class_names.ts";
 import { compareCodePoints } from "./code_points.ts";
 import type { SplitRule } from "./description.ts";
 import { pathProblem } from "./paths.ts";
@@ -45,23 +47,30 @@ export async function splitFromFolders(
   options: { find: (name: string) => Promise<string>; rules: ClassNameRules; where: string },
 ): Promise<Split> {
   const listed = rule.classes === undefined ? undefined : await readNames(await options.find(rule.classes));
-  const dropped = new Set(options.rules.drop);
   const images = (part: string) => {
-    const found = paths.filter((path) => path.startsWith(`${part}/`)).flatMap((path) => {
-      const folder = path.slice(part.length + 1, path.lastIndexOf("/"));
-      return folder === "" || path.lastIndexOf("/") < part.length || dropped.has(folder) ? [] : [{ path, folder }];
-    });
+    const found = imagesOfPart(paths, { part, inside: rule.inside }).flatMap(({ path, folder }) =>
+      isDropped(folder, options.rules) ? [] : [{ path, folder }]
+    );
     if (found.length > 0) return found;
     throw new UserError(`There are no class folders with images in ${part}/ of ${options.where}: check the path.`);
   };
   const train = images(rule.folders.train);
   const folders = [...new Set(train.map(({ folder }) => folder))].sort(compareCodePoints);
   const labels = new Map(folders.map((folder, label) => [folder, label]));
+  // One archive may spell letters with accents in another form of Unicode than the other.
+  const composed = new Map(folders.map((folder) => [folder.normalize("NFC"), folder]));
   const samples = (part: { path: string; folder: string }[]) =>
-    part.map(({ path, folder }): Sample => {
+    part.map(({ path, folder: found }): Sample => {
+      const folder = labels.has(found) ? found : composed.get(found.normalize("NFC")) ?? found;
       const label = labels.get(folder);
       const name = listed === undefined ? className(folder, options.rules) : listed.get(folder);
-      if (label === undefined) throw new UserError(`The class folder of ${path} is not among the training folders.`);
+      if (label === undefined) {
+        throw new UserError(
+          `The class folder of ${path} is not among the training folders.${
+            didYouMean(folder, folders)
+          } Call it as there, or take it out.`,
+        );
+      }
       if (name === undefined) throw new UserError(`The class folder ${folder} has no name in ${rule.classes}.`);
       return { path, label, className: name };
     });
@@ -70,12 +79,33 @@ export async function splitFromFolders(
   return { train: samples(train), val, test };
 }
 
+/** The images of a part with their class folders; single folders around these (`train/train/cat`) are passed through. */
+function imagesOfPart(
+  paths: readonly string[],
+  { part, inside = false }: { part: string; inside?: boolean },
+): { path: string; folder: string }[] {
+  const folderOf = (path: string) => path.slice(0, Math.max(0, path.lastIndexOf("/")));
+  if (inside) {
+    return paths.filter((path) => folderOf(path).endsWith(`/${part}`))
+      .map((path) => ({ path, folder: folderOf(path).slice(0, -part.length - 1) }));
+  }
+  const below = paths.filter((path) => path.startsWith(`${part}/`)).map((path) => path.slice(part.length + 1));
+  const prefix = classFoldersPrefix(below);
+  return below.filter((path) => path.startsWith(prefix) && path.includes("/", prefix.length))
+    .map((path) => ({ path: `${part}/${path}`, folder: folderOf(path.slice(prefix.length)) }));
+}
+
+/** The class folders of a part. */
+export function foldersOfPart(paths: readonly string[], at: { part: string; inside?: boolean }): string[] {
+  return [...new Set(imagesOfPart(paths, at).map(({ folder }) => folder))];
+}
+
 async function readNames(path: string): Promise<Map<string, string>> {
   return new Map((await readLines(path)).map(({ text }) => splitAtSpace(text)));
 }
 
 async function readLines(path: string): Promise<{ text: string; number: number }[]> {
-  const text = new TextDecoder().decode(await readBytes(path, "the list"));
+  const text = await readText(path, "the list");
   return text.split("\n").map((line, index) => ({ text: line.trim(), number: index + 1 })).filter(({ text }) => text);
 }
 

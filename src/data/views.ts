@@ -11,7 +11,11 @@ import { roundHalfEven } from "./round.ts";
 /** Which view of an image. */
 export type ViewRecipe =
   /** Smaller edge resized, centre cropped. */
-  | { kind: "test" }
+  | {
+    kind: "test";
+    /** Whether an orientation in EXIF is applied; not in the published code. */
+    exif?: boolean;
+  }
   /** A random resized crop and perhaps a flip; views of different numbers are independent. */
   | {
     kind: "train";
@@ -49,7 +53,8 @@ interface ViewOptions {
  * @throws {UserError} When the image does not decode.
  */
 export async function imageView(bytes: Uint8Array, options: ViewOptions): Promise<Uint8Array> {
-  return viewOf(await decodeRgb(bytes, options.path), options);
+  const { recipe, path } = options;
+  return viewOf(await decodeRgb(bytes, path, { exif: recipe.kind === "test" && recipe.exif }), options);
 }
 
 /** One view of a decoded image, `size · size · 3` bytes RGB. */

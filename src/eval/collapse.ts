@@ -4,9 +4,10 @@
 export interface Warning {
   /**
    * `collapse`: training accuracy near chance; `outlier`: one seed far from the others; `spread`: seeds far apart;
-   * `missing`: no result; `part`: the test images are not all published ones.
+   * `missing`: no result; `part`: the test images are not all published ones; `data`, `classes`, `shots`: images, classes
+   * or training images that make a number mean less; `engine`: two engines trained.
    */
-  kind: "collapse" | "outlier" | "spread" | "missing" | "part";
+  kind: "collapse" | "outlier" | "spread" | "missing" | "part" | "data" | "classes" | "shots" | "engine";
   /** As in file names and reports; null where it concerns all methods. */
   method: string | null;
   /** Null where it concerns all seeds. */

@@ -155,7 +155,9 @@ function summarize(reports: readonly Report[]): Pick<MethodSummary, "accuracy" |
     }
   }
   const { base, new: fresh } = accuracy;
-  if (base === undefined || fresh === undefined) return { accuracy, h: null };
+  // One class alone is always right.
+  const single = reports.some(({ run }) => run.evaluatedOn !== "all" && run.classNames.length === 1);
+  if (base === undefined || fresh === undefined || single) return { accuracy, h: null };
   const perSeed = base.perSeed.flatMap(({ seed, value }) => {
     const other = fresh.perSeed.find((one) => one.seed === seed);
     return other ? [{ seed, value: harmonicMean(value, other.value) }] : [];
@@ -182,7 +184,8 @@ function curve(
 }
 
 function warnings(rows: readonly Report[], methods: readonly string[]): Warning[] {
-  return methods.flatMap((method): Warning[] => {
+  const told = new Map(rows.flatMap((row) => row.warnings ?? []).map((warning) => [warning.text, warning]));
+  const ofSeeds = methods.flatMap((method): Warning[] => {
     const own = rows.filter(({ run }) => run.method === method);
     const found = new Map<number | null, Warning>();
     for (const { run: { seed }, results: { training } } of own) {
@@ -196,6 +199,7 @@ function warnings(rows: readonly Report[], methods: readonly string[]): Warning[
     }
     return [...found.values(), ...SUBSETS.flatMap((subset) => seedWarning(own, { method, subset }))];
   });
+  return [...ofSeeds, ...told.values()];
 }
 
 function seedWarning(

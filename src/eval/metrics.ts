@@ -109,6 +109,12 @@ export function harmonicMean(base: number, fresh: number): number {
   return base + fresh === 0 ? 0 : 2 * base * fresh / (base + fresh);
 }
 
+/** H of two halves; undefined without one of them, or where a half has one class, which is always right. */
+export function hOf(base: Metrics | undefined, fresh: Metrics | undefined): number | undefined {
+  const isWhole = (half: Metrics | undefined) => half !== undefined && half.perClass.length > 1;
+  return isWhole(base) && isWhole(fresh) ? harmonicMean(base!.accuracy, fresh!.accuracy) : undefined;
+}
+
 /** The arithmetic mean. */
 export function mean(values: readonly number[]): number {
   return sum(values) / values.length;

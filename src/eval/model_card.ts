@@ -1,5 +1,5 @@
 /** `MODEL_CARD.md` for a prompt that is passed on: what it is, what was measured, and its limits. */
-import { harmonicMean } from "./metrics.ts";
+import { hOf } from "./metrics.ts";
 import { methodLabel } from "../methods/method_label.ts";
 import type { Report } from "./report.ts";
 
@@ -50,6 +50,7 @@ export function modelCard(reports: readonly Report[], options: ModelCardOptions)
     "",
     ...harmonic(reports),
     ...weakest(reports),
+    ...doubts(reports),
     `One seed (${run.seed}). On classes it was not trained on, prompts of other seeds can be tens of points better or worse.`,
     "",
     "## How it was trained",
@@ -90,10 +91,14 @@ export function modelCard(reports: readonly Report[], options: ModelCardOptions)
 }
 
 function harmonic(reports: readonly Report[]): string[] {
-  const of = (subset: string) => reports.find(({ run }) => run.evaluatedOn === subset)?.results.metrics.accuracy;
-  const [base, fresh] = [of("base"), of("new")];
-  if (base === undefined || fresh === undefined) return [];
-  return [`H (harmonic mean of base and new): ${harmonicMean(base, fresh).toFixed(1)} %.`, ""];
+  const of = (subset: string) => reports.find(({ run }) => run.evaluatedOn === subset)?.results.metrics;
+  const h = hOf(of("base"), of("new"));
+  return h === undefined ? [] : [`H (harmonic mean of base and new): ${h.toFixed(1)} %.`, ""];
+}
+
+function doubts(reports: readonly Report[]): string[] {
+  const texts = new Set(reports.flatMap(({ warnings = [] }) => warnings.map((warning) => warning.text)));
+  return [...texts].flatMap((one) => [`Warning: ${text(one)}`, ""]);
 }
 
 /** The class that a user should watch most. */

@@ -6,6 +6,7 @@
 import type { ClipConfig } from "../clip/config.ts";
 import type { ClassSubset } from "../data/few_shot.ts";
 import { sha256Hex } from "../files.ts";
+import type { Warning } from "./collapse.ts";
 import { KIT_VERSION } from "../version.ts";
 import { evaluatePredictions, type Metrics } from "./metrics.ts";
 import type { NearestWords } from "./nearest_words.ts";
@@ -23,6 +24,8 @@ export interface Report {
   on: ReportedCircumstances;
   /** What came out. */
   results: ReportedResults;
+  /** What to look at twice; absent where there is nothing, and before 0.2. */
+  warnings?: Warning[];
   /** All that depends on the clock. */
   timing: ReportedTiming;
 }
@@ -200,6 +203,7 @@ interface ReportInput {
   training?: ReportedTraining;
   /** From `nearestWords`; left out where no token is learned. */
   nearestWords?: NearestWords[];
+  warnings?: Warning[];
   seconds: Record<string, number>;
 }
 
@@ -267,6 +271,7 @@ export async function buildReport(input: ReportInput): Promise<Report> {
         : null,
       nearestWords: input.nearestWords ?? null,
     },
+    ...(input.warnings === undefined || input.warnings.length === 0 ? {} : { warnings: input.warnings }),
     timing: {
       finishedAt: new Date().toISOString(),
       seconds: Object.fromEntries(

@@ -85,7 +85,7 @@ export async function zeroShotFeatures(
 ): Promise<HostTensor> {
   const { classNames, templates } = options;
   const texts = templates.flatMap((template) => classNames.map((name) => fillTemplate(template, name)));
-  const all = normalizeRows(await model.encodeTexts(texts));
+  const all = normalizeRows(await encodeDistinct(model, texts));
   if (templates.length === 1) return all;
   const size = classNames.length * model.config.embedding;
   const mean = new Float32Array(size);
@@ -93,6 +93,19 @@ export async function zeroShotFeatures(
     for (let i = 0; i < size; i++) mean[i] += all.data[t * size + i] / templates.length;
   }
   return normalizeRows({ shape: [classNames.length, model.config.embedding], data: mean });
+}
+
+/** Features of texts; equal ones have equal bits, wherever they stand, so that rounding never chooses between them. */
+async function encodeDistinct(model: Pick<ClipModel, "encodeTexts">, texts: readonly string[]): Promise<HostTensor> {
+  const keys = texts.map((text) => text.normalize("NFC").toLowerCase());
+  const distinct = [...new Set(keys)];
+  if (distinct.length === texts.length) return await model.encodeTexts([...texts]);
+  const { shape: [, E], data } = await model.encodeTexts(distinct.map((key) => texts[keys.indexOf(key)]));
+  const rows = keys.map((key) => distinct.indexOf(key));
+  return {
+    shape: [texts.length, E],
+    data: Float32Array.from({ length: texts.length * E }, (_, i) => data[rows[Math.floor(i / E)] * E + i % E]),
+  };
 }
 
 /**

@@ -22,6 +22,8 @@ export interface RunData {
   readonly template: string;
   /** The templates of the ensemble. */
   readonly ensemble: readonly string[];
+  /** What to look at twice, in sentences. */
+  readonly warnings: readonly string[];
   /** The images; undefined where only their features are stored. */
   readonly images?: ImageSource;
   /** Few-shot and test images of the chosen classes. */
@@ -30,6 +32,8 @@ export interface RunData {
   wholeVal(classes: ClassSubset): Sample[];
   /** One sha256 of the bytes of these images, in this order. */
   sha256(samples: readonly Sample[]): Promise<string>;
+  /** The sha256 of each image's bytes; undefined where only features are stored. */
+  hashesOf?(samples: readonly Sample[]): Promise<string[]>;
   /** Features [n, E] under the test transform, as the image tower gives them, or another encoder. */
   features(samples: readonly Sample[], options: FeaturesOptions): Promise<HostTensor>;
   /** Features under training views. */

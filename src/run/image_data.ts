@@ -4,6 +4,7 @@ import { openDataset } from "../data/dataset.ts";
 import type { DatasetDescription } from "../data/description.ts";
 import { type Features, getFeatures } from "../data/feature_cache.ts";
 import { chooseClasses, fewShot } from "../data/few_shot.ts";
+import { readImageHead } from "../data/image.ts";
 import { openImageHashes } from "../data/image_hashes.ts";
 import type { ImageSource } from "../data/image_source.ts";
 import type { Sample } from "../data/split.ts";
@@ -24,12 +25,13 @@ export async function openImageData(
   settings: { data: string; dataset?: string | DatasetDescription; split?: string },
   options: DataOptions,
 ): Promise<Omit<RunData, "featureSeconds">> {
-  const { name, template, ensemble, split, splitOrigin, splitSha256, images } = await openDataset(settings);
+  const { name, template, ensemble, split, splitOrigin, splitSha256, warnings, images } = await openDataset(settings);
   return await imageData({
     about: { name, source: images.describe, splitOrigin, splitSha256, images: images.count },
     // The sample model knows the words of one template only.
     template: options.sample ? SAMPLE_TEMPLATE : template,
     ensemble,
+    warnings,
     images,
     draw: (choice) => fewShot(split, choice),
     wholeVal: (classes) => chooseClasses(split, classes).val,
@@ -38,7 +40,7 @@ export async function openImageData(
 
 /** A data set whose images are there, with its way of drawing. */
 export type DrawnImages =
-  & Pick<RunData, "about" | "template" | "ensemble" | "draw" | "wholeVal">
+  & Pick<RunData, "about" | "template" | "ensemble" | "warnings" | "draw" | "wholeVal">
   & { images: ImageSource };
 
 /** Adds features and patches to images. */
@@ -50,6 +52,7 @@ export async function imageData(
   const hashes = await openImageHashes({
     folder: HASH_FOLDER,
     images,
+    check: readImageHead,
     onProgress: ({ done, total }) => progress.update({ what: "reading images", done, total, unit: "images" }),
   });
   progress.say(
@@ -57,6 +60,7 @@ export async function imageData(
       about.images.toLocaleString("en-US")
     } images in ${images.describe}; split ${about.splitOrigin}.`,
   );
+  for (const text of drawn.warnings) progress.say(`warning: ${text}`);
   const bound = () => {
     if (model === undefined) throw new Error("These images were opened without a model");
     return model;
@@ -106,6 +110,7 @@ export async function imageData(
 
   return {
     ...drawn,
+    hashesOf: (samples) => hashes.hashesOf(samples.map(({ path }) => path)),
     sha256: (samples) => hashes.imagesSha256(samples.map(({ path }) => path)),
     features: async (samples, options) => oneView(await features(samples, [{ kind: "test" }], options), 0),
     async views(samples, { seed, count, leastArea }) {

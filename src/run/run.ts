@@ -16,6 +16,7 @@ import { drawsImages, learnsPrompts, type Method, type Values } from "../methods
 import { completeSettings, type Given, type RunConfig, whyNotOn } from "./config.ts";
 import { configYaml } from "./config_yaml.ts";
 import type { RunData } from "./data.ts";
+import { lookAhead, reportWarnings } from "./doubts.ts";
 import { classifyAll, countLine, resultLine } from "./evaluate.ts";
 import { learnFromFeatures } from "./feature_learner.ts";
 import { openRunFolder, type RunFolder } from "./folder.ts";
@@ -200,6 +201,7 @@ export async function openRun<S>(
     async learn(seed) {
       const run = await openSeed(seed);
       try {
+        await lookAhead(run, { targets, others });
         const own = run.config.method;
         const learned = learnsPrompts(own) ? await learnPrompt(run, own) : await learnFromFeatures(run, own);
         const handle: LearnedRun = {
@@ -346,6 +348,7 @@ async function evaluate(
       samples: sample.test,
       outcome,
       ...described,
+      warnings: await reportWarnings(run, { other, subset, learned }),
       seconds: {
         features: inputs.data.featureSeconds() + (other?.featureSeconds() ?? 0) - before,
         ...(training === undefined ? {} : { training }),

@@ -66,6 +66,7 @@ export function openStoredData({ features: stored, sha256 }: StoredFeatures, pro
     },
     template: SAMPLE_TEMPLATE,
     ensemble: ensembleTemplates(describedAs(source.dataset)),
+    warnings: [],
     draw: ({ shots, seed, classes }) => chooseClasses(drawn(seed, shots), classes),
     wholeVal() {
       throw new UserError(NO_WHOLE_VAL);
@@ -118,6 +119,7 @@ export async function openSampleImages(options: DataOptions): Promise<Omit<RunDa
     },
     template: options.sample ? SAMPLE_TEMPLATE : describedAs(source.dataset).template,
     ensemble: ensembleTemplates(describedAs(source.dataset)),
+    warnings: [],
     images,
     draw({ shots, seed, classes }) {
       const split = drawn(seed, shots);

@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "jsr:@std/assert@1.0.19";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { UserError } from "../../src/errors.ts";
 import { describeDataset } from "../../src/data/catalogue.ts";
 import { parseDescription } from "../../src/data/description.ts";
@@ -7,45 +7,8 @@ import { openDataset } from "../../src/data/dataset.ts";
 import { fewShot } from "../../src/data/few_shot.ts";
 import { loadTar } from "../../src/deps.ts";
 import { sharedPath, sharedTest } from "../shared.ts";
-
-async function inFolder(body: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir();
-  try {
-    await body(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
-
-async function put(path: string, content = path): Promise<void> {
-  await Deno.mkdir(dirname(path), { recursive: true });
-  await Deno.writeTextFile(path, content);
-}
-
-async function putClasses(folder: string, classes: string[], count = 5): Promise<void> {
-  for (const name of classes) {
-    for (let i = 0; i < count; i++) await put(join(folder, name, `${i}.jpg`));
-  }
-}
-
-async function openAndClose(options: Parameters<typeof openDataset>[0]) {
-  const dataset = await openDataset(options);
-  await dataset.images.close();
-  return dataset;
-}
-
-const EUROSAT = [
-  "AnnualCrop",
-  "Forest",
-  "HerbaceousVegetation",
-  "Highway",
-  "Industrial",
-  "Pasture",
-  "PermanentCrop",
-  "Residential",
-  "River",
-  "SeaLake",
-];
+import { classesOf, EUROSAT, openAndClose, put, putClasses } from "./dataset_fixtures.ts";
+import { inFolder } from "./source_fixtures.ts";
 
 sharedTest("EuroSAT.zip with its split beside it is recognised and complete", async () => {
   for (const data of ["datasets/eurosat/EuroSAT.zip", "datasets/eurosat"]) {
@@ -126,6 +89,16 @@ Deno.test("folders train, val and test of class folders are taken for what they 
     assertStringIncludes(splitOrigin, "the folders train, val, test of");
   }));
 
+Deno.test("a class that only the test images have is refused, and so is one in other letters", () =>
+  inFolder(async (folder) => {
+    await putClasses(folder, ["Train/Cat", "Train/Dog", "Test/Cat", "Test/dog"], 2);
+    await assertRejects(
+      () => openAndClose({ data: folder }),
+      UserError,
+      "The class folder of Test/dog/0.jpg is not among",
+    );
+  }));
+
 Deno.test("a user's description names classes, template and image folder", () =>
   inFolder(async (folder) => {
     await putClasses(join(folder, "d/photos"), ["083.airplane", "084.great_tit", "999.clutter"]);
@@ -139,6 +112,40 @@ Deno.test("a user's description names classes, template and image folder", () =>
     assertEquals([dataset.name, dataset.template, dataset.images.count], ["Mine", "a drawing of a {}.", 15]);
     assertEquals([...new Set(dataset.split.test.map((s) => s.className))], ["airplane", "Great Tit"]);
     assertEquals(dataset.ensemble.at(-1), "a drawing of a {}.");
+  }));
+
+Deno.test("rules for folders that are not there are refused with the nearest name; both forms of Unicode are one", () =>
+  inFolder(async (folder) => {
+    await putClasses(join(folder, "a"), ["great_tit", "kite", "café".normalize("NFD"), "日本"]);
+    for (const part of ["train", "test"]) await putClasses(join(folder, "b", part), ["great_tit", "kite"]);
+    const open = (data: string, rules: Record<string, unknown>) =>
+      openAndClose({
+        data: join(folder, data),
+        dataset: parseDescription({ name: "Mine", class_names: rules }, "mine.yaml"),
+      });
+    const named = await open("a", {
+      rename: { ["café".normalize("NFC")]: "coffee house", 日本: "Japan" },
+      drop: ["kite"],
+    });
+    assertEquals(classesOf(named), ["coffee house", "great tit", "Japan"]);
+    const dropped = await open("a", { drop: ["café".normalize("NFC")] });
+    assertEquals(classesOf(dropped), ["great tit", "kite", "日本"]);
+    for (
+      const [data, rules, message] of [
+        ["a", { rename: { "great-tits": "tit" } }, '"great-tits" in class_names.rename, and there is no class folder'],
+        ["a", { rename: { "great-tits": "tit" } }, 'Did you mean "great_tit"?'],
+        ["a", { drop: ["中国"] }, '"中国" in class_names.drop, and there is no class folder of this name. There are'],
+        ["b", { drop: ["kites"] }, 'Did you mean "kite"?'],
+        ["b", { rename: { "train/kite": "k" } }, '"train/kite" in class_names.rename'],
+      ] as const
+    ) {
+      const error = await assertRejects(() => open(data, rules), UserError);
+      assertStringIncludes(error.message, message);
+    }
+    const other = await openAndClose({ data: join(folder, "b"), dataset: "eurosat" });
+    assertStringIncludes(other.warnings[0], "No folder has a name that EuroSAT has rules for (AnnualCrop, Forest,");
+    await putClasses(join(folder, "c"), ["_", "kite"]);
+    await assertRejects(() => openAndClose({ data: join(folder, "c") }), UserError, 'class folder "_" leaves no name');
   }));
 
 Deno.test("FGVC Aircraft is read from its lists, ImageNet from its folders", () =>

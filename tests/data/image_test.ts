@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects } from "jsr:@std/assert@1.0.19";
 import { crc32 } from "node:zlib";
 import { UserError } from "../../src/errors.ts";
-import { decodeRgb, imageKind } from "../../src/data/image.ts";
+import { decodeRgb, imageKind, readImageHead } from "../../src/data/image.ts";
 import { sha256Hex } from "../../src/files.ts";
 import expected from "../fixtures/images/expected.json" with { type: "json" };
 
@@ -45,6 +45,30 @@ Deno.test("decodeRgb refuses an image whose size its file cannot hold", async ()
   header.setUint32(20, 12_000);
   header.setUint32(29, crc32(bytes.subarray(12, 29)));
   await assertRejects(() => decodeRgb(bytes, "bomb.png"), UserError, "bomb.png says that it is 12000×12000");
+});
+
+Deno.test("an orientation in EXIF is told, and applied only where that is asked for", async () => {
+  const bytes = await fixture("exif_orientation.jpg");
+  assertEquals(await readImageHead(bytes, "x"), { orientation: 6 });
+  for (const name of ["sampling_444.jpg", "exif_orientation.tif", "rgb.png", "lossy.webp"]) {
+    assertEquals(await readImageHead(await fixture(name), name), { orientation: 1 }, name);
+  }
+  const plain = await decodeRgb(bytes, "x");
+  const turned = await decodeRgb(bytes, "x", { exif: true });
+  assertEquals([turned.width, turned.height], [plain.height, plain.width]);
+  // A quarter to the right: what was the left column from below is the upper row.
+  const pixel = (
+    { data, width }: typeof plain,
+    x: number,
+    y: number,
+  ) => [...data.subarray(3 * (y * width + x)).slice(0, 3)];
+  for (let y = 0; y < turned.height; y++) {
+    for (let x = 0; x < turned.width; x++) {
+      assertEquals(pixel(turned, x, y), pixel(plain, y, plain.height - 1 - x), `${x}, ${y}`);
+    }
+  }
+  const upright = await fixture("sampling_444.jpg");
+  assertEquals(await decodeRgb(upright, "x", { exif: true }), await decodeRgb(upright, "x"));
 });
 
 Deno.test("imageKind looks at the content and not at the name", async () => {

@@ -84,6 +84,32 @@ for (const [name, entries, message] of hostileZips) {
     }));
 }
 
+Deno.test("a zip with \\ between folders is read as if it had /, and may not lead out either", () =>
+  inFolder(async (folder) => {
+    const path = join(folder, "x.zip");
+    await Deno.writeFile(path, withBackslashes(await zipOf([{ name: "s/cat/1.jpg" }, { name: "s/dog/2.jpg" }])));
+    const images = await openImages(path);
+    assertEquals(images.paths, ["s/cat/1.jpg", "s/dog/2.jpg"]);
+    assertEquals(text(await images.read("s/dog/2.jpg")), text(content("s/dog/2.jpg")));
+    await images.close();
+    await Deno.writeFile(path, withBackslashes(await zipOf([{ name: "a/../../evil.jpg" }])));
+    await assertRejects(() => openImages(path), UserError, "leads out of the folder");
+  }));
+
+/** The archive with \ for every / of its names. */
+function withBackslashes(zip: Uint8Array): Uint8Array {
+  const view = new DataView(zip.buffer, zip.byteOffset, zip.byteLength);
+  const put = (at: number, length: number) => {
+    for (let i = at; i < at + length; i++) if (zip[i] === 0x2f) zip[i] = 0x5c;
+  };
+  for (let i = 0; i + 4 <= zip.length; i++) {
+    const signature = view.getUint32(i, true);
+    if (signature === 0x04034b50) put(i + 30, view.getUint16(i + 26, true));
+    if (signature === 0x02014b50) put(i + 46, view.getUint16(i + 28, true));
+  }
+  return zip;
+}
+
 Deno.test("a zip whose sizes or bytes do not fit is refused", () =>
   inFolder(async (folder) => {
     const path = join(folder, "x.zip");

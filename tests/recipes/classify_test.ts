@@ -20,6 +20,7 @@ import { copyParameters } from "../../src/train/loop.ts";
 import { readPublishedPrompt } from "../../src/published/checkpoint.ts";
 import { openPrompt } from "../../src/prompt/session.ts";
 import { openStoredPrompt, type StoredPrompt, storedPrompt } from "../../src/prompt/stored_prompt.ts";
+import { tiffOf } from "../data/tiff_fixtures.ts";
 import { ROOT } from "../tasks.ts";
 
 const FIXTURES = `${ROOT}tests/fixtures/`;
@@ -164,6 +165,54 @@ async function classify(args: string[], cwd: string): Promise<{ code: number; ou
   const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
   return { code, out: text(stdout), err: text(stderr) };
 }
+
+Deno.test("deno task classify answers for the good images, names the bad ones, and says what it left out or ignored", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    await Deno.mkdir(join(folder, "p/older"), { recursive: true });
+    for (const name of ["sampling_444.jpg", "exif_orientation.jpg", "rgb.png"]) {
+      await Deno.copyFile(`${FIXTURES}images/${name}`, join(folder, "p", name));
+    }
+    await Deno.writeTextFile(join(folder, "p/gif.jpg"), "GIF89a, and no JPEG");
+    await Deno.writeFile(join(folder, "p/bands.tif"), tiffOf({ samples: 5, bits: 8, photometric: 1 }));
+    for (const name of ["p/x.bmp", "p/.DS_Store", "p/Thumbs.db"]) await Deno.writeTextFile(join(folder, name), "x");
+    const good = ["p/exif_orientation.jpg", "p/rgb.png", "p/sampling_444.jpg"];
+
+    const table = await classify(["--classes", "forest,sea", "--quiet", "p"], folder);
+    assertEquals(table.code, 1, table.err);
+    assertEquals(table.out.trim().split("\n").slice(1).map((line) => line.split(" ")[0]), good);
+    assertEquals(table.err.trim().split("\n"), [
+      "warning: 2 files or folders in p are left out, older the first: JPEG, PNG, WebP and TIFF files in the folder itself " +
+      "are read.",
+      "warning: 1 image has an orientation in EXIF, p/exif_orientation.jpg the first: it is ignored, as in the published " +
+      "code; --exif applies it.",
+      "error: p/bands.tif is not classified. The image p/bands.tif has 5 bands: it is multispectral, and this kit reads RGB: " +
+      "convert it to RGB or take it out of the data.",
+      "error: p/gif.jpg is not classified. The image p/gif.jpg is not a JPEG, PNG, WebP or TIFF file: convert it or take it " +
+      "out of the data.",
+    ]);
+    const json = async (...flags: string[]) => {
+      const { code, out } = await classify(["--classes", "forest,sea", "--json", ...flags, "p"], folder);
+      assertEquals(code, 1);
+      return JSON.parse(out);
+    };
+    const [plain, turned] = [await json(), await json("--exif")];
+    const of = (answers: { answers: { image: string; probabilities: number[] }[] }, image: string) =>
+      answers.answers.find((answer) => answer.image === image)!.probabilities;
+    assertEquals(plain.failed.map(({ image }: { image: string }) => image), ["p/bands.tif", "p/gif.jpg"]);
+    assertEquals([plain.exif, turned.exif].map(({ applied, images }) => [applied, images]), [
+      [false, [good[0]]],
+      [true, [good[0]]],
+    ]);
+    assertEquals(of(turned, good[1]), of(plain, good[1]));
+    assert(Math.abs(of(turned, good[0])[0] - of(plain, good[0])[0]) > 1e-4);
+
+    const none = await classify(["--classes", "forest,sea", "--quiet", "p/gif.jpg"], folder);
+    assertEquals([none.code, none.out], [1, ""]);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
 
 Deno.test("deno task classify answers for images of any folder, with a prompt, its file, or words", async () => {
   const folder = await Deno.makeTempDir();

@@ -1,5 +1,5 @@
 /** What a run computes on: the sample's weights and features, and images, by their known bytes and sizes. */
-import { assert, assertAlmostEquals, assertEquals, assertRejects } from "jsr:@std/assert@1.0.19";
+import { assert, assertAlmostEquals, assertEquals, assertNotEquals, assertRejects } from "jsr:@std/assert@1.0.19";
 import { SAMPLE_MODEL_SHA256, STORED_SOURCE } from "../../src/data/sample_features.ts";
 import { UserError } from "../../src/errors.ts";
 import { zeroShotFeatures } from "../../src/methods/zero_shot.ts";
@@ -63,6 +63,14 @@ Deno.test("the sample: a model on the engine that was asked for, EuroSAT's store
       const texts = await zeroShotFeatures(inputs.model, { classNames, templates: [inputs.data.template] });
       assertEquals(texts.shape, [5, 128]);
       assertAlmostEquals(Math.hypot(...texts.data.subarray(0, 128)), 1, 1e-5);
+      const twins = ["Sun_Glasses", "Dog", "sun glasses", "Dog"];
+      const { data } = await zeroShotFeatures(inputs.model, {
+        classNames: twins,
+        templates: ["a photo of a {}.", "{}"],
+      });
+      const row = (c: number) => data.slice(128 * c, 128 * (c + 1));
+      assertEquals([row(2), row(3)], [row(0), row(1)], "equal words have equal bits");
+      assertNotEquals(row(0), row(1));
       const { shape } = await inputs.data.features(test, { what: "test images", seed: 1 });
       assertEquals(shape, [3900, 128]);
     } finally {

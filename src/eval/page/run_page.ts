@@ -1,5 +1,5 @@
 /** `report.html`: what one run gave, on one page. */
-import { harmonicMean } from "../metrics.ts";
+import { hOf } from "../metrics.ts";
 import { methodLabel } from "../../methods/method_label.ts";
 import type { Report } from "../report.ts";
 import { classChart, lossChart, rateChart } from "./charts.ts";
@@ -33,6 +33,9 @@ export async function runPage(
   const title = `${first.run.label ?? methodLabel(first.run.method)} on ${first.on.data.name}`;
   const page = document(title, [
     header(title, first),
+    [...new Set(sorted.flatMap(({ warnings = [] }) => warnings.map(({ text }) => text)))].map((text) =>
+      html`<p class="warn">${text}</p>`
+    ),
     tiles(sorted),
     html`<div class="cards">${await trainingCharts(first, charts)}${await classCharts(sorted, charts)}</div>`,
     sorted.map(frequentConfusions),
@@ -64,7 +67,7 @@ export function sampleNote(): Markup {
 
 function tiles(reports: readonly Report[]): Markup {
   const of = (subset: string) => reports.find(({ run }) => run.evaluatedOn === subset)?.results.metrics;
-  const [base, fresh] = [of("base"), of("new")];
+  const h = hOf(of("base"), of("new"));
   return html`<div class="tiles">${
     reports.map(({ run, results: { metrics } }) =>
       tile(
@@ -73,10 +76,7 @@ function tiles(reports: readonly Report[]): Markup {
         html`${count(metrics.correct)} of ${count(metrics.total)} right<br>macro-F1 ${percent(metrics.macroF1)}`,
       )
     )
-  }${
-    base && fresh &&
-    tile("H", percent(harmonicMean(base.accuracy, fresh.accuracy)), "harmonic mean of base and new")
-  }</div>`;
+  }${h !== undefined && tile("H", percent(h), "harmonic mean of base and new")}</div>`;
 }
 
 async function trainingCharts({ results: { training } }: Report, charts: Map<string, string>): Promise<Content> {
@@ -232,6 +232,7 @@ function configuration(reports: readonly Report[]): Markup {
         ["image tower", `${image.size} px, patch ${image.patch}, width ${image.width}, ${image.layers} layers`],
         ["text tower", `width ${text.width}, ${text.layers} layers, context ${text.context}`],
         ["engine", `${on.engine.name}, ${on.engine.device}, ${on.engine.threads} threads`],
+        ...(run.trainedWithEngine === undefined ? [] : [["trained with", run.trainedWithEngine] as const]),
         ["versions", `kit ${on.versions.kit}, Deno ${on.versions.deno}, ${on.versions.target}`],
       ])}</div>
       <div class="card"><h3>Data</h3>${definitions([

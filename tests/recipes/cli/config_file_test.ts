@@ -75,7 +75,7 @@ Deno.test("a configuration that is missing or no text is refused by its name", a
     assertRejects(
       () => readConfigFile(path, SETTINGS),
       UserError,
-      `The configuration ${path} is not written in UTF-8: save it as UTF-8.`,
+      `The configuration ${path} is not written in UTF-8 (a Windows code page, perhaps): save it as UTF-8.`,
     ));
   await withFile("\ufeffepochs: 3\r\n", async (path) => {
     assertEquals(await readConfigFile(path, SETTINGS), { epochs: 3 });

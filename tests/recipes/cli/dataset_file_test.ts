@@ -40,7 +40,11 @@ const FAULTS: [string, string | Uint8Array, string][] = [
   ["nothing", "# to be written\n", "is not usable: it is not a table of keys"],
   ["UTF-16 with its mark", utf16("name: x\n", [0xff, 0xfe]), "is written in UTF-16: save it as UTF-8."],
   ["UTF-16 without", utf16("name: x\n", []), "is written in UTF-16: save it as UTF-8."],
-  ["Latin-1", Uint8Array.of(0x6e, 0x3a, 0x20, 0xe9), "is not written in UTF-8: save it as UTF-8."],
+  [
+    "Latin-1",
+    Uint8Array.of(0x6e, 0x3a, 0x20, 0xe9),
+    "is not written in UTF-8 (a Windows code page, perhaps): save it as UTF-8.",
+  ],
   ["a number for a text", "name: x\nimages: 2750\n", "images is 2750, not a text; put it in quotes."],
 ];
 

@@ -1,8 +1,5 @@
 import { assertEquals, assertThrows } from "jsr:@std/assert@1.0.19";
-import { parseYaml, yamlText } from "../../../recipes/cli/yaml.ts";
-import { UserError } from "../../../src/errors.ts";
-
-const FILE = { path: "my.yaml", what: "the configuration" };
+import { parseYaml } from "../../../recipes/cli/yaml.ts";
 
 Deno.test("plain words are text, numbers, true, false and null; dates and << are words like others", () => {
   assertEquals(parseYaml("a: 2024-05-01\nb: 2e-3\nc: true\nd: yes\ne: ~\n<<: 1\n"), {
@@ -23,20 +20,4 @@ Deno.test("a fault is told in one line that ends with its place", () => {
     const { message } = assertThrows(() => parseYaml(text), SyntaxError);
     assertEquals(/^[a-z`"][^\n]* at line \d+, column \d+$/.test(message), true, JSON.stringify(message));
   }
-});
-
-Deno.test("a file is UTF-8, with or without a byte-order mark", () => {
-  const bytes = (text: string) => new TextEncoder().encode(text);
-  assertEquals(yamlText(bytes("name: Müller"), FILE), "name: Müller");
-  assertEquals(yamlText(bytes("\ufeffname: x"), FILE), "name: x");
-  assertEquals(yamlText(new Uint8Array(), FILE), "");
-  const utf16 = (...codes: number[]) => assertThrows(() => yamlText(Uint8Array.from(codes), FILE), UserError).message;
-  for (const message of [utf16(0xff, 0xfe, 0x61, 0), utf16(0xfe, 0xff, 0, 0x61), utf16(0x61, 0), utf16(0, 0x61)]) {
-    assertEquals(message, "The configuration my.yaml is written in UTF-16: save it as UTF-8.");
-  }
-  assertThrows(
-    () => yamlText(Uint8Array.of(0xe9), FILE),
-    UserError,
-    "The configuration my.yaml is not written in UTF-8",
-  );
 });

@@ -1,0 +1,131 @@
+/** What to look at twice in a run: told before anything is learned where that can be, and in its reports. */
+import { overlap } from "../data/data_warnings.ts";
+import type { ClassSubset, FewShot } from "../data/few_shot.ts";
+import type { Sample } from "../data/split.ts";
+import type { Warning } from "../eval/collapse.ts";
+import { drawsImages } from "../methods/method.ts";
+import type { RunData } from "./data.ts";
+import { drawOf, learningImages } from "./identity.ts";
+import type { EvaluationTarget, Learned, SeedRun } from "./learned.ts";
+
+/** An evaluation, as far as doubts go. */
+interface Evaluated {
+  /** The other data set, where it is not the run's. */
+  other?: RunData;
+  subset: ClassSubset;
+}
+
+/**
+ * Looks at all images that a run will need, so that one that cannot be read ends it before it learns, and tells what is
+ * doubtful.
+ *
+ * @throws {UserError} when an image is missing or of a kind that is not read
+ */
+export async function lookAhead(
+  run: SeedRun,
+  { targets, others }: { targets: readonly EvaluationTarget[]; others: ReadonlyMap<string, RunData> },
+): Promise<void> {
+  const told = new Set<string>();
+  // The images that are learned from were looked at for the run's identity.
+  for (const { subset, other } of targets) {
+    const at = { subset, other: other === undefined ? undefined : others.get(other) };
+    await (at.other ?? run.inputs.data).sha256(testOf(run, at).test);
+    for (const { text } of await warningsOf(run, at)) if (!told.has(text)) told.add(text);
+  }
+  for (const text of told) run.progress.say(`warning: ${text}`);
+}
+
+/** The warnings of a report: of its data and classes, and of how what it evaluates was learned. */
+export async function reportWarnings(run: SeedRun, at: Evaluated & { learned: Learned }): Promise<Warning[]> {
+  const ofData = (at.other ?? run.inputs.data).warnings.map((text): Warning => warning("data", text));
+  return [...ofData, ...await warningsOf(run, at), ...learnedWarnings(run, at.learned)];
+}
+
+function warning(kind: Warning["kind"], text: string): Warning {
+  return { kind, method: null, seed: null, text };
+}
+
+function testOf({ config, inputs, seed }: SeedRun, { other, subset }: Evaluated): FewShot {
+  const draw = drawOf(config, other === undefined ? seed : null);
+  return (other ?? inputs.data).draw({ ...draw, classes: subset });
+}
+
+async function warningsOf(run: SeedRun, at: Evaluated): Promise<Warning[]> {
+  const { config, inputs, seed } = run;
+  const { classNames, test } = testOf(run, at);
+  const place = at.other === undefined ? `${at.subset} class` : `${at.subset} class of ${at.other.about.name}`;
+  const found: Warning[] = [];
+  if (classNames.length === 1) {
+    const noH = at.subset === "all" ? "" : ", and there is no H";
+    const text = `There is one ${place}, ${
+      classNames[0]
+    }: its accuracy is 100 % by construction and says nothing${noH}.`;
+    found.push(warning("classes", text));
+  }
+  const tested = new Set(test.map(({ label }) => label));
+  const untested = classNames.filter((_, label) => !tested.has(label));
+  if (untested.length > 0) {
+    found.push(
+      warning("classes", `No test image is of ${untested.join(", ")}: accuracy says nothing of what is not tested.`),
+    );
+  }
+  const learnsHere = seed !== null && drawsImages(config.method) && at.other === undefined;
+  const learned = learnsHere ? learningImages(config, inputs.data, seed) : undefined;
+  if (learned !== undefined) found.push(...shotWarnings(learned, config.shots!));
+  return [...found, ...await twinWarnings(at.other ?? inputs.data, { train: learned?.train ?? [], test })];
+}
+
+/** Classes with fewer training images than shots. */
+function shotWarnings({ train, classNames }: FewShot, shots: number): Warning[] {
+  const counts = classNames.map((name, label) => ({ name, count: train.filter((one) => one.label === label).length }));
+  const fewer = counts.filter(({ count }) => count < shots);
+  if (fewer.length === 0) return [];
+  const shown = fewer.slice(0, 5).map(({ name, count }) => `${name} has ${count}`).join(", ");
+  const more = fewer.length > 5 ? ` and ${fewer.length - 5} more classes have fewer` : "";
+  return [warning("shots", `${shots} shots were asked for, and ${shown}${more}: it is learned from those.`)];
+}
+
+/** Images of the same bytes under two names: in training and test, or twice in the test. */
+async function twinWarnings(
+  data: RunData,
+  { train, test }: { train: readonly Sample[]; test: readonly Sample[] },
+): Promise<Warning[]> {
+  if (data.hashesOf === undefined) return [];
+  const [ofTrain, ofTest] = [await data.hashesOf(train), await data.hashesOf(test)];
+  const learned = new Map(train.map(({ path }, i) => [ofTrain[i], path]));
+  const found: Warning[] = [];
+  const leaked = test.filter(({ path }, i) => (learned.get(ofTest[i]) ?? path) !== path);
+  if (leaked.length > 0) {
+    found.push(warning("data", overlap(leaked.length, { later: "test", part: "training", first: leaked[0] })));
+  }
+  const seen = new Map<string, string>();
+  const twice = test.filter(({ path }, i) => {
+    const before = seen.get(ofTest[i]);
+    if (before === undefined) seen.set(ofTest[i], path);
+    return before !== undefined && before !== path;
+  });
+  if (twice.length > 0) {
+    const [first] = twice;
+    const text =
+      `${twice.length} test ${twice.length === 1 ? "image is a copy" : "images are copies"} of other test images, ` +
+      `${first.path} the first: it counts twice.`;
+    found.push(warning("data", text));
+  }
+  return found;
+}
+
+function learnedWarnings({ config: { method }, seed }: SeedRun, { engine = "", chosen, counts }: Learned): Warning[] {
+  const who = `${method.label}, seed ${seed},`;
+  const about = (kind: Warning["kind"], text: string): Warning => ({ kind, method: method.name, seed, text });
+  const found: Warning[] = [];
+  if (engine.includes(", then ")) {
+    const text =
+      `${who} was resumed on another engine: its steps were computed by ${engine}, and results repeat bit by ` +
+      "bit on one engine only.";
+    found.push(about("engine", text));
+  }
+  if (Object.keys(chosen).length > 0 && counts.val === 1) {
+    found.push(about("shots", `${who} chose its settings on one validation image: the choice is chance.`));
+  }
+  return found;
+}

@@ -3,6 +3,7 @@
  *
  * `deno task classify --prompt runs/eurosat/cocoop/seed-notebook/sample/shots16/seed1 --classes "river,forest,sea" IMAGE …`
  */
+import type { Activation } from "../src/clip/config.ts";
 import { type ClipModel, loadModel } from "../src/clip/model.ts";
 import { loadTokenizer } from "../src/clip/tokenizer.ts";
 import { loadWeights } from "../src/clip/weights/load.ts";
@@ -39,7 +40,7 @@ import { TERMINAL_SETTINGS } from "./cli/terminal.ts";
 /** Images that are in memory at a time. */
 const BATCH = 16;
 
-const { model, engine, device, threads } = RUN_SETTINGS;
+const { model, activation, engine, device, threads } = RUN_SETTINGS;
 const { json, quiet, debug, help } = TERMINAL_SETTINGS;
 const SETTINGS = {
   prompt: text({
@@ -55,6 +56,7 @@ const SETTINGS = {
   }),
   templates,
   model,
+  activation,
   engine,
   device,
   threads,
@@ -91,7 +93,11 @@ async function main(args: string[]): Promise<void> {
   const paths = await imagesOf(words);
   const progress = openProgress({ quiet: given.quiet ?? false });
   const file = await modelFile(given.model, prompt);
-  const [weights, tokenizer] = await Promise.all([loadWeights(file.path), loadTokenizer()]);
+  const [weights, tokenizer] = await Promise.all([
+    loadWeights(file.path, { activation: given.activation ?? trainedActivation(prompt) }),
+    loadTokenizer(),
+  ]);
+  for (const note of weights.notes) progress.say(note);
   const engine = await openEngine(given.engine ?? "auto", {
     threads: given.threads,
     device: given.device,
@@ -170,6 +176,12 @@ async function modelFile(name: string | undefined, prompt: StoredPrompt | undefi
       cause: error.cause,
     });
   }
+}
+
+/** The activation that the prompt was trained with, where it says so. */
+function trainedActivation(prompt: StoredPrompt | undefined): Activation | undefined {
+  const name = prompt?.settings?.activation;
+  return name === "quickgelu" || name === "gelu" ? name : undefined;
 }
 
 async function imagesOf(words: readonly string[]): Promise<string[]> {

@@ -158,7 +158,7 @@ Deno.test("without permissions and without a terminal a recipe names the command
       const { code, stderr } = await started(`${elsewhere}/a, b/c.zip`);
       assertEquals(code, 2, stderr);
       const [, link, path] = /Make a link without one: (ln -s .*) and give (\S+) in its place/.exec(stderr)!;
-      assertEquals(link, `ln -s '${elsewhere}/a, b' 'data/a- b'`);
+      assertEquals(link, `ln -s '${elsewhere}/a, b' data/a-b`);
       assertEquals(await shell(link, kit), { code: 0, stdout: "", stderr: "" });
       const again = await started(path);
       assertEquals(again.code, 0, again.stderr);

@@ -146,13 +146,12 @@ function withPaths(paths: string[], more: string[]): string {
 function commaError(path: string): UserError {
   const parts = resolve(path).split("/");
   const at = parts.findLastIndex((part) => part.includes(","));
-  const link = `data/${parts[at].replaceAll(",", "-")}`;
+  const link = `data/${parts[at].replaceAll(/[^\p{L}\p{M}\p{N}_.-]+/gu, "-")}`;
   const command = shellLine(["ln", "-s", parts.slice(0, at + 1).join("/"), link]);
+  const instead = shellLine([[link, ...parts.slice(at + 1)].join("/")]);
   return new UserError(
     `The flags of deno run cannot hold the path ${path}, because a comma ends a path there. Make a link without one: ` +
-      `${command} and give ${
-        [link, ...parts.slice(at + 1)].join("/")
-      } in its place (results go to --out without a comma).`,
+      `${command} and give ${instead} in its place (results go to --out without a comma).`,
   );
 }
 

@@ -16,6 +16,7 @@
  * Tensors do not show which activation they were trained with. See {@linkcode withActivation}.
  */
 import type { HostTensor } from "../../engine/ops.ts";
+import { UserError } from "../../errors.ts";
 import {
   type Activation,
   activationOf,
@@ -160,5 +161,18 @@ function readDirectory(
     const archive = readTorchArchive(file, { shells: CHECKPOINT_SHELLS });
     return { container: archive.script ? "torchscript" : "state-dict", stored: modelTensors(archive, file.path) };
   }
+  refuseText(file);
   return { container: "safetensors", stored: readHeader(file).places };
+}
+
+/** A page, a pointer or a configuration in the place of weights. */
+function refuseText(file: RandomAccessFile): void {
+  const start = new TextDecoder("latin1").decode(file.read(0, Math.min(64, file.size))).trim();
+  if (start.length < 8 || !/^[\t\n\r -~]*$/.test(start)) return;
+  const advice = start.startsWith("version https://git-lfs")
+    ? "it points to a file of Git LFS, which git lfs pull fetches"
+    : start.startsWith("<")
+    ? "a web page came in its place, download it again"
+    : "give the path of the weights";
+  throw new UserError(`${file.path} holds text and no weights (${JSON.stringify(start.slice(0, 24))}…): ${advice}.`);
 }

@@ -48,7 +48,7 @@ const KINDS: readonly Kind[] = [
   },
   {
     mark: /\.lora_[AB]\b|\.lora_(up|down)\b/,
-    what: "LoRA's matrices, which this kit does not add to the weights,",
+    what: "LoRA's matrices, to be added to the weights,",
     advice: "merge them in Python (merge_and_unload) and save the whole model",
   },
 ];

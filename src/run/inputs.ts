@@ -1,5 +1,5 @@
 /** On what a run computes: a model on an engine, and a data set. */
-import { activationOf, type ClipConfig } from "../clip/config.ts";
+import { activationOf, type ClipConfig, unusual } from "../clip/config.ts";
 import { type ClipModel, loadModel } from "../clip/model.ts";
 import { loadTokenizer } from "../clip/tokenizer.ts";
 import { describeWeights, loadWeights } from "../clip/weights/load.ts";
@@ -47,13 +47,18 @@ export async function weightsFile(name: string | undefined): Promise<ModelFile> 
   return { path: await sampleFile("model.safetensors"), name: "sample" };
 }
 
+/** Whether it is the sample model, computed as it was trained: what is stored with it is of no other. */
+function isSample({ sha256, config }: Pick<ModelFacts, "sha256" | "config">): boolean {
+  return sha256 === SAMPLE_MODEL_SHA256 && activationOf(config) === "quickgelu" && unusual(config) === "";
+}
+
 /** What folders and identities know of the weights, whose numbers are not looked at. */
 export async function modelFacts(
   { model, activation }: Pick<InputSettings, "model" | "activation">,
 ): Promise<ModelFacts> {
   const file = await weightsFile(model);
   const { sha256, config } = await describeWeights(file.path, { activation });
-  const sample = sha256 === SAMPLE_MODEL_SHA256;
+  const sample = isSample({ sha256, config });
   return { name: sample ? "sample" : file.name, sha256, config, sample };
 }
 
@@ -70,7 +75,7 @@ export async function openInputs(
   const file = await weightsFile(settings.model);
   const [weights, tokenizer] = await Promise.all([loadWeights(file.path, settings), loadTokenizer()]);
   for (const note of weights.notes) progress.say(note);
-  const sample = weights.sha256 === SAMPLE_MODEL_SHA256;
+  const sample = isSample(weights);
   const engine = await openEngine(settings.engine, {
     threads: settings.threads,
     device: settings.device,

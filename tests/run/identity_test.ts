@@ -93,6 +93,24 @@ Deno.test("a run is what it learns from, byte by byte, and its settings; not whe
     "split-sha256",
     "templates",
   ]);
+  // What a model computes otherwise than most is a part of it; of most, nothing is said but the activation.
+  const { image, text } = model.config;
+  const config = {
+    ...model.config,
+    image: { ...image, heads: 2, epsilon: 1e-6 },
+    text: { ...text, activation: "gelu" as const },
+  };
+  const other = await runIdentity(completeSettings(zeroShot, {}), { model: { ...model, config }, data, seed: null });
+  assertEquals([other.activation, other["model-rules"]], [
+    "quickgelu in the image tower, gelu in the text tower",
+    "2 image heads, image epsilon 0.000001",
+  ]);
+  const usual = await of(zeroShot, {}, null);
+  assertEquals(
+    difference(usual, other),
+    "heads or LayerNorm of the model as usual and not 2 image heads, image epsilon 0.000001, activation quickgelu and not " +
+      "quickgelu in the image tower, gelu in the text tower",
+  );
   await data.close();
 });
 

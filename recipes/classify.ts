@@ -3,7 +3,7 @@
  *
  * `deno task classify --prompt runs/eurosat/cocoop/seed-notebook/sample/shots16/seed1 --classes "river,forest,sea" IMAGE …`
  */
-import type { Activation } from "../src/clip/config.ts";
+import { type Activation, activationOf } from "../src/clip/config.ts";
 import { type ClipModel, loadModel } from "../src/clip/model.ts";
 import { loadTokenizer } from "../src/clip/tokenizer.ts";
 import { loadWeights } from "../src/clip/weights/load.ts";
@@ -132,7 +132,14 @@ async function main(args: string[]): Promise<void> {
     await classifier.dispose();
     const by = prompt === undefined ? { templates } : { method: prompt.method, prompt: given.prompt };
     if (given.json) {
-      console.log(formatJson({ model: { name: file.name, sha256: model.sha256 }, by, classNames, answers }, ""));
+      console.log(
+        formatJson({
+          model: { name: file.name, sha256: model.sha256, activation: activationOf(model.config) },
+          by,
+          classNames,
+          answers,
+        }, ""),
+      );
     } else for (const line of answersText(answers, { classNames })) console.log(visible(line));
   } finally {
     await model.dispose();

@@ -24,6 +24,7 @@ import {
   inferConfig,
   tensorShapes,
   type ToldConfig,
+  unfit,
 } from "../config.ts";
 import { readBeside } from "./beside.ts";
 import { checkNumbers } from "./check_numbers.ts";
@@ -92,10 +93,15 @@ export async function describeWeights(
   const paths = await weightFiles(path);
   const { files, starts, joined } = openJoined(paths);
   const directories = files.map(readDirectory);
-  const { container } = directories[0];
+  const { container, openClip } = directories[0];
   const all = new Map<string, StoredTensor>();
   directories.forEach(({ stored }, i) => {
-    for (const [name, tensor] of stored) all.set(name, { ...tensor, offset: tensor.offset + starts[i] });
+    for (const [name, tensor] of stored) {
+      if (all.has(name)) {
+        throw unfit(path, `two of its shards hold ${JSON.stringify(name)}`, "give the shards of one model");
+      }
+      all.set(name, { ...tensor, offset: tensor.offset + starts[i] });
+    }
   });
   const stored = unwrapped(all, path);
   refuseOtherModels(stored, path);
@@ -105,7 +111,12 @@ export async function describeWeights(
   const sha256 = await weightsSha256(paths);
   const shapes = new Map([...tensors].map(([name, { shape }]) => [name, shape]));
   const found = inferConfig(shapes, path, told);
-  const { config, notes } = withActivation(found, { path, told, layout, sha256, asked: options.activation });
+  const { config, notes } = withActivation(found, {
+    path,
+    told,
+    isOpenai: (layout === "openai-torchscript" && !openClip) || isKnownQuickGelu(sha256),
+    asked: options.activation,
+  });
   const names = [...tensorShapes(config).keys()];
   return {
     config,
@@ -129,9 +140,9 @@ export async function describeWeights(
  */
 function withActivation(
   config: ClipConfig,
-  at: { path: string; told?: ToldConfig; layout: WeightsLayout; sha256: string; asked?: Activation },
+  at: { path: string; told?: ToldConfig; isOpenai: boolean; asked?: Activation },
 ): { config: ClipConfig; notes: string[] } {
-  const { path, told, layout, sha256, asked } = at;
+  const { path, told, isOpenai, asked } = at;
   const says = told === undefined ? undefined : activationOf(config);
   if (asked !== undefined) {
     const { image: { activation: _, ...image }, text: { activation: __, ...text } } = config;
@@ -144,7 +155,7 @@ function withActivation(
   if (says !== undefined) {
     return { config, notes: says === "quickgelu" ? [] : [`Activation: ${says}, as ${told!.from} says.`] };
   }
-  if (layout === "openai-torchscript" || isKnownQuickGelu(sha256)) return { config, notes: [] };
+  if (isOpenai) return { config, notes: [] };
   return {
     config,
     notes: [
@@ -156,13 +167,14 @@ function withActivation(
 
 function readDirectory(
   file: RandomAccessFile,
-): { container: "safetensors" | "state-dict" | "torchscript"; stored: Map<string, StoredTensor> } {
+): { container: "safetensors" | "state-dict" | "torchscript"; openClip: boolean; stored: Map<string, StoredTensor> } {
   if (isTorch(file)) {
     const archive = readTorchArchive(file, { shells: CHECKPOINT_SHELLS });
-    return { container: archive.script ? "torchscript" : "state-dict", stored: modelTensors(archive, file.path) };
+    const { script, openClip } = archive;
+    return { container: script ? "torchscript" : "state-dict", openClip, stored: modelTensors(archive, file.path) };
   }
   refuseText(file);
-  return { container: "safetensors", stored: readHeader(file).places };
+  return { container: "safetensors", openClip: false, stored: readHeader(file).places };
 }
 
 /** A page, a pointer or a configuration in the place of weights. */

@@ -20,6 +20,8 @@ export interface TorchArchive {
   readonly value: PickleValue;
   /** Whether `torch.jit.save` wrote it. */
   readonly script: boolean;
+  /** Whether it names classes of open_clip's, whose archives are not OpenAI's. */
+  readonly openClip: boolean;
 }
 
 /** A row of numbers in the archive, which tensors are views of. */
@@ -127,14 +129,16 @@ export function readTorchArchive(
     find: globals({ where: file.path, script, shells, isModule: holdsModule(bytes) }),
     persistent: (id) => new PickleOpaque({ storage: readStorage(file, { id, folder, entries }) }),
   });
-  return { value, script };
+  return { value, script, openClip: textIn(bytes)("open_clip") };
 }
+
+/** Whether a text stands anywhere in these bytes. */
+const textIn = ({ buffer, byteOffset, length }: Uint8Array) => (text: string) =>
+  Buffer.from(buffer, byteOffset, length).includes(text);
 
 /** Whether a pickle holds a module whole, as `torch.save(model, …)` writes it: every one has these attributes. */
 function holdsModule(pickle: Uint8Array): boolean {
-  return ["_parameters", "_modules"].every((name) =>
-    Buffer.from(pickle.buffer, pickle.byteOffset, pickle.length).includes(name)
-  );
+  return ["_parameters", "_modules"].every(textIn(pickle));
 }
 
 /** Python's own modules, which are no classes of models. */

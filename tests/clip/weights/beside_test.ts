@@ -4,15 +4,14 @@ import type { Activation } from "../../../src/clip/config.ts";
 import { loadWeights } from "../../../src/clip/weights/load.ts";
 import { writeSafetensors } from "../../../src/clip/weights/safetensors.ts";
 import { UserError } from "../../../src/errors.ts";
-import { scriptModules, writeTorchArchive } from "../../../bench/torch_archive.ts";
+import { type Pickled, scriptModules, writeTorchArchive } from "../../../bench/torch_archive.ts";
 import { archiveTensors, huggingFaceNamed, openaiNamed, SMALL } from "../small_clip.ts";
 import { ROOT } from "../../tasks.ts";
 
 /** Loads the small CLIP from a folder with these files beside it. */
 async function load(
   files: Record<string, unknown>,
-  { hugging = false, script = false, activation }: { hugging?: boolean; script?: boolean; activation?: Activation } =
-    {},
+  { hugging = false, script, activation }: { hugging?: boolean; script?: string; activation?: Activation } = {},
 ) {
   const folder = await Deno.makeTempDir();
   const path = `${folder}/clip.${script ? "pt" : "safetensors"}`;
@@ -20,7 +19,8 @@ async function load(
     const named = hugging ? huggingFaceNamed() : openaiNamed();
     if (script) {
       const tensors = archiveTensors(named);
-      writeTorchArchive(path, { root: scriptModules(tensors), tensors, script });
+      const root = scriptModules(tensors) as { object: string; state: Map<Pickled, Pickled> };
+      writeTorchArchive(path, { root: { ...root, object: script }, tensors, script: true });
     } else {
       await Deno.writeFile(
         path,
@@ -56,7 +56,9 @@ const ASSUMED =
 Deno.test("the activation: as asked, else as told, else OpenAI's own; else assumed, and that is said", async () => {
   assertEquals(await load({}), { config: SMALL, notes: [ASSUMED] });
   assertEquals(await load({}, { hugging: true }), { config: SMALL, notes: [ASSUMED] });
-  assertEquals(await load({}, { script: true }), { config: SMALL, notes: [] });
+  assertEquals(await load({}, { script: "__torch__.clip.model.CLIP" }), { config: SMALL, notes: [] });
+  const scripted = await load({}, { script: "__torch__.open_clip.model.CLIP" });
+  assertEquals(scripted, { config: SMALL, notes: [ASSUMED.replace(".safetensors", ".pt")] });
   assertEquals((await loadWeights(`${ROOT}data/sample/model.safetensors`)).notes, []);
   const gelu = await load({}, { activation: "gelu" });
   assertEquals([activations(gelu), gelu.notes], [["gelu", "gelu"], []]);

@@ -1,10 +1,11 @@
 /** Which files hold a model: folders, shards, their index, a hub's cache. */
 import { assertEquals, assertRejects } from "jsr:@std/assert@1.0.19";
+import { stateDictionary, writeTorchArchive } from "../../../bench/torch_archive.ts";
 import { loadWeights } from "../../../src/clip/weights/load.ts";
 import { writeSafetensors } from "../../../src/clip/weights/safetensors.ts";
 import { openJoined, weightFiles } from "../../../src/clip/weights/weight_files.ts";
 import { UserError } from "../../../src/errors.ts";
-import { openaiNamed } from "../small_clip.ts";
+import { archiveTensors, openaiNamed } from "../small_clip.ts";
 
 async function inFolder(work: (folder: string) => Promise<void>): Promise<void> {
   const folder = await Deno.makeTempDir();
@@ -66,6 +67,23 @@ Deno.test("shards are found by one of them, by the index and by the folder; a mi
       await write(map);
       await assertRejects(() => weightFiles(index), UserError, `${index} is no index of weights`);
     }
+  }));
+
+Deno.test("shards of PyTorch's are one model; a tensor in two of them is refused", () =>
+  inFolder(async (folder) => {
+    const all = [...archiveTensors(openaiNamed())];
+    const write = (parts: (typeof all)[]) =>
+      parts.forEach((part, i) => {
+        const tensors = new Map(part);
+        const path = `${folder}/pytorch_model-0000${i + 1}-of-00002.bin`;
+        writeTorchArchive(path, { root: stateDictionary(tensors), tensors });
+      });
+    write([all.slice(0, 9), all.slice(9)]);
+    const weights = await loadWeights(folder);
+    assertEquals(weights.layout, "openai-state-dict");
+    for (const [name, { data }] of openaiNamed()) assertEquals(weights.tensor(name).data, data, name);
+    write([all.slice(0, 10), all.slice(9)]);
+    await assertRejects(() => loadWeights(folder), UserError, `two of its shards hold ${JSON.stringify(all[9][0])}`);
   }));
 
 Deno.test("a hub's cache: the repository's folder, its snapshot, and the links in it", () =>

@@ -78,6 +78,7 @@ export function randomClip(config: ClipConfig): ClipWeights {
     sha256: "0".repeat(64),
     path: "random weights",
     layout: "openai-safetensors",
+    notes: [],
     names: () => [...tensors.keys()],
     tensor(name) {
       const found = tensors.get(name);

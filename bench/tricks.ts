@@ -4,7 +4,7 @@
  *
  *     deno task bench:tricks --json
  */
-import { block, LAYER_NORM_EPSILON, pickRows, spreadRows, swapped } from "../src/clip/block.ts";
+import { block, pickRows, spreadRows, swapped } from "../src/clip/block.ts";
 import { type ClassPrompt, FORBIDDEN, type PromptToken } from "../src/clip/prompt_layout.ts";
 import type { FrozenTextTower } from "../src/clip/text_tower.ts";
 import type { HostTensor, Ops } from "../src/engine/ops.ts";
@@ -135,7 +135,7 @@ function variantTower<Tensor>(
     x = result.y;
   });
   const picked = savings.lastRowOnly ? x : pickRows(ops, pick, x);
-  const final = ops.standardize(picked, LAYER_NORM_EPSILON);
+  const final = ops.standardize(picked, tower.epsilon);
   const { weight, bias } = tower.projection;
   return {
     features: swapped(ops, ops.linear(final.normalized, weight, bias)),

@@ -3,6 +3,7 @@
  *
  * `deno task classify --prompt runs/eurosat/cocoop/seed-notebook/sample/shots16/seed1 --classes "river,forest,sea" IMAGE …`
  */
+import { type Activation, activationOf } from "../src/clip/config.ts";
 import { type ClipModel, loadModel } from "../src/clip/model.ts";
 import { loadTokenizer } from "../src/clip/tokenizer.ts";
 import { loadWeights } from "../src/clip/weights/load.ts";
@@ -37,7 +38,7 @@ import { TERMINAL_SETTINGS } from "./cli/terminal.ts";
 /** Images that are in memory at a time. */
 const BATCH = 16;
 
-const { model, engine, device, threads } = RUN_SETTINGS;
+const { model, activation, engine, device, threads } = RUN_SETTINGS;
 const { json, quiet, debug, help } = TERMINAL_SETTINGS;
 const SETTINGS = {
   prompt: text({
@@ -57,6 +58,7 @@ const SETTINGS = {
     help: "turn photos as their cameras noted in EXIF, which the published code does not do",
   }),
   model,
+  activation,
   engine,
   device,
   threads,
@@ -94,7 +96,11 @@ async function main(args: string[]): Promise<void> {
   const exif = given.exif ?? false;
   const progress = openProgress({ quiet: given.quiet ?? false });
   const file = await modelFile(given.model, prompt);
-  const [weights, tokenizer] = await Promise.all([loadWeights(file.path), loadTokenizer()]);
+  const [weights, tokenizer] = await Promise.all([
+    loadWeights(file.path, { activation: given.activation ?? trainedActivation(prompt) }),
+    loadTokenizer(),
+  ]);
+  for (const note of weights.notes) progress.say(note);
   const engine = await openEngine(given.engine ?? "auto", {
     threads: given.threads,
     device: given.device,
@@ -134,9 +140,9 @@ async function main(args: string[]): Promise<void> {
     await classifier.dispose();
     const by = prompt === undefined ? { templates } : { method: prompt.method, prompt: given.prompt };
     if (given.json) {
-      const { sha256 } = model;
+      const about = { name: file.name, sha256: model.sha256, activation: activationOf(model.config) };
       const told = toldOf({ failed, turned, exif });
-      console.log(formatJson({ model: { name: file.name, sha256 }, by, classNames, answers, ...told }, ""));
+      console.log(formatJson({ model: about, by, classNames, answers, ...told }, ""));
     } else if (answers.length > 0) {
       for (const line of answersText(answers, { classNames })) console.log(visible(line));
     }
@@ -201,6 +207,12 @@ async function modelFile(name: string | undefined, prompt: StoredPrompt | undefi
       cause: error.cause,
     });
   }
+}
+
+/** The activation that the prompt was trained with, where it says so. */
+function trainedActivation(prompt: StoredPrompt | undefined): Activation | undefined {
+  const name = prompt?.settings?.activation;
+  return name === "quickgelu" || name === "gelu" ? name : undefined;
 }
 
 async function openClassifier(

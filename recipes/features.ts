@@ -5,13 +5,9 @@
  * `deno task features --data data/eurosat` (27,000 images; about 56,000 passes of the small image tower)
  */
 import { fileURLToPath } from "node:url";
+import { SAMPLE_MODEL_SHA256 } from "../src/clip/weights/known.ts";
 import { describeDataset } from "../src/data/catalogue.ts";
-import {
-  readSampleFeatures,
-  SAMPLE_MODEL_SHA256,
-  type StoredSeed,
-  writeSampleFeatures,
-} from "../src/data/sample_features.ts";
+import { readSampleFeatures, type StoredSeed, writeSampleFeatures } from "../src/data/sample_features.ts";
 import { type ArchivedFile, sampleImagePaths, storedZip } from "../src/data/sample_images.ts";
 import type { Sample } from "../src/data/split.ts";
 import type { HostTensor } from "../src/engine/ops.ts";

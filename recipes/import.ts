@@ -7,10 +7,11 @@
 import { basename } from "node:path";
 import { loadTokenizer } from "../src/clip/tokenizer.ts";
 import { type ClipWeights, loadWeights } from "../src/clip/weights/load.ts";
+import { SAMPLE_MODEL_SHA256 } from "../src/clip/weights/known.ts";
 import { describeDataset } from "../src/data/catalogue.ts";
 import { openDataset } from "../src/data/dataset.ts";
 import { chooseClasses } from "../src/data/few_shot.ts";
-import { SAMPLE_MODEL_SHA256, STORED_SOURCE } from "../src/data/sample_features.ts";
+import { STORED_SOURCE } from "../src/data/sample_features.ts";
 import { UserError, visible } from "../src/errors.ts";
 import { sha256Hex } from "../src/files.ts";
 import type { PromptLearning } from "../src/methods/method.ts";

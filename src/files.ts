@@ -111,6 +111,19 @@ export function refusePipe(
   }
 }
 
+/**
+ * What the file system says of an open file. Where the path is a link, Deno asks for permission to what it leads to, which
+ * it does not to read it; without that permission, what it says of the path.
+ */
+export function infoOfOpen(file: Deno.FsFile, path: string): Deno.FileInfo {
+  try {
+    return file.statSync();
+  } catch (error) {
+    if (error instanceof Deno.errors.NotCapable) return Deno.statSync(path);
+    throw error;
+  }
+}
+
 /** Reads a file whole; undefined when there is none. */
 export function readIfThere(path: string, what?: string): Promise<Uint8Array<ArrayBuffer> | undefined> {
   return readBounded(path, what).catch(undefinedWhenMissing(path, "read", what));

@@ -35,6 +35,17 @@ async function folderElsewhere(kit: string): Promise<string> {
     `${folder}/my.yaml`,
     `data: ${JSON.stringify(`${folder}/My images.zip`)}\nout: ${folder}/runs\n`,
   );
+  // As the cache of a hub has it, and a data set on another disk.
+  await Deno.mkdir(`${folder}/hub/snapshots/abc`, { recursive: true });
+  await Deno.mkdir(`${folder}/hub/blobs`);
+  await Deno.copyFile(`${kit}/data/sample/model.safetensors`, `${folder}/hub/blobs/0123`);
+  await Deno.symlink("../../blobs/0123", `${folder}/hub/snapshots/abc/model.safetensors`);
+  await Deno.mkdir(`${folder}/links`);
+  await Deno.symlink(`${folder}/My images.zip`, `${folder}/links/linked.zip`);
+  await Deno.symlink(`${folder}/split_zhou_EuroSAT.json`, `${folder}/links/split_zhou_EuroSAT.json`);
+  await Deno.mkdir(`${folder}/a, b`);
+  await Deno.copyFile(`${folder}/My images.zip`, `${folder}/a, b/c.zip`);
+  await Deno.copyFile(`${folder}/split_zhou_EuroSAT.json`, `${folder}/a, b/split_zhou_EuroSAT.json`);
   await Deno.writeTextFile(`${folder}/names.txt`, "river\nforest\n");
   return folder;
 }
@@ -99,6 +110,18 @@ Deno.test("without permissions and without a terminal a recipe names the command
       flags: `-P ${reads(`${elsewhere}/names.txt`)}`,
     },
     {
+      name: "weights in a hub's cache, which are links, and a zip behind a link",
+      script: "recipes/zero_shot.ts",
+      args: ["--model", `${elsewhere}/hub/snapshots/abc/model.safetensors`, "--data", `${elsewhere}/links/linked.zip`],
+      flags: `-P ${reads(`${elsewhere}/hub/snapshots/abc,${elsewhere}/links`)}`,
+    },
+    {
+      name: "the folder of weights",
+      script: "recipes/zero_shot.ts",
+      args: ["--model", `${elsewhere}/hub/snapshots/abc`, "--data", "data/tiny"],
+      flags: `-P ${reads(`${elsewhere}/hub/snapshots/abc`)}`,
+    },
+    {
       name: "a comparison, with a method's file outside",
       script: "recipes/compare.ts",
       args: ["--methods", `zeroshot,${elsewhere}/mine/anchored.ts`, "--seeds", "1", "--data", "data/tiny", ...QUICK],
@@ -129,6 +152,17 @@ Deno.test("without permissions and without a terminal a recipe names the command
         assertEquals(ended.code, 0, ended.stderr);
       });
     }
+
+    await t.step("a path with a comma, which no flag can hold: the link that is named works", async () => {
+      const started = (path: string) => typed(["run", "--quiet", "-P", "recipes/zero_shot.ts", "--data", path], kit);
+      const { code, stderr } = await started(`${elsewhere}/a, b/c.zip`);
+      assertEquals(code, 2, stderr);
+      const [, link, path] = /Make a link without one: (ln -s .*) and give (\S+) in its place/.exec(stderr)!;
+      assertEquals(link, `ln -s '${elsewhere}/a, b' data/a-b`);
+      assertEquals(await shell(link, kit), { code: 0, stdout: "", stderr: "" });
+      const again = await started(path);
+      assertEquals(again.code, 0, again.stderr);
+    });
 
     await t.step("deno run -P has what a recipe needs in the kit's folder", async () => {
       const train = await typed(["run", "-P", "recipes/cocoop.ts", "--train", "base", "--epochs", "1", "--quiet"], kit);

@@ -5,6 +5,8 @@
 import { dirname, join, normalize, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import config from "../../deno.json" with { type: "json" };
+import { findItem } from "../../src/data/downloads.ts";
+import { UserError } from "../../src/errors.ts";
 import { SAMPLE_IMAGES } from "../../src/run/open_data.ts";
 import { RUN_SETTINGS } from "../../src/run/settings.ts";
 import { flagsInConfig } from "./config_file.ts";
@@ -47,6 +49,8 @@ interface MorePaths {
 
 /**
  * The flags of `deno run` for a recipe: its task's, and over them whatever the command line names outside of them.
+ *
+ * @throws {UserError} when a path cannot stand in a flag; says what to do
  */
 export function permissionFlags(script: Script, args: readonly string[], more: MorePaths = {}): string[] {
   const all = [...args, ...named(args, ["--config"]).flatMap(flagsInConfig)];
@@ -130,8 +134,25 @@ function inKit(path: string, script: Script): string[] {
 
 function withPaths(paths: string[], more: string[]): string {
   const all = [...paths];
-  for (const path of more) if (!all.some((one) => isWithin(path, one))) all.push(path);
+  for (const path of more) {
+    if (all.some((one) => isWithin(path, one))) continue;
+    if (path.includes(",")) throw commaError(path);
+    all.push(path);
+  }
   return all.join(",");
+}
+
+/** In Deno's flags a comma ends a path, and nothing takes that meaning from it. Deno follows links. */
+function commaError(path: string): UserError {
+  const parts = resolve(path).split("/");
+  const at = parts.findLastIndex((part) => part.includes(","));
+  const link = `data/${parts[at].replaceAll(/[^\p{L}\p{M}\p{N}_.-]+/gu, "-")}`;
+  const command = shellLine(["ln", "-s", parts.slice(0, at + 1).join("/"), link]);
+  const instead = shellLine([[link, ...parts.slice(at + 1)].join("/")]);
+  return new UserError(
+    `The flags of deno run cannot hold the path ${path}, because a comma ends a path there. Make a link without one: ` +
+      `${command} and give ${instead} in its place (results go to --out without a comma).`,
+  );
 }
 
 function isWithin(path: string, folder: string): boolean {
@@ -146,7 +167,9 @@ function named(args: readonly string[], flags: readonly string[]): string[] {
     if (flag === "--eval" && flags === READ_FLAGS) return otherData(value ?? "");
     if (flag === "--methods" && flags === READ_FLAGS) return (value ?? "").split(",").flatMap(methodFile);
     if (!flags.includes(flag) || value === undefined || !isPath(flag, value)) return [];
-    return [flag === "--data" ? archiveFolder(value) : normalize(value)];
+    if (flag === "--data") return [archiveFolder(value)];
+    // Shards and configuration lie beside the file.
+    return [flag === "--model" && /\.\w+$/.test(value) ? dirname(value) : normalize(value)];
   });
 }
 
@@ -186,7 +209,7 @@ function isFlagWithValue(word: string | undefined): boolean {
 
 /** `--model ViT-B/16` and `--dataset eurosat` are names. */
 function isPath(flag: string, value: string): boolean {
-  if (flag === "--model") return /\.\w+$/.test(value);
+  if (flag === "--model") return /\.\w+$/.test(value) || (/[\\/]/.test(value) && findItem(value) === undefined);
   if (flag === "--classes") return /\.(txt|csv)$/i.test(value);
   if (flag === "--data" && value === SAMPLE_IMAGES) return false;
   if (flag === "--dataset") return /\.ya?ml$/.test(value);
@@ -198,14 +221,29 @@ export function commandWith(script: Script, more: readonly string[], denoFlags: 
   return ["deno", "run", ...denoFlags, scriptPath(script.url), ...Deno.args, ...more].map(quoted).join(" ");
 }
 
+/** The flags as a dry run shows them, or why there are none. */
+export function permissionWords(script: Script, args: readonly string[]): string {
+  try {
+    return permissionFlags(script, args).join(" ");
+  } catch (error) {
+    if (error instanceof UserError) return error.message;
+    throw error;
+  }
+}
+
 /** The sentence for an error that is Deno's refusal; undefined for other errors. */
 export function permissionAdvice(error: unknown, script: Script): string | undefined {
   const refusal = findRefusal(error);
   if (refusal === undefined) return undefined;
   const [, kind, path] = /^(read|write) access to "(.*)"$/.exec(refusal) ?? [];
   const more = path === undefined ? {} : { [kind]: [shown(path)] };
-  return `Deno was started without a permission that this recipe needs (${refusal}). Run: ` +
-    commandWith(script, [], shortFlags(script, Deno.args, more));
+  const lacks = `Deno was started without a permission that this recipe needs (${refusal}).`;
+  try {
+    return `${lacks} Run: ${commandWith(script, [], shortFlags(script, Deno.args, more))}`;
+  } catch (error) {
+    if (error instanceof UserError) return `${lacks} ${error.message}`;
+    throw error;
+  }
 }
 
 function findRefusal(error: unknown): string | undefined {

@@ -15,7 +15,7 @@ import { namedDataset } from "./dataset_file.ts";
 import { readFlags, type Settings } from "./flags.ts";
 import { type HelpInfo, helpText } from "./help.ts";
 import { shellLine } from "./jobs.ts";
-import { permissionAdvice, permissionFlags, RECIPE } from "./permissions.ts";
+import { permissionAdvice, permissionWords, RECIPE } from "./permissions.ts";
 import { openProgress } from "./progress.ts";
 import { printResults } from "./results.ts";
 import { TERMINAL_SETTINGS, type TerminalValues } from "./terminal.ts";
@@ -130,7 +130,7 @@ async function openTerminal<S>(
     dryRun: values.dryRun ?? false,
     async showPlan(run) {
       for (const line of (await run.plan()).lines) console.log(visible(line));
-      console.log(`Permissions: ${permissionFlags({ url, task: RECIPE }, args).join(" ")}`);
+      console.log(`Permissions: ${permissionWords({ url, task: RECIPE }, args)}`);
     },
     showResults({ config, reports, missing }) {
       if (reports.length === 0) throw new UserError([...missing].join(" "));

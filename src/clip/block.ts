@@ -1,21 +1,20 @@
 /**
  * CLIP's residual attention block (openai/CLIP clip/model.py:171-192), forward and pull-back, by hand.
  *
- * Rows come first and sequences second, [L, N, D]: the rows of one head are then the first axis of [L, N, H, 64], and
+ * Rows come first and sequences second, [L, N, D]: the rows of one head are then the first axis of [L, N, H, d], and
  * ONNX Runtime multiplies such operands in place, without a copy in the order of heads.
  *
  * Shapes: `N` sequences, `L` rows of a sequence, `Q` rows with a query (fewer than `L` in a last block whose
- * other rows are not needed), `X` rows that all sequences share, `K` = X + L keys, `D` width, `H` heads, `F` the perceptron's width.
+ * other rows are not needed), `X` rows that all sequences share, `K` = X + L keys, `D` width, `H` heads,
+ * `d` = D/H numbers of a head, `F` the perceptron's width.
  */
 import type { Ops } from "../engine/ops.ts";
-import { type FrozenBlock, type FrozenLinear, HEAD_WIDTH } from "./block_weights.ts";
-
-/** LayerNorm's epsilon in CLIP. */
-export const LAYER_NORM_EPSILON = 1e-5;
+import { ACTIVATIONS } from "./activation.ts";
+import type { FrozenBlock, FrozenLinear } from "./block_weights.ts";
 
 /** What rows attend to besides their own sequence, and what is masked. */
 export interface AttentionContext<T> {
-  /** Keys and values that all sequences share, [X, 1, H, 64] each: those of the start token. */
+  /** Keys and values that all sequences share, [X, 1, H, d] each: those of the start token. */
   shared?: { keys: T; values: T };
   /** Added to the scores, [N or 1, 1, L, X + L]. */
   mask?: T;
@@ -31,7 +30,7 @@ export interface BlockOptions<T> extends AttentionContext<T> {
 export interface BlockResult<T> {
   /** [Q, N, D] */
   y: T;
-  /** Keys and values [L, N, H, 64] of this block's own rows. */
+  /** Keys and values [L, N, H, d] of this block's own rows. */
   keys: T;
   values: T;
   /**
@@ -69,12 +68,14 @@ export function block<T>(ops: Ops<T>, x_LND: T, weights: FrozenBlock, options: B
   const { pick, shared, mask } = options;
   const [L, N] = ops.shape(x_LND);
   const H = weights.heads;
+  const d = weights.key.shape[0] / H;
+  const { gate, slope } = ACTIVATIONS[weights.activation];
   const linear = (x: T, { weight, bias }: FrozenLinear) => ops.linear(x, weight, bias);
-  const split = (x_RND: T) => ops.reshape(x_RND, [ops.shape(x_RND)[0], N, H, HEAD_WIDTH]);
+  const split = (x_RND: T) => ops.reshape(x_RND, [ops.shape(x_RND)[0], N, H, d]);
   const toHeads = (x_RNHd: T) => ops.transpose(x_RNHd, [1, 2, 0, 3]);
   const fromHeads = (x_NHRd: T) => {
     const [, heads, R] = ops.shape(x_NHRd);
-    return ops.reshape(ops.transpose(x_NHRd, [2, 0, 1, 3]), [R, N, heads * HEAD_WIDTH]);
+    return ops.reshape(ops.transpose(x_NHRd, [2, 0, 1, 3]), [R, N, heads * d]);
   };
 
   function pickedMask(rows: T): T {
@@ -83,12 +84,12 @@ export function block<T>(ops: Ops<T>, x_LND: T, weights: FrozenBlock, options: B
     return ops.matMul(ops.reshape(pick, [n, 1, asking, all]), rows);
   }
 
-  const first = ops.standardize(x_LND, LAYER_NORM_EPSILON);
+  const first = ops.standardize(x_LND, weights.epsilon);
   const picked_QND = pick === undefined ? first.normalized : pickRows(ops, pick, first.normalized);
   const keys = split(ops.linear(first.normalized, weights.key));
   const values = split(ops.linear(first.normalized, weights.value));
   const X = shared === undefined ? 0 : ops.shape(shared.keys)[0];
-  const afterShared = (rows: T, first: T) => ops.concat([ops.broadcastTo(first, [X, N, H, HEAD_WIDTH]), rows], 0);
+  const afterShared = (rows: T, first: T) => ops.concat([ops.broadcastTo(first, [X, N, H, d]), rows], 0);
   const q_NHQd = toHeads(split(linear(picked_QND, weights.query)));
   const k_NHKd = toHeads(shared === undefined ? keys : afterShared(keys, shared.keys));
   const v_NHKd = toHeads(shared === undefined ? values : afterShared(values, shared.values));
@@ -98,16 +99,15 @@ export function block<T>(ops: Ops<T>, x_LND: T, weights: FrozenBlock, options: B
   const residual_QND = pick === undefined ? x_LND : pickRows(ops, pick, x_LND);
   const middle_QND = ops.add(residual_QND, linear(attended_QND, weights.out));
 
-  const second = ops.standardize(middle_QND, LAYER_NORM_EPSILON);
-  // z is 1.702 times the published one, and so is the gate's output; the next map divides by it.
+  const second = ops.standardize(middle_QND, weights.epsilon);
+  // The activation's factor is in the maps before and after.
   const z_QNF = linear(second.normalized, weights.up);
-  const gate_QNF = ops.sigmoid(z_QNF);
+  const gate_QNF = gate(ops, z_QNF);
   const active_QNF = ops.mul(z_QNF, gate_QNF);
   const y_QND = ops.add(middle_QND, linear(active_QNF, weights.down));
 
   function pullback(dy_QND: T, rows?: T): T {
-    // d(z·g)/dz = g + z·g·(1 − g) with g = σ(z), and z·g is known already.
-    const slope_QNF = ops.add(gate_QNF, ops.sub(active_QNF, ops.mul(active_QNF, gate_QNF)));
+    const slope_QNF = slope(ops, { z: z_QNF, gate: gate_QNF, active: active_QNF });
     const dz_QNF = ops.mul(ops.linearPullback(dy_QND, weights.down.weight), slope_QNF);
     const dMiddle_QND = ops.add(dy_QND, centredPullback(ops, ops.linearPullback(dz_QNF, weights.up.weight), second));
     const dAttended_NHQd = toHeads(split(ops.linearPullback(dMiddle_QND, weights.out.weight)));

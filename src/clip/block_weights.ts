@@ -3,21 +3,17 @@
  *
  * Some things are folded into them (exact algebra, differences of rounding only): the scale and shift of each LayerNorm go
  * into the linear map after it; a LayerNorm's output has mean 0, so the mean of each of that map's rows is subtracted,
- * which does not change its results and makes the mean of its pull-back 0; 1/√64 goes into the query map; the 1.702 of
- * QuickGELU goes into the map before it and out of the map after it. Keys need no bias: it adds the same to all scores of
+ * which does not change its results and makes the mean of its pull-back 0; 1/√d goes into the query map; the activation's
+ * factor goes into the map before it and out of the map after it. Keys need no bias: it adds the same to all scores of
  * a row, which its softmax ignores. Values need none either: a row's probabilities sum to 1, so the values' bias, passed
  * through the output map, is part of that map's bias.
  *
- * Shapes: `D` width, `H` heads, `F` the perceptron's width.
+ * Shapes: `D` width, `H` heads, `d` = D/H, `F` the perceptron's width.
  */
 import { rowRange, stackedRows, transposed } from "../engine/host_tensor.ts";
 import type { Engine, Frozen, HostTensor } from "../engine/ops.ts";
-
-/** The slope inside QuickGELU: z·σ(1.702·z). */
-const QUICK_GELU = 1.702;
-
-/** Every head of every CLIP is 64 wide. */
-export const HEAD_WIDTH = 64;
+import { ACTIVATIONS } from "./activation.ts";
+import { type Activation, epsilonOf, type TowerRules } from "./config.ts";
 
 /** A linear map with frozen weights. */
 export interface FrozenLinear {
@@ -29,9 +25,12 @@ export interface FrozenLinear {
 
 /** The frozen maps of one block, LayerNorms folded in. */
 export interface FrozenBlock {
-  /** H, each 64 wide. */
+  /** H */
   heads: number;
-  /** Rows to queries, divided by √64: [D, D]. */
+  /** LayerNorm's. */
+  epsilon: number;
+  activation: Activation;
+  /** Rows to queries, divided by √d: [D, D]. */
   query: FrozenLinear;
   /** Rows to keys: [D, D]. */
   key: Frozen;
@@ -104,8 +103,14 @@ export function freezeProjection(
 }
 
 /** Freezes the maps of the block whose tensors begin with `prefix`, e.g. `transformer.resblocks.0`. */
-export function freezeBlock(engine: Engine, tensor: TensorOf, prefix: string): FrozenBlock {
+export function freezeBlock(
+  engine: Engine,
+  tensor: TensorOf,
+  { prefix, tower }: { prefix: string; tower: TowerRules },
+): FrozenBlock {
   const read = (name: string) => tensor(`${prefix}.${name}`);
+  const { heads, activation = "quickgelu" } = tower;
+  const { into, out: outOf } = ACTIVATIONS[activation];
   const width = read("ln_1.weight").data.length;
   const freeze = (name: string, linear: { weight: HostTensor; bias: HostTensor }) =>
     freezeLinear(engine, `${prefix}.${name}`, linear);
@@ -115,7 +120,7 @@ export function freezeBlock(engine: Engine, tensor: TensorOf, prefix: string): F
     weight: rowRange(inWeight, i * width, (i + 1) * width),
     bias: rowRange(inBias, i * width, (i + 1) * width),
   });
-  const query = foldLayerNorm(part(0), { ...ln1, factor: 1 / Math.sqrt(HEAD_WIDTH) });
+  const query = foldLayerNorm(part(0), { ...ln1, factor: Math.sqrt(heads / width) });
   const key = foldLayerNorm(part(1), ln1);
   const value = foldLayerNorm(part(2), ln1);
   // One buffer; the separate maps are views of it.
@@ -126,12 +131,14 @@ export function freezeBlock(engine: Engine, tensor: TensorOf, prefix: string): F
   const times = ({ shape, data }: HostTensor, factor: number) => ({ shape, data: data.map((value) => value * factor) });
   const up = foldLayerNorm({ weight: read("mlp.c_fc.weight"), bias: read("mlp.c_fc.bias") }, {
     ...ln2,
-    factor: QUICK_GELU,
+    factor: into,
   });
-  const down = times(read("mlp.c_proj.weight"), 1 / QUICK_GELU);
+  const down = times(read("mlp.c_proj.weight"), outOf);
   const hidden = hiddenWidth(up.weight.shape[0]);
   return {
-    heads: width / HEAD_WIDTH,
+    heads,
+    epsilon: epsilonOf(tower),
+    activation,
     query: { weight: weight("query", 0, 1), bias: engine.freeze(`${prefix}.query.bias`, query.bias) },
     key: weight("key", 1, 2),
     value: weight("value", 2, 3),

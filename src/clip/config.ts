@@ -3,7 +3,6 @@
  * Names are OpenAI's.
  */
 import { UserError } from "../errors.ts";
-import { HEAD_WIDTH } from "./block_weights.ts";
 
 /** The sizes of a CLIP with a vision transformer. */
 export interface ClipConfig {
@@ -19,8 +18,14 @@ export interface ClipConfig {
     readonly width: number;
     /** Residual attention blocks. */
     readonly layers: number;
-    /** Attention heads, each 64 wide. */
+    /** Attention heads; 64 numbers each but in the largest models. */
     readonly heads: number;
+    /** The perceptron's width; four times the rows' when left out. */
+    readonly hidden?: number;
+    /** The perceptron's activation; QuickGELU when left out. */
+    readonly activation?: "quickgelu" | "gelu";
+    /** LayerNorm's; 1e-5 when left out. */
+    readonly epsilon?: number;
   };
   /** The text tower. */
   readonly text: {
@@ -32,22 +37,75 @@ export interface ClipConfig {
     readonly width: number;
     /** Residual attention blocks. */
     readonly layers: number;
-    /** Attention heads, each 64 wide. */
+    /** Attention heads; 64 numbers each but in the largest models. */
     readonly heads: number;
+    /** The perceptron's width; four times the rows' when left out. */
+    readonly hidden?: number;
+    /** The perceptron's activation; QuickGELU when left out. */
+    readonly activation?: "quickgelu" | "gelu";
+    /** LayerNorm's; 1e-5 when left out. */
+    readonly epsilon?: number;
   };
+}
+
+/** A perceptron's activation. */
+export type Activation = NonNullable<ClipConfig["image"]["activation"]>;
+
+/** What a tower computes and its tensors do not show. */
+export type TowerRules = Pick<ClipConfig["text"], "heads" | "activation" | "epsilon">;
+
+const USUAL_EPSILON = 1e-5;
+
+/** Numbers of a head in nearly all published models. */
+const HEAD_WIDTH = 64;
+
+/** LayerNorm's epsilon in a tower. */
+export const epsilonOf = ({ epsilon }: Pick<TowerRules, "epsilon">): number => epsilon ?? USUAL_EPSILON;
+
+/** The activation of a model, in a word: `quickgelu`, `gelu`, or which tower has which. */
+export function activationOf({ image, text }: ClipConfig): string {
+  const [seeing, reading] = [image, text].map(({ activation = "quickgelu" }) => activation);
+  return seeing === reading ? seeing : `${seeing} in the image tower, ${reading} in the text tower`;
+}
+
+/** What else a model computes otherwise than most, so that its features are not those of the same tensors: `""` for most. */
+export function unusual({ image, text }: ClipConfig): string {
+  return Object.entries({ image, text }).flatMap(([tower, { width, heads, epsilon }]) => [
+    ...(heads * HEAD_WIDTH === width ? [] : [`${heads} ${tower} heads`]),
+    ...(epsilon === undefined || epsilon === USUAL_EPSILON ? [] : [`${tower} epsilon ${epsilon}`]),
+  ]).join(", ");
 }
 
 /** Shapes by name. */
 export type Shapes = ReadonlyMap<string, readonly number[]>;
 
-/** Entries of OpenAI's archives that are not weights, at the top or in a module; shapes already say the same. */
-const BESIDE_THE_WEIGHTS = ["input_resolution", "context_length", "vocab_size", "attn_mask"];
+/**
+ * Tensors that change no result: entries of OpenAI's archives, at the top or in a module, that say what shapes say; and
+ * the bias of all logits, which adds the same to each class.
+ */
+const BESIDE_THE_WEIGHTS = ["input_resolution", "context_length", "vocab_size", "attn_mask", "logit_bias"];
 
-/** Published image towers whose heads are wider than others' (open_clip's ViT-H, ViT-g, ViT-bigG); shapes do not show it. */
-const WIDER_HEADS = [1280, 1408, 1664];
+/** Widths of published image towers whose heads are wider than 64 (open_clip's ViT-H, g, bigG, e); shapes do not show it. */
+const WIDER_HEADS = [1280, 1408, 1664, 1792];
 
-/** The tensors of one block of width `D`, without their prefix. */
-const blockShapes = (D: number): Record<string, number[]> => ({
+/** What a configuration file says of a tower; what it does not say is absent. */
+export interface ToldTower extends Partial<TowerRules> {
+  /** Edge of the images, in pixels. */
+  size?: number;
+  width?: number;
+  layers?: number;
+}
+
+/** What a configuration file beside the weights says. */
+export interface ToldConfig {
+  /** Its path. */
+  from: string;
+  image: ToldTower;
+  text: ToldTower;
+}
+
+/** The tensors of one block of width `D` and perceptron `F`, without their prefix. */
+const blockShapes = (D: number, F: number): Record<string, number[]> => ({
   "ln_1.weight": [D],
   "ln_1.bias": [D],
   "attn.in_proj_weight": [3 * D, D],
@@ -56,9 +114,9 @@ const blockShapes = (D: number): Record<string, number[]> => ({
   "attn.out_proj.bias": [D],
   "ln_2.weight": [D],
   "ln_2.bias": [D],
-  "mlp.c_fc.weight": [4 * D, D],
-  "mlp.c_fc.bias": [4 * D],
-  "mlp.c_proj.weight": [D, 4 * D],
+  "mlp.c_fc.weight": [F, D],
+  "mlp.c_fc.bias": [F],
+  "mlp.c_proj.weight": [D, F],
   "mlp.c_proj.bias": [D],
 });
 
@@ -83,9 +141,11 @@ const outerShapes = ({ embedding: E, image, text }: ClipConfig): Record<string, 
 /** The shape of every tensor of a CLIP of these sizes. */
 export function tensorShapes(config: ClipConfig): Map<string, number[]> {
   const shapes = new Map(Object.entries(outerShapes(config)));
-  for (const [prefix, { width, layers }] of [["", config.text], ["visual.", config.image]] as const) {
+  for (
+    const [prefix, { width, layers, hidden = 4 * width }] of [["", config.text], ["visual.", config.image]] as const
+  ) {
     for (let i = 0; i < layers; i++) {
-      for (const [name, shape] of Object.entries(blockShapes(width))) {
+      for (const [name, shape] of Object.entries(blockShapes(width, hidden))) {
         shapes.set(`${prefix}transformer.resblocks.${i}.${name}`, shape);
       }
     }
@@ -94,27 +154,31 @@ export function tensorShapes(config: ClipConfig): Map<string, number[]> {
 }
 
 /**
- * The sizes of the CLIP that has tensors of these shapes. Throws {@linkcode UserError} when one is missing, does not
- * fit the others, or belongs to another kind of model; `where` is the file, for the message.
+ * The sizes of the CLIP that has tensors of these shapes, and of `told`, what lies beside them, the rest. Throws
+ * {@linkcode UserError} when a tensor is missing, does not fit the others or what is told, or belongs to another kind of
+ * model; `where` is the file, for the message.
  */
-export function inferConfig(shapes: Shapes, where: string): ClipConfig {
-  refuseOtherModels(shapes, where);
-  const conv1 = shapeOf(shapes, { name: "visual.conv1.weight", axes: 4, where });
-  const imagePositions = shapeOf(shapes, { name: "visual.positional_embedding", axes: 2, where });
+export function inferConfig(shapes: Shapes, where: string, told?: ToldConfig): ClipConfig {
+  const [imageWidth, , patchRows, patch] = shapeOf(shapes, { name: "visual.conv1.weight", axes: 4, where });
+  const [positions] = shapeOf(shapes, { name: "visual.positional_embedding", axes: 2, where });
   const [context, textWidth] = shapeOf(shapes, { name: "positional_embedding", axes: 2, where });
   const [vocabulary] = shapeOf(shapes, { name: "token_embedding.weight", axes: 2, where });
   const [, embedding] = shapeOf(shapes, { name: "text_projection", axes: 2, where });
-  const [imageWidth, , , patch] = conv1;
-  const grid = Math.round(Math.sqrt(Math.max(0, imagePositions[0] - 1)));
-  if (grid === 0 || grid ** 2 + 1 !== imagePositions[0]) {
-    throw unfit(where, `"visual.positional_embedding" has ${imagePositions[0]} rows, which is not 1 and a square grid`);
+  const grid = Math.round(Math.sqrt(Math.max(0, positions - 1)));
+  if (grid === 0 || grid ** 2 + 1 !== positions) {
+    throw unfit(
+      where,
+      `"visual.positional_embedding" has ${positions} rows, those of a rectangular grid of patches (a square one has 1 ` +
+        "row and a square number more)",
+    );
   }
-  const heads = (width: number, name: string) => {
-    if (width % HEAD_WIDTH === 0) return width / HEAD_WIDTH;
-    throw unfit(where, `"${name}" is ${width} wide, not a multiple of the ${HEAD_WIDTH} of a head`);
-  };
-  if (WIDER_HEADS.includes(imageWidth)) {
-    throw unfit(where, `its image tower is ${imageWidth} wide, that of a ViT-H or larger, whose heads are not 64 wide`);
+  if (patchRows !== patch) throw unfit(where, `its patches are ${patchRows} by ${patch} pixels and not square`);
+  if (WIDER_HEADS.includes(imageWidth) && told?.image.heads === undefined) {
+    throw unfit(
+      where,
+      `its image tower is ${imageWidth} wide, that of a ViT-H or larger, whose heads its tensors do not show`,
+      "put its config.json or open_clip_config.json beside it",
+    );
   }
   const config: ClipConfig = {
     embedding,
@@ -122,19 +186,62 @@ export function inferConfig(shapes: Shapes, where: string): ClipConfig {
       size: grid * patch,
       patch,
       width: imageWidth,
-      layers: layersOf(shapes, "visual.transformer.resblocks."),
-      heads: heads(imageWidth, "visual.conv1.weight"),
+      ...towerOf(shapes, {
+        prefix: "visual.",
+        width: imageWidth,
+        name: "visual.conv1.weight",
+        told: told?.image,
+        where,
+      }),
     },
     text: {
       context,
       vocabulary,
       width: textWidth,
-      layers: layersOf(shapes, "transformer.resblocks."),
-      heads: heads(textWidth, "positional_embedding"),
+      ...towerOf(shapes, { prefix: "", width: textWidth, name: "positional_embedding", told: told?.text, where }),
     },
   };
   checkShapes(shapes, { config, where });
+  if (told !== undefined) checkTold(config, { told, where });
   return config;
+}
+
+/** A tower's blocks: how many, and what they compute. */
+function towerOf(
+  shapes: Shapes,
+  at: { prefix: string; width: number; name: string; told?: ToldTower; where: string },
+): Pick<ClipConfig["text"], "layers" | "hidden"> & TowerRules {
+  const { prefix, width, name, told = {}, where } = at;
+  const { heads = width / HEAD_WIDTH, activation, epsilon } = told;
+  if (!Number.isInteger(heads)) {
+    throw unfit(where, `"${name}" is ${width} wide, not a multiple of the ${HEAD_WIDTH} of a head`);
+  }
+  if (width % heads !== 0) throw unfit(where, `${heads} heads cannot share the ${width} numbers of "${name}"`);
+  const hidden = shapes.get(`${prefix}transformer.resblocks.0.mlp.c_fc.weight`)?.[0];
+  return {
+    layers: layersOf(shapes, `${prefix}transformer.resblocks.`),
+    heads,
+    ...(hidden === undefined || hidden === 4 * width ? {} : { hidden }),
+    ...(activation === "gelu" ? { activation } : {}),
+    ...(epsilon === undefined || epsilon === USUAL_EPSILON ? {} : { epsilon }),
+  };
+}
+
+/** A file that lies beside the weights by chance would tell of another model. */
+function checkTold(config: ClipConfig, { told, where }: { told: ToldConfig; where: string }): void {
+  for (const tower of ["image", "text"] as const) {
+    const found: ToldTower = config[tower];
+    for (const [name, unit] of Object.entries({ size: "pixels", width: "numbers of a row", layers: "layers" })) {
+      const key = name as "size" | "width" | "layers";
+      if (told[tower][key] === undefined || told[tower][key] === found[key]) continue;
+      throw new UserError(
+        `${told.from} tells of another model than ${where}: of ${
+          told[tower][key]
+        } ${unit} in the ${tower} tower and not ` +
+          `${found[key]}. Put the model's own beside it, or remove it.`,
+      );
+    }
+  }
 }
 
 /** Checks every tensor's shape, and refuses tensors that no CLIP has: they would be ignored. */
@@ -142,7 +249,7 @@ function checkShapes(shapes: Shapes, { config, where }: { config: ClipConfig; wh
   const expected = tensorShapes(config);
   for (const [name, wanted] of expected) {
     const got = shapes.get(name);
-    if (got === undefined) throw missing(where, name);
+    if (got === undefined) throw missing(where, name, shapes.keys());
     if (got.length !== wanted.length || got.some((size, axis) => size !== wanted[axis])) {
       throw unfit(where, `"${name}" is ${show(got)} where the other tensors ask for ${show(wanted)}`);
     }
@@ -150,16 +257,6 @@ function checkShapes(shapes: Shapes, { config, where }: { config: ClipConfig; wh
   for (const name of shapes.keys()) {
     if (expected.has(name) || BESIDE_THE_WEIGHTS.includes(name.slice(name.lastIndexOf(".") + 1))) continue;
     throw unfit(where, `its tensor ${JSON.stringify(name)} belongs to no CLIP with a vision transformer`);
-  }
-}
-
-function refuseOtherModels(shapes: Shapes, where: string): void {
-  for (const name of shapes.keys()) {
-    if (!/^visual\.(layer\d+|attnpool)\./.test(name)) continue;
-    throw new UserError(
-      `${where} holds a CLIP with a ModifiedResNet image tower (RN50 and its like), which this kit does not run: ` +
-        "take one with a vision transformer, ViT-B/16 say.",
-    );
   }
 }
 
@@ -171,7 +268,7 @@ function layersOf(shapes: Shapes, prefix: string): number {
 
 function shapeOf(shapes: Shapes, { name, axes, where }: { name: string; axes: number; where: string }) {
   const shape = shapes.get(name);
-  if (shape === undefined) throw missing(where, name);
+  if (shape === undefined) throw missing(where, name, shapes.keys());
   if (shape.length !== axes || !shape.every((size) => Number.isSafeInteger(size) && size > 0)) {
     throw unfit(where, `"${name}" is ${show(shape)} and should have ${axes} axes, none of them empty`);
   }
@@ -181,10 +278,17 @@ function shapeOf(shapes: Shapes, { name, axes, where }: { name: string; axes: nu
 /** A shape in a message. */
 export const show = (shape: readonly number[]) => `[${shape.join(", ")}]`;
 
-/** The error for a file that lacks a tensor. */
-export const missing = (where: string, name: string) =>
-  new UserError(`${where} is not a whole CLIP, its tensor "${name}" is missing: download the file again.`);
+/** The error for a file that lacks a tensor; `names` are those that it has. */
+export function missing(where: string, name: string, names: Iterable<string>): UserError {
+  const all = [...names];
+  const few = all.slice(0, 3).map((one) => JSON.stringify(one)).join(", ");
+  return new UserError(
+    `${where} is not a whole CLIP that this kit can run, its tensor "${name}" is missing (it has ${
+      all.length === 0 ? "none" : all.length <= 3 ? few : `${all.length}: ${few}, …`
+    }): give the weights of a published ViT model, both towers in one file.`,
+  );
+}
 
 /** The error for weights of another kind of model. */
-export const unfit = (where: string, why: string) =>
-  new UserError(`${where} is not a CLIP that this kit can run, ${why}: give the weights of a published ViT model.`);
+export const unfit = (where: string, why: string, advice = "give the weights of a published ViT model") =>
+  new UserError(`${where} is not a CLIP that this kit can run, ${why}: ${advice}.`);

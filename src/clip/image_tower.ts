@@ -5,9 +5,9 @@
  */
 import type { Engine, Frozen, HostTensor, Ops } from "../engine/ops.ts";
 import { standardizePullback } from "../engine/tape.ts";
-import { centredPullback, LAYER_NORM_EPSILON, swapped } from "./block.ts";
+import { centredPullback, swapped } from "./block.ts";
 import { freezeBlock, freezeProjection, type FrozenBlock, type FrozenLinear } from "./block_weights.ts";
-import type { ClipConfig } from "./config.ts";
+import { type ClipConfig, epsilonOf } from "./config.ts";
 import { stack } from "./stack.ts";
 
 /** The frozen image tower. */
@@ -18,6 +18,8 @@ export interface FrozenImageTower {
   classRow: Frozen;
   /** Positions of the patches, [1, N, D]. */
   positions: Frozen;
+  /** LayerNorm's. */
+  epsilon: number;
   /** ln_pre's scale and shift, [D]: the residual stream starts after it, so they cannot be folded into a map. */
   preScale: Frozen;
   preShift: Frozen;
@@ -47,11 +49,12 @@ export function freezeImageTower(
     patch: engine.freeze("visual.patch", { shape: [D, K], data: tensor("visual.conv1.weight").data }),
     classRow: engine.freeze("visual.class_row", { shape: [1, 1, D], data: classRow }),
     positions: engine.freeze("visual.positions", { shape: [1, N, D], data: positions.slice(D) }),
+    epsilon: epsilonOf(image),
     preScale: engine.freeze("visual.ln_pre.weight", tensor("visual.ln_pre.weight")),
     preShift: engine.freeze("visual.ln_pre.bias", tensor("visual.ln_pre.bias")),
     blocks: Array.from(
       { length: image.layers },
-      (_, i) => freezeBlock(engine, tensor, `visual.transformer.resblocks.${i}`),
+      (_, i) => freezeBlock(engine, tensor, { prefix: `visual.transformer.resblocks.${i}`, tower: image }),
     ),
     projection: freezeProjection(engine, tensor, { norm: "visual.ln_post", projection: "visual.proj" }),
     pick: engine.freeze("visual.pick", { shape: [1, 1, 1 + N], data: pick }),
@@ -88,7 +91,7 @@ export function imageTower<T>(
   const E = tower.projection.bias.shape[0];
   const scaled = (x: T) => ops.mul(x, ops.frozen(tower.preScale));
   const beforeBlocks = (x: T) => {
-    const pre = ops.standardize(x, LAYER_NORM_EPSILON);
+    const pre = ops.standardize(x, tower.epsilon);
     return { pre, rows: ops.add(scaled(pre.normalized), ops.frozen(tower.preShift)) };
   };
   const patchRows_BND = ops.add(ops.linear(patches_BNK, tower.patch), ops.frozen(tower.positions));
@@ -104,7 +107,7 @@ export function imageTower<T>(
     // Only the class row is read after the last block.
     pick: prompted === undefined ? ops.frozen(tower.pick) : firstRow(ops, 1 + N + M),
   });
-  const final = ops.standardize(rows.y, LAYER_NORM_EPSILON);
+  const final = ops.standardize(rows.y, tower.epsilon);
   const features = ops.linear(final.normalized, tower.projection.weight, tower.projection.bias);
   const toRows = (dFeatures_BE: T) => {
     const dFeatures = ops.reshape(dFeatures_BE, [1, B, E]);

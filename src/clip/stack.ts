@@ -5,7 +5,7 @@
  * are replaced: `x ← keep·x + place·tokens`, and on the way back `dTokens = placeᵀ·dx`, `dx ← keep·dx`.
  *
  * Shapes: `N` sequences, `L` rows of a sequence, `Q` rows that are picked, `M` learned tokens, `X` rows that all sequences
- * share, `D` width, `H` heads.
+ * share, `D` width, `H` heads, `d` = D/H.
  */
 import type { Ops } from "../engine/ops.ts";
 import { type AttentionContext, block, type BlockOptions, pickRows, spreadRows, swapped } from "./block.ts";
@@ -32,7 +32,7 @@ export interface StackOptions<T> {
   mask?: T;
   /** 0/1, [N or 1, Q, L]: only these rows come out of the last block. */
   pick?: T;
-  /** Keys and values that all sequences share in a block, [X, 1, H, 64] each. */
+  /** Keys and values that all sequences share in a block, [X, 1, H, d] each. */
   shared?(layer: number): AttentionContext<T>["shared"];
 }
 
@@ -40,7 +40,7 @@ export interface StackOptions<T> {
 export interface StackResult<T> {
   /** [Q, N, D] */
   y: T;
-  /** Keys and values [L, N, H, 64] of each block's own rows. */
+  /** Keys and values [L, N, H, d] of each block's own rows. */
   attended: readonly { keys: T; values: T }[];
   /** The gradient at `x`, [L, N, D]. */
   pullback(dy_QND: T): T;

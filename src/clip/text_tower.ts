@@ -1,12 +1,12 @@
 /**
  * CLIP's text tower (openai/CLIP clip/model.py:343-356) on packed prompts, forward and pull-back.
  *
- * Shapes: `N` packs, `L` rows a pack, `M` learned tokens, `Q` prompts a pack, `D` width, `E` embedding, `H` heads.
+ * Shapes: `N` packs, `L` rows a pack, `M` learned tokens, `Q` prompts a pack, `D` width, `E` embedding, `H` heads, `d` = D/H.
  */
 import type { Engine, Frozen, HostTensor, Ops } from "../engine/ops.ts";
-import { centredPullback, LAYER_NORM_EPSILON, pickRows, spreadRows, swapped } from "./block.ts";
+import { centredPullback, pickRows, spreadRows, swapped } from "./block.ts";
 import { freezeBlock, freezeProjection, type FrozenBlock, type FrozenLinear } from "./block_weights.ts";
-import type { ClipConfig } from "./config.ts";
+import { type ClipConfig, epsilonOf } from "./config.ts";
 import { type LearnedRows, stack, type StackResult } from "./stack.ts";
 
 /** The frozen text tower. */
@@ -15,7 +15,9 @@ export interface FrozenTextTower {
   blocks: FrozenBlock[];
   /** ln_final and the projection in one: [E, D], [E]. */
   projection: FrozenLinear;
-  /** Keys and values of the start token in each block, [1, 1, H, 64]. */
+  /** LayerNorm's. */
+  epsilon: number;
+  /** Keys and values of the start token in each block, [1, 1, H, d]. */
   start: { keys: Frozen; values: Frozen }[];
 }
 
@@ -66,7 +68,7 @@ export async function freezeTextTower(
   const { text } = options.config;
   const blocks = Array.from(
     { length: text.layers },
-    (_, i) => freezeBlock(engine, tensor, `transformer.resblocks.${i}`),
+    (_, i) => freezeBlock(engine, tensor, { prefix: `transformer.resblocks.${i}`, tower: text }),
   );
   const projection = freezeProjection(engine, tensor, { norm: "ln_final", projection: "text_projection" });
   const row = Float32Array.from(options.startEmbedding);
@@ -82,7 +84,7 @@ export async function freezeTextTower(
     keys: engine.freeze(`start_token.${i}.keys`, outputs[2 * i]),
     values: engine.freeze(`start_token.${i}.values`, outputs[2 * i + 1]),
   }));
-  return { blocks, projection, start };
+  return { blocks, projection, epsilon: epsilonOf(text), start };
 }
 
 /** Runs packs through the tower. With `plain`, the start token is a row like any other, as in the published code. */
@@ -109,7 +111,7 @@ export function textTower<T>(
     upper: (x) =>
       stack(ops, x, tower.blocks.slice(split), { mask: branch.mask, pick, shared: (layer) => start(split + layer) }),
   });
-  const final = ops.standardize(rows.y, LAYER_NORM_EPSILON);
+  const final = ops.standardize(rows.y, tower.epsilon);
   const features = swapped(ops, ops.linear(final.normalized, tower.projection.weight, tower.projection.bias));
   const toRows = (dFeatures_NQE: T) =>
     centredPullback(ops, ops.linearPullback(swapped(ops, dFeatures_NQE), tower.projection.weight), final);

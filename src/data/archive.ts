@@ -1,7 +1,7 @@
 /** What readers of archives share: how kinds are told, the tar format, which can be read from beginning to end only, and errors. */
 import { loadTar } from "../deps.ts";
 import { messageOf, UserError } from "../errors.ts";
-import { fileError, readHead } from "../files.ts";
+import { fileError, infoOfOpen, readHead } from "../files.ts";
 
 /** The kind of an archive by its first bytes, not by its name; undefined when it is none. */
 export async function archiveKind(path: string): Promise<ArchiveKind | undefined> {
@@ -65,7 +65,7 @@ export async function readTar(archive: string, { wants, take, bytes: held, onPro
 
 async function* readPieces(archive: string, onProgress: TarReading["onProgress"]) {
   const file = await Deno.open(archive, { read: true });
-  const total = (await file.stat()).size;
+  const total = infoOfOpen(file, archive).size;
   let done = 0;
   for await (const piece of file.readable) {
     done += piece.length;

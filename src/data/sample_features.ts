@@ -19,9 +19,6 @@ import { UserError } from "../errors.ts";
 import { pathProblem } from "./paths.ts";
 import type { Sample, Split } from "./split.ts";
 
-/** sha256 of the sample model's weights, `data/sample/model.safetensors`. */
-export const SAMPLE_MODEL_SHA256 = "45dd2b110a91d701d9da6eafafe08e41dd656686557d992a7a6a4a943f108d6e";
-
 /** What a report names as the source of these features. */
 export const STORED_SOURCE = "stored features in data/sample";
 

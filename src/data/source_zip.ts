@@ -1,6 +1,7 @@
 import { crc32, inflateRawSync } from "node:zlib";
 import { loadZip } from "../deps.ts";
 import { messageOf, UserError } from "../errors.ts";
+import { infoOfOpen } from "../files.ts";
 import { damagedArchive, refusedEntry } from "./archive.ts";
 import { compareCodePoints } from "./code_points.ts";
 import { ARCHIVE, isImagePath, isLeftOut, pathProblem } from "./paths.ts";
@@ -60,7 +61,7 @@ export async function openZip(path: string): Promise<ImageSource> {
     // deno-lint-ignore require-await -- other sources do wait
     async stamp(name) {
       const { crc, size } = entryOf(name);
-      const { text, settled } = fileStamp(file.statSync(), Date.now());
+      const { text, settled } = fileStamp(infoOfOpen(file, path), Date.now());
       return { text: `${text} ${crc.toString(16)} ${size}`, settled };
     },
     close: () => Promise.resolve(file.close()),
@@ -73,7 +74,7 @@ async function readDirectory(
   path: string,
 ): Promise<{ entries: Map<string, Entry>; leftOut: string[] }> {
   const zip = await loadZip();
-  const size = file.statSync().size;
+  const { size } = infoOfOpen(file, path);
   const entries = new Map<string, Entry>();
   const leftOut: string[] = [];
   const reader = new zip.ZipReader(readerOf(file, size));

@@ -50,6 +50,7 @@ export function foldConstants<T extends object>(
     scale: (x, factor) => fold([x], () => ops.scale(x, factor)),
     shift: (x, term) => fold([x], () => ops.shift(x, term)),
     sigmoid: unary(ops.sigmoid),
+    erf: unary(ops.erf),
     relu: unary(ops.relu),
     step: unary(ops.step),
     exp: unary(ops.exp),

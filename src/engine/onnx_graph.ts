@@ -87,7 +87,7 @@ function matrixShape({ shape }: Symbol, transposed: boolean): number[] {
 /** Operations on single numbers. */
 function elementwise(nodes: GraphNodes, reshapes: Reshapes): Pick<
   Ops<Symbol>,
-  "add" | "sub" | "mul" | "scale" | "shift" | "sigmoid" | "relu" | "step" | "exp" | "log" | "rsqrt"
+  "add" | "sub" | "mul" | "scale" | "shift" | "sigmoid" | "erf" | "relu" | "step" | "exp" | "log" | "rsqrt"
 > {
   const binary = (op: string) => (a: Symbol, b: Symbol) =>
     reshapes.pairwise(a, b, (a, b) => nodes.emit(op, [a, b], broadcastShape(a.shape, b.shape)));
@@ -103,6 +103,7 @@ function elementwise(nodes: GraphNodes, reshapes: Reshapes): Pick<
     scale: withNumber("Mul"),
     shift: withNumber("Add"),
     sigmoid: chain("Sigmoid"),
+    erf: chain("Erf"),
     relu: chain("Relu"),
     step: chain("Relu", "Sign"),
     exp: chain("Exp"),

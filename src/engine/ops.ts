@@ -76,6 +76,8 @@ export interface Ops<T> {
   shift(x: T, term: number): T;
   /** `1 / (1 + e⁻ˣ)`. */
   sigmoid(x: T): T;
+  /** The error function, `2/√π · ∫₀ˣ e^(−t²) dt`. */
+  erf(x: T): T;
   /** `max(x, 0)`. */
   relu(x: T): T;
   /** 1 where `x > 0`, else 0. */

@@ -160,6 +160,13 @@ export function tape<T>(ops: Ops<T>): TapeOps<T> {
       const y = ops.sigmoid(x.value);
       return unary(x, y, (dy) => ops.mul(dy, ops.mul(y, ops.shift(ops.scale(y, -1), 1))));
     },
+    // 2/√π · e^(−x²)
+    erf: (x) =>
+      unary(
+        x,
+        ops.erf(x.value),
+        (dy) => ops.mul(dy, ops.scale(ops.exp(ops.scale(ops.mul(x.value, x.value), -1)), 2 / Math.sqrt(Math.PI))),
+      ),
     relu: (x) => unary(x, ops.relu(x.value), (dy) => ops.mul(dy, ops.step(x.value))),
     step: (x) => fixed(ops.step(x.value)),
     exp(x) {

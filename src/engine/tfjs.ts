@@ -78,7 +78,7 @@ export function tfjsOps(
   transposeFirst: boolean,
   { scalars }: { scalars?: Map<number, tf.Scalar> } = {},
 ): Ops<tf.Tensor> {
-  const { add, sub, mul, sigmoid, relu, exp, log, rsqrt } = tf;
+  const { add, sub, mul, sigmoid, erf, relu, exp, log, rsqrt } = tf;
   // Otherwise tfjs copies a plain number to the device at each use.
   function scalar(value: number): tf.Scalar | number {
     if (scalars === undefined) return value;
@@ -135,6 +135,7 @@ export function tfjsOps(
     scale: (x, factor) => tf.mul(x, scalar(factor)),
     shift: (x, term) => tf.add(x, scalar(term)),
     sigmoid,
+    erf,
     relu,
     step: (x) => tf.step(x),
     exp,

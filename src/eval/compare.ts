@@ -6,6 +6,7 @@
  * `parse_test_res.py` prints it. H is given both ways: of the mean accuracies (as in papers), and as the mean of each seed's H.
  */
 import type { ClassSubset } from "../data/few_shot.ts";
+import { activationOf, unusual } from "../clip/config.ts";
 import { UserError } from "../errors.ts";
 import { bySeed } from "./by_seed.ts";
 import { nearChance, unlikeSeeds, type Warning } from "./collapse.ts";
@@ -128,6 +129,14 @@ function requireOneTest(reports: readonly Report[]): void {
     if (on.model.sha256 !== first.model.sha256) {
       throw new UserError(
         `The reports are of two models, ${first.model.name} and ${on.model.name} (${what}): compare one.`,
+      );
+    }
+    const [computed, others] = [on.model.config, first.model.config].map((config) =>
+      [activationOf(config), unusual(config)].join(" ").trim()
+    );
+    if (computed !== others) {
+      throw new UserError(
+        `The reports are of one model computed in two ways, ${others} and ${computed} (${what}): compare one.`,
       );
     }
     const list = results.predictions.testListSha256;

@@ -27,7 +27,9 @@ export function modelCard(reports: readonly Report[], options: ModelCardOptions)
     `A learned prompt for a frozen CLIP: ${
       count(run.learnedNumbers)
     } numbers in \`${options.file}\` (sha256 \`${options.sha256}\`).`,
-    `It works with one model only: ${text(on.model.name)}, weights with sha256 \`${on.model.sha256}\`.`,
+    `It works with one model only: ${text(on.model.name)}, weights with sha256 \`${on.model.sha256}\`, activation ${
+      on.model.activation ?? "quickgelu"
+    }.`,
     "",
     ...(on.model.sample
       ? ["**This model is the kit's small sample. The prompt is for trying the kit, not for work.**", ""]

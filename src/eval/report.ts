@@ -79,6 +79,8 @@ export interface ReportedCircumstances {
     /** Of the weights' file. */
     sha256: string;
     config: ClipConfig;
+    /** `quickgelu` or `gelu`; absent in reports from before there was a choice, which are of `quickgelu`. */
+    activation?: string;
     /** True for the small model that ships with the kit, whose numbers say nothing about real ones. */
     sample: boolean;
   };

@@ -1,4 +1,5 @@
 /** A learned prompt by itself, from a checkpoint: what it is, which model it belongs to, and its use on any classes. */
+import { activationOf } from "../clip/config.ts";
 import type { ClipModel } from "../clip/model.ts";
 import type { ClassTokenPosition } from "../clip/prompt_layout.ts";
 import { spokenName } from "../clip/spoken_name.ts";
@@ -96,6 +97,12 @@ export async function openStoredPrompt(
         prompt.model.sha256.slice(0, 12)
       }…), and these are other ` +
         `weights (${model.sha256.slice(0, 12)}…): give the same with --model.`,
+    );
+  }
+  const [trained, here] = [prompt.settings?.activation, activationOf(model.config)];
+  if (trained !== undefined && trained !== here) {
+    throw new UserError(
+      `The prompt was trained with the activation ${trained} and the model computes ${here}: add --activation ${trained}.`,
     );
   }
   const ctx = contextsOf(prompt, classNames);

@@ -10,7 +10,7 @@
 import { readStored } from "../clip/weights/read_tensor.ts";
 import { openRandomAccess, type RandomAccessFile, type StoredTensor } from "../clip/weights/tensor_file.ts";
 import { DTYPE_BYTES } from "../clip/weights/dtype.ts";
-import { modelTensors, readTorchArchive } from "../clip/weights/torch_archive.ts";
+import { CHECKPOINT_SHELLS, modelTensors, readTorchArchive } from "../clip/weights/torch_archive.ts";
 import { UserError } from "../errors.ts";
 import type { Parameter } from "../optim/sgd.ts";
 import { type Layout, layoutOf } from "./layouts.ts";
@@ -49,23 +49,6 @@ export interface PublishedPrompt {
   roundings?: number;
 }
 
-/**
- * Optimiser and scheduler are saved as objects; their classes are kept as attributes, are not looked at, and never run.
- */
-const SHELLS = [
-  "torch.optim.",
-  "dassl.optim.",
-  "collections.defaultdict",
-  "collections.Counter",
-  "__builtin__.dict",
-  "builtins.dict",
-  // A validation result may be one of NumPy's numbers.
-  "numpy.dtype",
-  "numpy.core.multiarray.scalar",
-  "numpy._core.multiarray.scalar",
-  "_codecs.encode",
-];
-
 /** What is computed anew: texts of the class names, the teacher's features of them, and ProMetaR's net, which ends with the training. */
 const COMPUTED =
   /^(token_prefix|token_suffix|token_midfix|tokenized_prompts|fixed_embeddings|(.*\.)?attn_mask|(vnet\.)?linear_\w+_gamma\..*)$/;
@@ -84,7 +67,7 @@ const PARTS: readonly [RegExp, string][] = [
  */
 export function readPublishedPrompt(path: string): PublishedPrompt {
   const file = openRandomAccess(path);
-  const archive = readTorchArchive(file, { shells: SHELLS });
+  const archive = readTorchArchive(file, { shells: CHECKPOINT_SHELLS });
   const stored = new Map(
     [...modelTensors(archive, path)]
       .map(([name, tensor]) => [name.replace(/^(module\.|prompt_learner\.)+/, ""), tensor]),

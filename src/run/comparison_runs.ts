@@ -90,7 +90,7 @@ export async function planComparison(
   if (methods.every(({ method }) => subsets.every((subset) => !isPossible(method, subset)))) {
     throw new UserError(noResultSentences(without).join(" "));
   }
-  const model = await modelFacts(request.on.model);
+  const model = await modelFacts(request.on);
   const data = await openData(request.on, { sample: model.sample, description: request.description, progress });
   try {
     const runs: PlannedRun[] = [];

@@ -2,6 +2,7 @@
  * What decides a run's numbers, and the check that a folder's results are of the same run. Every reuse goes through here:
  * resuming, evaluating a prompt that is there, writing beside reports that are there, and comparing.
  */
+import { activationOf, unusual } from "../clip/config.ts";
 import type { Report } from "../eval/report.ts";
 import { UserError } from "../errors.ts";
 import { readFolder } from "../eval/page/write_page.ts";
@@ -18,18 +19,19 @@ import { DEFAULT_SHOTS } from "./settings.ts";
 /** Texts by name, as checkpoints and `identity.json` carry them. */
 export type RunIdentity = Record<string, string>;
 
-/** The activation of every model that the kit computes. */
-const ACTIVATION = "quickgelu";
-
 /** Entries that say where things lie and not what they are: they may differ. */
 const PLACES: readonly string[] = ["model", "data-source", "kit", "engine"];
 
-/** What an identity that names no file of a method is of: a user's method may have the name of one of the kit's. */
-const OF_THE_KIT: RunIdentity = { "method-sha256": "of the kit" };
+/**
+ * What an identity says that is silent: a user's method may have the name of one of the kit's, and most models have the
+ * usual heads and LayerNorms.
+ */
+const OF_THE_KIT: RunIdentity = { "method-sha256": "of the kit", "model-rules": "as usual" };
 
 /** Words for entries in messages. */
 const WORDS: Readonly<Record<string, string>> = {
   "model-sha256": "model",
+  "model-rules": "heads or LayerNorm of the model",
   "split-sha256": "split",
   "images-sha256": "training images (their bytes)",
   "test-images-sha256": "test images (their bytes)",
@@ -77,7 +79,8 @@ export async function runIdentity(config: RunConfig, inputs: IdentityInputs): Pr
     ...(methodSha256 === undefined ? {} : { "method-sha256": methodSha256 }),
     model: model.name,
     "model-sha256": model.sha256,
-    activation: ACTIVATION,
+    activation: activationOf(model.config),
+    ...(unusual(model.config) === "" ? {} : { "model-rules": unusual(model.config) }),
     dataset: data.about.name,
     "data-source": data.about.source,
     "split-sha256": data.about.splitSha256,
@@ -127,6 +130,8 @@ export function identityOfReport({ run, on }: Report): RunIdentity {
   const told: Record<string, string | undefined> = {
     method: run.method,
     "model-sha256": on.model.sha256,
+    activation: activationOf(on.model.config),
+    "model-rules": unusual(on.model.config) || undefined,
     // On another data set, the data of the report is not that of the run.
     ...(run.trainedOnData === undefined
       ? { dataset: on.data.name, "split-sha256": on.data.splitSha256, "test-images-sha256": on.data.testImagesSha256 }

@@ -1,4 +1,5 @@
 /** Images as a data set: features come from the store in `.cache/features`, or are computed now. */
+import { activationOf, unusual } from "../clip/config.ts";
 import { patchesOf } from "../data/batches.ts";
 import { openDataset } from "../data/dataset.ts";
 import type { DatasetDescription } from "../data/description.ts";
@@ -71,11 +72,15 @@ export async function imageData(
     views: readonly ViewRecipe[],
     { what, encoder }: { what: string; encoder?: Encoder },
   ): Promise<Features> {
-    const { sha256, engine, config: { image }, encodeImages } = bound();
+    const { sha256, engine, config, encodeImages } = bound();
+    const { image } = config;
+    const activation = activationOf(config);
+    // Of most models what it was before there were others.
+    const rules = [activation === "quickgelu" ? "" : activation, unusual(config)].filter((rule) => rule !== "");
     const total = samples.length * views.length;
     const found = await getFeatures({
       folder: FEATURE_FOLDER,
-      modelId: [sha256, engine.name, ...encoder === undefined ? [] : [encoder.id]].join(" "),
+      modelId: [sha256, ...rules, engine.name, ...encoder === undefined ? [] : [encoder.id]].join(" "),
       imageSize: image.size,
       patch: image.patch,
       samples,

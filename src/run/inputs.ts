@@ -1,13 +1,14 @@
 /** On what a run computes: a model on an engine, and a data set. */
+import { activationOf, type ClipConfig, unusual } from "../clip/config.ts";
 import { type ClipModel, loadModel } from "../clip/model.ts";
 import { loadTokenizer } from "../clip/tokenizer.ts";
-import { loadWeights } from "../clip/weights/load.ts";
+import { describeWeights, loadWeights } from "../clip/weights/load.ts";
 import type { DatasetDescription } from "../data/description.ts";
 import { findModel, type ModelFile } from "../data/models.ts";
-import { SAMPLE_MODEL_SHA256, STORED_SOURCE } from "../data/sample_features.ts";
+import { SAMPLE_MODEL_SHA256 } from "../clip/weights/known.ts";
+import { STORED_SOURCE } from "../data/sample_features.ts";
 import { openEngine } from "../engine/choose.ts";
 import type { ReportedCircumstances } from "../eval/report.ts";
-import { sha256Hex } from "../files.ts";
 import type { RunData } from "./data.ts";
 import { openData, openOtherData } from "./open_data.ts";
 import { pathPart } from "./path.ts";
@@ -21,6 +22,7 @@ export interface ModelFacts {
   name: string;
   /** Of the file. */
   sha256: string;
+  config: ClipConfig;
   /** Whether it is the small model that ships with the kit. */
   sample: boolean;
 }
@@ -45,12 +47,19 @@ export async function weightsFile(name: string | undefined): Promise<ModelFile> 
   return { path: await sampleFile("model.safetensors"), name: "sample" };
 }
 
-/** What folders and identities know of the weights, without loading them. */
-export async function modelFacts(name: string | undefined): Promise<ModelFacts> {
-  const file = await weightsFile(name);
-  const sha256 = await sha256Hex(file.path);
-  const sample = sha256 === SAMPLE_MODEL_SHA256;
-  return { name: sample ? "sample" : file.name, sha256, sample };
+/** Whether it is the sample model, computed as it was trained: what is stored with it is of no other. */
+function isSample({ sha256, config }: Pick<ModelFacts, "sha256" | "config">): boolean {
+  return sha256 === SAMPLE_MODEL_SHA256 && activationOf(config) === "quickgelu" && unusual(config) === "";
+}
+
+/** What folders and identities know of the weights, whose numbers are not looked at. */
+export async function modelFacts(
+  { model, activation }: Pick<InputSettings, "model" | "activation">,
+): Promise<ModelFacts> {
+  const file = await weightsFile(model);
+  const { sha256, config } = await describeWeights(file.path, { activation });
+  const sample = isSample({ sha256, config });
+  return { name: sample ? "sample" : file.name, sha256, config, sample };
 }
 
 /**
@@ -64,8 +73,9 @@ export async function openInputs(
 ): Promise<Inputs> {
   const { progress } = options;
   const file = await weightsFile(settings.model);
-  const [weights, tokenizer] = await Promise.all([loadWeights(file.path), loadTokenizer()]);
-  const sample = weights.sha256 === SAMPLE_MODEL_SHA256;
+  const [weights, tokenizer] = await Promise.all([loadWeights(file.path, settings), loadTokenizer()]);
+  for (const note of weights.notes) progress.say(note);
+  const sample = isSample(weights);
   const engine = await openEngine(settings.engine, {
     threads: settings.threads,
     device: settings.device,
@@ -79,7 +89,13 @@ export async function openInputs(
       model,
       data,
       on: {
-        model: { name: sample ? "sample" : file.name, sha256: weights.sha256, config: weights.config, sample },
+        model: {
+          name: sample ? "sample" : file.name,
+          sha256: weights.sha256,
+          config: weights.config,
+          activation: activationOf(weights.config),
+          sample,
+        },
         engine: { name: engine.name, device: engine.device, threads: engine.threads },
       },
       async other(nameOrPath) {

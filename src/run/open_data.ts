@@ -29,7 +29,9 @@ export async function openData(settings: DataSettings, options: DataOptions): Pr
   }
   if (!options.sample) {
     throw new UserError(
-      `The stored features belong to the sample model, not to ${settings.model}: give the images with --data DIR_OR_ZIP ` +
+      `The stored features belong to the sample model, not to ${
+        settings.model ?? "other activations"
+      }: give the images with --data DIR_OR_ZIP ` +
         "(deno task download eurosat fetches EuroSAT).",
     );
   }

@@ -2,7 +2,7 @@
 import type { ClassSubset } from "../data/few_shot.ts";
 import { UserError } from "../errors.ts";
 import { drawsImages, learnsPrompts, type Method } from "../methods/method.ts";
-import { listOf, oneOf, type Setting, type SettingsOf, text, toggle, wholeNumber } from "../methods/setting.ts";
+import { choice, listOf, oneOf, type Setting, type SettingsOf, text, toggle, wholeNumber } from "../methods/setting.ts";
 
 /** Another data set to evaluate on, and which of its classes: `caltech101:all`. */
 export type Transfer = `${string}:${ClassSubset}`;
@@ -22,8 +22,10 @@ export type RunValues = {
   shots: number;
   /** One run each. */
   seeds: number[];
-  /** Weights: a file or the name of downloaded ones; the sample model when left out. */
+  /** Weights: a file, a folder or the name of downloaded ones; the sample model when left out. */
   model: string;
+  /** What activation they were trained with; found out when left out. */
+  activation: "quickgelu" | "gelu";
   /** Images: a folder or an archive; the sample's stored features when left out. */
   data: string;
   /** What the data set is called, or the path of its description. */
@@ -93,9 +95,14 @@ export const RUN_SETTINGS: SettingsOf<RunValues> = {
   }),
   model: text({
     ...ON,
-    placeholder: "FILE|NAME",
-    help: "CLIP weights, or the name of downloaded ones such as ViT-B/16",
+    placeholder: "FILE|DIR|NAME",
+    help: "CLIP weights, a folder that holds them, or the name of downloaded ones such as ViT-B/16",
     defaultWords: "the sample model",
+  }),
+  activation: choice(["quickgelu", "gelu"], {
+    ...ON,
+    help: "activation that the weights were trained with",
+    defaultWords: "as config.json or open_clip_config.json beside the weights says, else quickgelu",
   }),
   data: text({
     ...ON,

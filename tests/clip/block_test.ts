@@ -1,5 +1,6 @@
 import { assert, assertLess } from "jsr:@std/assert@1.0.19";
 import { block, type BlockOptions, pickRows } from "../../src/clip/block.ts";
+import type { Activation } from "../../src/clip/config.ts";
 import { freezeBlock, type FrozenBlock } from "../../src/clip/block_weights.ts";
 import type { HostTensor, Ops } from "../../src/engine/ops.ts";
 import { randomTensor, relativeL2, runOnce, withEngine } from "../engine/ops_cases.ts";
@@ -49,11 +50,20 @@ function run<T>(ops: Ops<T>, weights: FrozenBlock, { names, inputs }: { names: s
   return block(ops, x, weights, options);
 }
 
-for (const { name, inputs, rowsOut } of CASES) {
-  Deno.test(`a block's pull-back (${name}) equals tfjs's autodiff and central differences`, async () => {
+const BOTH: Activation[] = ["quickgelu", "gelu"];
+
+for (
+  const { name, inputs, rowsOut, activation } of CASES.flatMap((one) =>
+    BOTH.map((activation) => ({ ...one, activation }))
+  )
+) {
+  Deno.test(`a block's pull-back (${name}, ${activation}) equals tfjs's autodiff and central differences`, async () => {
     await withEngine("cpu", async (engine) => {
       const clip = twoLayers();
-      const weights = freezeBlock(engine, (tensor) => clip.tensor(tensor), "transformer.resblocks.0");
+      const weights = freezeBlock(engine, (tensor) => clip.tensor(tensor), {
+        prefix: "transformer.resblocks.0",
+        tower: { ...clip.config.text, activation },
+      });
       const x = randomTensor([L, N, D], 11);
       const cotangent = randomTensor([rowsOut, N, D], 12);
       const names = Object.keys(inputs);
@@ -77,7 +87,10 @@ for (const { name, inputs, rowsOut } of CASES) {
 Deno.test("a pull-back to some rows is those rows of the whole pull-back", async () => {
   await withEngine("cpu", async (engine) => {
     const clip = twoLayers();
-    const weights = freezeBlock(engine, (tensor) => clip.tensor(tensor), "transformer.resblocks.1");
+    const weights = freezeBlock(engine, (tensor) => clip.tensor(tensor), {
+      prefix: "transformer.resblocks.1",
+      tower: clip.config.text,
+    });
     const rows = picking(3, L, 0);
     const [whole, some] = await runOnce(engine, (ops, [x, dy, rows]) => {
       const { pullback } = block(ops, x, weights);

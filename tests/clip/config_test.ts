@@ -39,18 +39,6 @@ Deno.test("What OpenAI's archives hold beside the weights is passed over", () =>
   assertEquals(inferConfig(shapes, "model.pt"), SIZES["ViT-B/16"]);
 });
 
-Deno.test("A ModifiedResNet is recognised and refused", () => {
-  const shapes = new Map([["visual.layer1.0.conv1.weight", [64, 64, 1, 1]], ["visual.attnpool.positional_embedding", [
-    50,
-    2048,
-  ]]]);
-  assertThrows(
-    () => inferConfig(shapes, "RN50.pt"),
-    UserError,
-    "RN50.pt holds a CLIP with a ModifiedResNet image tower",
-  );
-});
-
 Deno.test("Shapes that do not fit one another are refused, naming file and tensor", () => {
   const cases: [change: (shapes: Map<string, number[]>) => void, says: string][] = [
     [(s) => s.delete("ln_final.bias"), '"ln_final.bias" is missing'],
@@ -61,11 +49,10 @@ Deno.test("Shapes that do not fit one another are refused, naming file and tenso
     [(s) => s.set("visual.positional_embedding", [1, 768]), "1 rows"],
     [(s) => s.set("visual.proj", [768, 500]), '"visual.proj" is [768, 500] where the other tensors ask for [768, 512]'],
     [(s) => s.set("visual.conv1.weight", [768, 3, 16]), "[768, 3, 16]"],
-    [(s) => s.set("visual.conv1.weight", [768, 3, 14, 16]), "[768, 3, 14, 16]"],
+    [(s) => s.set("visual.conv1.weight", [768, 3, 14, 16]), "14 by 16 pixels and not square"],
     [(s) => s.set("visual.conv1.weight", [100, 3, 16, 16]), "100 wide"],
     [(s) => s.set("text_projection", [512, 0]), "[512, 0]"],
     [(s) => s.set("visual.transformer.resblocks.0.ls_1.gamma", [768]), "ls_1.gamma"],
-    [(s) => s.set("logit_bias", []), "logit_bias"],
   ];
   for (const [change, says] of cases) {
     const shapes = tensorShapes(SIZES["ViT-B/16"]);

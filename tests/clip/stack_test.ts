@@ -89,7 +89,12 @@ function given<T>(ops: Ops<T>, at: Case, inputs: readonly T[]): { x: T; options:
 async function withBlocks(fn: (engine: Engine, blocks: FrozenBlock[]) => Promise<void>): Promise<void> {
   await withEngine("cpu", async (engine) => {
     const clip = twoLayers();
-    const [a, b] = [0, 1].map((i) => freezeBlock(engine, (name) => clip.tensor(name), `transformer.resblocks.${i}`));
+    const [a, b] = [0, 1].map((i) =>
+      freezeBlock(engine, (name) => clip.tensor(name), {
+        prefix: `transformer.resblocks.${i}`,
+        tower: clip.config.text,
+      })
+    );
     await fn(engine, [a, b, a]);
   });
 }

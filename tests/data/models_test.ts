@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects } from "jsr:@std/assert@1.0.19";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { UserError } from "../../src/errors.ts";
 import { findModel } from "../../src/data/models.ts";
 
@@ -16,7 +16,21 @@ Deno.test("a model is found by its path or by its name, and the command is named
     await assertRejects(() => findModel(plain), UserError, "check the path");
     await Deno.writeTextFile(plain, "weights");
     assertEquals(await findModel(plain), { path: plain, name: "models" });
-    await assertRejects(() => findModel(join(folder, "models")), UserError, "is a folder");
+    for (
+      const [path, name] of [
+        ["models", "models"],
+        ["CLIP-B.16", "CLIP-B.16"],
+        ["CLIP-B.16/model.safetensors.index.json", "CLIP-B.16"],
+        ["CLIP-B.16/model-00001-of-00002.safetensors", "CLIP-B.16"],
+        ["models--laion--CLIP-ViT-B-32/snapshots/0123", "CLIP-ViT-B-32"],
+        ["models--laion--CLIP-ViT-B-32/snapshots/0123/open_clip_model.safetensors", "CLIP-ViT-B-32"],
+      ]
+    ) {
+      const whole = join(folder, path);
+      await Deno.mkdir(/\.(json|safetensors)$/.test(path) ? dirname(whole) : whole, { recursive: true });
+      if (/\.(json|safetensors)$/.test(path)) await Deno.writeTextFile(whole, "weights");
+      assertEquals(await findModel(whole), { path: whole, name });
+    }
     await assertRejects(() => findModel("ViT-B/61"), UserError, 'Did you mean "ViT-B/');
     await assertRejects(() => findModel("eurosat"), UserError, "There is no model eurosat");
   } finally {

@@ -129,6 +129,11 @@ const KNOWN: Record<keyof Ops<unknown>, Known[]> = {
     inputs: [tensor([3], 0, Math.log(3), -Math.log(3))],
     expected: tensor([3], 0.5, 0.75, 0.25),
   }],
+  erf: [{
+    fn: (o, [x]) => o.erf(x),
+    inputs: [tensor([3], -1, 0, 2)],
+    expected: tensor([3], -0.8427007929, 0, 0.9953222650),
+  }],
   relu: [{ fn: (o, [x]) => o.relu(x), inputs: [tensor([3], -2, 0, 3)], expected: tensor([3], 0, 0, 3) }],
   step: [{ fn: (o, [x]) => o.step(x), inputs: [tensor([3], -2, 0, 3)], expected: tensor([3], 0, 0, 1) }],
   exp: [{ fn: (o, [x]) => o.exp(x), inputs: [tensor([2], 0, 1)], expected: tensor([2], 1, e) }],

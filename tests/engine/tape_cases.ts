@@ -51,6 +51,7 @@ export const CASES: Record<keyof Ops<unknown>, readonly TapeCase[]> = {
   scale: [{ shapes: [[5]], fn: (o, [a]) => o.scale(a, 1.5) }],
   shift: [{ shapes: [[5]], fn: (o, [a]) => o.mul(o.shift(a, 2), a) }],
   sigmoid: [{ shapes: [[6]], fn: (o, [a]) => o.sigmoid(a) }],
+  erf: [{ shapes: [[6]], fn: (o, [a]) => o.erf(a) }],
   relu: [{ shapes: [[6]], range: "awayFromZero", fn: (o, [a]) => o.relu(a) }],
   step: [{ shapes: [[6], [6]], range: "awayFromZero", fn: (o, [a, b]) => o.mul(o.step(a), o.mul(a, b)) }],
   exp: [{ shapes: [[6]], fn: (o, [a]) => o.exp(a) }],

@@ -4,6 +4,7 @@
 import { assert, assertEquals, assertLess, assertThrows } from "jsr:@std/assert@1.0.19";
 import { block } from "../../src/clip/block.ts";
 import { freezeBlock, type FrozenBlock } from "../../src/clip/block_weights.ts";
+import type { Activation } from "../../src/clip/config.ts";
 import type { Engine, HostTensor, Ops, ProgramFunction } from "../../src/engine/ops.ts";
 import { tape, type TapeOps, type Var } from "../../src/engine/tape.ts";
 import { awayFromDifferences, twoLayers } from "../clip/tower_cases.ts";
@@ -147,9 +148,12 @@ Deno.test("a tape over a tape: custom refuses what was calculated without the ou
 /** A block of CLIP's text tower: LayerNorm, attention under a causal mask, LayerNorm, perceptron. */
 const [N, L] = [1, 3];
 
-function frozenBlock(engine: Engine): FrozenBlock {
+function frozenBlock(engine: Engine, activation: Activation): FrozenBlock {
   const clip = twoLayers();
-  return freezeBlock(engine, (name) => clip.tensor(name), "transformer.resblocks.0");
+  return freezeBlock(engine, (name) => clip.tensor(name), {
+    prefix: "transformer.resblocks.0",
+    tower: { ...clip.config.text, activation },
+  });
 }
 
 const causal: HostTensor = {
@@ -172,12 +176,17 @@ const BLOCKS: { name: string; scalarFor(weights: FrozenBlock): Scalar }[] = [
   },
 ];
 
-Deno.test("a tape over a tape: a whole block equals differences, by the tape and by hand", async () => {
+for (const activation of ["quickgelu", "gelu"] as const) {
+  Deno.test(`a tape over a tape: a whole block with ${activation} equals differences, by the tape and by hand`, () =>
+    assertWholeBlock(activation));
+}
+
+async function assertWholeBlock(activation: Activation): Promise<void> {
   const x = randomTensor([L, N, 128], 11);
   const found: HostTensor[] = [];
   for (const { name, scalarFor } of BLOCKS) {
     await withEngine("cpu", async (engine) => {
-      const scalar = scalarFor(frozenBlock(engine));
+      const scalar = scalarFor(frozenBlock(engine, activation));
       const [curvature] = await curvatureOn(engine, scalar, [x]);
       found.push(curvature);
       const value = slopeAlong(engine, scalar, [x]);
@@ -185,9 +194,9 @@ Deno.test("a tape over a tape: a whole block equals differences, by the tape and
       assertLess(away, 1e-3, name);
     });
     await withEngine("onnx", async (engine) => {
-      const [curvature] = await curvatureOn(engine, scalarFor(frozenBlock(engine)), [x]);
+      const [curvature] = await curvatureOn(engine, scalarFor(frozenBlock(engine, activation)), [x]);
       assertLess(relativeL2(curvature.data, found.at(-1)!.data), 1e-4, name);
     });
   }
   assertLess(relativeL2(found[1].data, found[0].data), 1e-4);
-});
+}

@@ -8,6 +8,7 @@ import type { TensorflowEngineName } from "../../src/engine/tensorflow.ts";
 import { readFound } from "../../src/engine/tensorflow.ts";
 import { UserError } from "../../src/errors.ts";
 import { PROBE_MARK } from "../../recipes/cli/probe.ts";
+import { assertFeatures } from "../clip/fixture_features.ts";
 import { assertFlat, assertParity, assertSameTraining, engineTest } from "./engine_cases.ts";
 import { readTasks, resolveTask } from "../tasks.ts";
 
@@ -24,6 +25,7 @@ async function checkEngine(name: TensorflowEngineName): Promise<void> {
     await assertRejects(() => openEngine(name, { device: "cuda" }), UserError, "finds no CUDA device");
   }
   await assertParity(engine);
+  await assertFeatures(engine);
   await assertSameTraining(engine);
   await assertFlat(engine);
   const other = name === "tensorflow" ? "tensorflow-gpu" : "tensorflow";

@@ -7,6 +7,7 @@ import { openEngine } from "../../src/engine/choose.ts";
 import type { Engine } from "../../src/engine/ops.ts";
 import { webgpuDevice } from "../../src/engine/webgpu.ts";
 import { UserError } from "../../src/errors.ts";
+import { assertFeatures } from "../clip/fixture_features.ts";
 import { assertFlat, assertParity, assertSameTraining, engineTest } from "./engine_cases.ts";
 
 const device = await webgpuDevice();
@@ -30,6 +31,8 @@ webgpuTest("webgpu names its device", (engine) => {
 });
 
 webgpuTest("webgpu agrees with the published code", assertParity);
+
+webgpuTest("webgpu gives PyTorch's features of other CLIPs: GELU, other heads, epsilon and perceptron", assertFeatures);
 
 webgpuTest("webgpu trains as onnx does", assertSameTraining);
 

@@ -192,6 +192,12 @@ Deno.test("reports that cannot be compared are refused in a sentence", async () 
     return copy;
   };
   assertStringIncludes(refusal([one, changed((copy) => copy.on.model.sha256 = "00".repeat(32))]), "two models");
+  const gelu = changed((copy) => {
+    const { image, text, ...config } = copy.on.model.config;
+    const activation = "gelu";
+    copy.on.model.config = { ...config, image: { ...image, activation }, text: { ...text, activation } };
+  });
+  assertStringIncludes(refusal([one, gelu]), "one model computed in two ways, quickgelu and gelu");
   const list = changed((copy) => copy.results.predictions.testListSha256 = "00".repeat(32));
   assertStringIncludes(refusal([one, list]), "other test images");
 });

@@ -41,9 +41,10 @@ async function withEarlierRuns(body: (folder: string) => Promise<void>): Promise
 function numbersOf({ run, on, results }: Report): unknown {
   const { label: _, imagesSha256: __, command: ___, ...rest } = run;
   const { testImagesSha256: ____, ...data } = on.data;
+  const { activation: ______, ...model } = on.model;
   const { logitScale: _____, ...hyperparameters } = run.hyperparameters;
   const told = { ...rest, hyperparameters, changed: rest.changed.toSorted() };
-  return { run: told, model: on.model, data, engine: on.engine.name, results };
+  return { run: told, model, data, engine: on.engine.name, results };
 }
 
 Deno.test("a prompt of 0.1.0 is evaluated to the same numbers, found by its settings or as the only one", async () => {

@@ -1,6 +1,6 @@
 /** What decides a run's numbers, and that results of two runs never come together. */
 import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "jsr:@std/assert@1.0.19";
-import { SAMPLE_MODEL_SHA256 } from "../../src/data/sample_features.ts";
+import { SAMPLE_MODEL_SHA256 } from "../../src/clip/weights/known.ts";
 import { UserError } from "../../src/errors.ts";
 import { readReport } from "../../src/eval/report_file.ts";
 import { coop, gda, kgcoop, zeroShot } from "../../src/methods/kit.ts";
@@ -44,7 +44,7 @@ const KINDS: { method: unknown; given: Given }[] = [
 
 Deno.test("a run is what it learns from, byte by byte, and its settings; not where things lie, nor what computes", async () => {
   const data = await openData({}, { sample: true, progress: SILENT });
-  const model = await modelFacts(undefined);
+  const model = await modelFacts({});
   const of = <S>(method: Method<S>, given: Given & Partial<S>, seed: number | null, more = {}) =>
     runIdentity(completeSettings(method, given), { model, data, seed, ...more });
   const found = await of(kgcoop, { over: "cocoop", epochs: 3, shots: 2, train: "new" }, 2, { engine: "cpu" });
@@ -93,6 +93,24 @@ Deno.test("a run is what it learns from, byte by byte, and its settings; not whe
     "split-sha256",
     "templates",
   ]);
+  // What a model computes otherwise than most is a part of it; of most, nothing is said but the activation.
+  const { image, text } = model.config;
+  const config = {
+    ...model.config,
+    image: { ...image, heads: 2, epsilon: 1e-6 },
+    text: { ...text, activation: "gelu" as const },
+  };
+  const other = await runIdentity(completeSettings(zeroShot, {}), { model: { ...model, config }, data, seed: null });
+  assertEquals([other.activation, other["model-rules"]], [
+    "quickgelu in the image tower, gelu in the text tower",
+    "2 image heads, image epsilon 0.000001",
+  ]);
+  const usual = await of(zeroShot, {}, null);
+  assertEquals(
+    difference(usual, other),
+    "heads or LayerNorm of the model as usual and not 2 image heads, image epsilon 0.000001, activation quickgelu and not " +
+      "quickgelu in the image tower, gelu in the text tower",
+  );
   await data.close();
 });
 

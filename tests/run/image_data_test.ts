@@ -1,6 +1,7 @@
-import { assert, assertEquals, assertNotEquals } from "jsr:@std/assert@1.0.19";
+import { assert, assertEquals, assertNotEquals, assertRejects } from "jsr:@std/assert@1.0.19";
 import type { HostTensor } from "../../src/engine/ops.ts";
 import { imageView, normalizeToPatches } from "../../src/data/views.ts";
+import { UserError } from "../../src/errors.ts";
 import { openInputs } from "../../src/run/inputs.ts";
 import type { Progress } from "../../src/run/progress.ts";
 import { inFolder, linesInto } from "./run_here.ts";
@@ -40,6 +41,34 @@ Deno.test("features of images are those of the image tower, computed once, in th
     const turned = await data.features(test.toReversed(), { what: "turned", seed: 1 });
     row(turned, 0).forEach((value, e) => assert(Math.abs(value - row(found, 11)[e]) < 1e-4 * scale, `${e}`));
     await inputs.close();
+  });
+});
+
+Deno.test("features with another activation are others, and are stored apart", async () => {
+  await inFolder(async () => {
+    const of = async (activation?: "quickgelu" | "gelu") => {
+      const said: string[] = [];
+      const inputs = await openInputs({ engine: "onnx", threads: 1, data: "images", activation }, {
+        progress: linesInto(said),
+      });
+      const { test } = inputs.data.draw({ shots: 1, seed: 1, classes: "all" });
+      const { data } = await inputs.data.features(test, { what: "test", seed: 1 });
+      await inputs.close();
+      return { data, computed: said.at(-1)!.includes("12 computed"), model: inputs.on.model };
+    };
+    const [usual, gelu] = [await of(), await of("gelu")];
+    assertEquals([usual.computed, usual.model.activation, usual.model.sample], [true, "quickgelu", true]);
+    assertEquals([gelu.computed, gelu.model.activation, gelu.model.sample], [true, "gelu", false]);
+    assertNotEquals(gelu.data, usual.data);
+    for (const [again, first] of [[await of("quickgelu"), usual], [await of("gelu"), gelu]]) {
+      assertEquals([again.computed, again.data], [false, first.data]);
+    }
+    // What is stored with the sample was computed with QuickGELU.
+    await assertRejects(
+      () => openInputs({ engine: "onnx", threads: 1, activation: "gelu" }, { progress: linesInto([]) }),
+      UserError,
+      "The stored features belong to the sample model, not to other activations: give the images with --data",
+    );
   });
 });
 

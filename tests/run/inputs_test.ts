@@ -1,6 +1,7 @@
 /** What a run computes on: the sample's weights and features, and images, by their known bytes and sizes. */
 import { assert, assertAlmostEquals, assertEquals, assertNotEquals, assertRejects } from "jsr:@std/assert@1.0.19";
-import { SAMPLE_MODEL_SHA256, STORED_SOURCE } from "../../src/data/sample_features.ts";
+import { SAMPLE_MODEL_SHA256 } from "../../src/clip/weights/known.ts";
+import { STORED_SOURCE } from "../../src/data/sample_features.ts";
 import { UserError } from "../../src/errors.ts";
 import { zeroShotFeatures } from "../../src/methods/zero_shot.ts";
 import { backbonePart, modelFacts, openInputs, weightsFile } from "../../src/run/inputs.ts";
@@ -10,22 +11,26 @@ import { inFolder, linesInto } from "./run_here.ts";
 
 const ON = { engine: "onnx", threads: 1 };
 const SAMPLE = { name: "sample", sha256: SAMPLE_MODEL_SHA256, sample: true };
+const factsOf = async (model?: string) => {
+  const { config: _, ...facts } = await modelFacts({ model });
+  return facts;
+};
 
 Deno.test("the weights that settings name: the sample's by default, by its word and by any path, others by their file", async () => {
   await inFolder(async (folder) => {
     const path = `${ROOT}data/sample/model.safetensors`;
     assertEquals(await weightsFile(undefined), { path, name: "sample" });
     assertEquals(await weightsFile("sample"), { path, name: "sample" });
-    assertEquals(await modelFacts(undefined), SAMPLE);
+    assertEquals(await factsOf(), SAMPLE);
     // Wherever it lies and whatever it is called.
     await Deno.copyFile(path, `${folder}/copy.safetensors`);
     assertEquals(await weightsFile("copy.safetensors"), { path: "copy.safetensors", name: "copy" });
-    assertEquals(await modelFacts("copy.safetensors"), SAMPLE);
+    assertEquals(await factsOf("copy.safetensors"), SAMPLE);
     await otherWeights(`${folder}/mine/model.safetensors`);
-    const { sha256, ...rest } = await modelFacts("mine/model.safetensors");
+    const { sha256, ...rest } = await factsOf("mine/model.safetensors");
     assertEquals(rest, { name: "mine", sample: false });
     assert(/^[0-9a-f]{64}$/.test(sha256) && sha256 !== SAMPLE_MODEL_SHA256);
-    await assertRejects(() => modelFacts("none.safetensors"), UserError, "no weights none.safetensors");
+    await assertRejects(() => modelFacts({ model: "none.safetensors" }), UserError, "no weights none.safetensors");
     await assertRejects(() => weightsFile("ViT-B/16"), UserError, "deno task download ViT-B/16");
   });
 });

@@ -19,7 +19,10 @@ Deno.test("a method has the settings of every run, but for those that mean nothi
     false,
     false,
   ]);
-  assertEquals(names(zeroShot), "eval model data dataset split engine device threads out fresh templates".split(" "));
+  assertEquals(
+    names(zeroShot),
+    "eval model activation data dataset split engine device threads out fresh templates".split(" "),
+  );
   assert(of(linearProbe, "tuneOn") && !of(linearProbe, "templates") && !of(linearProbe, "views"));
   for (const method of KIT_METHODS.flatMap(withVariants)) {
     assertEquals(Object.keys(method.settings).filter((name) => name in RUN_SETTINGS), [], method.name);

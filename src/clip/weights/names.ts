@@ -65,21 +65,20 @@ const BLOCK: Record<string, Source> = {
 /** Counted from 0, not learned. */
 const WITHOUT_MEANING = ["text_model.embeddings.position_ids", "vision_model.embeddings.position_ids"];
 
-/** What models wrapped for several GPUs put before every name. */
-const WRAPPER = "module.";
+/** What wrappers put before every name: several GPUs, `torch.compile`, and modules that hold the model as an attribute. */
+const WRAPPERS = ["module.", "_orig_mod.", "model.", "clip_model.", "clip."];
 
 /**
  * Finds OpenAI's tensors among those of a file. Tensors with unknown names keep them, so that the check of shapes can
  * report them. Throws {@linkcode UserError} when tensors that are parts of one do not fit together.
  */
 export function openaiTensors(
-  given: ReadonlyMap<string, StoredTensor>,
+  stored: ReadonlyMap<string, StoredTensor>,
   where: string,
 ): { naming: Naming; tensors: Map<string, TensorRecipe> } {
-  const stored = unwrap(given);
   const whole = (tensor: StoredTensor): TensorRecipe => ({ parts: [tensor], turned: false, shape: tensor.shape });
   if (![...stored.keys()].some((name) => /^(text_model|vision_model)\./.test(name))) {
-    return { naming: "openai", tensors: new Map([...stored].map(([name, tensor]) => [name, whole(tensor)])) };
+    return { naming: "openai", tensors: withScalar([...stored].map(([name, tensor]) => [name, whole(tensor)])) };
   }
   const left = new Map(stored);
   WITHOUT_MEANING.forEach((name) => left.delete(name));
@@ -88,7 +87,7 @@ export function openaiTensors(
     const names = [source].flat().map((n) => prefix + n);
     const parts = names.flatMap((n) => left.get(n) ?? []);
     if (parts.length === 0) return;
-    if (parts.length < names.length) throw missing(where, names.find((n) => !left.has(n))!);
+    if (parts.length < names.length) throw missing(where, names.find((n) => !left.has(n))!, stored.keys());
     names.forEach((n) => left.delete(n));
     const turned = TURNED.includes(name);
     tensors.set(name, { parts, turned, shape: joinedShape(parts, { turned, where, name: names[0] }) });
@@ -100,7 +99,15 @@ export function openaiTensors(
     }
   }
   for (const [name, tensor] of left) tensors.set(name, whole(tensor));
-  return { naming: "hugging-face", tensors };
+  return { naming: "hugging-face", tensors: withScalar(tensors) };
+}
+
+/** Some programs save the logit scale as a list of one number. */
+function withScalar(tensors: Iterable<[string, TensorRecipe]>): Map<string, TensorRecipe> {
+  const all = new Map(tensors);
+  const scale = all.get("logit_scale");
+  if (scale?.shape.join() === "1") all.set("logit_scale", { ...scale, shape: [] });
+  return all;
 }
 
 function joinedShape(
@@ -116,7 +123,25 @@ function joinedShape(
   return parts.length === 1 ? shape : [shape[0] * parts.length, ...shape.slice(1)];
 }
 
-function unwrap(stored: ReadonlyMap<string, StoredTensor>): ReadonlyMap<string, StoredTensor> {
-  if (stored.size === 0 || ![...stored.keys()].every((name) => name.startsWith(WRAPPER))) return stored;
-  return new Map([...stored].map(([name, tensor]) => [name.slice(WRAPPER.length), tensor]));
+/**
+ * The tensors without what wrappers put before all of their names.
+ *
+ * @throws {UserError} when a wrapper stands before the names of a CLIP and not before all
+ */
+export function unwrapped(stored: ReadonlyMap<string, StoredTensor>, where: string): ReadonlyMap<string, StoredTensor> {
+  const names = [...stored.keys()];
+  for (const wrapper of WRAPPERS) {
+    const without = names.filter((name) => !name.startsWith(wrapper));
+    if (names.length === without.length) continue;
+    if (without.length === 0) {
+      return unwrapped(new Map([...stored].map(([name, tensor]) => [name.slice(wrapper.length), tensor])), where);
+    }
+    throw unfit(
+      where,
+      `"${wrapper}" stands before ${names.length - without.length} of its ${names.length} names and not before ` +
+        JSON.stringify(without[0]),
+      "save the CLIP by itself, its state_dict() alone",
+    );
+  }
+  return stored;
 }

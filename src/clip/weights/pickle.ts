@@ -177,7 +177,7 @@ function global(machine: Machine, module: string, name: string): PickleGlobal {
   const shown = JSON.stringify(full.slice(0, 200)).slice(1, -1);
   throw new UserError(
     `${machine.rules.where} is refused: it asks for ${shown}, which no tensor needs and which is never run here. ` +
-      "Give weights from a source that you trust.",
+      "Give weights from a source that you trust, or the state dictionary alone.",
   );
 }
 

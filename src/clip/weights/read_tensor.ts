@@ -13,7 +13,7 @@ export function readTensor(
 ): HostTensor {
   const parts = recipe.parts.map((part) => ({ shape: part.shape, data: readStored(file, { tensor: part, name }) }));
   if (recipe.turned) return transposed(parts[0]);
-  return parts.length === 1 ? parts[0] : stackedRows(parts);
+  return parts.length === 1 ? { shape: recipe.shape, data: parts[0].data } : stackedRows(parts);
 }
 
 /**
@@ -27,7 +27,7 @@ export function readStored(
   const { dtype, shape, offset, strides } = tensor;
   if (!isFloat(dtype)) {
     throw new UserError(
-      `The tensor "${name}" of ${file.path} is ${dtype}, not F16, BF16, F32 or F64: download the file again.`,
+      `The tensor "${name}" of ${file.path} is ${dtype}, not F16, BF16, F32 or F64: save the model in one of these.`,
     );
   }
   const numbers = count(shape);

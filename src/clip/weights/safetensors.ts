@@ -136,6 +136,14 @@ function readPlace(
   const { dtype, shape, data_offsets: offsets, ...others } = value;
   if (Object.keys(others).length > 0) throw wrong(`has an unknown ${quote(Object.keys(others)[0])}`);
   if (typeof dtype !== "string" || !Object.hasOwn(DTYPE_BYTES, dtype)) {
+    if (typeof dtype === "string" && /^F[468]_/.test(dtype)) {
+      throw new UserError(
+        `${where} holds numbers of fewer bits than this kit reads (tensor ${quote(name)} is ${
+          quote(dtype)
+        }): convert them ` +
+          "to half precision, or take the model's file in fp16 or fp32.",
+      );
+    }
     throw wrong(`is of the unknown number format ${quote(dtype)}`);
   }
   if (!isCounts(shape) || shape.length > 32) throw wrong(`has the impossible shape ${quote(shape)}`);

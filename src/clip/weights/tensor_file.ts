@@ -3,7 +3,7 @@
  * file is opened for each read, so nothing has to be closed, and must not change.
  */
 import { UserError } from "../../errors.ts";
-import { fileError, refusePipe } from "../../files.ts";
+import { fileError, infoOfOpen, refusePipe } from "../../files.ts";
 import type { Dtype } from "./dtype.ts";
 
 /** Where a tensor's numbers are in a file. */
@@ -39,7 +39,7 @@ export interface RandomAccessFile {
  */
 export function openRandomAccess(path: string): RandomAccessFile {
   const stat = (file: Deno.FsFile) => {
-    const { size, mtime, ino, isDirectory } = file.statSync();
+    const { size, mtime, ino, isDirectory } = infoOfOpen(file, path);
     if (isDirectory) throw new UserError(`The weights ${path} are a folder: give the file in it.`);
     return { size, mark: `${size} ${mtime?.getTime()} ${ino}` };
   };

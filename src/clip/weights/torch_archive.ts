@@ -5,9 +5,11 @@
  * A pickle may name what tensors, ordered dictionaries and, in TorchScript archives, modules are made of; anything else is
  * refused by its name. Nothing that a pickle names is ever run.
  */
+import { Buffer } from "node:buffer";
 import { count } from "../../engine/host_tensor.ts";
 import { UserError } from "../../errors.ts";
 import { type Dtype, DTYPE_BYTES } from "./dtype.ts";
+import { eightBits } from "./other_models.ts";
 import { PickleGlobal, PickleOpaque, PickleShell, type PickleValue, readPickle } from "./pickle.ts";
 import { entryOffset, isZip, readZipDirectory, type ZipEntry } from "./stored_zip.ts";
 import { isCount, isCounts, type RandomAccessFile, type StoredTensor } from "./tensor_file.ts";
@@ -18,6 +20,8 @@ export interface TorchArchive {
   readonly value: PickleValue;
   /** Whether `torch.jit.save` wrote it. */
   readonly script: boolean;
+  /** Whether it names classes of open_clip's, whose archives are not OpenAI's. */
+  readonly openClip: boolean;
 }
 
 /** A row of numbers in the archive, which tensors are views of. */
@@ -47,6 +51,28 @@ const MOST_PICKLE_BYTES = 64 << 20;
 
 /** Pickles of PyTorch before 1.6 begin like this, without a zip around them: protocol 2, a long of ten bytes. */
 const BEFORE_ZIP = [0x80, 0x02, 0x8a, 0x0a];
+
+/**
+ * What checkpoints hold beside tensors: optimisers, schedulers, command lines, NumPy's numbers. Their attributes are kept,
+ * and nothing of them runs.
+ */
+export const CHECKPOINT_SHELLS: readonly string[] = [
+  "torch.optim.",
+  "dassl.optim.",
+  "torch.device",
+  "torch.float16",
+  "torch.bfloat16",
+  "torch.float32",
+  "torch.torch_version.TorchVersion",
+  "argparse.Namespace",
+  "pathlib.PosixPath",
+  "collections.defaultdict",
+  "collections.Counter",
+  "__builtin__.dict",
+  "builtins.dict",
+  "numpy.",
+  "_codecs.encode",
+];
 
 /** Modules of a TorchScript archive are of classes that the archive itself describes. */
 const SCRIPT_CLASSES = "__torch__.";
@@ -97,13 +123,26 @@ export function readTorchArchive(
   const pickle = entries.get(pickles[0])!;
   if (pickle.size > MOST_PICKLE_BYTES) throw wrong(file.path, `its pickle has ${pickle.size} bytes`);
   const script = entries.has(`${folder}constants.pkl`);
-  const value = readPickle(file.read(entryOffset(file, pickle), pickle.size), {
+  const bytes = file.read(entryOffset(file, pickle), pickle.size);
+  const value = readPickle(bytes, {
     where: `The pickle ${pickles[0]} of ${file.path}`,
-    find: globals({ where: file.path, script, shells }),
+    find: globals({ where: file.path, script, shells, isModule: holdsModule(bytes) }),
     persistent: (id) => new PickleOpaque({ storage: readStorage(file, { id, folder, entries }) }),
   });
-  return { value, script };
+  return { value, script, openClip: textIn(bytes)("open_clip") };
 }
+
+/** Whether a text stands anywhere in these bytes. */
+const textIn = ({ buffer, byteOffset, length }: Uint8Array) => (text: string) =>
+  Buffer.from(buffer, byteOffset, length).includes(text);
+
+/** Whether a pickle holds a module whole, as `torch.save(model, …)` writes it: every one has these attributes. */
+function holdsModule(pickle: Uint8Array): boolean {
+  return ["_parameters", "_modules"].every(textIn(pickle));
+}
+
+/** Python's own modules, which are no classes of models. */
+const OF_PYTHON = /^(__builtin__|builtins|os|posix|nt|sys|subprocess|socket|shutil|importlib|runpy|pty|ctypes)\./;
 
 function readEntry(file: RandomAccessFile, entry: ZipEntry | undefined): string | undefined {
   if (entry === undefined) return undefined;
@@ -133,7 +172,7 @@ const isStorageType = (value: PickleValue | undefined): value is PickleGlobal =>
 
 /** Everything that a pickle may name, with what it makes. */
 function globals(
-  { where, script, shells }: { where: string; script: boolean; shells: readonly string[] },
+  { where, script, shells, isModule }: { where: string; script: boolean; shells: readonly string[]; isModule: boolean },
 ): (name: string) => PickleGlobal | undefined {
   const known = new Map<string, PickleGlobal["make"]>([
     ["collections.OrderedDict", ([pairs]) => orderedDict(pairs, where)],
@@ -153,7 +192,18 @@ function globals(
     shells.some((shell) => shell.endsWith(".") ? name.startsWith(shell) : name === shell);
   return (name) => {
     if (known.has(name)) return new PickleGlobal(name, known.get(name));
-    return isShellName(name) ? new PickleGlobal(name, () => new PickleShell()) : undefined;
+    if (isShellName(name)) return new PickleGlobal(name, () => new PickleShell());
+    // What has no storage class of its own: numbers of eight bits, and integers that no weights are.
+    if (name === "torch._utils._rebuild_tensor_v3" || name.startsWith("torch.float8")) {
+      throw eightBits(where, `its pickle asks for ${name}`);
+    }
+    if (isModule && !OF_PYTHON.test(name)) {
+      throw new UserError(
+        `${where} is a whole model object as torch.save(model) writes it (it asks for its class ${name}), and no code of ` +
+          'a file is run here: load it in Python, and give what torch.save(model.state_dict(), "clip.pt") writes.',
+      );
+    }
+    return undefined;
   };
 }
 
@@ -200,9 +250,12 @@ const DEEPEST = 32;
 /** More than the largest model has, and few enough to stop early at a module that contains itself. */
 const MOST_NAMES = 100_000;
 
+/** Where training programs put the model's state dictionary among other things. */
+const STATE_KEYS = ["state_dict", "model_state_dict", "model"];
+
 /**
- * The tensors of a model: a state dictionary, alone or under `state_dict`, or the modules of a TorchScript archive,
- * under the names that PyTorch gives them. Throws {@linkcode UserError} when there is no model in the archive.
+ * The tensors of a model: a state dictionary, alone or under one of {@linkcode STATE_KEYS}, or the modules of a
+ * TorchScript archive, under the names that PyTorch gives them. Throws {@linkcode UserError} when there is no model in the archive.
  */
 export function modelTensors({ value, script }: TorchArchive, where: string): Map<string, StoredTensor> {
   const tensors = new Map<string, StoredTensor>();
@@ -221,14 +274,26 @@ export function modelTensors({ value, script }: TorchArchive, where: string): Ma
     visit(value.attributes, { prefix: "", depth: 0 });
     return tensors;
   }
-  const inner = value instanceof Map ? value.get("state_dict") ?? value : value;
-  if (!(inner instanceof Map)) throw wrong(where, "it holds no state dictionary");
-  for (const [name, item] of inner) {
-    const tensor = asTensor(item);
-    if (typeof name === "string" && tensor !== undefined) tensors.set(name, tensor);
+  let state = value;
+  for (let depth = 0; state instanceof Map && depth < DEEPEST; depth++) {
+    const around: Map<PickleValue, PickleValue> = state;
+    const inner = STATE_KEYS.map((key) => around.get(key)).find((item) => item instanceof Map);
+    if (inner === undefined) break;
+    state = inner;
   }
-  if (tensors.size === 0) throw wrong(where, "its state dictionary holds no tensor");
-  return tensors;
+  if (state instanceof Map) {
+    for (const [name, item] of state) {
+      const tensor = asTensor(item);
+      if (typeof name === "string" && tensor !== undefined) tensors.set(name, tensor);
+    }
+  }
+  if (tensors.size > 0) return tensors;
+  const keys = state instanceof Map ? [...state.keys()].filter((key) => typeof key === "string").slice(0, 8) : [];
+  const has = keys.length === 0 ? "" : ` It has ${keys.map((key) => JSON.stringify(key)).join(", ")}.`;
+  throw new UserError(
+    `${where} holds no tensor, neither by itself nor under ${STATE_KEYS.join(", ")}.${has} Give what ` +
+      'torch.save(model.state_dict(), "clip.pt") writes.',
+  );
 }
 
 const wrong = (where: string, why: string) =>

@@ -231,6 +231,7 @@ function configuration(reports: readonly Report[]): Markup {
         ["sha256", html`<code>${on.model.sha256}</code>`],
         ["image tower", `${image.size} px, patch ${image.patch}, width ${image.width}, ${image.layers} layers`],
         ["text tower", `width ${text.width}, ${text.layers} layers, context ${text.context}`],
+        ["activation", on.model.activation ?? "quickgelu"],
         ["engine", `${on.engine.name}, ${on.engine.device}, ${on.engine.threads} threads`],
         ...(run.trainedWithEngine === undefined ? [] : [["trained with", run.trainedWithEngine] as const]),
         ["versions", `kit ${on.versions.kit}, Deno ${on.versions.deno}, ${on.versions.target}`],

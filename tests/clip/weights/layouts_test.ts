@@ -156,9 +156,19 @@ Deno.test("What is not a whole CLIP is refused, naming the file and what is wron
     writeArchive(path, without("visual_projection.weight"));
     await refused('"visual.proj" is missing');
     const more = archiveTensors(huggingFaceNamed());
-    more.set("logit_bias", { dtype: "F32", shape: [], bytes: () => new Uint8Array(4) });
+    more.set("classifier.weight", { dtype: "F32", shape: [], bytes: () => new Uint8Array(4) });
     writeArchive(path, more);
-    await refused("logit_bias");
+    await refused('its tensor "classifier.weight" belongs to no CLIP');
+    writeArchive(
+      path,
+      new Map([...more].map(([name, tensor]) => [name === "classifier.weight" ? name : `clip_model.${name}`, tensor])),
+    );
+    await refused(
+      `"clip_model." stands before ${
+        more.size - 1
+      } of its ${more.size} names and not before "classifier.weight": save the ` +
+        "CLIP by itself, its state_dict() alone.",
+    );
     const uneven = huggingFaceNamed();
     uneven.set("text_model.encoder.layers.0.self_attn.v_proj.bias", { shape: [64], data: new Float32Array(64) });
     writeArchive(path, archiveTensors(uneven));
@@ -167,23 +177,53 @@ Deno.test("What is not a whole CLIP is refused, naming the file and what is wron
     writeArchive(path, new Map([["visual.layer1.0.conv1.weight", resnet]]), true);
     await refused("ModifiedResNet");
     writeTorchArchive(path, { root: new Map([["epoch", 1]]), tensors: new Map() });
-    await refused("no tensor");
+    await refused(
+      `${path} holds no tensor, neither by itself nor under state_dict, model_state_dict, model. It has "epoch". Give what ` +
+        'torch.save(model.state_dict(), "clip.pt") writes.',
+    );
     await Deno.writeFile(path, Uint8Array.of(0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8));
     await refused("PyTorch before 1.6");
     await Deno.writeFile(path, new Uint8Array());
     await refused("0 bytes");
     await Deno.writeTextFile(path, "<!doctype html><title>404</title>");
-    await refused("not a whole safetensors file");
+    await refused(
+      'holds text and no weights ("<!doctype html><title>40"…): a web page came in its place, download it again.',
+    );
+    await Deno.writeTextFile(path, "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n");
+    await refused("it points to a file of Git LFS, which git lfs pull fetches.");
   }));
 
-Deno.test("A weight that is an integer is refused when it is read", () =>
+for (const key of ["state_dict", "model_state_dict", "model"]) {
+  for (const prefix of ["", "module.", "model.", "clip_model.", "clip.", "_orig_mod.module."]) {
+    Deno.test(`A state dictionary under ${key}, behind "${prefix}"`, () =>
+      inFolder(async (folder) => {
+        for (const [kind, named] of [["openai", openaiNamed()], ["hugging-face", huggingFaceNamed()]] as const) {
+          const tensors = archiveTensors(named);
+          const scale = tensors.get("logit_scale")!;
+          tensors.set("logit_scale", { ...scale, shape: [1] });
+          tensors.set("logit_bias", { ...scale, shape: [1] });
+          const root = new Map<Pickled, Pickled>([
+            ["epoch", 3],
+            [key, new Map([...tensors].map(([name, tensor], i) => [prefix + name, pickledTensor(String(i), tensor)]))],
+            ["args", { object: "argparse.Namespace", state: new Map([["lr", 0.5]]) }],
+          ]);
+          writeTorchArchive(`${folder}/${kind}.pt`, { root, tensors });
+          await check(`${folder}/${kind}.pt`, { layout: `${kind}-state-dict` });
+        }
+      }));
+  }
+}
+
+Deno.test("A weight that is an integer is refused", () =>
   inFolder(async (folder) => {
     const tensors = archiveTensors(openaiNamed());
     tensors.set("ln_final.bias", { dtype: "I64", shape: [128], bytes: () => new Uint8Array(1024) });
     writeArchive(`${folder}/int.pt`, tensors);
-    const weights = await loadWeights(`${folder}/int.pt`);
-    const error = await assertRejects(async () => await weights.tensor("ln_final.bias"), UserError, "I64");
-    assertEquals(error.message.includes("int.pt"), true);
+    await assertRejects(
+      () => loadWeights(`${folder}/int.pt`),
+      UserError,
+      `The tensor "ln_final.bias" of ${folder}/int.pt is I64, not F16, BF16, F32 or F64: save the model in one of these.`,
+    );
   }));
 
 sharedTest("The four published layouts hold the same tensors", async () => {

@@ -34,7 +34,9 @@ Deno.test("paths that are typed are added where the task does not reach, and not
   assertEquals(flagsOf(permissionFlags(recipe("coop.ts"), ["--data", "data/x", "--out", "runs/y"])), ofTask("coop"));
   for (
     const [args, path] of [
-      [["--model", "/w/clip.pt"], "/w/clip.pt"],
+      [["--model", "/w/m/clip.pt"], "/w/m"],
+      [["--model", "/w/m/model.safetensors.index.json"], "/w/m"],
+      [["--model", "../hub/snapshots/abc"], "../hub/snapshots/abc"],
       [["--config", "../my.yaml"], "../my.yaml"],
       [["--dataset", "/d/birds.yaml"], "/d/birds.yaml"],
       [["--eval", "base,/d/images:all"], "/d/images"],

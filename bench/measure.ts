@@ -94,12 +94,13 @@ const NO_PYTORCH = "PyTorch's part did not run: --pytorch needs python3 on the p
 
 /** The published loop in a process of its own. */
 export async function publishedPytorch(
-  kind: "step" | "eval" | "encode",
-  options: { threads: number; tokens: number[][]; images: number },
+  kind: string,
+  options: { threads: number; tokens: number[][]; images: number; script?: "published" | "towers" },
 ): Promise<Contestant> {
-  const script = new URL("./pytorch/published.py", import.meta.url).pathname;
+  const script = new URL(`./pytorch/${options.script ?? "published"}.py`, import.meta.url).pathname;
   const command = new Deno.Command("python3", {
-    args: [script, kind, String(options.threads), JSON.stringify(options.tokens), String(options.images)],
+    // Without -B, what one script imports from the other would be compiled into the checkout.
+    args: ["-B", script, kind, String(options.threads), JSON.stringify(options.tokens), String(options.images)],
     stdin: "piped",
     stdout: "piped",
     stderr: "inherit",
@@ -181,6 +182,17 @@ export function productRate(engine: Engine, size = 1536): { run(): Promise<numbe
       engine.release(weight);
     },
   };
+}
+
+/** The largest resident size of this process so far, in bytes; the present one where the system does not tell. */
+export function peakResident(): number {
+  try {
+    const line = Deno.readTextFileSync("/proc/self/status").match(/VmHWM:\s+(\d+) kB/);
+    if (line) return Number(line[1]) * 1024;
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotCapable)) throw error;
+  }
+  return Deno.memoryUsage().rss;
 }
 
 /** Prints rows as an aligned table. */

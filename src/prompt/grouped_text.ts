@@ -29,7 +29,12 @@ export function groupedText<T>(ops: TapeOps<T>, plain: Ops<T>, at: GroupedText<T
   const { layers, packs } = paired(ops, plain, { layers_G, packs: at.packs, G, P, classSpecific });
   const [place, fixed, mask, pick] = packs;
   const { features, pullbackToLearned } = textTower(plain, at.tower, {
-    learned: { place, placedOnce: layout.placedOnce, layers: layers.map(({ value }) => value) },
+    learned: {
+      place,
+      placedOnce: layout.placedOnce,
+      from: layout.learnedFrom,
+      layers: layers.map(({ value }) => value),
+    },
     fixed,
     mask,
     pick,

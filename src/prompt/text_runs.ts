@@ -65,10 +65,10 @@ export function textRuns(
   const place = layout.place!;
 
   const forward = engine.program("text_forward", (ops, [place, fixed, mask, pick, ...layers]) => [
-    textTower(ops, tower, { learned: { place, layers }, fixed, mask, pick }).features,
+    textTower(ops, tower, { learned: { place, from: layout.learnedFrom, layers }, fixed, mask, pick }).features,
   ]);
   const backward = engine.program("text_pullback", (ops, [place, fixed, mask, pick, dFeatures, ...layers]) => {
-    const learned = { place, placedOnce: layout.placedOnce, layers };
+    const learned = { place, placedOnce: layout.placedOnce, from: layout.learnedFrom, layers };
     return textTower(ops, tower, { learned, fixed, mask, pick }).pullbackToLearned(dFeatures);
   });
 

@@ -37,8 +37,8 @@ export function countProducts(engine: Engine, perceptrons: readonly number[]): C
         add(ops.matMul(a, b, options), ops.shape(a).at(options.transposeA ? -2 : -1)!),
     };
   };
-  function program(name: string, fn: ProgramFunction): Program {
-    const inner = engine.program(name, (ops, inputs) => fn(counting(ops), inputs));
+  function program(name: string, fn: ProgramFunction, options?: { shapes?: number }): Program {
+    const inner = engine.program(name, (ops, inputs) => fn(counting(ops), inputs), options);
     const byShapes = new Map<string, number>();
     return {
       ...inner,

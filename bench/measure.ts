@@ -184,17 +184,6 @@ export function productRate(engine: Engine, size = 1536): { run(): Promise<numbe
   };
 }
 
-/** The largest resident size of this process so far, in bytes; the present one where the system does not tell. */
-export function peakResident(): number {
-  try {
-    const line = Deno.readTextFileSync("/proc/self/status").match(/VmHWM:\s+(\d+) kB/);
-    if (line) return Number(line[1]) * 1024;
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotCapable)) throw error;
-  }
-  return Deno.memoryUsage().rss;
-}
-
 /** Prints rows as an aligned table. */
 export function printTable(rows: readonly (readonly string[])[]): void {
   for (const line of table(rows, { right: (column) => column > 0 })) console.log(line);

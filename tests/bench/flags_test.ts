@@ -6,6 +6,11 @@ const CASES: { script: string; args: string[]; says: string }[] = [
   { script: "step", args: ["--epochs", "3"], says: "bench:step does not know --epochs: --help lists its flags." },
   { script: "eval", args: ["--rounds", "0"], says: "--rounds is 0: give a whole number from 1 up." },
   {
+    script: "towers",
+    args: ["--method", "maple"],
+    says: "bench:towers does not know --method: --help lists its flags.",
+  },
+  {
     script: "tricks",
     args: ["--pytorch"],
     says: "bench:tricks compares the kit with itself: leave --pytorch out.",

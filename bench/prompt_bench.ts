@@ -25,7 +25,7 @@ export interface PromptBench {
 /** Opens CoCoOp with four context tokens on the given classes. */
 export async function promptBench(engine: Engine, classNames: readonly string[]): Promise<PromptBench> {
   const model = await benchModel(engine);
-  const { text, embedding } = model.config;
+  const { embedding } = model.config;
   const method = cocoopPrompt({
     contextTokens: 4,
     initWords: "a photo of a",

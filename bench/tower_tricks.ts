@@ -172,9 +172,8 @@ export async function towerTricks(
     const inputs = [images, texts].flatMap(({ x, place, pick, mask }, tower) => {
       const D = x.shape[2];
       const [rows, sequences] = tower === 0 ? [1, IMAGES] : extra.padded ? [1, C] : [C, 1];
-      const cotangent = { ...noiseTensor([C, D], 21 + tower), shape: [rows, sequences, D] };
-      const given = tower === 0 ? noiseTensor([rows, sequences, D], 21) : cotangent;
-      return [x, place, pick, given, noiseTensor([1, depth * M, D], 31 + tower, 0.02), ...mask ? [mask] : []];
+      const cotangent = noiseTensor([rows, sequences, D], 21 + tower);
+      return [x, place, pick, cotangent, noiseTensor([1, depth * M, D], 31 + tower, 0.02), ...mask ? [mask] : []];
     });
     const program = engine.program(`blocks: ${name}`, (plain, tensors) => {
       type T = typeof tensors[number];

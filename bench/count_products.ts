@@ -15,11 +15,11 @@ export interface CountedEngine {
 const size = (shape: readonly number[]) => shape.reduce((product, n) => product * n, 1);
 
 /**
- * Counts all programs that are made with the engine that comes back, and run one after the other. `perceptron` is
- * its published width, which may be filled up with zeros in memory.
+ * Counts all programs that are made with the engine that comes back, and run one after the other. `perceptrons` are
+ * the published widths of the towers that run, which may be filled up with zeros in memory.
  */
-export function countProducts(engine: Engine, perceptron: number): CountedEngine {
-  const counted = (width: number) => width === hiddenWidth(perceptron) ? perceptron : width;
+export function countProducts(engine: Engine, perceptrons: readonly number[]): CountedEngine {
+  const counted = (width: number) => perceptrons.find((published) => width === hiddenWidth(published)) ?? width;
   let traced = 0;
   let flops = 0;
   const counting = <T>(ops: Ops<T>): Ops<T> => {
@@ -37,8 +37,8 @@ export function countProducts(engine: Engine, perceptron: number): CountedEngine
         add(ops.matMul(a, b, options), ops.shape(a).at(options.transposeA ? -2 : -1)!),
     };
   };
-  function program(name: string, fn: ProgramFunction): Program {
-    const inner = engine.program(name, (ops, inputs) => fn(counting(ops), inputs));
+  function program(name: string, fn: ProgramFunction, options?: { shapes?: number }): Program {
+    const inner = engine.program(name, (ops, inputs) => fn(counting(ops), inputs), options);
     const byShapes = new Map<string, number>();
     return {
       ...inner,

@@ -20,7 +20,7 @@ import { noiseTensor, randomClip, VIT_B_16 } from "./random_clip.ts";
 
 const BATCH = 8;
 const options = await benchOptions("encode", 5);
-const { engine, flops } = countProducts(options.engine, 4 * VIT_B_16.image.width);
+const { engine, flops } = countProducts(options.engine, [4 * VIT_B_16.image.width]);
 const model = loadModel(randomClip(VIT_B_16), { engine, tokenizer: await loadTokenizer() });
 const { size, patch } = VIT_B_16.image;
 const patches = noiseTensor([BATCH, (size / patch) ** 2, 3 * patch * patch], 3);

@@ -20,7 +20,7 @@ import { VIT_B_16 } from "./random_clip.ts";
 
 const IMAGES = 100;
 const options = await benchOptions("eval", 3);
-const { engine, flops } = countProducts(options.engine, 4 * VIT_B_16.text.width);
+const { engine, flops } = countProducts(options.engine, [4 * VIT_B_16.text.width]);
 const bench = await promptBench(engine, EUROSAT_BASE);
 const images = bench.images(IMAGES);
 const peak = productRate(engine);

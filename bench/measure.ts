@@ -1,6 +1,7 @@
 /**
  * What all benchmarks share: options, medians, the machine's own product rate, PyTorch beside us, and how results are printed.
  */
+import process from "node:process";
 import { parseArgs } from "jsr:@std/cli@1.0.30/parse-args";
 import { table } from "../src/text_table.ts";
 import { openEngine } from "../src/engine/choose.ts";
@@ -16,6 +17,10 @@ export interface BenchOptions {
   json: boolean;
   pytorch: boolean;
 }
+
+/** Milliseconds of the wall's clock, or with `--cpu` of this process's time on processors. */
+let clock = () => performance.now();
+let onProcessor = false;
 
 /** The five base classes of EuroSAT. */
 export const EUROSAT_BASE = [
@@ -40,7 +45,7 @@ export async function benchOptions(name: string, rounds: number): Promise<BenchO
   addEventListener("unhandledrejection", tellUserError);
   const args = parseArgs(Deno.args, {
     string: ["engine", "threads", "rounds"],
-    boolean: ["json", "pytorch", "help"],
+    boolean: ["cpu", "json", "pytorch", "help"],
     default: { engine: "auto", rounds: String(rounds), threads: String(navigator.hardwareConcurrency) },
     unknown: (arg) => {
       throw new UserError(`bench:${name} does not know ${arg}: --help lists its flags.`);
@@ -48,7 +53,8 @@ export async function benchOptions(name: string, rounds: number): Promise<BenchO
   });
   if (args.help) {
     console.log(
-      `deno task bench:${name} [--engine auto] [--threads ${navigator.hardwareConcurrency}] [--rounds ${rounds}] [--pytorch] [--json]\n\n` +
+      `deno task bench:${name} [--engine auto] [--threads ${navigator.hardwareConcurrency}] [--rounds ${rounds}] [--cpu] [--pytorch] [--json]\n\n` +
+        "--cpu counts processor time, for a machine that others use too; with --threads 1, as waiting threads use it too.\n" +
         "--pytorch runs the published loop beside ours, alternately; it needs python3 with torch.\n" +
         "--json prints one line of JSON last.",
     );
@@ -58,6 +64,14 @@ export async function benchOptions(name: string, rounds: number): Promise<BenchO
     throw new UserError(`--rounds is ${args.rounds}: give a whole number from 1 up.`);
   }
   const threads = Number(args.threads);
+  if (args.cpu) {
+    if (threads !== 1) throw new UserError(`bench:${name} --cpu would count threads that wait: add --threads 1.`);
+    onProcessor = true;
+    clock = () => {
+      const { user, system } = process.cpuUsage();
+      return (user + system) / 1000;
+    };
+  }
   const onnx = args.engine === "auto" || args.engine === "onnx";
   const engine = await openEngine(args.engine, onnx ? { threads } : {});
   return { engine, threads: engine.threads, rounds: Number(args.rounds), json: args.json, pytorch: args.pytorch };
@@ -79,9 +93,9 @@ export function median(values: readonly number[]): number {
 
 /** Milliseconds of one call. */
 export async function timed(work: () => Promise<unknown>): Promise<number> {
-  const start = performance.now();
+  const start = clock();
   await work();
-  return performance.now() - start;
+  return clock() - start;
 }
 
 /** Something to time. */
@@ -94,12 +108,21 @@ const NO_PYTORCH = "PyTorch's part did not run: --pytorch needs python3 on the p
 
 /** The published loop in a process of its own. */
 export async function publishedPytorch(
-  kind: "step" | "eval" | "encode",
-  options: { threads: number; tokens: number[][]; images: number },
+  kind: string,
+  options: { threads: number; tokens: number[][]; images: number; script?: "published" | "towers" },
 ): Promise<Contestant> {
-  const script = new URL("./pytorch/published.py", import.meta.url).pathname;
+  const script = new URL(`./pytorch/${options.script ?? "published"}.py`, import.meta.url).pathname;
   const command = new Deno.Command("python3", {
-    args: [script, kind, String(options.threads), JSON.stringify(options.tokens), String(options.images)],
+    // Without -B, what one script imports from the other would be compiled into the checkout.
+    args: [
+      "-B",
+      script,
+      kind,
+      String(options.threads),
+      JSON.stringify(options.tokens),
+      String(options.images),
+      ...onProcessor ? ["--cpu"] : [],
+    ],
     stdin: "piped",
     stdout: "piped",
     stderr: "inherit",

@@ -1,13 +1,15 @@
 /**
- * A CoCoOp session on a model of ViT-B/16's size, as the step and evaluation benchmarks time it.
+ * Sessions on a model of ViT-B/16's size, as the benchmarks time them: CoCoOp, and methods with prompts inside the towers.
  */
 import { type ClipModel, loadModel } from "../src/clip/model.ts";
 import { loadTokenizer } from "../src/clip/tokenizer.ts";
 import { namedStream } from "../src/data/random.ts";
 import type { Engine, HostTensor } from "../src/engine/ops.ts";
 import { cocoopPrompt } from "../src/methods/cocoop.ts";
+import type { PromptLearning } from "../src/methods/method.ts";
 import { normalizeRows } from "../src/methods/zero_shot.ts";
 import { openPrompt, type PromptSession } from "../src/prompt/session.ts";
+import { completeSettings } from "../src/run/config.ts";
 import { noiseTensor, randomClip, VIT_B_16 } from "./random_clip.ts";
 
 /** What is timed, and what PyTorch needs to do the same. */
@@ -22,9 +24,8 @@ export interface PromptBench {
 
 /** Opens CoCoOp with four context tokens on the given classes. */
 export async function promptBench(engine: Engine, classNames: readonly string[]): Promise<PromptBench> {
-  const tokenizer = await loadTokenizer();
-  const model = loadModel(randomClip(VIT_B_16), { engine, tokenizer });
-  const { text, embedding } = model.config;
+  const model = await benchModel(engine);
+  const { embedding } = model.config;
   const method = cocoopPrompt({
     contextTokens: 4,
     initWords: "a photo of a",
@@ -34,14 +35,45 @@ export async function promptBench(engine: Engine, classNames: readonly string[])
     metaNetRandom: namedStream(1, "meta-net-init"),
   });
   const session = await openPrompt(model, { method, classNames });
-  const tokens = classNames.map((name) => {
-    const ids = [tokenizer.startToken, ...tokenizer.encode(`a photo of a ${name}.`), tokenizer.endToken];
-    return [...ids, ...new Array<number>(text.context - ids.length).fill(0)];
-  });
   return {
     model,
     session,
-    tokens,
+    tokens: placeholderTokens(model, classNames),
     images: (count) => normalizeRows(noiseTensor([count, embedding], 5)),
   };
+}
+
+/** The 77 ids of each class's place-holder prompt. */
+export function placeholderTokens({ tokenizer, config }: ClipModel, classNames: readonly string[]): number[][] {
+  return classNames.map((name) => {
+    const ids = [tokenizer.startToken, ...tokenizer.encode(`a photo of a ${name}.`), tokenizer.endToken];
+    return [...ids, ...new Array<number>(config.text.context - ids.length).fill(0)];
+  });
+}
+
+/** A model of ViT-B/16's size. */
+export async function benchModel(engine: Engine): Promise<ClipModel> {
+  return loadModel(randomClip(VIT_B_16), { engine, tokenizer: await loadTokenizer() });
+}
+
+/** Opens a method by its first preset. */
+export async function openMethod<S>(
+  model: ClipModel,
+  learning: PromptLearning<S>,
+  classNames: readonly string[],
+): Promise<PromptSession> {
+  const method = await learning.prompt({
+    model,
+    classNames: [...classNames],
+    settings: completeSettings<S>(learning, {} as Partial<S>).values as S,
+    template: "a photo of a {}.",
+    random: (name) => namedStream(1, name),
+  });
+  return await openPrompt(model, { method, classNames });
+}
+
+/** Patches of images, [B, N, K]. */
+export function noisePatches(images: number): HostTensor {
+  const { size, patch } = VIT_B_16.image;
+  return noiseTensor([images, (size / patch) ** 2, 3 * patch * patch], 3);
 }

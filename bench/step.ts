@@ -21,7 +21,7 @@ import { VIT_B_16 } from "./random_clip.ts";
 
 const STEPS_A_TURN = 4;
 const options = await benchOptions("step", 9);
-const { engine, flops } = countProducts(options.engine, 4 * VIT_B_16.text.width);
+const { engine, flops } = countProducts(options.engine, [4 * VIT_B_16.text.width]);
 const bench = await promptBench(engine, EUROSAT_BASE);
 const batch = { imageFeatures_BE: bench.images(4), labels: [0, 1, 2, 3] };
 const velocity = {};

@@ -1,6 +1,7 @@
 /**
  * Every exact saving of the text tower, switched off alone and all together: time, and how far the logits move.
- * CoCoOp at ViT-B/16's size, 4 images × 5 classes, 4 context tokens; text features and their pull-back.
+ * CoCoOp at ViT-B/16's size, 4 images × 5 classes, 4 context tokens; text features and their pull-back. Then those of
+ * prompts inside both towers, see `tower_tricks.ts`.
  *
  *     deno task bench:tricks --json
  */
@@ -12,7 +13,9 @@ import { UserError } from "../src/errors.ts";
 import { standardizePullback } from "../src/engine/tape.ts";
 import { featureLogits, normalizeRows } from "../src/methods/zero_shot.ts";
 import { alternate, benchOptions, EUROSAT_BASE, printJson, printTable, round, timed } from "./measure.ts";
-import { promptBench } from "./prompt_bench.ts";
+import { maple } from "../src/methods/maple.ts";
+import { openMethod, promptBench } from "./prompt_bench.ts";
+import { towerTricks } from "./tower_tricks.ts";
 import { noiseTensor } from "./random_clip.ts";
 
 const IMAGES = 4;
@@ -227,6 +230,13 @@ printTable([
   ["", "token rows an image", "ms", "slower", "largest difference", "of the largest logit"],
   ...results.map((row) => Object.values(row).map(String)),
 ]);
+await quick.dispose();
+const deep = await openMethod(model, maple, EUROSAT_BASE);
+const towers = await towerTricks(engine, { model, session: deep, rounds: options.rounds });
+console.log(
+  `\nPrompts inside both towers: the blocks of a MaPLe step, ${IMAGES} images × ${C} classes, forward and pull-back`,
+);
+printTable([Object.keys(towers[0]), ...towers.map((row) => Object.values(row).map(String))]);
 printJson(options, {
   bench: "tricks",
   engine: engine.name,
@@ -234,5 +244,6 @@ printJson(options, {
   threads: options.threads,
   largestLogit: round(scale, 2),
   variants: results,
+  towers,
 });
 await engine.dispose();

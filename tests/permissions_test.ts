@@ -103,6 +103,7 @@ const NOT_RUN: Record<string, string> = {
   "bench:eval": "full-size work for minutes",
   "bench:encode": "full-size work for minutes",
   "bench:scale": "full-size work for minutes",
+  "bench:towers": "full-size work for minutes",
   "bench:tricks": "full-size work for minutes",
   "bench:run": "full-size work for minutes",
   "bench:load": "full-size work for minutes",

@@ -103,7 +103,7 @@ export function imageTower<T>(
     ? image.rows
     : ops.concat([image.rows, ops.broadcastTo(prompted.rows, [B, M, D])], 1);
   const rows = stack(ops, swapped(ops, x_BLD), tower.blocks, {
-    learned: prompted && { place: atTheEnd(ops, 1 + N, M), placedOnce: true, layers: prompts },
+    learned: prompted && { place: atTheEnd(ops, 1 + N, M), placedOnce: true, from: 1 + N, layers: prompts },
     // Only the class row is read after the last block.
     pick: prompted === undefined ? ops.frozen(tower.pick) : firstRow(ops, 1 + N + M),
   });

@@ -100,6 +100,8 @@ export function loadModel(weights: ClipWeights, options: { engine: Engine; token
   const texts = engine.program(
     "text_tower",
     (ops, [fixed, mask, pick]) => [textTower(ops, textTowerNow!, { fixed, mask, pick }).features],
+    // Each set of shapes is a copy of the tower's weights, and texts have many lengths.
+    { shapes: 1 },
   );
   const packed: ClipModel["layOut"] = (prompts, shape) =>
     layOut(prompts, { ...shape, width: D, embedding: tokenEmbedding, positions, rowsPerPack: ROWS_PER_PACK });

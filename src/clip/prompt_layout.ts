@@ -31,6 +31,8 @@ export interface PromptLayout {
   place?: HostTensor;
   /** Whether no learned token is in two rows of a pack: not so where the class name comes before learned tokens. */
   placedOnce: boolean;
+  /** The row of the first learned token where they follow each other in every pack; undefined elsewhere. */
+  learnedFrom?: number;
   /** Position embeddings, and token embeddings of the frozen tokens, [P, L, D]. */
   fixed: HostTensor;
   /** 0 or a large negative number, [P, 1, L, 1 + L]; column 0 is the start token. */
@@ -174,6 +176,7 @@ export function layOut(prompts: readonly ClassPrompt[], options: LayoutOptions):
     classes: prompts.length,
     place: M === 0 ? undefined : { shape: [P, L, M], data: place },
     placedOnce: classSpecific || contextTokens <= shared || Q === 1,
+    learnedFrom: contextTokens <= shared ? 0 : undefined,
     fixed: { shape: [P, L, D], data: fixed },
     mask: { shape: [P, 1, L, 1 + L], data: mask },
     pick: later?.pick ?? { shape: [P, Q, L], data: pick },

@@ -8,7 +8,18 @@
  * share, `D` width, `H` heads, `d` = D/H.
  */
 import type { Ops } from "../engine/ops.ts";
-import { type AttentionContext, block, type BlockOptions, pickRows, spreadRows, swapped } from "./block.ts";
+import {
+  type AttentionContext,
+  block,
+  type BlockOptions,
+  pickRows,
+  rangeOf,
+  type RowRange,
+  spreadRows,
+  swapped,
+  withoutRange,
+  withRange,
+} from "./block.ts";
 import type { FrozenBlock } from "./block_weights.ts";
 
 /** Learned tokens in the rows of a tower. */
@@ -17,6 +28,8 @@ export interface LearnedRows<T> {
   place: T;
   /** No token is in two rows of a sequence: the pull-back of the first block may skip all other rows. */
   placedOnce?: boolean;
+  /** The first learned row, where token `m` stands in row `from + m` of every sequence: what is replaced is not computed. */
+  from?: number;
   /**
    * The tokens of layer 0, 1, …, [N or 1, M, D]. Those of layer 0 are part of the first block's input; those of layer
    * `i` replace the rows before block `i`. After the last layer the rows flow on like any others.
@@ -64,12 +77,17 @@ export function stack<T>(
   const { learned, mask, pick, shared } = options;
   const depth = learned?.layers.length ?? 0;
   if (depth > blocks.length) throw new Error(`Tokens for ${depth} layers do not fit ${blocks.length} blocks`);
-  const replacement = learned && depth > 1 ? replacing(ops, learned.place) : undefined;
+  const replacement = learned && depth > 1 ? replacementOf(ops, learned, ops.shape(x_LND)[1]) : undefined;
   const last = blocks.length - 1;
   let x = x_LND;
   const results = blocks.map((weights, i) => {
     if (replacement && i > 0 && i < depth) x = replacement.put(x, learned!.layers[i]);
-    const blockOptions: BlockOptions<T> = { mask, shared: shared?.(i), pick: i === last ? pick : undefined };
+    const blockOptions: BlockOptions<T> = {
+      mask,
+      shared: shared?.(i),
+      pick: i === last ? pick : undefined,
+      leave: i + 1 < depth ? replacement!.leave : undefined,
+    };
     const result = block(ops, x, weights, blockOptions);
     x = result.y;
     return result;
@@ -95,6 +113,10 @@ export function stack<T>(
       if (learned === undefined || depth === 0) throw new Error("No rows of this stack are learned: use pullback");
       const layers = new Array<T>(depth);
       const dx = afterFirst(dy, (layer, dTokens) => layers[layer] = dTokens);
+      if (replacement?.leave !== undefined) {
+        layers[0] = swapped(ops, results[0].pullbackToLeft(dx));
+        return layers;
+      }
       const rows = ops.transpose(learned.place, [0, 2, 1]);
       // Only the learned rows of the first block's input can change. A token in several rows gets the sum of their gradients.
       layers[0] = swapped(
@@ -106,8 +128,30 @@ export function stack<T>(
   };
 }
 
+/** How learned rows are replaced; `leave` are those that the block before need not compute. */
+interface Replacement<T> {
+  leave?: RowRange;
+  /** The rows before a block, with its tokens. */
+  put(x: T, tokens_NMD: T): T;
+  /** The pull-backs of {@linkcode Replacement.put} to the tokens and to the rows that it was given. */
+  tokens(dx_LND: T): T;
+  rest(dx_LND: T): T;
+}
+
+function replacementOf<T>(ops: Ops<T>, { from, place, layers }: LearnedRows<T>, N: number): Replacement<T> {
+  if (from === undefined) return replacing(ops, place);
+  const [, count, D] = ops.shape(layers[0]);
+  const leave = { from, count };
+  return {
+    leave,
+    put: (x, tokens) => withRange(ops, x, leave, { part: swapped(ops, ops.broadcastTo(tokens, [N, count, D])) }),
+    tokens: (dx) => swapped(ops, rangeOf(ops, dx, leave)),
+    rest: (dx) => withoutRange(ops, dx, leave),
+  };
+}
+
 /** Replaces the placed rows of [L, N, D] by tokens; `tokens` and `rest` are its pull-backs to those and to the rows. */
-function replacing<T>(ops: Ops<T>, place_NLM: T) {
+function replacing<T>(ops: Ops<T>, place_NLM: T): Replacement<T> {
   const taken_NL1 = ops.sum(place_NLM, -1);
   const keep_LN1 = swapped(ops, ops.shift(ops.scale(taken_NL1, -1), 1));
   const rest = (x_LND: T) => ops.mul(keep_LN1, x_LND);

@@ -7,6 +7,7 @@ import type { Engine, Frozen, HostTensor, Ops } from "../engine/ops.ts";
 import { centredPullback, pickRows, spreadRows, swapped } from "./block.ts";
 import { freezeBlock, freezeProjection, type FrozenBlock, type FrozenLinear } from "./block_weights.ts";
 import { type ClipConfig, epsilonOf } from "./config.ts";
+import type { PromptLayout } from "./prompt_layout.ts";
 import { type LearnedRows, stack, type StackResult } from "./stack.ts";
 
 /** The frozen text tower. */
@@ -148,12 +149,13 @@ function branched<T>(
 export function packedInputs<T>(
   packs: readonly T[],
   layers: readonly T[],
-  { placedOnce, classBlock }: { placedOnce?: boolean; classBlock?: number },
+  { layout, classBlock }: { layout: Pick<PromptLayout, "placedOnce" | "learnedFrom">; classBlock?: number },
 ): TextInputs<T> {
   const [place, fixed, mask, pick, ...later] = packs;
-  if (classBlock === undefined) return { learned: { place, placedOnce, layers }, fixed, mask, pick };
+  const rows = { place, placedOnce: layout.placedOnce, from: layout.learnedFrom };
+  if (classBlock === undefined) return { learned: { ...rows, layers }, fixed, mask, pick };
   const branch = { block: classBlock, tokens: layers.at(-1)!, place: later[0], spread: later[1], mask: later[2] };
-  return { learned: { place, placedOnce, layers: layers.slice(0, -1) }, fixed, mask, pick, branch };
+  return { learned: { ...rows, layers: layers.slice(0, -1) }, fixed, mask, pick, branch };
 }
 
 /** A causal mask over `rows` rows without a constant start token, [1, 1, L, L], as published (clip/model.py:328-334). */

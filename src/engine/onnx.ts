@@ -56,6 +56,8 @@ export function onnxEngine(runtime: OnnxRuntime, options: { device: OnnxDevice; 
         intraOpNumThreads: flops < MIN_FLOPS_FOR_THREADS ? 1 : options.threads,
         interOpNumThreads: 1,
         executionMode: "sequential",
+        // A pattern is laid out beside the memory that the first run took, and a step's is half a gigabyte.
+        enableMemPattern: false,
         graphOptimizationLevel: "all",
         logSeverityLevel: 3,
         externalData,
@@ -67,13 +69,22 @@ export function onnxEngine(runtime: OnnxRuntime, options: { device: OnnxDevice; 
     }
   }
 
-  function program(name: string, fn: ProgramFunction): Program {
+  function program(name: string, fn: ProgramFunction, { shapes = Infinity }: { shapes?: number } = {}): Program {
     const prepared = new Map<string, Promise<ort.InferenceSession>>();
+    async function free(key: string, pending: Promise<ort.InferenceSession>): Promise<void> {
+      prepared.delete(key);
+      const session = await pending;
+      sessions.delete(session);
+      await session.release();
+    }
     return {
       async run(inputs) {
         const key = inputs.map(({ shape }) => shape.join("x")).join(",");
         let pending = prepared.get(key);
         if (pending === undefined) {
+          for (const [key, pending] of [...prepared].slice(0, Math.max(0, prepared.size + 1 - shapes))) {
+            await free(key, pending);
+          }
           prepared.set(key, pending = prepare(name, fn, inputs.map(({ shape }) => shape)));
           // There is no session to release after a failure; the error itself surfaces where the session is awaited.
           pending.catch(() => prepared.delete(key));
@@ -97,12 +108,7 @@ export function onnxEngine(runtime: OnnxRuntime, options: { device: OnnxDevice; 
         });
       },
       async dispose() {
-        for (const pending of prepared.values()) {
-          const session = await pending;
-          sessions.delete(session);
-          await session.release();
-        }
-        prepared.clear();
+        for (const [key, pending] of [...prepared]) await free(key, pending);
       },
     };
   }

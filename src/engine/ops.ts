@@ -133,8 +133,11 @@ export interface Engine {
   freeze(name: string, value: HostTensor): Frozen;
   /** Releases frozen numbers. */
   release(value: Frozen): void;
-  /** Binds a function to this engine. `name` is for messages and graph names. */
-  program(name: string, fn: ProgramFunction): Program;
+  /**
+   * Binds a function to this engine. `name` is for messages and graph names. `shapes` bounds for how many sets of input
+   * shapes an engine that prepares programs keeps them prepared, where runs come one after the other.
+   */
+  program(name: string, fn: ProgramFunction, options?: { shapes?: number }): Program;
   /** How many tensors the engine holds; constant over a long run. */
   tensorCount(): number;
   /** Operations dispatched so far on eager engines, without reshapes; 0 on engines that run whole graphs. */

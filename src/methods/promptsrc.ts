@@ -69,9 +69,15 @@ export function divergence<T>(ops: Ops<T>, inputs: LossInputs<T>, like: T): T {
 /** The frozen text features [C, E] that prompts stay near: the mean over sixty templates, made to unit length. */
 export async function frozenText({ model, classNames }: Pick<PromptTask, "model" | "classNames">): Promise<HostTensor> {
   const E = model.config.embedding;
+  const features = new Map<string, Float32Array>();
+  const tokens = (template: string) => model.tokenizer.encode(template).length;
+  // Texts of one length after the other: the tower is prepared once for each.
+  for (const template of templates.promptsrc.toSorted((a, b) => tokens(a) - tokens(b))) {
+    features.set(template, (await model.encodeTexts(classNames.map((name) => fillTemplate(template, name)))).data);
+  }
   const mean = new Float32Array(classNames.length * E);
   for (const template of templates.promptsrc) {
-    const { data } = await model.encodeTexts(classNames.map((name) => fillTemplate(template, name)));
+    const data = features.get(template)!;
     for (let i = 0; i < mean.length; i++) mean[i] += data[i] / templates.promptsrc.length;
   }
   return normalizeRows({ shape: [classNames.length, E], data: mean });

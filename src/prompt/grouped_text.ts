@@ -39,7 +39,7 @@ export function groupedText<T>(ops: TapeOps<T>, plain: Ops<T>, at: GroupedText<T
   const { features, pullbackToLearned } = textTower(
     plain,
     at.tower,
-    packedInputs(packs, layers.map(({ value }) => value), { classBlock, placedOnce: layout.placedOnce }),
+    packedInputs(packs, layers.map(({ value }) => value), { classBlock, layout }),
   );
   const onTape = ops.custom(layers, features, pullbackToLearned);
   const E = plain.shape(features)[2];

@@ -72,6 +72,8 @@ export interface PromptPrograms {
   meta?: MetaPrograms;
   /** Logits [B, C] of features that are L2-normalised on the image's side. */
   logits(inputs: { textFeatures_GCE: HostTensor; imageFeatures_BE: HostTensor }): Promise<HostTensor>;
+  /** Frees what only steps run; it is prepared again when a step needs it. */
+  endSteps(): Promise<void>;
   /** Frees the programs, and the frozen numbers of the method and of its prompts. */
   dispose(): Promise<void>;
 }
@@ -108,6 +110,10 @@ export function promptPrograms(model: ClipModel, bound: Bound): PromptPrograms {
   const seen = ({ patches_BNK }: LabelledImages) => image === undefined ? [] : [patches_BNK!];
 
   const meta = method.meta && metaPrograms(engine, { bound, logitScale, frozen, packs });
+  async function endSteps(): Promise<void> {
+    await meta?.dispose();
+    for (const program of [step, losses, pullback, imagesPullback]) await program.dispose();
+  }
   return {
     meta,
     async step(params, inputs) {
@@ -148,9 +154,10 @@ export function promptPrograms(model: ClipModel, bound: Bound): PromptPrograms {
     async logits({ textFeatures_GCE, imageFeatures_BE }) {
       return (await logits.run([textFeatures_GCE, imageFeatures_BE]))[0];
     },
+    endSteps,
     async dispose() {
-      await meta?.dispose();
-      for (const program of [step, layers, losses, pullback, images, imagesPullback, logits]) await program.dispose();
+      await endSteps();
+      for (const program of [layers, images, logits]) await program.dispose();
       for (const value of [...packs, ...frozen]) engine.release(value);
     },
   };

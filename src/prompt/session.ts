@@ -61,6 +61,8 @@ export interface PromptSession {
    * @internal
    */
   readonly meta?: MetaSession;
+  /** Frees what the engine prepared for steps alone, gigabytes where both towers are prompted; further steps prepare it again. */
+  endSteps(): Promise<void>;
   /** Frees what the engine prepared for this prompt; the model stays. */
   dispose(): Promise<void>;
 }
@@ -193,6 +195,7 @@ export async function openPrompt(
     contexts,
     textFeatures,
     ...(image === undefined ? {} : { encodeImages }),
+    endSteps: () => programs.endSteps(),
     async dispose() {
       await runs.dispose();
       await programs.dispose();

@@ -68,11 +68,11 @@ export function textRuns(
   const byClass = (layer: number, all: number) => classSpecific || classBlock !== undefined && layer === all - 1;
 
   const forward = engine.program("text_forward", (ops, inputs) => [
-    textTower(ops, tower, packedInputs(inputs.slice(0, count), inputs.slice(count), { classBlock })).features,
+    textTower(ops, tower, packedInputs(inputs.slice(0, count), inputs.slice(count), { classBlock, layout })).features,
   ]);
   const backward = engine.program("text_pullback", (ops, inputs) => {
     const [dFeatures, ...layers] = inputs.slice(count);
-    const packed = packedInputs(inputs.slice(0, count), layers, { classBlock, placedOnce: layout.placedOnce });
+    const packed = packedInputs(inputs.slice(0, count), layers, { classBlock, layout });
     return textTower(ops, tower, packed).pullbackToLearned(dFeatures);
   });
 

@@ -158,6 +158,7 @@ async function trainPrompt(
       });
     },
   });
+  await session.endSteps();
   progress.finish(
     `Trained ${config.method.name}, seed ${seed}: ${state.step.toLocaleString("en-US")} steps in ${
       duration(spent())

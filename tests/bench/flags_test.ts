@@ -4,7 +4,17 @@ import { ROOT } from "../tasks.ts";
 
 const CASES: { script: string; args: string[]; says: string }[] = [
   { script: "step", args: ["--epochs", "3"], says: "bench:step does not know --epochs: --help lists its flags." },
+  {
+    script: "step",
+    args: ["--cpu", "--threads", "2"],
+    says: "bench:step --cpu would count threads that wait: add --threads 1.",
+  },
   { script: "eval", args: ["--rounds", "0"], says: "--rounds is 0: give a whole number from 1 up." },
+  {
+    script: "towers",
+    args: ["--method", "maple"],
+    says: "bench:towers does not know --method: --help lists its flags.",
+  },
   {
     script: "tricks",
     args: ["--pytorch"],

@@ -46,6 +46,8 @@ interface Case {
   pick: boolean;
   shared: boolean;
   twice: boolean;
+  /** The stack knows where the learned rows are, and need not compute those that it replaces. */
+  known?: boolean;
 }
 
 const BOOLEANS = [false, true];
@@ -54,6 +56,7 @@ const CASES: Case[] = [0, 1, 2, BLOCKS].flatMap((depth) =>
     BOOLEANS.flatMap((pick) => BOOLEANS.map((shared) => ({ depth, mask, pick, shared, twice: false })))
   )
 );
+CASES.push(...CASES.filter(({ depth }) => depth > 0).map((at) => ({ ...at, known: true })));
 CASES.push(...[1, 2].map((depth) => ({ depth, mask: true, pick: true, shared: true, twice: true })));
 
 function nameOf({ depth, twice, ...parts }: Case): string {
@@ -78,7 +81,12 @@ function inputsOf({ depth, mask, pick, shared, twice }: Case): HostTensor[] {
 function given<T>(ops: Ops<T>, at: Case, inputs: readonly T[]): { x: T; options: StackOptions<T> } {
   const [first, rows_LND, place, ...rest] = inputs;
   const layers = Array.from({ length: at.depth }, (_, i) => ops.slice(first, [0, i * M, 0], [N, M, D]));
-  const learned: LearnedRows<T> | undefined = at.depth === 0 ? undefined : { place, placedOnce: !at.twice, layers };
+  const learned: LearnedRows<T> | undefined = at.depth === 0 ? undefined : {
+    place,
+    placedOnce: !at.twice,
+    from: at.known ? FROM : undefined,
+    layers,
+  };
   const mask = at.mask ? rest.shift() : undefined;
   const pick = at.pick ? rest.shift() : undefined;
   const [keys, values] = rest;

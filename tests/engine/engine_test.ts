@@ -31,6 +31,21 @@ for (const name of ENGINES) {
     }));
 }
 
+Deno.test("onnx keeps as many sets of shapes prepared as a program asks for, and prepares others again", () =>
+  withEngine("onnx", async (engine) => {
+    const program = engine.program("double", (ops, [x]) => [ops.scale(x, 2)], { shapes: 2 });
+    const inputs = [1, 2, 3].map((rows) => randomTensor([rows, 2], rows));
+    const counts: number[] = [];
+    for (const x of [...inputs, inputs[0]]) {
+      const [{ data }] = await program.run([x]);
+      assertEquals([...data], [...x.data].map((value) => 2 * value));
+      counts.push(engine.tensorCount());
+    }
+    assertEquals(counts, [1, 2, 2, 2]);
+    await program.dispose();
+    assertEquals(engine.tensorCount(), 0);
+  }));
+
 /** An engine whose results are changed before they are returned. */
 function corrupted(engine: Engine, corrupt: (data: Float32Array) => void, onDispose = () => {}): Engine {
   return {

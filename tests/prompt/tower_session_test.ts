@@ -102,6 +102,26 @@ Deno.test("prompted image features follow the parameters of the image's side alo
   });
 });
 
+Deno.test("what steps hold is freed when they have ended, and a further step gives the same bits", async () => {
+  await withModel(async (model) => {
+    const { engine } = model;
+    const session = await openPrompt(model, { method: await promptOf(maple, { model }), classNames: CLASSES });
+    const batch = {
+      imageFeatures_BE: normalizeRows(randomTensor([2, E], 3)),
+      patches_BNK: patchesOf(2, 41),
+      labels: [0, 1],
+    };
+    const before = engine.tensorCount();
+    const first = await session.step(batch);
+    const held = engine.tensorCount();
+    assert(held > before);
+    await session.endSteps();
+    assertEquals(engine.tensorCount(), before);
+    assertEquals(await session.step(batch), first);
+    await session.dispose();
+  });
+});
+
 Deno.test("a step of a method that prompts the image tower without patches is a mistake of the caller", async () => {
   await withModel(async (model) => {
     const session = await openPrompt(model, { method: await promptOf(maple, { model }), classNames: CLASSES });

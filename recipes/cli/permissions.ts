@@ -31,6 +31,7 @@ const READ_FLAGS = [
   "--classes",
   "--images",
   "--from",
+  "--collect",
 ];
 const WRITE_FLAGS = ["--out"];
 

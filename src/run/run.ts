@@ -9,6 +9,7 @@ import { modelCard } from "../eval/model_card.ts";
 import { runPage } from "../eval/page/run_page.ts";
 import { readThumbnails } from "../eval/page/thumbnails.ts";
 import { readFolder, writePage, writeRunPage } from "../eval/page/write_page.ts";
+import { predictionsCsv, predictionsName } from "../eval/predictions_file.ts";
 import { buildReport, type Report } from "../eval/report.ts";
 import { reportName, writeReport } from "../eval/report_file.ts";
 import { sha256Hex } from "../files.ts";
@@ -352,6 +353,8 @@ async function evaluate(
         evaluation,
       },
     });
+    const predictions = predictionsCsv(outcome, { samples: sample.test, classNames: sample.classNames });
+    await folder.write(predictionsName(reportName(report)), predictions);
     await writeReport(folder.path, report);
     if (other !== undefined) await writeTransferPage(folder.path, report, other);
     progress.finish(`${resultLine(report)} (${evaluation.toFixed(1)} s)`);

@@ -1,14 +1,16 @@
 /** Charts of a comparison, as SVG text. */
-import { type Comparison, type CurvePoint, type Difference, type MethodSummary, SUBSETS } from "../comparison.ts";
+import {
+  type Comparison,
+  type CurvePoint,
+  type Difference,
+  type Measure,
+  measured,
+  MEASURES,
+  measuresOf,
+} from "../comparison.ts";
 import { methodLabel } from "../../methods/method_label.ts";
 import { axisName, drawChart, legendHeight, legendMarks, type Series } from "./charts.ts";
 import { seriesColour } from "./theme.ts";
-
-/** What a bar, interval or curve is of. */
-export type Measure = Difference["of"];
-
-/** Measures in words, for axes and titles. */
-export const MEASURES: Readonly<Record<Measure, string>> = { base: "base", new: "new", all: "all", h: "H" };
 
 /** H is made of the others and stands back a little. */
 const OPACITY: Readonly<Record<Measure, number>> = { base: 1, new: 1, all: 1, h: 0.6 };
@@ -21,21 +23,6 @@ interface Bar {
   high: number;
   colour: string;
   opacity: number;
-}
-
-/** The measures that a comparison has, in order; H last. */
-export function measuresOf(comparison: Pick<Comparison, "subsets" | "methods">): Measure[] {
-  const h = comparison.methods.some((method) => method.h !== null);
-  return [...SUBSETS.filter((subset) => comparison.subsets.includes(subset)), ...(h ? ["h" as const] : [])];
-}
-
-/** A method's mean, deviation and seeds in one measure; H is that of the means, its deviation that of the seeds' H. */
-export function measured(
-  row: Pick<MethodSummary, "accuracy" | "h">,
-  measure: Measure,
-): { mean: number; std: number | null; perSeed: { seed: number | null; value: number }[] } | undefined {
-  if (measure !== "h") return row.accuracy[measure];
-  return row.h === null ? undefined : { ...row.h.meanOfH, mean: row.h.ofMeans };
 }
 
 /** A bar for each method and measure, with the deviation over seeds as a line and each seed as a dot. */

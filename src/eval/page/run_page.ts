@@ -2,6 +2,7 @@
 import { harmonicMean } from "../metrics.ts";
 import { methodLabel } from "../../methods/method_label.ts";
 import type { Report } from "../report.ts";
+import { calibrationChart } from "./calibration_chart.ts";
 import { classChart, lossChart, rateChart } from "./charts.ts";
 import { confusionChart } from "./confusion_chart.ts";
 import { type Content, html, type Markup } from "./html.ts";
@@ -66,11 +67,13 @@ function tiles(reports: readonly Report[]): Markup {
   const of = (subset: string) => reports.find(({ run }) => run.evaluatedOn === subset)?.results.metrics;
   const [base, fresh] = [of("base"), of("new")];
   return html`<div class="tiles">${
-    reports.map(({ run, results: { metrics } }) =>
+    reports.map(({ run, results: { metrics, calibration } }) =>
       tile(
         SUBSETS[run.evaluatedOn],
         percent(metrics.accuracy),
-        html`${count(metrics.correct)} of ${count(metrics.total)} right<br>macro-F1 ${percent(metrics.macroF1)}`,
+        html`${count(metrics.correct)} of ${count(metrics.total)} right<br>macro-F1 ${percent(metrics.macroF1)}${
+          calibration && html`<br>calibration error ${percent(calibration.ece)}`
+        }`,
       )
     )
   }${
@@ -103,7 +106,7 @@ async function trainingCharts({ results: { training } }: Report, charts: Map<str
 
 async function classCharts(reports: readonly Report[], charts: Map<string, string>): Promise<Content> {
   const columns: Markup[] = [];
-  for (const { run, results: { metrics } } of reports) {
+  for (const { run, results: { metrics, calibration } } of reports) {
     const name = SUBSETS[run.evaluatedOn];
     const bars = await classChart(metrics);
     charts.set(`classes-${run.evaluatedOn}`, bars);
@@ -114,6 +117,13 @@ async function classCharts(reports: readonly Report[], charts: Map<string, strin
       charts.set(`confusion-${run.evaluatedOn}`, confusion.svg);
       const note = `True classes down, predicted classes across, in ${confusion.unit}.`;
       cards.push(chartCard(`${name}: confusion matrix`, confusion.svg, note));
+    }
+    if (calibration !== undefined) {
+      const chart = await calibrationChart(calibration, name.toLowerCase());
+      charts.set(`calibration-${run.evaluatedOn}`, chart);
+      const note = `Bars: images in ${calibration.images.length} bins, paler where there are few. On the dashed line ` +
+        `probabilities are what they say; the expected calibration error is ${percent(calibration.ece)}.`;
+      cards.push(chartCard(`${name}: reliability`, chart, note));
     }
     columns.push(html`<div class="column">${cards}</div>`);
   }
@@ -142,7 +152,7 @@ function mistakes({ run, results }: Report, images?: ReadonlyMap<string, Uint8Ar
   if (results.worst.length === 0) return null;
   const name = (label: number) => run.classNames[label];
   const heading = html`<h2>Worst mistakes, ${SUBSETS[run.evaluatedOn].toLowerCase()}</h2>
-<p class="note">The mistakes that the model is surest of.</p>`;
+<p class="note">The mistakes that the model is surest of; predictions-${run.evaluatedOn}.csv has all images.</p>`;
   const pictures = results.worst.flatMap((mistake) => {
     const address = imageAddress(images?.get(mistake.path) ?? new Uint8Array());
     return address === undefined ? [] : [{ ...mistake, address }];

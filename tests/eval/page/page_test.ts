@@ -2,6 +2,7 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "jsr:@st
 import { XMLValidator } from "npm:fast-xml-parser@5.3.3";
 import { parseHTML } from "npm:linkedom@0.18.15";
 import { compareReports } from "../../../src/eval/compare.ts";
+import { signed } from "../../../src/eval/comparison.ts";
 import { comparisonPage } from "../../../src/eval/page/comparison_page.ts";
 import { html, raw } from "../../../src/eval/page/html.ts";
 import { runPage } from "../../../src/eval/page/run_page.ts";
@@ -37,6 +38,8 @@ Deno.test("the page of a run holds its numbers, charts, words, configuration and
   const { html: page, charts } = await runPage(reports);
   assertSelfContained(page);
   assertEquals([...charts.keys()].sort(), [
+    "calibration-base",
+    "calibration-new",
     "classes-base",
     "classes-new",
     "confusion-base",
@@ -44,7 +47,7 @@ Deno.test("the page of a run holds its numbers, charts, words, configuration and
     "learning-rate",
     "loss",
   ]);
-  assertEquals(elements(page, "figure.card svg").length, 6);
+  assertEquals(elements(page, "figure.card svg").length, 8);
   const [base, fresh] = [reports[1], reports[0]].map(({ results }) => results.metrics);
   assertEquals(elements(page, ".tile .value").map(({ textContent }) => textContent), [
     `${base.accuracy.toFixed(1)}\u00a0%`,
@@ -93,7 +96,7 @@ Deno.test("worst mistakes are pictures where there are pictures, and paths where
 
 Deno.test("zero-shot pages have no curves and no words; pages of many classes leave out what nobody could read", async () => {
   const zeroshot = await runPage([await makeReport({ method: "zeroshot" })]);
-  assertEquals([...zeroshot.charts.keys()], ["classes-base", "confusion-base"]);
+  assertEquals([...zeroshot.charts.keys()], ["classes-base", "confusion-base", "calibration-base"]);
   assert(!zeroshot.html.includes("learned tokens"));
 
   const many = await makeReport();
@@ -134,7 +137,9 @@ Deno.test("the page of a comparison holds table, seeds, intervals, curve and war
   assertEquals([...charts.keys()].sort(), ["accuracy", "differences", "loss", "shots-base", "shots-h", "shots-new"]);
   const { mean, std } = comparison.methods[1].accuracy.new!;
   assertStringIncludes(page, `${mean.toFixed(1)} ± ${std!.toFixed(1)}`);
-  for (const { sentence } of comparison.differences) assertStringIncludes(page, sentence);
+  for (const { low, high } of comparison.differences) {
+    assertStringIncludes(page, `<td class="num">${signed(low)} to ${signed(high)}</td>`);
+  }
   assertStringIncludes(page, "not corrected for their number");
   assertEquals(elements(page, "p.warn").length, comparison.warnings.length);
   assertStringIncludes(page, "collapsed: it gets 25.0 %");
@@ -154,7 +159,13 @@ Deno.test("a run folder gets its page, and charts that are whole SVG files in pl
     const page = await Deno.readTextFile(`${folder}/report.html`);
     assertEquals(elements(page, ".mistakes img").length, report.results.worst.length);
     const plots = [...Deno.readDirSync(`${folder}/plots`)].map(({ name }) => name).sort();
-    assertEquals(plots, ["classes-new.svg", "confusion-new.svg", "learning-rate.svg", "loss.svg"]);
+    assertEquals(plots, [
+      "calibration-new.svg",
+      "classes-new.svg",
+      "confusion-new.svg",
+      "learning-rate.svg",
+      "loss.svg",
+    ]);
     for (const name of plots) {
       const svg = await Deno.readTextFile(`${folder}/plots/${name}`);
       assertEquals(XMLValidator.validate(svg), true);

@@ -28,6 +28,7 @@ import {
 import { printComparison, printExactly, screen, writeComparison } from "./cli/comparison_output.ts";
 import { namedDataset } from "./cli/dataset_file.ts";
 import { commandList, requireSuccess, runJobs, shellLine } from "./cli/jobs.ts";
+import { withoutFlags } from "./cli/next_step.ts";
 import { openProgress } from "./cli/progress.ts";
 import { runProgram } from "./cli/recipe.ts";
 import { needsOf, slurmScript } from "./cli/slurm.ts";
@@ -125,6 +126,11 @@ export async function compare(args: string[]): Promise<void> {
       }
       console.log("This was the small sample model: its numbers say nothing about OpenAI's CLIP.");
     }
+    const again = withoutFlags(args, compareSettings(KIT_METHODS), ["seeds", "json", "table", "collect", "fresh"]);
+    const [what, words] = comparison.seeds.length === 1
+      ? ["other seeds, as one says little", [...again, "--seeds", "1,2,3"]]
+      : ["one table of all data sets that were run", ["--collect", on.out]];
+    console.log(`Next, ${what}:\n  ${commandLine(words)}`);
   }
 }
 

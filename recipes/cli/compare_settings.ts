@@ -4,7 +4,7 @@ import { UserError } from "../../src/errors.ts";
 import { TABLE_FORMS, type TableForm } from "../../src/eval/result_files.ts";
 import { KIT_METHODS } from "../../src/methods/kit.ts";
 import { drawsImages, learnsPrompts, type Method, publishedValues, withVariants } from "../../src/methods/method.ts";
-import { choice, flagName, listOf, type Setting, text, toggle, wholeNumber } from "../../src/methods/setting.ts";
+import { choice, flagName, type Setting, text, toggle, wholeNumber, wholeNumbers } from "../../src/methods/setting.ts";
 import type { CollectOptions } from "../../src/run/collect.ts";
 import type { ComparedMethod } from "../../src/run/comparison_runs.ts";
 import type { Given } from "../../src/run/config.ts";
@@ -26,7 +26,8 @@ const COMPARISON_SETTINGS = {
     help: "methods to compare (see below), or files of your own; the first is what the others are measured against",
     default: USUAL,
   }),
-  shots: listOf(RUN_SETTINGS.shots.parse, {
+  shots: wholeNumbers({
+    least: 1,
     section: "What runs",
     placeholder: "1,2,4,8,16",
     help: "training images a class; several give a curve",

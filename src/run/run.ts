@@ -71,6 +71,8 @@ export interface Run {
   readonly reports: readonly Report[];
   /** Results that were asked for and cannot be, each in a sentence. */
   readonly missing: readonly string[];
+  /** The folders of what was learned so far. */
+  readonly folders: readonly string[];
   /** What the run would do, with measured estimates, and the seconds of all seeds; nothing is learned or written. */
   plan(): Promise<{ lines: string[]; seconds: number }>;
   /** Learns, or goes on where an earlier process was killed, or takes what is there. */
@@ -135,7 +137,10 @@ export async function openRun<S>(
   const others = new Map<string, RunData>();
   const open = new Map<LearnedRun, { run: SeedRun; learned: Learned }>();
   const reports: Report[] = [];
+  const folders: string[] = [];
   try {
+    // So that no seed is missed only when those before it are trained.
+    for (const seed of config.seeds) if (seed !== null) data.draw({ ...drawOf(config, seed), classes: "all" });
     // Opened before anything is learned: what is missing is told at once.
     for (const transfer of config.transfers) {
       const at = transfer.lastIndexOf(":");
@@ -194,6 +199,7 @@ export async function openRun<S>(
     seeds: config.seeds,
     targets,
     reports,
+    folders,
     get missing() {
       return [...missing];
     },
@@ -213,6 +219,7 @@ export async function openRun<S>(
           },
         };
         open.set(handle, { run, learned });
+        folders.push(handle.folder);
         return handle;
       } catch (error) {
         run.folder.close();
@@ -357,7 +364,9 @@ async function evaluate(
     await folder.write(predictionsName(reportName(report)), predictions);
     await writeReport(folder.path, report);
     if (other !== undefined) await writeTransferPage(folder.path, report, other);
-    progress.finish(`${resultLine(report)} (${evaluation.toFixed(1)} s)`);
+    // The last results are printed by whoever asked for them; those before are told as they come.
+    const told = seed === config.seeds.at(-1) ? `${place}: evaluated` : resultLine(report);
+    progress.finish(`${told} (${evaluation.toFixed(1)} s)`);
     return report;
   } finally {
     await classifier.dispose();

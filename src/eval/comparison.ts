@@ -238,6 +238,14 @@ export function measured(row: Pick<MethodSummary, "accuracy" | "h">, measure: Me
   return measure === "h" ? row.h ?? undefined : row.accuracy[measure];
 }
 
+/** Why a method has no number: it cannot have one, or its run is not there. H needs both halves. */
+export function whyNone({ without }: Comparison, method: string, measure: Measure): "no result" | "missing" {
+  const cannot = without.some((one) =>
+    one.method === method && (measure === "h" ? one.subset !== "all" : one.subset === measure)
+  );
+  return cannot ? "no result" : "missing";
+}
+
 /** Subsets and H as headings of columns. */
 export const MEASURES: Readonly<Record<Measure, string>> = { base: "base", new: "new", all: "all", h: "H" };
 

@@ -3,7 +3,15 @@
  * a block each, and first their average. H is always that of the two means beside it, the average's too.
  */
 import type { ClassSubset } from "../data/few_shot.ts";
-import { type Comparison, type Measure, measured, MEASURES, measuresOf, type MethodSummary } from "./comparison.ts";
+import {
+  type Comparison,
+  type Measure,
+  measured,
+  MEASURES,
+  measuresOf,
+  type MethodSummary,
+  whyNone,
+} from "./comparison.ts";
 import { harmonicMean, mean } from "./metrics.ts";
 
 /** What stands in a cell. */
@@ -116,7 +124,10 @@ function cellsOf(
   const columns = measures.map((measure) => {
     const cells = rows.map((row): ResultCell => {
       const found = measured(row, measure);
-      if (found === undefined) return { text: cannot(row.method, { measure, without }) ? "no result" : "missing" };
+      if (found === undefined) {
+        const reasons = without.map((comparison) => whyNone(comparison, row.method, measure));
+        return { text: reasons.find((reason) => reason === "no result") ?? "missing" };
+      }
       return { text: found.mean.toFixed(digits), ...found.std === null ? {} : { std: found.std.toFixed(digits) } };
     });
     const [best, second] = [...new Set(cells.map(({ text }) => Number(text)).filter(Number.isFinite))].sort((a, b) =>
@@ -128,13 +139,4 @@ function cellsOf(
     return cells.map((cell) => ({ ...cell, rank: rank(Number(cell.text)) }));
   });
   return rows.map(({ label }, i) => ({ label, cells: columns.map((cells) => cells[i]) }));
-}
-
-/** H needs both halves. */
-function cannot(method: string, { measure, without }: { measure: Measure; without: readonly Comparison[] }): boolean {
-  return without.some((comparison) =>
-    comparison.without.some((one) =>
-      one.method === method && (measure === "h" ? one.subset !== "all" : one.subset === measure)
-    )
-  );
 }

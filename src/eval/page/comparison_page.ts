@@ -25,12 +25,18 @@ const TITLES: Readonly<Record<Measure, string>> = {
   h: "H",
 };
 
+/** Methods that a title names. */
+const MOST_NAMES = 4;
+
 /** Makes the page of a comparison. */
 export async function comparisonPage(comparison: Comparison): Promise<Page> {
   const { on, methods, warnings } = comparison;
   const charts = new Map<string, string>();
   const facts = [on.model.name, ...drawnFrom(comparison)];
-  const title = `${methods.map(({ label }) => label).join(", ")} on ${on.dataset}`;
+  const names = methods.length <= MOST_NAMES
+    ? methods.map(({ label }) => label).join(", ")
+    : `${methods.length} methods`;
+  const title = `${names} on ${on.dataset}`;
   const page = document(title, [
     html`<h1>${title}</h1><p class="sub">${facts.join(" · ")}</p>${on.model.sample && sampleNote()}`,
     warnings.map(({ text }) => html`<p class="warn">${text}</p>`),
@@ -41,7 +47,7 @@ export async function comparisonPage(comparison: Comparison): Promise<Page> {
     seedTable(comparison),
     configuration(comparison),
   ]);
-  return { html: page, charts };
+  return { html: page, charts, about: [title, on.model.name, ...drawnFrom({ ...comparison, shots: null })].join(", ") };
 }
 
 /** The best method of each measure, and whether it differs from the first. */
@@ -112,7 +118,7 @@ async function chartCards(comparison: Comparison, charts: Map<string, string>): 
   for (const measure of curve.length > 0 ? measuresOf(comparison) : []) {
     add(`shots-${measure}`, {
       title: `${TITLES[measure]} over shots, %`,
-      svg: await shotsChart(curve, measure),
+      svg: await shotsChart(comparison, measure),
       note: "Means over seeds, small dots are seeds. Dashed: methods that learn nothing.",
     });
   }

@@ -12,6 +12,8 @@ import { chartCard, count, definitions, document, imageAddress, percent, table, 
 export interface Page {
   /** The whole page, which needs nothing beside it: styles, charts and pictures are inside. */
   html: string;
+  /** What it is of, in a line. */
+  about: string;
   /** SVG text by file name without its ending, as on the page. */
   charts: Map<string, string>;
 }
@@ -41,18 +43,21 @@ export async function runPage(
     words(first),
     configuration(sorted),
   ]);
-  return { html: page, charts };
+  return { html: page, charts, about: [title, ...factsOf(first)].join(", ") };
 }
 
-function header(title: string, { run, on }: Report): Markup {
-  const facts = [
+function factsOf({ run, on }: Report): string[] {
+  return [
     on.model.name,
     run.shots !== null && `${run.shots} shots`,
     run.seed !== null && `seed ${run.seed}`,
     run.preset !== null && `preset ${run.preset}${run.changed.length > 0 ? " with changes" : ""}`,
   ].filter((fact) => fact !== false);
-  return html`<h1>${title}</h1><p class="sub">${facts.join(" · ")}</p>
-${on.model.sample && sampleNote()}`;
+}
+
+function header(title: string, report: Report): Markup {
+  return html`<h1>${title}</h1><p class="sub">${factsOf(report).join(" · ")}</p>
+${report.on.model.sample && sampleNote()}`;
 }
 
 /** Said wherever numbers of the sample model stand. */
@@ -108,11 +113,11 @@ async function classCharts(reports: readonly Report[], charts: Map<string, strin
   const columns: Markup[] = [];
   for (const { run, results: { metrics, calibration } } of reports) {
     const name = SUBSETS[run.evaluatedOn];
-    const bars = await classChart(metrics);
+    const bars = await classChart(metrics, name.toLowerCase());
     charts.set(`classes-${run.evaluatedOn}`, bars);
     const most = metrics.perClass.length > 15 ? ` The 15 lowest of ${metrics.perClass.length} classes.` : "";
     const cards = [chartCard(`${name}: accuracy, %`, bars, `The dashed line is the accuracy over all images.${most}`)];
-    const confusion = await confusionChart(metrics);
+    const confusion = await confusionChart(metrics, name.toLowerCase());
     if (confusion !== undefined) {
       charts.set(`confusion-${run.evaluatedOn}`, confusion.svg);
       const note = `True classes down, predicted classes across, in ${confusion.unit}.`;

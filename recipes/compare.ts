@@ -30,7 +30,7 @@ import { namedDataset } from "./cli/dataset_file.ts";
 import { commandList, requireSuccess, runJobs, shellLine } from "./cli/jobs.ts";
 import { withoutFlags } from "./cli/next_step.ts";
 import { openProgress } from "./cli/progress.ts";
-import { runProgram } from "./cli/recipe.ts";
+import { KEPT, runProgram } from "./cli/recipe.ts";
 import { needsOf, slurmScript } from "./cli/slurm.ts";
 import { isStarter, lacksMethodFile, startWithPermissions } from "./cli/start.ts";
 
@@ -48,6 +48,7 @@ if (import.meta.main) {
     title:
       `Compares methods over seeds: base, new and H with their spread, differences with their 95 % intervals.\n\n${methodsHelp()}`,
     settings: compareSettings(KIT_METHODS),
+    kept: KEPT,
     examples: [
       "deno task compare --seeds 1,2,3",
       "deno task compare --methods all --seeds 1,2,3",

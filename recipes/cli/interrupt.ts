@@ -18,7 +18,7 @@ export function tellInterrupts(kept: string): void {
     Deno.addSignalListener(signal, () => {
       for (const stop of stops) stop();
       const clean = Deno.stderr.isTerminal() ? "\r\x1b[K" : "";
-      Deno.stderr.writeSync(new TextEncoder().encode(`${clean}Stopped. ${kept}\n`));
+      Deno.stderr.writeSync(new TextEncoder().encode(`${clean}${`Stopped. ${kept}`.trim()}\n`));
       Deno.exit(CODES[signal]);
     });
   }

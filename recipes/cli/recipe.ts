@@ -29,14 +29,14 @@ export interface Program extends Omit<HelpInfo, "settings"> {
   task?: string;
   /** Whose code runs, where not the kit's alone: what is wrong with it is told of all of them. */
   code?: string;
-  /** What is said of an interruption, where it is not that of a run. */
+  /** What an interruption leaves, in a sentence; empty where it leaves nothing. */
   kept?: string;
   /** The settings that `--help` lists; undefined where the program tells them itself. */
   settings: Settings | undefined;
 }
 
 /** What an interruption leaves of a run. */
-const KEPT = "What is done is kept: the same command, without --fresh, goes on from there.";
+export const KEPT = "What is done is kept: the same command, without --fresh, goes on from there.";
 
 /** What a method's recipe says of itself; the rest it takes from the method. */
 export interface RecipeInfo<S> {
@@ -83,7 +83,7 @@ export async function runRecipe<S>(
   const { title, presets } = info.method as Method;
   const settings = recipeSettings(info.method as Method);
   await runProgram(
-    { url: meta.url, title, presets, settings, examples: info.examples },
+    { url: meta.url, title, presets, settings, examples: info.examples, kept: KEPT },
     (args) => runMethod(meta.url, { info, args }, body),
   );
 }
@@ -153,7 +153,7 @@ export async function runProgram(program: Program, body: (args: string[]) => Pro
     console.log(helpText({ ...program, settings: program.settings }));
     return;
   }
-  tellInterrupts(program.kept ?? KEPT);
+  tellInterrupts(program.kept ?? "");
   try {
     await body(Deno.args);
   } catch (error) {

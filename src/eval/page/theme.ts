@@ -81,12 +81,12 @@ const TITLE_LINE = 52;
  * A chart as a file of its own that any program shows: light colours written in, fonts named, on white, and above it its title and
  * what it is of, which on the page stand around it.
  */
-export function standAlone(svg: string, about: string): string {
+export function standAlone(svg: string, about = ""): string {
   const [, title = ""] = /<svg[^>]* aria-label="([^"]*)"/.exec(svg) ?? [];
   const [, width, height] = /viewBox="0 0 ([\d.]+) ([\d.]+)"/.exec(svg) ?? [];
   const lines = [
     ...wrap(title, TITLE_LINE).map((text) => ({ text, bold: true })),
-    ...wrap(escapeHtml(about), TITLE_LINE).map((text) => ({ text, bold: false })),
+    ...wrap(escapeHtml(about), TITLE_LINE).flatMap((text) => text === "" ? [] : [{ text, bold: false }]),
   ];
   const above = lines.length * 15 + 8;
   const heading = lines.map(({ text, bold }, i) =>

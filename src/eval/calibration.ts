@@ -5,15 +5,10 @@
  * the probability of the predicted class, each closed above.
  */
 
-/** How far confidences are from the shares that are right; the lists have an entry a bin, from 0 to 1 in equal steps. */
-export interface Calibration {
-  /** Expected calibration error, in percent: the mean over images of how far their bin's confidence is from its accuracy. */
-  ece: number;
-  /** Images in each bin. */
+/** Lists with an entry a bin. */
+interface Bins {
   images: number[];
-  /** Of these, right. */
   correct: number[];
-  /** Their mean confidence, 0 to 1; null where there are none. */
   confidence: (number | null)[];
 }
 
@@ -27,7 +22,7 @@ const DIGITS = 8;
 export function calibrate(
   confidences: ArrayLike<number>,
   { labels, predictions }: { labels: ArrayLike<number>; predictions: ArrayLike<number> },
-): Calibration {
+): Bins & { ece: number } {
   const [images, correct, sums] = [zeros(), zeros(), zeros()];
   for (let i = 0; i < confidences.length; i++) {
     const bin = Math.min(BINS, Math.max(1, Math.ceil(confidences[i] * BINS))) - 1;
@@ -39,8 +34,8 @@ export function calibrate(
   return { ece: expectedError({ images, correct, confidence }), images, correct, confidence };
 }
 
-/** Expected calibration error of bins, in percent. */
-export function expectedError({ images, correct, confidence }: Omit<Calibration, "ece">): number {
+/** Expected calibration error, in percent: the mean over images of how far their bin's confidence is from its accuracy. */
+export function expectedError({ images, correct, confidence }: Bins): number {
   const total = images.reduce((sum, count) => sum + count, 0);
   const apart = images.reduce((sum, count, i) => sum + Math.abs(count * (confidence[i] ?? 0) - correct[i]), 0);
   return 100 * apart / total;

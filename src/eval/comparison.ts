@@ -207,9 +207,11 @@ export interface ComparedRun {
   seed: number | null;
   /** Classes that it was evaluated on. */
   evaluatedOn: ClassSubset;
-  /** In percent; so are the next two. */
+  /** In percent. */
   accuracy: number;
+  /** In percent. */
   macroF1: number;
+  /** In percent. */
   meanClassAccuracy: number;
   /** Expected calibration error in percent; null in reports of before 0.2. */
   ece: number | null;

@@ -7,7 +7,7 @@ import type { ClipConfig } from "../clip/config.ts";
 import type { ClassSubset } from "../data/few_shot.ts";
 import { sha256Hex } from "../files.ts";
 import { KIT_VERSION } from "../version.ts";
-import { calibrate, type Calibration } from "./calibration.ts";
+import { calibrate } from "./calibration.ts";
 import { evaluatePredictions, type Metrics } from "./metrics.ts";
 import type { NearestWords } from "./nearest_words.ts";
 import type { Outcome } from "./outcome.ts";
@@ -136,7 +136,16 @@ export interface ReportedResults {
     predictions: number[];
   };
   /** Whether its probabilities can be taken at their word; absent in layout 1. */
-  calibration?: Calibration;
+  calibration?: {
+    /** Expected calibration error, in percent: the mean over images of how far their bin's confidence is from its accuracy. */
+    ece: number;
+    /** Images in each bin; bins are equal steps of the confidence, from 0 to 1, each closed above. */
+    images: number[];
+    /** Of these, right. */
+    correct: number[];
+    /** Their mean confidence, 0 to 1; null where there are none. */
+    confidence: (number | null)[];
+  };
   /** The mistakes that the model is surest of, surest first. */
   worst: Mistake[];
   /** How training went; null where nothing is trained. */

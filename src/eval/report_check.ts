@@ -5,7 +5,7 @@
 import { isDeepStrictEqual } from "node:util";
 import schema from "../../data/report.schema.json" with { type: "json" };
 import { shown, visible } from "../errors.ts";
-import { type Calibration, expectedError } from "./calibration.ts";
+import { expectedError } from "./calibration.ts";
 import { evaluatePredictions, type Metrics } from "./metrics.ts";
 import type { Report } from "./report.ts";
 
@@ -58,7 +58,10 @@ function inconsistency({ reportVersion, run, results }: Report): string | undefi
 }
 
 /** The bins must hold all images, each in its place, and give the error. */
-function miscounted(calibration: Calibration, { total, correct }: Metrics): string | undefined {
+function miscounted(
+  calibration: NonNullable<Report["results"]["calibration"]>,
+  { total, correct }: Metrics,
+): string | undefined {
   const { images, correct: right, confidence } = calibration;
   const sum = (counts: readonly number[]) => counts.reduce((all, count) => all + count, 0);
   if (images.length !== right.length || images.length !== confidence.length) {

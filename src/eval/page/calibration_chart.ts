@@ -1,10 +1,13 @@
 /** Whether the model's probabilities can be taken at their word. */
-import type { Calibration } from "../calibration.ts";
+import type { Report } from "../report.ts";
 import { drawChart } from "./charts.ts";
 import { seriesColour } from "./theme.ts";
 
 /** Reliability diagram: the share that is right among images of like confidence; on the diagonal they are the same. */
-export async function calibrationChart({ images, correct, confidence }: Calibration, place: string): Promise<string> {
+export async function calibrationChart(
+  { images, correct, confidence }: NonNullable<Report["results"]["calibration"]>,
+  place: string,
+): Promise<string> {
   const most = Math.max(...images);
   const bars = confidence.flatMap((mean, i) => {
     if (mean === null) return [];

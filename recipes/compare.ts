@@ -5,13 +5,15 @@
  * `deno task compare --methods zeroshot,coop,cocoop --seeds 1,2,3 --shots 16 --eval base,new`
  */
 import { compareReports, type Comparison, comparisonText, type DatasetDescription, UserError } from "../mod.ts";
+import { fitsALine } from "../src/errors.ts";
+import { COMPARISON_VERSION } from "../src/eval/comparison.ts";
+import { collectionText } from "../src/eval/comparison_table.ts";
 import { comparisonPage } from "../src/eval/page/comparison_page.ts";
 import { writePage } from "../src/eval/page/write_page.ts";
-import { fitsALine } from "../src/errors.ts";
-import { formatJson } from "../src/eval/report_file.ts";
+import { tableTexts } from "../src/eval/result_files.ts";
 import { KIT_METHODS } from "../src/methods/kit.ts";
+import { collectRuns } from "../src/run/collect.ts";
 import { type ComparisonPlan, findRuns, planComparison, type PlannedRun } from "../src/run/comparison_runs.ts";
-import { openRunFolder } from "../src/run/folder.ts";
 import { SAMPLE_IMAGES } from "../src/run/open_data.ts";
 import { pathPart } from "../src/run/path.ts";
 import { duration, type Progress } from "../src/run/progress.ts";
@@ -23,10 +25,12 @@ import {
   readCompareSettings,
   withWholePaths,
 } from "./cli/compare_settings.ts";
+import { printComparison, printExactly, screen, writeComparison } from "./cli/comparison_output.ts";
 import { namedDataset } from "./cli/dataset_file.ts";
 import { commandList, requireSuccess, runJobs, shellLine } from "./cli/jobs.ts";
+import { withoutFlags } from "./cli/next_step.ts";
 import { openProgress } from "./cli/progress.ts";
-import { runProgram } from "./cli/recipe.ts";
+import { KEPT, runProgram } from "./cli/recipe.ts";
 import { needsOf, slurmScript } from "./cli/slurm.ts";
 import { isStarter, lacksMethodFile, startWithPermissions } from "./cli/start.ts";
 
@@ -44,12 +48,14 @@ if (import.meta.main) {
     title:
       `Compares methods over seeds: base, new and H with their spread, differences with their 95 % intervals.\n\n${methodsHelp()}`,
     settings: compareSettings(KIT_METHODS),
+    kept: KEPT,
     examples: [
       "deno task compare --seeds 1,2,3",
       "deno task compare --methods all --seeds 1,2,3",
       "deno task compare --methods coop,./anchored.ts --seeds 1,2",
       "deno task compare --methods zeroshot,coop --shots 1,2,4,8,16 --eval all --jobs 2",
       "deno task compare --emit slurm > compare.slurm",
+      "deno task compare --collect runs --table tex",
     ],
   }, compare);
 }
@@ -57,7 +63,8 @@ if (import.meta.main) {
 /** Compares methods, with the flags of a command line. */
 export async function compare(args: string[]): Promise<void> {
   const settings = await readCompareSettings(args);
-  const { on, terminal } = settings;
+  const { on, terminal, folders } = settings;
+  if (folders.length > 0) return await collect(settings, commandLine(args));
   const progress = openProgress({ quiet: terminal.quiet ?? false });
   const dataset = await namedDataset(on.dataset);
   const description = typeof dataset === "string" ? undefined : dataset;
@@ -100,12 +107,17 @@ export async function compare(args: string[]): Promise<void> {
       text: "The test images are the sample's, a part of the published ones: --data EuroSAT.zip takes all.",
     });
   }
-  const page = await write(comparison, comparisonFolder(comparison, settings));
-
-  if (terminal.json) console.log(formatJson(comparison, ""));
-  else {
-    for (const line of comparisonText(comparison, screen())) console.log(line);
-    console.log(`\nThe whole comparison: ${page}`);
+  const path = comparisonFolder(comparison, settings);
+  const missing = found.missing.map(({ title }) => `${title} is missing.`);
+  const output = {
+    json: comparison,
+    tables: tableTexts([[comparison]], missing),
+    lines: comparisonText(comparison, screen()),
+  };
+  await writeComparison(path, output);
+  const page = await writePage(path, await comparisonPage(comparison));
+  if (printComparison(output, { ...settings, json: terminal.json })) {
+    console.log(`\nThe whole comparison: ${page}\nTables for papers and programs: ${path}/compare.{csv,md,tex}`);
     if (comparison.on.model.sample) {
       if ((on.data ?? SAMPLE_IMAGES) === SAMPLE_IMAGES && settings.shots.some((shots) => shots < SAMPLE_SHOTS)) {
         console.log(
@@ -115,17 +127,29 @@ export async function compare(args: string[]): Promise<void> {
       }
       console.log("This was the small sample model: its numbers say nothing about OpenAI's CLIP.");
     }
+    const again = withoutFlags(args, compareSettings(KIT_METHODS), ["seeds", "json", "table", "collect", "fresh"]);
+    const [what, words] = comparison.seeds.length === 1
+      ? ["other seeds, as one says little", [...again, "--seeds", "1,2,3"]]
+      : ["one table of all data sets that were run", ["--collect", on.out]];
+    console.log(`Next, ${what}:\n  ${commandLine(words)}`);
   }
 }
 
-/** Writes the comparison and its page, and takes away what killed ones left half-written; gives the page's path. */
-async function write(comparison: Comparison, path: string): Promise<string> {
-  const folder = await openRunFolder(path);
-  try {
-    await folder.write("compare.json", `${formatJson(comparison, "")}\n`);
-    return await writePage(path, await comparisonPage(comparison));
-  } finally {
-    folder.close();
+/** Makes the papers' table, data sets and methods, of what is in run folders. */
+async function collect({ folders, wanted, on, terminal, table }: CompareSettings, command: string): Promise<void> {
+  const { groups, missing } = await collectRuns(folders, { ...wanted, command });
+  const output = {
+    json: { comparisonVersion: COMPARISON_VERSION, command, comparisons: groups.flat(), missing },
+    tables: tableTexts(groups, missing.map((what) => `Missing: ${what}.`)),
+    lines: [
+      ...groups.flatMap((group) => [...collectionText(group, screen()), ""]),
+      ...missing.map((what) => `missing: ${what}`),
+    ],
+  };
+  const path = [on.out, "compare", pathPart(folders.join("-"))].join("/");
+  await writeComparison(path, output);
+  if (printComparison(output, { table, json: terminal.json })) {
+    console.log(`The tables for papers and programs: ${path}/compare.{csv,md,tex}`);
   }
 }
 
@@ -196,7 +220,6 @@ async function emit(
     ? { ...settings, jobs: 1, on: { ...settings.on, threads: undefined } }
     : settings;
   const jobs = missing.map((run) => jobOf(run, own));
-  // What is redirected to a file must be that file's content and nothing else.
   const lines = settings.emit === "slurm"
     ? slurmScript(jobs, {
       folder: Deno.cwd(),
@@ -208,7 +231,7 @@ async function emit(
     : commandList(jobs);
   // Slurm does not make the folder of its logs, and a task without one fails without a word.
   if (settings.emit === "slurm") await Deno.mkdir(`${settings.on.out}/slurm`, { recursive: true });
-  Deno.stdout.writeSync(new TextEncoder().encode(lines));
+  printExactly(lines);
   progress.say(`${missing.length} runs. When they have ended: ${collect}`);
 }
 
@@ -229,9 +252,4 @@ function comparisonFolder(
 
 function commandLine(args: readonly string[]): string {
   return shellLine(["deno", "task", "compare", ...args]);
-}
-
-function screen(): { columns: number; colour: boolean } {
-  if (!Deno.stdout.isTerminal()) return { columns: 100, colour: false };
-  return { columns: Deno.consoleSize().columns || 80, colour: !Deno.noColor };
 }

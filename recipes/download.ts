@@ -34,6 +34,7 @@ const program: Program = {
   title: helpText(),
   url: import.meta.url,
   settings: SETTINGS,
+  kept: "What was fetched is kept: the same command goes on from there.",
   examples: [
     "deno task download eurosat ViT-B/16",
     "deno task download ViT-B/16 --source /media/stick/ViT-B-16.pt",

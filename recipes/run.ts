@@ -10,7 +10,7 @@ import { UserError } from "../mod.ts";
 import { RECIPE } from "./cli/permissions.ts";
 import { isMethodFile, loadMethod, typedPath } from "./cli/method_file.ts";
 import { pipeline } from "./cli/pipeline.ts";
-import { runMethod, runProgram } from "./cli/recipe.ts";
+import { KEPT, runMethod, runProgram } from "./cli/recipe.ts";
 import { isStarter, startWithPermissions } from "./cli/start.ts";
 
 const examplesOf = (
@@ -31,7 +31,7 @@ if (import.meta.main) {
 async function runFile(path: string, args: readonly string[]): Promise<void> {
   if (await isStarter()) Deno.exit(await startWithPermissions(import.meta.url, [path, ...args]));
   const code = `${path} or of this kit`;
-  await runProgram({ ...program, task: RECIPE, code, settings: undefined }, async () => {
+  await runProgram({ ...program, task: RECIPE, code, settings: undefined, kept: KEPT }, async () => {
     const { method, file } = await loadMethod(path);
     const info = {
       method,

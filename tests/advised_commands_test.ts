@@ -175,3 +175,31 @@ Deno.test("without permissions and without a terminal a recipe names the command
     for (const folder of [kit, elsewhere]) await Deno.remove(folder, { recursive: true });
   }
 });
+
+Deno.test("what a run names as next works as it stands, from one to the next, up to a comparison", async () => {
+  const kit = await copyOfKit();
+  try {
+    const next = ({ code, stdout, stderr }: Ended) => {
+      assertEquals(code, 0, stderr);
+      return /\nNext, .*:\n {2}(deno task .*)\n$/.exec(stdout)![1];
+    };
+    const said: string[] = [];
+    let command = "deno task coop --epochs 1 --views 0 --shots 2 --train base --eval base";
+    for (let step = 0; step < 4; step++) {
+      command = next(await shell(command, kit));
+      said.push(command);
+    }
+    assertEquals(said.map((one) => one.split(" ").slice(2, 4).join(" ")), [
+      "coop --epochs",
+      "coop --epochs",
+      "compare --methods",
+      "compare --collect",
+    ]);
+    assert(said[1].endsWith("--seeds 1,2,3"), said[1]);
+    const collected = await shell(command, kit);
+    assertEquals(collected.code, 0, collected.stderr);
+    assert(/^CoOp +\d/m.test(collected.stdout), collected.stdout);
+  } finally {
+    await Deno.remove(kit, { recursive: true });
+  }
+});

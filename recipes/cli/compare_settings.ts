@@ -1,9 +1,11 @@
 /** The flags of a comparison: its own, and those that it hands on to the recipes. */
 import type { ClassSubset } from "../../src/data/few_shot.ts";
 import { UserError } from "../../src/errors.ts";
+import { TABLE_FORMS, type TableForm } from "../../src/eval/result_files.ts";
 import { KIT_METHODS } from "../../src/methods/kit.ts";
 import { drawsImages, learnsPrompts, type Method, publishedValues, withVariants } from "../../src/methods/method.ts";
-import { choice, flagName, listOf, type Setting, text, toggle, wholeNumber } from "../../src/methods/setting.ts";
+import { choice, flagName, type Setting, text, toggle, wholeNumber, wholeNumbers } from "../../src/methods/setting.ts";
+import type { CollectOptions } from "../../src/run/collect.ts";
 import type { ComparedMethod } from "../../src/run/comparison_runs.ts";
 import type { Given } from "../../src/run/config.ts";
 import { SAMPLE_IMAGES } from "../../src/run/open_data.ts";
@@ -24,7 +26,8 @@ const COMPARISON_SETTINGS = {
     help: "methods to compare (see below), or files of your own; the first is what the others are measured against",
     default: USUAL,
   }),
-  shots: listOf(RUN_SETTINGS.shots.parse, {
+  shots: wholeNumbers({
+    least: 1,
     section: "What runs",
     placeholder: "1,2,4,8,16",
     help: "training images a class; several give a curve",
@@ -41,7 +44,15 @@ const COMPARISON_SETTINGS = {
     help: "print what is missing as a list of commands or as an array job, and run nothing",
     defaultWords: "run here",
   }),
-  collect: toggle({ section: "Output", help: "run nothing: compare what is there" }),
+  collect: toggle({
+    section: "Output",
+    help: "run nothing: compare what is there; --collect DIR … makes one table of all data sets in these run folders",
+  }),
+  table: choice(TABLE_FORMS, {
+    section: "Output",
+    help: "print the table in this form, for a program or a paper, and nothing else there",
+    defaultWords: "text",
+  }),
 } satisfies Settings;
 
 /** Settings of recipes that a comparison does not take: a run's own affair, or part of a method's name. */
@@ -65,6 +76,11 @@ export interface CompareSettings {
   emit?: "commands" | "slurm";
   /** Take what is there, run nothing. */
   collect: boolean;
+  /** Run folders to make one table of, and what of them was asked for. */
+  folders: string[];
+  wanted: Pick<CollectOptions, "methods" | "shots" | "seeds" | "subsets">;
+  /** How the table is printed, where not as text. */
+  table?: TableForm;
   /** Data, model, output folder, engine. */
   on: Pick<RunValues, "out"> & Partial<RunValues>;
   fresh: boolean;
@@ -153,7 +169,7 @@ export async function readCompareSettings(args: readonly string[]): Promise<Comp
     );
   }
   const settings = compareSettings([...KIT_METHODS, ...found.map(({ method }) => method)]);
-  const flags = readFlags(args, settings).given;
+  const { given: flags, words: folders } = readFlags(args, settings, { words: args.includes("--collect") });
   // Methods are known before a configuration is read: their settings decide what may stand in it.
   const { methods: _, ...inFile } = settings;
   const all = typeof flags.config === "string" ? { ...await readConfigFile(flags.config, inFile), ...flags } : flags;
@@ -169,7 +185,10 @@ export async function readCompareSettings(args: readonly string[]): Promise<Comp
     typed.data = SAMPLE_IMAGES;
   }
   const run = parsed(RUN_SETTINGS, typed) as Partial<RunValues>;
-  const own = all as Partial<{ shots: number[]; jobs: number; emit: CompareSettings["emit"]; collect: boolean }>;
+  const own = all as Partial<Pick<CompareSettings, "shots" | "jobs" | "emit" | "collect" | "table">>;
+  if (own.table !== undefined && all.json) {
+    throw new UserError("--table and --json both ask for standard output: give one.");
+  }
   const subsets = ownSubsets(run.eval);
   return {
     methods: found.map((one) => compared(one, typed)),
@@ -181,6 +200,14 @@ export async function readCompareSettings(args: readonly string[]): Promise<Comp
     jobs: own.jobs ?? 1,
     emit: own.emit,
     collect: own.collect ?? false,
+    folders,
+    wanted: {
+      methods: flags.methods === undefined ? undefined : found.map(({ method }) => method.name),
+      shots: own.shots,
+      seeds: run.seeds,
+      subsets: run.eval === undefined ? undefined : subsets,
+    },
+    table: own.table,
     on: { out: "runs", ...run },
     fresh: run.fresh ?? false,
     typed,

@@ -1,5 +1,6 @@
 /** Runs of recipes as processes of their own: here, several at a time, or as lines for a cluster. */
 import { UserError } from "../../src/errors.ts";
+import { onInterrupt } from "./interrupt.ts";
 
 /** One run of one recipe. */
 export interface Job {
@@ -42,11 +43,10 @@ export async function runJobs(jobs: readonly Job[], options: RunJobsOptions): Pr
   const ended: JobEnd[] = [];
   const waiting = [...jobs];
   const tell = (last?: JobEnd) => onChange?.({ running: [...running.keys()], ended, last });
-  const stopAll = () => {
+  // Children of a killed process would go on training.
+  const release = onInterrupt(() => {
     for (const process of running.values()) process.stop();
-    Deno.exit(130);
-  };
-  const release = onTermination(stopAll);
+  });
   const worker = async () => {
     for (let job = waiting.shift(); job !== undefined; job = waiting.shift()) {
       const began = performance.now();
@@ -87,13 +87,6 @@ function startDeno(job: Job): StartedJob {
       }
     },
   };
-}
-
-/** Children of a killed process would go on training. */
-function onTermination(stop: () => void): () => void {
-  const signals: Deno.Signal[] = Deno.build.os === "windows" ? ["SIGINT"] : ["SIGINT", "SIGTERM"];
-  for (const signal of signals) Deno.addSignalListener(signal, stop);
-  return () => signals.forEach((signal) => Deno.removeSignalListener(signal, stop));
 }
 
 function lastWords(stderr: string): string {

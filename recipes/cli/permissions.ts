@@ -33,6 +33,7 @@ const READ_FLAGS = [
   "--classes",
   "--images",
   "--from",
+  "--collect",
 ];
 const WRITE_FLAGS = ["--out"];
 

@@ -14,6 +14,7 @@ import { readConfigFile } from "./config_file.ts";
 import { namedDataset } from "./dataset_file.ts";
 import { readFlags, type Settings } from "./flags.ts";
 import { type HelpInfo, helpText } from "./help.ts";
+import { tellInterrupts } from "./interrupt.ts";
 import { shellLine } from "./jobs.ts";
 import { permissionAdvice, permissionWords, RECIPE } from "./permissions.ts";
 import { openProgress } from "./progress.ts";
@@ -28,9 +29,14 @@ export interface Program extends Omit<HelpInfo, "settings"> {
   task?: string;
   /** Whose code runs, where not the kit's alone: what is wrong with it is told of all of them. */
   code?: string;
+  /** What an interruption leaves, in a sentence; empty where it leaves nothing. */
+  kept?: string;
   /** The settings that `--help` lists; undefined where the program tells them itself. */
   settings: Settings | undefined;
 }
+
+/** What an interruption leaves of a run. */
+export const KEPT = "What is done is kept: the same command, without --fresh, goes on from there.";
 
 /** What a method's recipe says of itself; the rest it takes from the method. */
 export interface RecipeInfo<S> {
@@ -77,7 +83,7 @@ export async function runRecipe<S>(
   const { title, presets } = info.method as Method;
   const settings = recipeSettings(info.method as Method);
   await runProgram(
-    { url: meta.url, title, presets, settings, examples: info.examples },
+    { url: meta.url, title, presets, settings, examples: info.examples, kept: KEPT },
     (args) => runMethod(meta.url, { info, args }, body),
   );
 }
@@ -132,11 +138,11 @@ async function openTerminal<S>(
       for (const line of (await run.plan()).lines) console.log(visible(line));
       console.log(`Permissions: ${permissionWords({ url, task: RECIPE }, args)}`);
     },
-    showResults({ config, reports, missing }) {
+    showResults({ config, reports, missing, folders }) {
       if (reports.length === 0) throw new UserError([...missing].join(" "));
       for (const sentence of missing) progress.say(sentence);
       if (values.json) console.log(formatJson(reports.length === 1 ? reports[0] : reports, ""));
-      else printResults(reports, { model: reports[0].on.model, config, words });
+      else printResults(reports, { model: reports[0].on.model, config, words, args, folders });
     },
   };
 }
@@ -147,6 +153,7 @@ export async function runProgram(program: Program, body: (args: string[]) => Pro
     console.log(helpText({ ...program, settings: program.settings }));
     return;
   }
+  tellInterrupts(program.kept ?? "");
   try {
     await body(Deno.args);
   } catch (error) {

@@ -3,13 +3,14 @@ import { sameName } from "../../src/data/same_name.ts";
 import { visible } from "../../src/errors.ts";
 import { wrap } from "../../src/text_table.ts";
 import { hOf } from "../../src/eval/metrics.ts";
+import { PAGE_NAME } from "../../src/eval/page/write_page.ts";
 import type { Report } from "../../src/eval/report.ts";
 import { drawsImages } from "../../src/methods/method.ts";
-import { flagName } from "../../src/methods/setting.ts";
 import { type RunConfig, whyNotOn } from "../../src/run/config.ts";
 import { resultLine } from "../../src/run/evaluate.ts";
 import { DEFAULT_SHOTS } from "../../src/run/settings.ts";
 import { shellLine } from "./jobs.ts";
+import { nextStep, recipeFlags, variantFlags, withoutFlags } from "./next_step.ts";
 
 /** What the last lines must know besides the reports. */
 export interface ResultOptions {
@@ -19,6 +20,10 @@ export interface ResultOptions {
   config: RunConfig;
   /** The words that start the recipe, without flags. */
   words: readonly string[];
+  /** The flags that were typed. */
+  args: readonly string[];
+  /** The folders of its seeds. */
+  folders: readonly string[];
 }
 
 /** Prints the results of a run on standard output. */
@@ -31,7 +36,10 @@ export function printResults(reports: readonly Report[], options: ResultOptions)
 }
 
 /** The lines of {@linkcode printResults}. */
-export function resultLines(reports: readonly Report[], { model, config, words }: ResultOptions): string[] {
+export function resultLines(
+  reports: readonly Report[],
+  { model, config, words, args, folders }: ResultOptions,
+): string[] {
   const lines: string[] = [];
   const bySeed = Map.groupBy(reports, ({ run }) => run.seed);
   for (const [seed, ofSeed] of bySeed) {
@@ -43,28 +51,36 @@ export function resultLines(reports: readonly Report[], { model, config, words }
     if (h !== undefined) lines.push(`${who}, H (harmonic mean of base and new): ${h.toFixed(2)} %`);
   }
   lines.push(...new Set(reports.flatMap(({ warnings = [] }) => warnings.map(({ text }) => `warning: ${text}`))));
-  if (bySeed.size === 1 && reports[0].run.seed !== null && reports.some(({ run }) => run.evaluatedOn === "new")) {
-    lines.push("One seed says little about new classes: --seeds 1,2,3 shows the spread.");
-  }
   if (model.sample) {
     const isEurosat = sameName(reports[0].on.data.name, "EuroSAT");
+    const real = isEurosat
+      ? realFlags(config)
+      : [...withoutFlags(args, recipeFlags(config), ["model"]), "--model", "ViT-B/16"];
     lines.push(
       "",
-      "This was the small sample model: its numbers show the papers' pattern and say nothing about OpenAI's CLIP." +
-        (isEurosat ? " For ViT-B/16:" : ""),
+      `This was the small sample model: its numbers ${
+        isEurosat ? "show the papers' pattern and " : ""
+      }say nothing about OpenAI's CLIP. For ViT-B/16:`,
+      `  deno task download ${isEurosat ? "eurosat " : ""}ViT-B/16`,
+      `  ${shellLine([...words, ...real])}`,
     );
-    if (isEurosat) {
-      lines.push("  deno task download eurosat ViT-B/16", `  ${shellLine([...words, ...realFlags(config)])}`);
-    }
   }
+  if (folders.length > 0) lines.push("", `Report: ${inOne(folders)}/${PAGE_NAME}`);
+  const next = nextStep({ config, words, args });
+  if (next !== undefined) lines.push(`Next, ${next.what}:`, `  ${next.command}`);
   return lines;
 }
 
+/** Folders of several seeds as a shell takes them: `…/shots16/{seed1,seed2}`. */
+function inOne(folders: readonly string[]): string {
+  const [first] = folders;
+  const above = first.slice(0, first.lastIndexOf("/"));
+  return folders.length === 1 ? first : `${above}/{${folders.map((path) => path.slice(above.length + 1)).join()}}`;
+}
+
 /** The flags of the same run on real weights: method, preset, shots and classes are those of the run. */
-function realFlags({ asked, method, preset, shots, train = "base", eval: subsets }: RunConfig): string[] {
-  const variant = Object.entries(asked.variants ?? {}).flatMap(([name, byValue]) =>
-    Object.keys(byValue).filter((value) => byValue[value] === method).flatMap((value) => [`--${flagName(name)}`, value])
-  );
+function realFlags(config: RunConfig): string[] {
+  const { method, preset, shots, train = "base", eval: subsets } = config;
   const isUsual = preset === null || preset === Object.keys(method.presets)[0];
   const draws = drawsImages(method);
   const possible = subsets.filter((subset) => !draws || whyNotOn(method, { train, subset }) === undefined);
@@ -73,7 +89,7 @@ function realFlags({ asked, method, preset, shots, train = "base", eval: subsets
   const halves = whyNotOn(method, { train: "base", subset: "new" }) === undefined ? ["base", "new"] : ["base"];
   const evaluated = !isWhole ? halves : possible.length > 0 ? possible : [train];
   return [
-    ...variant,
+    ...variantFlags(config),
     ...(isUsual ? [] : ["--preset", preset]),
     ...(shots === null || shots === DEFAULT_SHOTS ? [] : ["--shots", String(shots)]),
     ...["--model", "ViT-B/16", "--data", "data/eurosat"],

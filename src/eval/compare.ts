@@ -3,7 +3,8 @@
  * intervals of differences.
  *
  * Means and standard deviations are over seeds; the deviation is the population's (divides by n), as the published
- * `parse_test_res.py` prints it. H is given both ways: of the mean accuracies (as in papers), and as the mean of each seed's H.
+ * `parse_test_res.py` prints it. H is that of the mean accuracies, as the papers' tables print it: it can be computed from the
+ * two numbers beside it, which the mean of the seeds' H cannot. Its deviation is that of the seeds' H.
  */
 import type { ClassSubset } from "../data/few_shot.ts";
 import { activationOf, unusual } from "../clip/config.ts";
@@ -89,6 +90,7 @@ export function compareReports(reports: readonly Report[], options: CompareOptio
         rows.find(({ run }) => run.evaluatedOn === subset)!.results.metrics.total,
       ])),
     },
+    trainedOn: rows.find(({ run }) => run.trainedOn !== null)?.run.trainedOn ?? null,
     shots,
     seeds: [...new Set(rows.flatMap(({ run }) => run.seed ?? []))].sort((a, b) => a - b),
     subsets,
@@ -114,6 +116,9 @@ export function compareReports(reports: readonly Report[], options: CompareOptio
       seed: run.seed,
       evaluatedOn: run.evaluatedOn,
       accuracy: results.metrics.accuracy,
+      macroF1: results.metrics.macroF1,
+      meanClassAccuracy: results.metrics.meanClassAccuracy,
+      ece: results.calibration?.ece ?? null,
       trainingAccuracy: results.training?.accuracy ?? null,
       loss: results.training?.loss ?? [],
     })),
@@ -172,7 +177,7 @@ function summarize(reports: readonly Report[]): Pick<MethodSummary, "accuracy" |
     return other ? [{ seed, value: harmonicMean(value, other.value) }] : [];
   });
   if (perSeed.length === 0) return { accuracy, h: null };
-  return { accuracy, h: { ofMeans: harmonicMean(base.mean, fresh.mean), meanOfH: spread(perSeed) } };
+  return { accuracy, h: { ...spread(perSeed), mean: harmonicMean(base.mean, fresh.mean) } };
 }
 
 function spread(perSeed: Spread["perSeed"]): Spread {

@@ -1,4 +1,4 @@
-/** What `compare.json` holds: its types, and the words in which differences are told. */
+/** What `compare.json` holds: its types, and the words in which it is told. */
 import type { ClassSubset } from "../data/few_shot.ts";
 import type { Warning } from "./collapse.ts";
 import { methodLabel } from "../methods/method_label.ts";
@@ -7,9 +7,10 @@ import { POWER } from "./interval.ts";
 /**
  * The layout of `compare.json`. The kit writes this file and never reads it; other readers should refuse a version that they do not
  * know, and `deno task compare --collect` writes an old one again from its reports. 2: `verdict` and `seedsToTell` stand where
- * `withinNoise` stood, `interval` where `bootstrap` did, and intervals are by Student's t.
+ * `withinNoise` stood, `interval` where `bootstrap` did, and intervals are by Student's t. 3: `h` is one spread, `runs` have more
+ * metrics, `trainedOn` is there, and differences have no sentences.
  */
-export const COMPARISON_VERSION = 2;
+export const COMPARISON_VERSION = 3;
 
 /** What `compare.json` holds; `compareReports` makes it. */
 export interface Comparison {
@@ -28,6 +29,8 @@ export interface Comparison {
     /** Test images of each subset. */
     images: Partial<Record<ClassSubset, number>>;
   };
+  /** Classes that were learned from; null where nothing is trained. */
+  trainedOn: ClassSubset | null;
   /** Shots of the table; null where nothing is trained. */
   shots: number | null;
   /** Seeds of the table, ascending. */
@@ -73,8 +76,11 @@ export interface MethodSummary {
   changed: string[];
   /** Accuracy on each evaluated subset, in percent. */
   accuracy: Partial<Record<ClassSubset, Spread>>;
-  /** H of the mean accuracies, as in papers, and the mean of each seed's H. Null unless there are base and new accuracies. */
-  h: { ofMeans: number; meanOfH: Spread } | null;
+  /**
+   * `mean` is H of the mean accuracies, as in the papers' tables; `std` and `perSeed` are of each seed's H, whose mean is another
+   * number. Null unless there are base and new accuracies.
+   */
+  h: Spread | null;
 }
 
 /** A method against the first. */
@@ -100,47 +106,54 @@ export interface Difference {
    * fewer than two seeds, and where no practicable number of seeds is enough.
    */
   seedsToTell: number | null;
-  /** It in words. */
-  sentence: string;
 }
 
-/** What the sentence of a difference is made from. */
-export type DifferenceFacts = Omit<Difference, "sentence">;
-
-/** Tells a difference: how large, how sure, what to conclude, and what it would take to know. */
-export function differenceSentence(facts: DifferenceFacts, confidence: number): string {
-  const { method, reference, of, difference, low, high, verdict } = facts;
-  const points = `${Math.abs(difference).toFixed(1)} points ${difference >= 0 ? "above" : "below"}`;
-  const interval = `${Math.round(100 * confidence)} % interval ${signed(low)} to ${signed(high)}`;
-  const found = `${methodLabel(method)} is ${points} ${methodLabel(reference)} ${
-    PLACES[of]
-  } (${interval}): ${verdict}.`;
-  return [found, ...caveat(facts)].join(" ");
-}
-
-function caveat({ verdict, seeds, seedsToTell }: DifferenceFacts): string[] {
-  if (seeds === 0) return ["Neither method draws anything, so only the test images vary in the interval."];
-  if (seeds === 1) {
-    return ["With one seed only the test images vary in the interval: other seeds may give other differences."];
-  }
-  if (verdict === "better" || verdict === "worse") return [];
+/** The differences as rows of words, their headings first: from whom, on what, how large, how sure, and what to conclude. */
+export function differenceRows({ differences, interval: { confidence } }: Comparison): string[][] {
+  const plans = differences.some(isOpen);
   return [
-    seedsToTell === null
-      ? "No practicable number of seeds would tell a difference this small on these test images."
-      : `About ${seedsToTell} seeds would tell a difference of this size (power ${100 * POWER} %).`,
+    [
+      "Method",
+      "on",
+      "points",
+      `${Math.round(100 * confidence)} % interval`,
+      "verdict",
+      ...plans ? ["seeds to tell"] : [],
+    ],
+    ...differences.map((one) => [
+      methodLabel(one.method),
+      one.of === "h" ? "H" : one.of,
+      signed(one.difference),
+      `${signed(one.low)} to ${signed(one.high)}`,
+      one.verdict,
+      ...plans ? [isOpen(one) ? String(one.seedsToTell ?? "too many") : "-"] : [],
+    ]),
   ];
 }
 
-/** What several intervals at once are worth; undefined where there is one. */
-export function multiplicitySentence({ differences, interval: { confidence } }: Comparison): string | undefined {
+/** Whether more seeds might tell. */
+function isOpen({ verdict, seeds }: Difference): boolean {
+  return seeds > 1 && verdict !== "better" && verdict !== "worse";
+}
+
+/** What holds for all differences, said once: what they are, what varies in their intervals, and what many at once are worth. */
+export function differenceNote({ differences, methods, interval: { confidence } }: Comparison): string {
   const count = differences.length;
-  if (count < 2) return undefined;
-  return `Each interval stands for itself at ${
-    Math.round(100 * confidence)
-  } %, not corrected for their number: if all methods were ` +
-    `equal, about ${
+  const some = (test: (seeds: number) => boolean) => differences.some(({ seeds }) => test(seeds));
+  return [
+    `Points above ${methods[0].label}; intervals are by Student's t, paired.`,
+    some((seeds) => seeds > 1) && "They allow for other seeds and other test images.",
+    some((seeds) => seeds === 1) &&
+    "With one seed only the test images vary in the interval: other seeds may give other differences.",
+    some((seeds) => seeds === 0) &&
+    "Between two methods that draw nothing only the test images vary in the interval.",
+    differences.some(isOpen) &&
+    `Seeds to tell: about how many would tell a difference of this size on these test images (power ${100 * POWER} %).`,
+    count > 1 &&
+    `Each interval stands for itself, not corrected for their number: if all methods were equal, about ${
       (count * (1 - confidence)).toFixed(1)
-    } of these ${count} differences would still be called better or worse.`;
+    } of these ${count} differences would still be called better or worse.`,
+  ].filter((sentence) => sentence !== false).join(" ");
 }
 
 /** `+1.2`, `−3.4`. */
@@ -164,7 +177,7 @@ export function noResultSentences(without: readonly NoResult[]): string[] {
   const alike = Map.groupBy(without, ({ subset, why }) => `${subset} ${why}`);
   return [...alike.values()].map((ones) => {
     const [{ subset, why }] = ones;
-    const names = ones.map(({ method }) => methodLabel(method));
+    const names = [...new Set(ones.map(({ method }) => methodLabel(method)))];
     const who = names.length === 1 ? `${names[0]} has` : `${names.slice(0, -1).join(", ")} and ${names.at(-1)} have`;
     return `${who} no result ${PLACES[subset]}: ${why}.`;
   });
@@ -196,6 +209,12 @@ export interface ComparedRun {
   evaluatedOn: ClassSubset;
   /** In percent. */
   accuracy: number;
+  /** In percent. */
+  macroF1: number;
+  /** In percent. */
+  meanClassAccuracy: number;
+  /** Expected calibration error in percent; null in reports of before 0.2. */
+  ece: number | null;
   /** On the images that it was trained on, in percent; null where that was not measured. */
   trainingAccuracy: number | null;
   /** Mean loss of each epoch. */
@@ -205,10 +224,36 @@ export interface ComparedRun {
 /** The order in which subsets are shown. */
 export const SUBSETS: readonly ClassSubset[] = ["base", "new", "all"];
 
+/** What a column, bar or curve is of. */
+export type Measure = Difference["of"];
+
+/** The measures that a comparison has, in order; H last. */
+export function measuresOf({ subsets, methods }: Pick<Comparison, "subsets" | "methods">): Measure[] {
+  return [
+    ...SUBSETS.filter((subset) => subsets.includes(subset)),
+    ...methods.some(({ h }) => h !== null) ? ["h" as const] : [],
+  ];
+}
+
+/** A method's mean, deviation and seeds in one measure. */
+export function measured(row: Pick<MethodSummary, "accuracy" | "h">, measure: Measure): Spread | undefined {
+  return measure === "h" ? row.h ?? undefined : row.accuracy[measure];
+}
+
+/** Why a method has no number: it cannot have one, or its run is not there. H needs both halves. */
+export function whyNone({ without }: Comparison, method: string, measure: Measure): "no result" | "missing" {
+  const cannot = without.some((one) =>
+    one.method === method && (measure === "h" ? one.subset !== "all" : one.subset === measure)
+  );
+  return cannot ? "no result" : "missing";
+}
+
+/** Subsets and H as headings of columns. */
+export const MEASURES: Readonly<Record<Measure, string>> = { base: "base", new: "new", all: "all", h: "H" };
+
 /** Subsets and H within a sentence. */
 export const PLACES = {
   base: "on the base classes",
   new: "on the new classes",
   all: "on all classes",
-  h: "in H",
 } as const;

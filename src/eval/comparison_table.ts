@@ -1,7 +1,19 @@
-/** A comparison as text for a terminal: the table of the papers, seeds, differences in sentences, warnings. */
+/** A comparison as text for a terminal: the table of the papers, seeds, differences, warnings. */
 import { table, wrap } from "../text_table.ts";
 import { methodLabel } from "../methods/method_label.ts";
-import { type Comparison, multiplicitySentence, noResultSentences, type Spread } from "./comparison.ts";
+import {
+  type Comparison,
+  differenceNote,
+  differenceRows,
+  measured,
+  MEASURES,
+  measuresOf,
+  noResultSentences,
+} from "./comparison.ts";
+import { headingOf, type ResultCell, resultTable } from "./result_table.ts";
+
+/** Of numbers in percent. */
+const DIGITS = 1;
 
 /** The options of {@linkcode comparisonText}. */
 export interface TextOptions {
@@ -32,80 +44,92 @@ export interface TextOptions {
  * ```
  */
 export function comparisonText(comparison: Comparison, options: TextOptions): string[] {
-  const { methods, subsets, shots, seeds, on, differences, warnings, without } = comparison;
-  const bold = (line: string) => options.colour ? `\x1b[1m${line}\x1b[0m` : line;
-  const withH = methods.some(({ h }) => h !== null);
-  const heading = [
-    `${on.dataset}, ${on.model.name}`,
-    shots !== null && `${shots} shots`,
-    seeds.length > 0 && `${seeds.length === 1 ? "seed" : "seeds"} ${seeds.join(", ")}`,
-  ].filter((part) => part !== false).join(", ");
-  const means = [
-    ["Method", ...subsets, ...(withH ? ["H of means", "mean of H's"] : [])],
-    ...methods.map(({ method, label, accuracy, h }) => [
-      label,
-      ...subsets.map((subset) =>
-        without.some((one) => one.method === method && one.subset === subset)
-          ? "no result"
-          : spreadCell(accuracy[subset])
-      ),
-      ...(withH ? [h?.ofMeans.toFixed(1) ?? "-", spreadCell(h?.meanOfH)] : []),
-    ]),
-  ];
-  const perSeed = methods.flatMap(({ label, accuracy, h }) => {
-    const all = subsets.flatMap((subset) => accuracy[subset]?.perSeed.map(({ seed }) => seed) ?? []);
-    return [...new Set(all)].flatMap((seed) => {
-      if (seed === null) return [];
-      const value = (spread: Spread | undefined) =>
-        spread?.perSeed.find((one) => one.seed === seed)?.value.toFixed(1) ?? "-";
-      return [[
-        label,
-        String(seed),
-        ...subsets.map((subset) => value(accuracy[subset])),
-        ...(withH ? [value(h?.meanOfH)] : []),
-      ]];
-    });
-  });
-  const multiplicity = multiplicitySentence(comparison);
-  const spread = seeds.length > 1 ? "mean ± population standard deviation over seeds" : "accuracy in percent";
+  const { seeds, differences, warnings, without } = comparison;
+  const told = differences.length > 0;
   return [
-    ...wrap(`${heading} (${spread})`, options.columns).map(bold),
-    ...aligned(means, options),
+    ...resultLines([comparison], options),
     ...noResultSentences(without).flatMap((sentence) => wrap(sentence, options.columns)),
-    ...(perSeed.length > 0
-      ? ["", ...aligned([["Each seed", "seed", ...subsets, ...(withH ? ["H"] : [])], ...perSeed], options)]
-      : []),
-    ...curveTables(comparison).flatMap((rows) => ["", ...aligned(rows, options)]),
-    ...(differences.length > 0 ? [""] : []),
-    ...differences.flatMap(({ sentence }) => wrap(sentence, options.columns)),
-    ...(multiplicity === undefined ? [] : wrap(multiplicity, options.columns)),
+    ...(seeds.length > 1 ? blank(seedRows(comparison), options) : []),
+    ...curveTables(comparison).flatMap((rows) => blank(rows, options)),
+    ...(told ? blank(differenceRows(comparison), options) : []),
+    ...(told ? wrap(differenceNote(comparison), options.columns) : []),
     ...(warnings.length > 0 ? [""] : []),
     ...warnings.flatMap(({ text }) => wrap(`warning: ${text}`, options.columns)),
   ];
 }
 
+/** Tells the comparisons of several data sets in one table. */
+export function collectionText(comparisons: readonly Comparison[], options: TextOptions): string[] {
+  const sentences = noResultSentences(comparisons.flatMap(({ without }) => without));
+  return [
+    ...resultLines(comparisons, options),
+    ...sentences.flatMap((sentence) => wrap(sentence, options.columns)),
+  ];
+}
+
+/** A heading, a table a data set, and what the numbers are. */
+function resultLines(comparisons: readonly Comparison[], options: TextOptions): string[] {
+  const { columns, blocks, spread, ranked } = resultTable(comparisons, DIGITS);
+  const bold = (line: string) => options.colour ? `\x1b[1m${line}\x1b[0m` : line;
+  const several = blocks.length > 1;
+  const starred = ({ text, std, rank }: ResultCell) => spreadText(text, std) + (rank === "best" ? " *" : "");
+  const note = [ranked ? "* best." : "", spread].filter((part) => part !== "").join(" ");
+  return [
+    ...wrap(`${headingOf(comparisons)} (accuracy in percent)`, options.columns).map(bold),
+    ...blocks.flatMap(({ title, rows }) => {
+      const head = [several ? title : "Method", ...columns];
+      const lines = aligned([head, ...rows.map(({ label, cells }) => [label, ...cells.map(starred)])], options);
+      return several ? ["", ...lines] : lines;
+    }),
+    ...wrap(note, options.columns).filter((line) => line !== ""),
+  ];
+}
+
+function blank(rows: readonly (readonly string[])[], options: TextOptions): string[] {
+  return ["", ...aligned(rows, options)];
+}
+
+/** A row a method and seed. */
+function seedRows(comparison: Comparison): string[][] {
+  const measures = measuresOf(comparison);
+  return [
+    ["Each seed", "seed", ...measures.map((measure) => MEASURES[measure])],
+    ...comparison.methods.flatMap((row) => {
+      const all = measures.flatMap((measure) =>
+        measured(row, measure)?.perSeed.flatMap(({ seed }) => seed ?? []) ?? []
+      );
+      return [...new Set(all)].map((seed) => [
+        row.label,
+        String(seed),
+        ...measures.map((measure) =>
+          measured(row, measure)?.perSeed.find((one) => one.seed === seed)?.value.toFixed(DIGITS) ?? "-"
+        ),
+      ]);
+    }),
+  ];
+}
+
 /** A table a measure: methods down, shots across. What learns nothing has the same value for all of them. */
-function curveTables({ curve, subsets }: Comparison): string[][][] {
+function curveTables({ curve, subsets, methods: rows }: Comparison): string[][][] {
   const shots = [...new Set(curve.flatMap((point) => point.shots ?? []))].sort((a, b) => a - b);
   const methods = [...new Set(curve.map(({ method }) => method))];
   if (shots.length < 2) return [];
-  const measures = [...subsets, ...(curve.some(({ h }) => h !== null) ? ["mean of H's" as const] : [])];
-  return measures.map((measure) => [
-    [`Shots, ${measure}`, ...shots.map(String)],
+  return measuresOf({ subsets, methods: rows }).map((measure) => [
+    [`Shots, ${MEASURES[measure]}`, ...shots.map(String)],
     ...methods.map((method) => [
       methodLabel(method),
       ...shots.map((number) => {
         const point = curve.find((one) => one.method === method && (one.shots ?? number) === number);
-        return spreadCell(measure === "mean of H's" ? point?.h?.meanOfH : point?.accuracy[measure]);
+        const found = point && measured(point, measure);
+        return found === undefined ? "-" : spreadText(found.mean.toFixed(DIGITS), found.std?.toFixed(DIGITS));
       }),
     ]),
   ]);
 }
 
 /** `94.4 ± 0.2`, padded so that columns of them line up. */
-function spreadCell(spread: Spread | undefined): string {
-  if (spread === undefined) return "-";
-  return spread.mean.toFixed(1).padStart(4) + (spread.std === null ? "" : ` ± ${spread.std.toFixed(1).padStart(4)}`);
+function spreadText(mean: string, std?: string): string {
+  return mean.padStart(4) + (std === undefined ? "" : ` ± ${std.padStart(4)}`);
 }
 
 /** Columns that start at the left, as numbers with and without a deviation must line up; a block a row where the terminal is too narrow. */
@@ -116,6 +140,8 @@ export function aligned(rows: readonly (readonly string[])[], { columns, colour 
   const name = Math.max(...rows[0].slice(1).map((title) => title.length));
   return rows.slice(1).flatMap((row) => [
     row[0],
-    ...row.slice(1).map((cell, i) => `  ${rows[0][i + 1].padEnd(name)}  ${cell}`),
+    ...row.slice(1).flatMap((cell, i) =>
+      wrap(cell, columns - name - 4).map((part, k) => `  ${(k === 0 ? rows[0][i + 1] : "").padEnd(name)}  ${part}`)
+    ),
   ]);
 }

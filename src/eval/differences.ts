@@ -1,7 +1,7 @@
 /** How much better one method is than another, and whether these seeds tell. */
 import type { ClassSubset } from "../data/few_shot.ts";
 import { bySeed } from "./by_seed.ts";
-import { type Difference, type DifferenceFacts, differenceSentence, SUBSETS } from "./comparison.ts";
+import { type Difference, SUBSETS } from "./comparison.ts";
 import { differenceInterval, seedsToTell } from "./interval.ts";
 import { harmonicMean, mean } from "./metrics.ts";
 import type { Report } from "./report.ts";
@@ -33,17 +33,14 @@ export function differences(
   }));
   const drawn = seeds.filter((seed) => seed !== null).length;
 
-  const describe = (of: Difference["of"], measured: MeasuredDifference): Difference => {
-    const facts: DifferenceFacts = {
-      method,
-      reference,
-      of,
-      ...measured,
-      verdict: verdict(measured, drawn),
-      seeds: drawn,
-    };
-    return { ...facts, sentence: differenceSentence(facts, confidence) };
-  };
+  const describe = (of: Difference["of"], measured: MeasuredDifference): Difference => ({
+    method,
+    reference,
+    of,
+    ...measured,
+    verdict: verdict(measured, drawn),
+    seeds: drawn,
+  });
   const found = [...outcomes].map(([subset, pair]) => describe(subset, accuracyDifference(pair, confidence)));
   const [base, fresh] = [outcomes.get("base"), outcomes.get("new")];
   return base && fresh ? [...found, describe("h", harmonicDifference({ base, fresh }, confidence))] : found;

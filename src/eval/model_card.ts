@@ -1,4 +1,5 @@
 /** `MODEL_CARD.md` for a prompt that is passed on: what it is, what was measured, and its limits. */
+import { markdownText } from "./markdown.ts";
 import { hOf } from "./metrics.ts";
 import { methodLabel } from "../methods/method_label.ts";
 import type { Report } from "./report.ts";
@@ -22,14 +23,14 @@ export function modelCard(reports: readonly Report[], options: ModelCardOptions)
     `tags: [prompt-learning, clip, ${JSON.stringify(run.method)}]`,
     "---",
     "",
-    `# ${text(run.label ?? methodLabel(run.method))} prompt for ${text(on.data.name)}`,
+    `# ${markdownText(run.label ?? methodLabel(run.method))} prompt for ${markdownText(on.data.name)}`,
     "",
     `A learned prompt for a frozen CLIP: ${
       count(run.learnedNumbers)
     } numbers in \`${options.file}\` (sha256 \`${options.sha256}\`).`,
-    `It works with one model only: ${text(on.model.name)}, weights with sha256 \`${on.model.sha256}\`, activation ${
-      on.model.activation ?? "quickgelu"
-    }.`,
+    `It works with one model only: ${
+      markdownText(on.model.name)
+    }, weights with sha256 \`${on.model.sha256}\`, activation ${on.model.activation ?? "quickgelu"}.`,
     "",
     ...(on.model.sample
       ? ["**This model is the kit's small sample. The prompt is for trying the kit, not for work.**", ""]
@@ -60,22 +61,22 @@ export function modelCard(reports: readonly Report[], options: ModelCardOptions)
     ...(run.importedFrom === undefined
       ? []
       : [`By the published code: imported from ${code(run.importedFrom)}. What is not listed here is not known.`, ""]),
-    `- Method: ${text(run.label ?? methodLabel(run.method))}, preset ${
+    `- Method: ${markdownText(run.label ?? methodLabel(run.method))}, preset ${
       run.preset ?? (run.importedFrom === undefined ? "none" : "not known")
     }${run.changed.length > 0 ? `, changed: ${run.changed.join(", ")}` : ""}`,
-    `- Data: ${text(on.data.name)}, ${run.trainedOn} classes, ${run.shots} images a class (${
+    `- Data: ${markdownText(on.data.name)}, ${run.trainedOn} classes, ${run.shots} images a class (${
       count(on.data.train)
     } in all), few-shot sample of seed ${run.seed}`,
-    `- Split: ${text(on.data.splitOrigin)}, sha256 \`${on.data.splitSha256}\``,
+    `- Split: ${markdownText(on.data.splitOrigin)}, sha256 \`${on.data.splitSha256}\``,
     ...Object.entries(run.hyperparameters).map(([name, value]) =>
-      `- ${name}: ${text(String(value) === "" ? "(empty)" : String(value))}`
+      `- ${name}: ${markdownText(String(value) === "" ? "(empty)" : String(value))}`
     ),
     `- Command: ${code(run.command)}`,
-    `- Made with: kit ${on.versions.kit}, Deno ${on.versions.deno}, ${text(on.engine.device)}`,
+    `- Made with: kit ${on.versions.kit}, Deno ${on.versions.deno}, ${markdownText(on.engine.device)}`,
     "",
     "## Classes",
     "",
-    ...reports.flatMap(({ run }) => [`${run.evaluatedOn}: ${run.classNames.map(text).join(", ")}`, ""]),
+    ...reports.flatMap(({ run }) => [`${run.evaluatedOn}: ${run.classNames.map(markdownText).join(", ")}`, ""]),
     ...words(results.nearestWords),
     "## Limits",
     "",
@@ -100,7 +101,7 @@ function harmonic(reports: readonly Report[]): string[] {
 
 function doubts(reports: readonly Report[]): string[] {
   const texts = new Set(reports.flatMap(({ warnings = [] }) => warnings.map((warning) => warning.text)));
-  return [...texts].flatMap((one) => [`Warning: ${text(one)}`, ""]);
+  return [...texts].flatMap((one) => [`Warning: ${markdownText(one)}`, ""]);
 }
 
 /** The class that a user should watch most. */
@@ -109,7 +110,7 @@ function weakest(reports: readonly Report[]): string[] {
     accuracy === null ? [] : [{ name, accuracy }]
   );
   const [worst] = all.toSorted((a, b) => a.accuracy - b.accuracy);
-  return worst ? [`Weakest class: ${text(worst.name)}, ${worst.accuracy.toFixed(1)} % right.`, ""] : [];
+  return worst ? [`Weakest class: ${markdownText(worst.name)}, ${worst.accuracy.toFixed(1)} % right.`, ""] : [];
 }
 
 function words(found: Report["results"]["nearestWords"]): string[] {
@@ -120,18 +121,13 @@ function words(found: Report["results"]["nearestWords"]): string[] {
     "Nearest words by Euclidean distance: a hint, no translation.",
     "",
     ...found.slice(0, MOST_TOKENS).map(({ token, className, words }) =>
-      `- ${className === null ? "" : `${text(className)}, `}token ${token}: ${
-        words.map(({ word, distance }) => `${text(word)} (${distance.toFixed(3)})`).join(", ")
+      `- ${className === null ? "" : `${markdownText(className)}, `}token ${token}: ${
+        words.map(({ word, distance }) => `${markdownText(word)} (${distance.toFixed(3)})`).join(", ")
       }`
     ),
     ...(found.length > MOST_TOKENS ? [`- and ${found.length - MOST_TOKENS} more`] : []),
     "",
   ];
-}
-
-/** Text that Markdown takes for text. */
-function text(value: string): string {
-  return value.replaceAll(/\s+/g, " ").replaceAll(/[\\`*_{}[\]<>|#~]/g, (character) => `\\${character}`);
 }
 
 /** Code with as many quotes as its own need. */

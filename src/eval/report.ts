@@ -8,11 +8,13 @@ import type { ClassSubset } from "../data/few_shot.ts";
 import { sha256Hex } from "../files.ts";
 import type { Warning } from "./collapse.ts";
 import { KIT_VERSION } from "../version.ts";
+import { calibrate } from "./calibration.ts";
 import { evaluatePredictions, type Metrics } from "./metrics.ts";
 import type { NearestWords } from "./nearest_words.ts";
+import type { Outcome } from "./outcome.ts";
 
-/** The layout that this file writes; raised when readers must change. */
-export const REPORT_VERSION = 1;
+/** The layout that this file writes; raised when readers must change. 2: `results.calibration` is there; 1 is still read. */
+export const REPORT_VERSION = 2;
 
 /** One evaluation, as `report-base.json` holds it; {@linkcode buildReport} makes one, {@linkcode readReport} reads one. */
 export interface Report {
@@ -138,6 +140,17 @@ export interface ReportedResults {
     /** Predicted class of each image. */
     predictions: number[];
   };
+  /** Whether its probabilities can be taken at their word; absent in layout 1. */
+  calibration?: {
+    /** Expected calibration error, in percent: the mean over images of how far their bin's confidence is from its accuracy. */
+    ece: number;
+    /** Images in each bin; bins are equal steps of the confidence, from 0 to 1, each closed above. */
+    images: number[];
+    /** Of these, right. */
+    correct: number[];
+    /** Their mean confidence, 0 to 1; null where there are none. */
+    confidence: (number | null)[];
+  };
   /** The mistakes that the model is surest of, surest first. */
   worst: Mistake[];
   /** How training went; null where nothing is trained. */
@@ -182,14 +195,6 @@ export interface ReportedTiming {
   seconds: Record<string, number>;
 }
 
-/** What a model says of images. */
-export interface Outcome {
-  /** The class with the largest logit of each image. */
-  predictions: number[];
-  /** Its probability, 0 to 1. */
-  confidences: number[];
-}
-
 /** What {@linkcode buildReport} needs. */
 interface ReportInput {
   run: ReportedRun;
@@ -199,7 +204,7 @@ interface ReportInput {
   engine: ReportedCircumstances["engine"];
   /** The evaluated images, labels within the evaluated classes. */
   samples: readonly { path: string; label: number }[];
-  /** What the model says of them, in the same order; from {@linkcode outcomeOf}. */
+  /** What the model says of them, in the same order; from `outcomeOf`. */
   outcome: Outcome;
   /** How training went; left out where nothing is trained. */
   training?: ReportedTraining;
@@ -214,34 +219,6 @@ const MOST_MISTAKES = 24;
 
 /** Losses and rates carry float32 values: more digits than this are noise. */
 const DIGITS = 8;
-
-/**
- * Reads scaled logits, B images × C classes: predictions (of equal logits the first, as in PyTorch) and their softmax
- * probabilities. Call it for each batch and put the pieces together with {@linkcode joinOutcomes}.
- */
-export function outcomeOf(logits_BC: { shape: readonly number[]; data: Float32Array }): Outcome {
-  const [B, C] = logits_BC.shape;
-  const predictions: number[] = [];
-  const confidences: number[] = [];
-  for (let b = 0; b < B; b++) {
-    const row = logits_BC.data.subarray(b * C, (b + 1) * C);
-    let best = 0;
-    for (let c = 1; c < C; c++) if (row[c] > row[best]) best = c;
-    let sum = 0;
-    for (let c = 0; c < C; c++) sum += Math.exp(row[c] - row[best]);
-    predictions.push(best);
-    confidences.push(1 / sum);
-  }
-  return { predictions, confidences };
-}
-
-/** Puts the outcomes of batches together, in order. */
-export function joinOutcomes(outcomes: readonly Outcome[]): Outcome {
-  return {
-    predictions: outcomes.flatMap((outcome) => outcome.predictions),
-    confidences: outcomes.flatMap((outcome) => outcome.confidences),
-  };
-}
 
 /**
  * Makes the report of one evaluation. Equal inputs give equal reports but for `timing`.
@@ -267,6 +244,7 @@ export async function buildReport(input: ReportInput): Promise<Report> {
         labels,
         predictions: outcome.predictions,
       },
+      calibration: calibrate(outcome.confidences, { labels, predictions: outcome.predictions }),
       worst: worstMistakes(samples, outcome),
       training: input.training
         ? { ...input.training, loss: input.training.loss.map(rounded), lr: input.training.lr.map(rounded) }

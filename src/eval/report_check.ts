@@ -5,7 +5,8 @@
 import { isDeepStrictEqual } from "node:util";
 import schema from "../../data/report.schema.json" with { type: "json" };
 import { shown, visible } from "../errors.ts";
-import { evaluatePredictions } from "./metrics.ts";
+import { expectedError } from "./calibration.ts";
+import { evaluatePredictions, type Metrics } from "./metrics.ts";
 import type { Report } from "./report.ts";
 
 /** A schema, as far as it is used here. */
@@ -34,8 +35,8 @@ export function reportFault(value: unknown): string | undefined {
 }
 
 /** The numbers must be those of the predictions, and every number of a class that of one of its classes. */
-function inconsistency({ run, results }: Report): string | undefined {
-  const { metrics, worst, predictions: { labels, predictions } } = results;
+function inconsistency({ reportVersion, run, results }: Report): string | undefined {
+  const { metrics, calibration, worst, predictions: { labels, predictions } } = results;
   const { classNames } = run;
   const isClass = (label: number) => label < classNames.length;
   if (labels.length === 0) return "results.predictions.labels is empty";
@@ -50,7 +51,30 @@ function inconsistency({ run, results }: Report): string | undefined {
   if (stray !== undefined) return `results.worst has a mistake at ${stray.index} that results.predictions has not`;
   const counted = evaluatePredictions(predictions, { labels, classNames });
   if (!isDeepStrictEqual(metrics, counted)) return "results.metrics are not those of results.predictions";
-  return undefined;
+  if ((reportVersion > 1) !== (calibration !== undefined)) {
+    return `results.calibration is ${calibration === undefined ? "missing" : "unknown in layout 1"}`;
+  }
+  return calibration && miscounted(calibration, metrics);
+}
+
+/** The bins must hold all images, each in its place, and give the error. */
+function miscounted(
+  calibration: NonNullable<Report["results"]["calibration"]>,
+  { total, correct }: Metrics,
+): string | undefined {
+  const { images, correct: right, confidence } = calibration;
+  const sum = (counts: readonly number[]) => counts.reduce((all, count) => all + count, 0);
+  if (images.length !== right.length || images.length !== confidence.length) {
+    return "results.calibration has lists of two lengths";
+  }
+  if (sum(images) !== total || sum(right) !== correct) return "results.calibration counts other images";
+  const stray = confidence.findIndex((mean, i) => {
+    if (right[i] > images[i] || (images[i] === 0) !== (mean === null)) return true;
+    // Means are rounded.
+    return mean !== null && Math.abs(mean * images.length - (i + 0.5)) > 0.5 + 1e-6;
+  });
+  if (stray >= 0) return `results.calibration.confidence[${stray}] is not in its bin`;
+  return calibration.ece === expectedError(calibration) ? undefined : "results.calibration.ece is not that of its bins";
 }
 
 const TYPES: Readonly<Record<string, (value: unknown) => boolean>> = {

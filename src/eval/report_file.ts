@@ -66,11 +66,11 @@ export async function writeReport(folder: string, report: Report): Promise<strin
 export async function readReport(path: string): Promise<Report> {
   const value = await readJson(path, "the report") as Partial<Report> | null;
   const version = value?.reportVersion;
-  if (version !== REPORT_VERSION) {
+  if (version !== 1 && version !== REPORT_VERSION) {
     throw new UserError(
       version === undefined
         ? `The file ${path} is not a report of this kit: evaluate again to make one.`
-        : `The report ${path} has layout version ${version}, and this kit reads ${REPORT_VERSION}: evaluate again.`,
+        : `The report ${path} has layout version ${version}, and this kit reads 1 to ${REPORT_VERSION}: evaluate again.`,
     );
   }
   const fault = reportFault(value);

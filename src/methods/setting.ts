@@ -157,6 +157,23 @@ export function listOf<T>(item: Setting<T>["parse"], words: SettingWords<T[]>): 
   });
 }
 
+/** Whole numbers; `1-3` is `1,2,3`. */
+export function wholeNumbers(words: SettingWords<number[]> & { least?: number; most?: number }): Setting<number[]> {
+  const { least, most, ...rest } = words;
+  const { parse, ...list } = listOf(wholeNumber({ help: "", least, most }).parse, rest);
+  const spread = (text: string) =>
+    text.replaceAll(/(?<=^|,)\s*(\d+)\s*-\s*(\d+)\s*(?=,|$)/g, (range, from, to) => {
+      const count = Number(to) - Number(from) + 1;
+      return count > 0 && count <= MOST_OF_A_RANGE
+        ? Array.from({ length: count }, (_, i) => Number(from) + i).join()
+        : range;
+    });
+  return { ...list, parse: (text, label) => parse(spread(text), label) };
+}
+
+/** A longer range is a slip. */
+const MOST_OF_A_RANGE = 1000;
+
 /** One of several words; the nearest is suggested for another. */
 export function oneOf<T extends string>(values: readonly T[], text: string, label: string): T {
   if ((values as readonly string[]).includes(text)) return text as T;

@@ -32,7 +32,10 @@ export function openFixtures(folder: string): Fixtures {
     files = [...Deno.readDirSync(folder)].map(({ name }) => name).sort();
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
-    throw new UserError(`There is no folder ${folder} with fixtures: give one, deno task parity DIR.`);
+    throw new UserError(
+      `There is no folder ${folder} with fixtures: numbers of the published PyTorch code, which do not ship with the kit. ` +
+        "Give a folder that has them (deno task parity DIR); the smaller ones in tests/fixtures are compared by deno task test.",
+    );
   }
   async function bytes(file: string): Promise<Uint8Array> {
     const found = await readIfThere(path(file), "the fixture");

@@ -77,14 +77,7 @@ export async function planComparison(
   { progress }: { progress: Progress },
 ): Promise<ComparisonPlan> {
   const { methods, subsets, train } = request;
-  const without = methods.flatMap(({ method }) =>
-    subsets.flatMap((subset): NoResult[] => {
-      const why = whyNotOn(method, { train, subset });
-      if (why === undefined) return [];
-      const others = "it tells apart the classes that it learned from, or the other half";
-      return [{ method: method.name, subset, why: why === "other classes" ? others : why }];
-    })
-  );
+  const without = withoutResults(methods.map(({ method }) => method), { train, subsets });
   const isPossible = (method: Method, subset: ClassSubset) =>
     !without.some((one) => one.method === method.name && one.subset === subset);
   if (methods.every(({ method }) => subsets.every((subset) => !isPossible(method, subset)))) {
@@ -104,6 +97,21 @@ export async function planComparison(
   } finally {
     await data.close();
   }
+}
+
+/** The results that methods cannot have, after they learned from these classes. */
+export function withoutResults(
+  methods: readonly Method[],
+  { train, subsets }: { train: ClassSubset; subsets: readonly ClassSubset[] },
+): NoResult[] {
+  return methods.flatMap((method) =>
+    subsets.flatMap((subset): NoResult[] => {
+      const why = whyNotOn(method, { train, subset });
+      if (why === undefined) return [];
+      const others = "it tells apart the classes that it learned from, or the other half";
+      return [{ method: method.name, subset, why: why === "other classes" ? others : why }];
+    })
+  );
 }
 
 async function runsOf(

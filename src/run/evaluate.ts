@@ -3,7 +3,8 @@ import type { ClassSubset, FewShot } from "../data/few_shot.ts";
 import type { Sample } from "../data/split.ts";
 import type { HostTensor } from "../engine/ops.ts";
 import { UserError } from "../errors.ts";
-import { joinOutcomes, type Outcome, outcomeOf, type Report } from "../eval/report.ts";
+import { joinOutcomes, type Outcome, outcomeOf } from "../eval/outcome.ts";
+import type { Report } from "../eval/report.ts";
 import type { Classifier } from "./learned.ts";
 import type { Progress } from "./progress.ts";
 

@@ -9,6 +9,7 @@ import { modelCard } from "../eval/model_card.ts";
 import { runPage } from "../eval/page/run_page.ts";
 import { readThumbnails } from "../eval/page/thumbnails.ts";
 import { readFolder, writePage, writeRunPage } from "../eval/page/write_page.ts";
+import { predictionsCsv, predictionsName } from "../eval/predictions_file.ts";
 import { buildReport, type Report } from "../eval/report.ts";
 import { reportName, writeReport } from "../eval/report_file.ts";
 import { sha256Hex } from "../files.ts";
@@ -71,6 +72,8 @@ export interface Run {
   readonly reports: readonly Report[];
   /** Results that were asked for and cannot be, each in a sentence. */
   readonly missing: readonly string[];
+  /** The folders of what was learned so far. */
+  readonly folders: readonly string[];
   /** What the run would do, with measured estimates, and the seconds of all seeds; nothing is learned or written. */
   plan(): Promise<{ lines: string[]; seconds: number }>;
   /** Learns, or goes on where an earlier process was killed, or takes what is there. */
@@ -135,7 +138,10 @@ export async function openRun<S>(
   const others = new Map<string, RunData>();
   const open = new Map<LearnedRun, { run: SeedRun; learned: Learned }>();
   const reports: Report[] = [];
+  const folders: string[] = [];
   try {
+    // So that no seed is missed only when those before it are trained.
+    for (const seed of config.seeds) if (seed !== null) data.draw({ ...drawOf(config, seed), classes: "all" });
     // Opened before anything is learned: what is missing is told at once.
     for (const transfer of config.transfers) {
       const at = transfer.lastIndexOf(":");
@@ -194,6 +200,7 @@ export async function openRun<S>(
     seeds: config.seeds,
     targets,
     reports,
+    folders,
     get missing() {
       return [...missing];
     },
@@ -214,6 +221,7 @@ export async function openRun<S>(
           },
         };
         open.set(handle, { run, learned });
+        folders.push(handle.folder);
         return handle;
       } catch (error) {
         run.folder.close();
@@ -355,9 +363,13 @@ async function evaluate(
         evaluation,
       },
     });
+    const predictions = predictionsCsv(outcome, { samples: sample.test, classNames: sample.classNames });
+    await folder.write(predictionsName(reportName(report)), predictions);
     await writeReport(folder.path, report);
     if (other !== undefined) await writeTransferPage(folder.path, report, other);
-    progress.finish(`${resultLine(report)} (${evaluation.toFixed(1)} s)`);
+    // The last results are printed by whoever asked for them; those before are told as they come.
+    const told = seed === config.seeds.at(-1) ? `${place}: evaluated` : resultLine(report);
+    progress.finish(`${told} (${evaluation.toFixed(1)} s)`);
     return report;
   } finally {
     await classifier.dispose();

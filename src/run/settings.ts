@@ -2,7 +2,17 @@
 import type { ClassSubset } from "../data/few_shot.ts";
 import { UserError } from "../errors.ts";
 import { drawsImages, learnsPrompts, type Method } from "../methods/method.ts";
-import { choice, listOf, oneOf, type Setting, type SettingsOf, text, toggle, wholeNumber } from "../methods/setting.ts";
+import {
+  choice,
+  listOf,
+  oneOf,
+  type Setting,
+  type SettingsOf,
+  text,
+  toggle,
+  wholeNumber,
+  wholeNumbers,
+} from "../methods/setting.ts";
 
 /** Another data set to evaluate on, and which of its classes: `caltech101:all`. */
 export type Transfer = `${string}:${ClassSubset}`;
@@ -87,10 +97,11 @@ export const RUN_SETTINGS: SettingsOf<RunValues> = {
     help: "published configuration to start from (listed below)",
   }),
   shots: wholeNumber({ ...WHAT, help: "training images a class", default: DEFAULT_SHOTS, least: 1 }),
-  seeds: listOf((value, label) => wholeNumber({ help: "", most: Number.MAX_SAFE_INTEGER }).parse(value, label), {
+  seeds: wholeNumbers({
+    most: Number.MAX_SAFE_INTEGER,
     ...WHAT,
     placeholder: "1,2,3",
-    help: "seeds, one run each (also --seed N)",
+    help: "seeds, one run each (also --seed N, --seeds 1-3)",
     default: [1],
   }),
   model: text({

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "jsr:@std/assert@1.0.19";
 import { compareReports } from "../../src/eval/compare.ts";
+import { signed } from "../../src/eval/comparison.ts";
 import { aligned, comparisonText } from "../../src/eval/comparison_table.ts";
 import { comparisonPage } from "../../src/eval/page/comparison_page.ts";
 import { makeReport } from "./report_cases.ts";
@@ -19,14 +20,19 @@ const comparison = compareReports(
 Deno.test("the table of the papers, seeds, differences and warnings, in columns", () => {
   const lines = comparisonText(comparison, { columns: 100, colour: false });
   const header = lines.find((line) => line.startsWith("Method"))!;
-  assertEquals(header.split(/\s{2,}/), ["Method", "base", "new", "H of means", "mean of H's"]);
+  assertEquals(header.split(/\s{2,}/), ["Method", "base", "new", "H"]);
   const coop = lines[lines.indexOf(header) + 2];
   const { base, new: fresh } = comparison.methods[1].accuracy;
   assertStringIncludes(coop, `${base!.mean.toFixed(1)} ±`);
   assertEquals(coop.indexOf(fresh!.mean.toFixed(1)), header.indexOf("new"));
   assertEquals(lines.filter((line) => /^CoOp +[12] /.test(line)).length, 2);
   const text = lines.join(" ");
-  for (const { sentence } of comparison.differences) assertStringIncludes(text, sentence);
+  const at = lines.findIndex((line) => /^Method +on +points +95 % interval +verdict +seeds to tell$/.test(line));
+  for (const [i, { of, difference, low, high, verdict }] of comparison.differences.entries()) {
+    const numbers = [signed(difference), `${signed(low)} to ${signed(high)}`];
+    assertEquals(lines[at + 1 + i].split(/ {2,}/).slice(0, 5), ["CoOp", of === "h" ? "H" : of, ...numbers, verdict]);
+  }
+  assertEquals(lines.filter((line) => line.includes("by Student's t")).length, 1);
   assertStringIncludes(
     text,
     "not corrected for their number: if all methods were equal, about 0.2 of these 3 differences",
@@ -38,7 +44,7 @@ Deno.test("no line is wider than the terminal, and no number is lost where it is
   for (const columns of [36, 60, 80, 120]) {
     const lines = comparisonText(comparison, { columns, colour: false });
     for (const line of lines) assert(line.length <= columns, `${columns}: ${line}`);
-    assertStringIncludes(lines.join("\n"), comparison.methods[1].h!.ofMeans.toFixed(1));
+    assertStringIncludes(lines.join("\n"), comparison.methods[1].h!.mean.toFixed(1));
   }
 });
 
@@ -54,7 +60,7 @@ Deno.test("several numbers of shots give a table of each measure, with the zero-
   }
   const found = compareReports(reports, { methods: ["zeroshot", "coop"] });
   const lines = comparisonText(found, { columns: 80, colour: false });
-  for (const measure of ["base", "new", "mean of H's"]) {
+  for (const measure of ["base", "new", "H"]) {
     const at = lines.findIndex((line) => line.startsWith(`Shots, ${measure}`));
     assertEquals(lines[at].split(/ {2,}/), [`Shots, ${measure}`, "1", "2", "16"]);
     const zeroShot = lines[at + 1].split(/ {2,}/).slice(1);
@@ -85,9 +91,11 @@ Deno.test("what a method cannot have is told as such, with the reason", async ()
   const found = compareReports(reports, { methods: ["zeroshot", "tip-adapter"], without });
   const lines = comparisonText(found, { columns: 120, colour: false });
   const row = lines.find((line) => line.startsWith("Tip-Adapter "))!;
-  assertEquals(row.split(/\s{2,}/).slice(2), ["no result", "-", "-"]);
+  assertEquals(row.split(/\s{2,}/).slice(2), ["no result", "no result"]);
   const sentence = "Tip-Adapter and Tip-Adapter-F have no result on the new classes: the cache has no keys of them.";
   assert(lines.includes(sentence), lines.join("\n"));
+  // Nor is there a second line for each of its seeds, where there is one.
+  assert(!lines.some((line) => line.startsWith("Each seed")));
   const { html } = await comparisonPage(found);
   assertStringIncludes(html, "no result</td>");
   assertStringIncludes(html, sentence);

@@ -41,6 +41,7 @@ export async function makeReport(options: CaseOptions = {}): Promise<Report> {
   const predictions = samples.map(({ label }) =>
     random.random() < accuracy ? label : (label + 1 + random.below(4)) % 5
   );
+  const confidences = samples.map(() => 0.3 + 0.7 * random.random());
   const epochs = 20;
   return await buildReport({
     run: {
@@ -80,7 +81,7 @@ export async function makeReport(options: CaseOptions = {}): Promise<Report> {
     },
     engine: { name: "onnx", device: "ONNX Runtime 1.30.0 on cpu", threads: 2 },
     samples,
-    outcome: { predictions, confidences: samples.map(() => 0.3 + 0.7 * random.random()) },
+    outcome: { predictions, confidences, margins: confidences.map((confidence) => confidence / 2) },
     training: learned
       ? {
         steps: epochs * 20,

@@ -3,7 +3,8 @@ import Ajv from "npm:ajv@8.20.0/dist/2020.js";
 import schema from "../../data/report.schema.json" with { type: "json" };
 import config from "../../deno.json" with { type: "json" };
 import { UserError } from "../../src/errors.ts";
-import { hashTestList, joinOutcomes, outcomeOf, type Report } from "../../src/eval/report.ts";
+import { joinOutcomes, outcomeOf } from "../../src/eval/outcome.ts";
+import { hashTestList, type Report } from "../../src/eval/report.ts";
 import { formatReport, readReport, writeReport } from "../../src/eval/report_file.ts";
 import { KIT_VERSION } from "../../src/version.ts";
 import { makeReport } from "./report_cases.ts";
@@ -33,7 +34,7 @@ Deno.test("the schema refuses what is missing, unknown or of the wrong kind", as
     return !validate(copy);
   };
   assert(broken((copy) => Object.assign(copy, { more: 1 })));
-  assert(broken((copy) => Object.assign(copy, { reportVersion: 2 })));
+  assert(broken((copy) => Object.assign(copy, { reportVersion: 3 })));
   assert(broken((copy) => copy.results.metrics.accuracy = 100.5));
   assert(broken((copy) => copy.on.model.sha256 = "abc"));
   assert(broken((copy) => Object.assign(copy.run, { evaluatedOn: "old" })));
@@ -72,6 +73,8 @@ Deno.test("outcomes are softmax and the first of the largest logits, joined in o
   assertEquals(one.predictions, [1, 0]);
   assertAlmostEquals(one.confidences[0], 0.75, 1e-6);
   assertEquals(one.confidences[1], 1);
+  assertAlmostEquals(one.margins[0], 0.5, 1e-6);
+  assertAlmostEquals(outcomeOf({ shape: [1, 3], data: Float32Array.of(1, 1, 0) }).margins[0], 0);
   assertEquals(joinOutcomes([one, one]).predictions, [1, 0, 1, 0]);
   const equal = outcomeOf({ shape: [3, 3], data: Float32Array.of(1, 2, 2, -3, -1, -2, 5, 5, 5) });
   assertEquals(equal.predictions, [1, 1, 0]);

@@ -11,6 +11,7 @@ import {
   text,
   toggle,
   wholeNumber,
+  wholeNumbers,
   withDefaults,
 } from "../../src/methods/setting.ts";
 
@@ -28,6 +29,11 @@ const KINDS = [
     setting: listOf(wholeNumber({ help: "" }).parse, { help: "" }),
     right: [["3, 1,3,", [3, 1]]],
     wrong: ["", ",", "1,x"],
+  },
+  {
+    setting: wholeNumbers({ help: "", least: 1 }),
+    right: [["1-3", [1, 2, 3]], [" 2 , 4 - 5,9", [2, 4, 5, 9]], ["7-7,1-2,2", [7, 1, 2]]],
+    wrong: ["", "3-1", "1-", "-1", "1-2-3", "0-2", "1-100000"],
   },
 ] as const;
 

@@ -111,12 +111,20 @@ Deno.test("a comparison runs what is missing and reuses the rest, here or from l
 
     const more = await compare("--seeds", "1,2,3", "--jobs", "2");
     assertStringIncludes(more.stderr, "4 runs: 2 there, 2 to run.");
-    assert(/^Method +base +new +H of means +mean of H's$/m.test(more.stdout), more.stdout);
+    assert(/^Method +base +new +H$/m.test(more.stdout), more.stdout);
     assert(/^CoOp +\d[\d.]* ± /m.test(more.stdout), more.stdout);
     const again = await compare("--seeds", "1,2,3");
     assertEquals(again.stderr, "");
     assertEquals(again.stdout.replace(/^The whole.*$/m, ""), more.stdout.replace(/^The whole.*$/m, ""));
     const [page] = /runs\S+report\.html/.exec(again.stdout)!;
+    const table = async (form: string) => (await compare("--seeds", "1,2,3", "--table", form)).stdout;
+    for (const form of ["csv", "md", "tex"]) {
+      const beside = await Deno.readTextFile(`${folder}/${page.replace("report.html", `compare.${form}`)}`);
+      assertEquals(await table(form), beside);
+      assertStringIncludes(beside, "CoOp");
+    }
+    const twice = await runRecipe(folder, { recipe: "compare", args: [...QUICK, "--table", "md", "--json"] });
+    assertSentence(twice, "--table and --json both ask for standard output");
     assertStringIncludes(await Deno.readTextFile(`${folder}/${page}`), "CoOp");
   });
 });
@@ -187,3 +195,31 @@ async function filesBelow(folder: string): Promise<string[]> {
   }
   return found;
 }
+
+Deno.test("run folders are collected into one table, which says what is missing", async () => {
+  await inFolder(async (folder) => {
+    const collect = (...args: string[]) => runRecipe(folder, { recipe: "compare", args: ["--collect", ...args] });
+    for (
+      const [recipe, more] of [["zero_shot", []], ["gda", ["--seeds", "1,2", "--eval", "base"]], ["gda", [
+        "--eval",
+        "new",
+      ]]] as const
+    ) {
+      const { code, stderr } = await runRecipe(folder, { recipe, args: ["--data", "images", ...more] });
+      assertEquals(code, 0, stderr);
+    }
+    const { code, stdout, stderr } = await collect("runs");
+    assertEquals(code, 0, stderr);
+    assert(/^Method +base +new +H$/m.test(stdout), stdout);
+    assertStringIncludes(stdout, "missing: GDA on images: new, seed 2\n");
+    const tex = await Deno.readTextFile(`${folder}/runs/compare/runs/compare.tex`);
+    assertStringIncludes(tex, "% Missing: GDA on images: new, seed 2.\n");
+    assertEquals((await collect("runs", "--table", "tex")).stdout, tex);
+    assertSentence(await collect("gone"), "There is no folder gone: name folders of runs.");
+    assertSentence(await collect("runs", "--seeds", "9", "--methods", "gda"), "that these flags ask for");
+    assertSentence(
+      await runRecipe(folder, { recipe: "compare", args: ["runs"] }),
+      '"runs" is not a flag and stands alone',
+    );
+  });
+});

@@ -7,7 +7,7 @@ import { openDataset } from "../../src/data/dataset.ts";
 import { fewShot } from "../../src/data/few_shot.ts";
 import { getFeatures } from "../../src/data/feature_cache.ts";
 import { openEngine } from "../../src/engine/choose.ts";
-import { outcomeOf } from "../../src/eval/report.ts";
+import { outcomeOf } from "../../src/eval/outcome.ts";
 import { readReport } from "../../src/eval/report_file.ts";
 import { coopPrompt } from "../../src/methods/coop.ts";
 import { normalizeRows } from "../../src/methods/zero_shot.ts";

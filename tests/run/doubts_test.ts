@@ -39,7 +39,13 @@ async function assertToldEverywhere(
   for (const text of texts(ran)) {
     if (early) assert(ran.said.includes(`warning: ${text}`), ran.said.join("\n"));
     const config = completeSettings(method as typeof coop, {});
-    const lines = resultLines(ran.reports, { model: { name: "sample", sample: true }, config, words: [] });
+    const lines = resultLines(ran.reports, {
+      model: { name: "sample", sample: true },
+      config,
+      words: [],
+      args: [],
+      folders: [],
+    });
     assertEquals(lines.filter((line) => line === `warning: ${text}`).length, 1);
     assertStringIncludes((await runPage(ran.reports)).html, `<p class="warn">${text.replaceAll('"', "&quot;")}</p>`);
     assertStringIncludes(modelCard(ran.reports, { file: "x", sha256: "ab" }), "Warning: ");
@@ -65,6 +71,8 @@ Deno.test("a half of one class has a warning, and nowhere an H", async () => {
       model: { name: "x", sample: false },
       config: completeSettings(coop, {}),
       words: [],
+      args: [],
+      folders: [],
     });
     assertEquals(lines.filter((line) => line.includes("harmonic")), []);
     assertEquals((await runPage(ran.reports)).html.includes("harmonic"), false);

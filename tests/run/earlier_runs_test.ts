@@ -44,7 +44,8 @@ function numbersOf({ run, on, results }: Report): unknown {
   const { activation: ______, ...model } = on.model;
   const { logitScale: _____, ...hyperparameters } = run.hyperparameters;
   const told = { ...rest, hyperparameters, changed: rest.changed.toSorted() };
-  return { run: told, model, data, engine: on.engine.name, results };
+  const { calibration: _______, ...came } = results;
+  return { run: told, model, data, engine: on.engine.name, results: came };
 }
 
 Deno.test("a prompt of 0.1.0 is evaluated to the same numbers, found by its settings or as the only one", async () => {

@@ -72,7 +72,7 @@ Deno.test("a logit that is not finite is told with its image, in whichever batch
 
 Deno.test("accuracy is the percentage of images that get their own class", () => {
   const { samples } = images(4);
-  const outcome = { predictions: [1, 0, 0, 0], confidences: [1, 1, 1, 1] };
+  const outcome = { predictions: [1, 0, 0, 0], confidences: [1, 1, 1, 1], margins: [] };
   assertEquals(samples.map(({ label }) => label), [1, 0, 0, 1]);
   assertEquals(accuracyOf(outcome, samples), 75);
 });

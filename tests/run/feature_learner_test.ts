@@ -8,7 +8,7 @@ import { readSampleFeatures } from "../../src/data/sample_features.ts";
 import type { Sample } from "../../src/data/split.ts";
 import { openEngine } from "../../src/engine/choose.ts";
 import { UserError } from "../../src/errors.ts";
-import { outcomeOf } from "../../src/eval/report.ts";
+import { outcomeOf } from "../../src/eval/outcome.ts";
 import { readReport } from "../../src/eval/report_file.ts";
 import type { FeatureClassifier, FeatureTask } from "../../src/methods/feature_method.ts";
 import { learnGda } from "../../src/methods/gda.ts";

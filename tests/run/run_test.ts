@@ -29,7 +29,7 @@ Deno.test("every kind of method leaves the same files, and reports that fit thei
         ...learnsPrompts(method) ? ["MODEL_CARD.md", "checkpoint-0001.safetensors"] : [],
         ...["config.yaml", "done", "identity.json"],
         ...learnsPrompts(method) ? ["metrics.jsonl"] : [],
-        ...["plots", "report-base.json", "report.html"],
+        ...["plots", "predictions-base.csv", "report-base.json", "report.html"],
         ...learnsPrompts(method) ? ["time.json"] : [],
       ], method.name);
       const report = await readReport(`${folders[0]}/report-base.json`);
@@ -139,5 +139,13 @@ Deno.test("a prompt that is evaluated on other data sets alone has no card and n
     await runHere(coop, { ...given, train: undefined, eval: ["new"] });
     const later = [...Deno.readDirSync(folder)].map(({ name }) => name);
     assertEquals(["report.html", "MODEL_CARD.md", "done"].map((name) => later.includes(name)), [true, true, true]);
+  });
+});
+
+Deno.test("a seed that the sample lacks is refused before the one ahead of it is learned", async () => {
+  await inFolder(async () => {
+    const refused = () => runHere(gda, { seeds: [1, 77], eval: ["base"], ...ON });
+    await assertRejects(refused, UserError, "The sample holds features for seeds 1, 2, 3 and not 77");
+    await assertRejects(() => Deno.stat("runs"), Deno.errors.NotFound);
   });
 });

@@ -3,7 +3,7 @@
  */
 import { loadDom, loadPlot } from "../../deps.ts";
 import type { Metrics } from "../metrics.ts";
-import { seriesColour } from "./theme.ts";
+import { seriesColour, seriesDash, seriesSymbol } from "./theme.ts";
 
 type Plot = Awaited<ReturnType<typeof loadPlot>>;
 /** The options of a plot. */
@@ -46,24 +46,35 @@ export async function drawChart(title: string, options: (plot: Plot) => PlotOpti
   return svg.outerHTML;
 }
 
+/** The upright axis has its name beside it, turned: above it stands the legend. */
+export function upright(
+  label: string,
+): { label: string; labelAnchor: "center"; labelArrow: "none"; grid: true; ticks: 5 } {
+  return { label, labelAnchor: "center", labelArrow: "none", grid: true, ticks: 5 };
+}
+
 /** Loss over epochs, a line a series. */
 export async function lossChart(series: readonly Series[]): Promise<string> {
   return await drawChart("Loss over epochs", (plot) => ({
     height: 220 + legendHeight(series),
-    marginLeft: 42,
+    marginLeft: 54,
     marginBottom: 36,
     marginTop: 14 + legendHeight(series),
     x: { label: "epoch", labelAnchor: "center", labelArrow: "none", ticks: 5, tickFormat: "d" },
-    y: { label: null, grid: true, ticks: 5, zero: true, nice: true },
+    y: { ...upright("mean cross-entropy"), zero: true, nice: true },
     marks: [
-      ...series.map(({ values, colour }) =>
-        plot.lineY(values.map((loss, i) => ({ epoch: i + 1, loss })), {
-          x: "epoch",
-          y: "loss",
-          stroke: seriesColour(colour),
-          strokeWidth: series.length > 3 ? 1.2 : 1.8,
-        })
-      ),
+      ...series.flatMap(({ values, colour }) => {
+        const points = values.map((loss, i) => ({ epoch: i + 1, loss }));
+        const at = { x: "epoch", y: "loss", stroke: seriesColour(colour) };
+        return [
+          plot.lineY(points, {
+            ...at,
+            strokeWidth: series.length > 3 ? 1.2 : 1.8,
+            strokeDasharray: seriesDash(colour),
+          }),
+          plot.dot(points.slice(-1), { ...at, r: 3, symbol: seriesSymbol(colour), fill: "var(--card)" }),
+        ];
+      }),
       ...legendMarks(plot, series),
     ],
   }));
@@ -73,14 +84,12 @@ export async function lossChart(series: readonly Series[]): Promise<string> {
 export async function rateChart(rates: readonly number[]): Promise<string> {
   return await drawChart("Learning rate over epochs", (plot) => ({
     height: 220,
-    marginLeft: 52,
+    marginLeft: 64,
     marginBottom: 36,
     marginTop: 14,
     x: { label: "epoch", labelAnchor: "center", labelArrow: "none", ticks: 5, tickFormat: "d" },
     y: {
-      label: null,
-      grid: true,
-      ticks: 5,
+      ...upright("learning rate"),
       zero: true,
       tickFormat: (rate: number) => String(Number(rate.toPrecision(3))),
     },
@@ -97,7 +106,7 @@ export async function rateChart(rates: readonly number[]): Promise<string> {
 }
 
 /** Accuracy of each class; of many classes the lowest. */
-export async function classChart(metrics: Metrics): Promise<string> {
+export async function classChart(metrics: Metrics, place: string): Promise<string> {
   const known = metrics.perClass.flatMap(({ name, accuracy, total }, i) =>
     accuracy === null ? [] : [{ key: i, name, accuracy, total }]
   );
@@ -105,7 +114,7 @@ export async function classChart(metrics: Metrics): Promise<string> {
     ? known
     : known.toSorted((a, b) => a.accuracy - b.accuracy).slice(0, MOST_BARS);
   const names = new Map(shown.map(({ key, name }) => [key, name]));
-  return await drawChart("Accuracy of each class", (plot) => ({
+  return await drawChart(`Accuracy of each class, ${place}`, (plot) => ({
     height: shown.length * 30 + 44,
     marginLeft: 128,
     marginRight: 44,
@@ -146,22 +155,40 @@ export function axisName(name: string, longestWord = 15): string {
   return cut(name.split(/\s+/).map((word) => cut(word, longestWord)).join(" "), 2 * longestWord + 2);
 }
 
-/** Room above a chart for the names of its series. */
-export function legendHeight(series: readonly { name: string }[]): number {
-  const names = new Set(series.map((one) => one.name)).size;
-  return names > 1 ? names * 14 : 0;
+/** What stands above a chart for a series. */
+interface LegendEntry {
+  name: string;
+  /** Number of its colour, mark and dashes. */
+  colour: number;
 }
 
-/** Names of the series above the chart, a line each: they never lie on the data. */
-export function legendMarks(plot: Plot, series: readonly { name: string; colour: number }[]): Mark[] {
+const LEGEND_LINE = 14;
+
+/** Room above a chart for the names of its series. */
+export function legendHeight(series: readonly LegendEntry[]): number {
+  const names = new Set(series.map(({ name }) => name)).size;
+  return names > 1 ? names * LEGEND_LINE : 0;
+}
+
+/** Names of the series above the chart, a line each with its mark: they never lie on the data. */
+export function legendMarks(plot: Plot, series: readonly LegendEntry[]): Mark[] {
   const byName = [...new Map(series.map((one) => [one.name, one.colour]))];
   if (byName.length < 2) return [];
-  return byName.map(([name, colour], i) =>
-    plot.text([`— ${name}`], {
-      frameAnchor: "top-left",
-      dy: -14 * (byName.length - i) - 4,
-      fill: seriesColour(colour),
-      fontWeight: 600,
-    })
-  );
+  return byName.flatMap(([name, colour], i) => {
+    const dy = -LEGEND_LINE * (byName.length - i) - 4;
+    const ink = seriesColour(colour);
+    const place = { frameAnchor: "top-left" as const, dy: dy + 5 };
+    return [
+      plot.dot([0], {
+        ...place,
+        dx: 4,
+        r: 3.5,
+        symbol: seriesSymbol(colour),
+        stroke: ink,
+        fill: "var(--card)",
+        strokeWidth: 1.6,
+      }),
+      plot.text([name], { frameAnchor: "top-left", dy, dx: 14, fill: ink, fontWeight: 600 }),
+    ];
+  });
 }

@@ -1,14 +1,17 @@
 /** Charts of a comparison, as SVG text. */
-import { type Comparison, type CurvePoint, type Difference, type MethodSummary, SUBSETS } from "../comparison.ts";
+import {
+  type Comparison,
+  type Difference,
+  type Measure,
+  measured,
+  MEASURES,
+  measuresOf,
+  type MethodSummary,
+  whyNone,
+} from "../comparison.ts";
 import { methodLabel } from "../../methods/method_label.ts";
-import { axisName, drawChart, legendHeight, legendMarks, type Series } from "./charts.ts";
-import { seriesColour } from "./theme.ts";
-
-/** What a bar, interval or curve is of. */
-export type Measure = Difference["of"];
-
-/** Measures in words, for axes and titles. */
-export const MEASURES: Readonly<Record<Measure, string>> = { base: "base", new: "new", all: "all", h: "H" };
+import { axisName, drawChart, legendHeight, legendMarks, type Series, upright } from "./charts.ts";
+import { seriesColour, seriesSymbol } from "./theme.ts";
 
 /** H is made of the others and stands back a little. */
 const OPACITY: Readonly<Record<Measure, number>> = { base: 1, new: 1, all: 1, h: 0.6 };
@@ -23,20 +26,26 @@ interface Bar {
   opacity: number;
 }
 
-/** The measures that a comparison has, in order; H last. */
-export function measuresOf(comparison: Pick<Comparison, "subsets" | "methods">): Measure[] {
-  const h = comparison.methods.some((method) => method.h !== null);
-  return [...SUBSETS.filter((subset) => comparison.subsets.includes(subset)), ...(h ? ["h" as const] : [])];
+/** Where methods have no number, and what stands there instead. */
+function gaps(
+  comparison: Comparison,
+  rows: readonly MethodSummary[],
+): { method: string; measure: string; text: string }[] {
+  const lack = (row: MethodSummary) => measuresOf(comparison).filter((measure) => measured(row, measure) === undefined);
+  return rows.flatMap((row) =>
+    lack(row).map((measure) => ({
+      method: row.label,
+      measure: MEASURES[measure],
+      text: whyNone(comparison, row.method, measure),
+    }))
+  );
 }
 
-/** A method's mean, deviation and seeds in one measure; H is that of the means, its deviation that of the seeds' H. */
-export function measured(
-  row: Pick<MethodSummary, "accuracy" | "h">,
-  measure: Measure,
-): { mean: number; std: number | null; perSeed: { seed: number | null; value: number }[] } | undefined {
-  if (measure !== "h") return row.accuracy[measure];
-  return row.h === null ? undefined : { ...row.h.meanOfH, mean: row.h.ofMeans };
+function ofShots({ shots }: Comparison): string {
+  return shots === null ? "" : ` at ${shots} ${shots === 1 ? "shot" : "shots"}`;
 }
+
+const GAP = { fy: "method", y: "measure", text: "text", textAnchor: "start", dx: 4, fill: "var(--muted)" } as const;
 
 /** A bar for each method and measure, with the deviation over seeds as a line and each seed as a dot. */
 export async function accuracyChart(comparison: Comparison): Promise<string> {
@@ -59,7 +68,7 @@ export async function accuracyChart(comparison: Comparison): Promise<string> {
       )
     )
   );
-  return await drawChart("Accuracy of each method, with seeds", (plot) => ({
+  return await drawChart(`Accuracy of each method${ofShots(comparison)}: mean, deviation and seeds`, (plot) => ({
     height: labels.length * (measures.length * 20 + 14) + 48,
     marginLeft: 40,
     marginRight: 40,
@@ -86,6 +95,7 @@ export async function accuracyChart(comparison: Comparison): Promise<string> {
         dx: -34,
         fontWeight: 600,
       }),
+      plot.text(gaps(comparison, comparison.methods), { ...GAP, x: 0 }),
       plot.barX(bars, { fy: "method", x: "value", y: "measure", fill: "colour", fillOpacity: "opacity", rx: 2 }),
       plot.ruleY(bars.filter(({ low, high }) => high > low), {
         fy: "method",
@@ -117,7 +127,8 @@ export async function accuracyChart(comparison: Comparison): Promise<string> {
 }
 
 /** Differences from the first method with their intervals; hollow where these seeds do not tell. */
-export async function differenceChart({ differences, methods }: Comparison): Promise<string> {
+export async function differenceChart(comparison: Comparison): Promise<string> {
+  const { differences, methods, interval } = comparison;
   const colourOf = (name: string) => seriesColour(methods.findIndex(({ method }) => method === name));
   const rows = differences.map((one) => ({
     ...one,
@@ -129,81 +140,93 @@ export async function differenceChart({ differences, methods }: Comparison): Pro
   const labels = [...new Set(rows.map(({ method }) => method))];
   const measures = [...new Set(rows.map(({ measure }) => measure))];
   const reach = Math.max(5, ...rows.flatMap(({ low, high }) => [Math.abs(low), Math.abs(high)]));
-  return await drawChart("Differences from the first method", (plot) => ({
-    height: labels.length * (measures.length * 20 + 14) + 48,
-    marginLeft: 40,
-    marginRight: 48,
-    marginTop: 18,
-    marginBottom: 34,
-    x: {
-      domain: [-reach, reach],
-      nice: true,
-      label: "points",
-      labelAnchor: "center",
-      labelArrow: "none",
-      ticks: 5,
-      grid: true,
-      tickFormat: (points: number) => points === 0 ? "0" : `${points < 0 ? "−" : "+"}${Math.abs(points)}`,
-    },
-    y: { type: "band", domain: measures, label: null, tickSize: 0, padding: 0.22 },
-    fy: { domain: labels, label: null, axis: null, padding: 0.2 },
-    color: { type: "identity" },
-    opacity: { type: "identity" },
-    marks: [
-      plot.text(labels, {
-        fy: (label: string) => label,
-        text: (label: string) => label,
-        frameAnchor: "top-left",
-        dy: -12,
-        dx: -34,
-        fontWeight: 600,
-      }),
-      plot.ruleX([0], { stroke: "var(--muted)" }),
-      plot.ruleY(rows, {
-        fy: "method",
-        x1: "low",
-        x2: "high",
-        y: "measure",
-        stroke: "colour",
-        strokeWidth: 3,
-        strokeLinecap: "round",
-      }),
-      plot.dot(rows, {
-        fy: "method",
-        x: "difference",
-        y: "measure",
-        r: 4.5,
-        fill: "fill",
-        stroke: "colour",
-        strokeWidth: 2,
-      }),
-      plot.text(rows, {
-        fy: "method",
-        y: "measure",
-        frameAnchor: "right",
-        textAnchor: "start",
-        dx: 8,
-        text: ({ difference }: Difference) => `${difference < 0 ? "−" : "+"}${Math.abs(difference).toFixed(1)}`,
-      }),
-    ],
-  }));
+  return await drawChart(
+    `Difference from ${methods[0].label}${ofShots(comparison)}, points, with ${
+      Math.round(100 * interval.confidence)
+    } % intervals`,
+    (plot) => ({
+      height: labels.length * (measures.length * 20 + 14) + 48,
+      marginLeft: 40,
+      marginRight: 48,
+      marginTop: 18,
+      marginBottom: 34,
+      x: {
+        domain: [-reach, reach],
+        nice: true,
+        label: "points",
+        labelAnchor: "center",
+        labelArrow: "none",
+        ticks: 5,
+        grid: true,
+        tickFormat: (points: number) => points === 0 ? "0" : `${points < 0 ? "−" : "+"}${Math.abs(points)}`,
+      },
+      y: { type: "band", domain: measures, label: null, tickSize: 0, padding: 0.22 },
+      fy: { domain: labels, label: null, axis: null, padding: 0.2 },
+      color: { type: "identity" },
+      opacity: { type: "identity" },
+      marks: [
+        plot.text(labels, {
+          fy: (label: string) => label,
+          text: (label: string) => label,
+          frameAnchor: "top-left",
+          dy: -12,
+          dx: -34,
+          fontWeight: 600,
+        }),
+        plot.ruleX([0], { stroke: "var(--muted)" }),
+        plot.text(gaps(comparison, methods).filter(({ method }) => labels.includes(method)), { ...GAP, x: 0 }),
+        plot.ruleY(rows, {
+          fy: "method",
+          x1: "low",
+          x2: "high",
+          y: "measure",
+          stroke: "colour",
+          strokeWidth: 3,
+          strokeLinecap: "round",
+        }),
+        plot.dot(rows, {
+          fy: "method",
+          x: "difference",
+          y: "measure",
+          r: 4.5,
+          fill: "fill",
+          stroke: "colour",
+          strokeWidth: 2,
+        }),
+        plot.text(rows, {
+          fy: "method",
+          y: "measure",
+          frameAnchor: "right",
+          textAnchor: "start",
+          dx: 8,
+          text: ({ difference }: Difference) => `${difference < 0 ? "−" : "+"}${Math.abs(difference).toFixed(1)}`,
+        }),
+      ],
+    }),
+  );
 }
 
 /** Accuracy over shots in one measure; methods that learn nothing are dashed lines. */
-export async function shotsChart(curve: readonly CurvePoint[], measure: Measure): Promise<string> {
+export async function shotsChart(comparison: Comparison, measure: Measure): Promise<string> {
+  const { curve } = comparison;
   const methods = [...new Set(curve.map(({ method }) => method))];
-  const series = methods.map((method, i) => ({ name: methodLabel(method), colour: i }));
+  const series = methods.map((method, i) => {
+    const has = curve.some((point) => point.method === method && measured(point, measure) !== undefined);
+    const name = methodLabel(method);
+    return { name: has ? name : `${name}: ${whyNone(comparison, method, measure)}`, colour: i };
+  });
   const points = curve.flatMap((point) => {
     const found = measured(point, measure);
     if (found === undefined || point.shots === null) return [];
-    const colour = seriesColour(methods.indexOf(point.method));
+    const index = methods.indexOf(point.method);
     return [{
       ...point,
       shots: String(point.shots),
       ...found,
       low: found.mean - (found.std ?? 0),
       high: found.mean + (found.std ?? 0),
-      colour,
+      colour: seriesColour(index),
+      symbol: seriesSymbol(index),
     }];
   });
   const levels = curve.flatMap((point) => {
@@ -217,10 +240,10 @@ export async function shotsChart(curve: readonly CurvePoint[], measure: Measure)
     ...levels.map(({ level }) => level),
   ];
   const shots = [...new Set(curve.flatMap((point) => point.shots ?? []))].sort((a, b) => a - b).map(String);
-  return await drawChart(`Accuracy over shots, ${MEASURES[measure]}`, (plot) => ({
+  return await drawChart(`${measure === "h" ? "H" : `Accuracy, ${measure} classes`} over shots`, (plot) => ({
     height: 230 + legendHeight(series),
     marginTop: 14 + legendHeight(series),
-    marginLeft: 36,
+    marginLeft: 48,
     marginBottom: 36,
     x: {
       type: "point",
@@ -230,13 +253,18 @@ export async function shotsChart(curve: readonly CurvePoint[], measure: Measure)
       labelArrow: "none",
       padding: 0.3,
     },
-    y: { label: null, grid: true, ticks: 5, nice: true, domain: [Math.min(...values), Math.max(...values)] },
+    y: {
+      ...upright(measure === "h" ? "H, %" : "accuracy, %"),
+      nice: true,
+      domain: [Math.min(...values), Math.max(...values)],
+    },
     color: { type: "identity" },
+    symbol: { type: "identity" },
     marks: [
       plot.ruleY(levels, { y: "level", stroke: "colour", strokeDasharray: "5 4", strokeWidth: 1.6 }),
       plot.ruleX(points, { x: "shots", y1: "low", y2: "high", stroke: "colour", strokeOpacity: 0.6 }),
       plot.line(points, { x: "shots", y: "mean", z: "method", stroke: "colour", strokeWidth: 1.8 }),
-      plot.dot(points, { x: "shots", y: "mean", r: 3, fill: "colour" }),
+      plot.dot(points, { x: "shots", y: "mean", r: 3.5, fill: "colour", stroke: "colour", symbol: "symbol" }),
       plot.dot(points.flatMap(({ shots, perSeed, colour }) => perSeed.map(({ value }) => ({ shots, value, colour }))), {
         x: "shots",
         y: "value",

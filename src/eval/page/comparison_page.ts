@@ -3,21 +3,17 @@ import { methodLabel } from "../../methods/method_label.ts";
 import {
   type Comparison,
   type Difference,
-  multiplicitySentence,
-  noResultSentences,
-  type Spread,
-} from "../comparison.ts";
-import { lossChart } from "./charts.ts";
-import {
-  accuracyChart,
-  differenceChart,
-  lossSeries,
+  differenceNote,
+  differenceRows,
   type Measure,
   measured,
   MEASURES,
   measuresOf,
-  shotsChart,
-} from "./comparison_charts.ts";
+  noResultSentences,
+} from "../comparison.ts";
+import { drawnFrom, resultTable } from "../result_table.ts";
+import { lossChart } from "./charts.ts";
+import { accuracyChart, differenceChart, lossSeries, shotsChart } from "./comparison_charts.ts";
 import { type Content, html, type Markup } from "./html.ts";
 import { chartCard, count, definitions, document, percent, table, tile } from "./elements.ts";
 import { type Page, sampleNote } from "./run_page.ts";
@@ -26,30 +22,32 @@ const TITLES: Readonly<Record<Measure, string>> = {
   base: "Base classes",
   new: "New classes",
   all: "All classes",
-  h: "H of the means",
+  h: "H",
 };
+
+/** Methods that a title names. */
+const MOST_NAMES = 4;
 
 /** Makes the page of a comparison. */
 export async function comparisonPage(comparison: Comparison): Promise<Page> {
-  const { on, methods, shots, seeds, warnings } = comparison;
+  const { on, methods, warnings } = comparison;
   const charts = new Map<string, string>();
-  const facts = [
-    on.model.name,
-    shots !== null && `${shots} shots`,
-    seeds.length > 0 && `${seeds.length === 1 ? "seed" : "seeds"} ${seeds.join(", ")}`,
-  ].filter((fact) => fact !== false);
-  const title = `${methods.map(({ label }) => label).join(", ")} on ${on.dataset}`;
+  const facts = [on.model.name, ...drawnFrom(comparison)];
+  const names = methods.length <= MOST_NAMES
+    ? methods.map(({ label }) => label).join(", ")
+    : `${methods.length} methods`;
+  const title = `${names} on ${on.dataset}`;
   const page = document(title, [
     html`<h1>${title}</h1><p class="sub">${facts.join(" · ")}</p>${on.model.sample && sampleNote()}`,
     warnings.map(({ text }) => html`<p class="warn">${text}</p>`),
     tiles(comparison),
-    resultTable(comparison),
+    results(comparison),
     await chartCards(comparison, charts),
-    sentences(comparison),
+    differenceTable(comparison),
     seedTable(comparison),
     configuration(comparison),
   ]);
-  return { html: page, charts };
+  return { html: page, charts, about: [title, on.model.name, ...drawnFrom({ ...comparison, shots: null })].join(", ") };
 }
 
 /** The best method of each measure, and whether it differs from the first. */
@@ -78,36 +76,21 @@ function verdict(difference: Difference | undefined, reference: string): string 
   return `${Math.abs(difference.difference).toFixed(1)} points ${side} ${reference}: ${difference.verdict}`;
 }
 
-function resultTable(comparison: Comparison): Markup {
-  const measures = measuresOf(comparison);
-  const withH = measures.includes("h");
-  const columns = [
-    { title: "Method" },
-    ...measures.map((measure) => ({ title: measure === "h" ? "H of means" : MEASURES[measure], numeric: true })),
-    ...(withH ? [{ title: "mean of H's", numeric: true }] : []),
-  ];
-  const cannot = (method: string, measure: Measure) =>
-    comparison.without.some((one) => one.method === method && one.subset === measure);
-  const rows = comparison.methods.map((row) => [
-    html`<b>${row.label}</b>`,
-    ...measures.map((measure) => {
-      if (measure === "h") return row.h?.ofMeans.toFixed(1) ?? "–";
-      return cannot(row.method, measure) ? "no result" : spreadText(row.accuracy[measure]);
+function results(comparison: Comparison): Markup {
+  const { columns, blocks: [{ rows }], spread, ranked } = resultTable([comparison], 1);
+  const cells = rows.map(({ label, cells }) => [
+    html`<b>${label}</b>`,
+    ...cells.map(({ text, std, rank }) => {
+      const whole = std === undefined ? text : `${text} ± ${std}`;
+      return rank === "best" ? html`<b>${whole}</b>` : rank === "second" ? html`<u>${whole}</u>` : whole;
     }),
-    ...(withH ? [spreadText(row.h?.meanOfH)] : []),
   ]);
-  const note = comparison.seeds.length > 1
-    ? "Accuracy in percent; mean ± population standard deviation over seeds. H is 2·base·new / (base + new)."
-    : "Accuracy in percent, of one seed. H is 2·base·new / (base + new).";
-  return html`<h2>Results</h2>${table(columns, rows)}<p class="note">${note}</p>${
+  const note = ["Accuracy in percent.", ranked ? "Best in bold, second underlined." : "", spread].join(" ");
+  return html`<h2>Results</h2>${
+    table([{ title: "Method" }, ...columns.map((title) => ({ title, numeric: true }))], cells)
+  }<p class="note">${note}</p>${
     noResultSentences(comparison.without).map((sentence) => html`<p class="note">${sentence}</p>`)
   }`;
-}
-
-/** `94.4 ± 0.2`. */
-export function spreadText(spread: Spread | undefined): string {
-  if (spread === undefined) return "–";
-  return spread.mean.toFixed(1) + (spread.std === null ? "" : ` ± ${spread.std.toFixed(1)}`);
 }
 
 async function chartCards(comparison: Comparison, charts: Map<string, string>): Promise<Markup> {
@@ -120,7 +103,8 @@ async function chartCards(comparison: Comparison, charts: Map<string, string>): 
   add("accuracy", {
     title: "Accuracy by method, %",
     svg: await accuracyChart(comparison),
-    note: "Bars are means over seeds (H: of the means), dots are seeds, lines are one standard deviation to each side.",
+    note:
+      "Bars are means over seeds (H: of the mean accuracies), dots are seeds, lines are one standard deviation to each side.",
   });
   if (differences.length > 0) {
     add("differences", {
@@ -134,7 +118,7 @@ async function chartCards(comparison: Comparison, charts: Map<string, string>): 
   for (const measure of curve.length > 0 ? measuresOf(comparison) : []) {
     add(`shots-${measure}`, {
       title: `${TITLES[measure]} over shots, %`,
-      svg: await shotsChart(curve, measure),
+      svg: await shotsChart(comparison, measure),
       note: "Means over seeds, small dots are seeds. Dashed: methods that learn nothing.",
     });
   }
@@ -148,21 +132,16 @@ async function chartCards(comparison: Comparison, charts: Map<string, string>): 
   `;
 }
 
-function sentences(comparison: Comparison): Content {
-  const { differences } = comparison;
-  if (differences.length === 0) return null;
-  const others = differences.some(({ seeds }) => seeds > 1) ? "other seeds and other test images" : "other test images";
-  return html`
-    <h2>Can it be believed?</h2>
-    <ul>${differences.map(({ sentence }) => html`<li>${sentence}</li>`)}</ul>
-    <p
-      class="note">Intervals are by Student's t, paired, and allow for ${others}. ${multiplicitySentence(
-        comparison,
-      )}</p>
-  `;
+function differenceTable(comparison: Comparison): Content {
+  if (comparison.differences.length === 0) return null;
+  const [head, ...rows] = differenceRows(comparison);
+  const columns = head.map((title, i) => ({ title, numeric: i === 2 || i === 3 || i === 5 }));
+  return html`<h2>Can it be believed?</h2>${table(columns, rows)}<p class="note">${differenceNote(comparison)}</p>`;
 }
 
+/** With one seed it would be the first table again. */
 function seedTable(comparison: Comparison): Content {
+  if (comparison.seeds.length < 2) return null;
   const measures = measuresOf(comparison);
   const rows = comparison.methods.flatMap((row) => {
     const seeds = [
@@ -180,7 +159,7 @@ function seedTable(comparison: Comparison): Content {
   const columns = [
     { title: "Method" },
     { title: "Seed", numeric: true },
-    ...measures.map((measure) => ({ title: measure === "h" ? "H" : MEASURES[measure], numeric: true })),
+    ...measures.map((measure) => ({ title: MEASURES[measure], numeric: true })),
     { title: "train", numeric: true },
   ];
   return html`<h2>Seed by seed</h2>${

@@ -26,7 +26,7 @@ interface Cell {
 }
 
 /** True classes down, predicted classes across; undefined when there are too many to show. */
-export async function confusionChart(metrics: Metrics): Promise<ConfusionChart | undefined> {
+export async function confusionChart(metrics: Metrics, place: string): Promise<ConfusionChart | undefined> {
   const C = metrics.perClass.length;
   if (C > MOST_CLASSES) return undefined;
   const numbered = C <= MOST_NUMBERED;
@@ -50,7 +50,8 @@ export async function confusionChart(metrics: Metrics): Promise<ConfusionChart |
   const ticks = labels.filter((label) => numbered || label === 0 || (label + 1) % 10 === 0);
   const rowName = (label: number) =>
     numbered ? `${label + 1} ${axisName(metrics.perClass[label].name, few ? 15 : 11)}` : String(label + 1);
-  const svg = await drawChart("Confusion matrix: true classes down, predicted classes across", (plot) => ({
+  const unit = counts ? "images" : "percent of the true class";
+  const svg = await drawChart(`Confusion matrix, ${place}: ${unit}; true classes down, predicted across`, (plot) => ({
     height: Math.max(size, numbered ? 30 : 0) * C + 40,
     marginLeft: left,
     marginRight: 6,
@@ -82,5 +83,5 @@ export async function confusionChart(metrics: Metrics): Promise<ConfusionChart |
       }),
     ],
   }));
-  return { svg, unit: counts ? "images" : "percent of the true class" };
+  return { svg, unit };
 }

@@ -2,6 +2,7 @@
 import { hOf } from "../metrics.ts";
 import { methodLabel } from "../../methods/method_label.ts";
 import type { Report } from "../report.ts";
+import { calibrationChart } from "./calibration_chart.ts";
 import { classChart, lossChart, rateChart } from "./charts.ts";
 import { confusionChart } from "./confusion_chart.ts";
 import { type Content, html, type Markup } from "./html.ts";
@@ -11,6 +12,8 @@ import { chartCard, count, definitions, document, imageAddress, percent, table, 
 export interface Page {
   /** The whole page, which needs nothing beside it: styles, charts and pictures are inside. */
   html: string;
+  /** What it is of, in a line. */
+  about: string;
   /** SVG text by file name without its ending, as on the page. */
   charts: Map<string, string>;
 }
@@ -43,18 +46,21 @@ export async function runPage(
     words(first),
     configuration(sorted),
   ]);
-  return { html: page, charts };
+  return { html: page, charts, about: [title, ...factsOf(first)].join(", ") };
 }
 
-function header(title: string, { run, on }: Report): Markup {
-  const facts = [
+function factsOf({ run, on }: Report): string[] {
+  return [
     on.model.name,
     run.shots !== null && `${run.shots} shots`,
     run.seed !== null && `seed ${run.seed}`,
     run.preset !== null && `preset ${run.preset}${run.changed.length > 0 ? " with changes" : ""}`,
   ].filter((fact) => fact !== false);
-  return html`<h1>${title}</h1><p class="sub">${facts.join(" · ")}</p>
-${on.model.sample && sampleNote()}`;
+}
+
+function header(title: string, report: Report): Markup {
+  return html`<h1>${title}</h1><p class="sub">${factsOf(report).join(" · ")}</p>
+${report.on.model.sample && sampleNote()}`;
 }
 
 /** Said wherever numbers of the sample model stand. */
@@ -69,11 +75,13 @@ function tiles(reports: readonly Report[]): Markup {
   const of = (subset: string) => reports.find(({ run }) => run.evaluatedOn === subset)?.results.metrics;
   const h = hOf(of("base"), of("new"));
   return html`<div class="tiles">${
-    reports.map(({ run, results: { metrics } }) =>
+    reports.map(({ run, results: { metrics, calibration } }) =>
       tile(
         SUBSETS[run.evaluatedOn],
         percent(metrics.accuracy),
-        html`${count(metrics.correct)} of ${count(metrics.total)} right<br>macro-F1 ${percent(metrics.macroF1)}`,
+        html`${count(metrics.correct)} of ${count(metrics.total)} right<br>macro-F1 ${percent(metrics.macroF1)}${
+          calibration && html`<br>calibration error ${percent(calibration.ece)}`
+        }`,
       )
     )
   }${h !== undefined && tile("H", percent(h), "harmonic mean of base and new")}</div>`;
@@ -103,17 +111,24 @@ async function trainingCharts({ results: { training } }: Report, charts: Map<str
 
 async function classCharts(reports: readonly Report[], charts: Map<string, string>): Promise<Content> {
   const columns: Markup[] = [];
-  for (const { run, results: { metrics } } of reports) {
+  for (const { run, results: { metrics, calibration } } of reports) {
     const name = SUBSETS[run.evaluatedOn];
-    const bars = await classChart(metrics);
+    const bars = await classChart(metrics, name.toLowerCase());
     charts.set(`classes-${run.evaluatedOn}`, bars);
     const most = metrics.perClass.length > 15 ? ` The 15 lowest of ${metrics.perClass.length} classes.` : "";
     const cards = [chartCard(`${name}: accuracy, %`, bars, `The dashed line is the accuracy over all images.${most}`)];
-    const confusion = await confusionChart(metrics);
+    const confusion = await confusionChart(metrics, name.toLowerCase());
     if (confusion !== undefined) {
       charts.set(`confusion-${run.evaluatedOn}`, confusion.svg);
       const note = `True classes down, predicted classes across, in ${confusion.unit}.`;
       cards.push(chartCard(`${name}: confusion matrix`, confusion.svg, note));
+    }
+    if (calibration !== undefined) {
+      const chart = await calibrationChart(calibration, name.toLowerCase());
+      charts.set(`calibration-${run.evaluatedOn}`, chart);
+      const note = `Bars: images in ${calibration.images.length} bins, paler where there are few. On the dashed line ` +
+        `probabilities are what they say; the expected calibration error is ${percent(calibration.ece)}.`;
+      cards.push(chartCard(`${name}: reliability`, chart, note));
     }
     columns.push(html`<div class="column">${cards}</div>`);
   }
@@ -142,7 +157,7 @@ function mistakes({ run, results }: Report, images?: ReadonlyMap<string, Uint8Ar
   if (results.worst.length === 0) return null;
   const name = (label: number) => run.classNames[label];
   const heading = html`<h2>Worst mistakes, ${SUBSETS[run.evaluatedOn].toLowerCase()}</h2>
-<p class="note">The mistakes that the model is surest of.</p>`;
+<p class="note">The mistakes that the model is surest of; predictions-${run.evaluatedOn}.csv has all images.</p>`;
   const pictures = results.worst.flatMap((mistake) => {
     const address = imageAddress(images?.get(mistake.path) ?? new Uint8Array());
     return address === undefined ? [] : [{ ...mistake, address }];

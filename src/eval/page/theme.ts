@@ -1,6 +1,8 @@
 /** Colours and layout of the pages. Charts name colours by variable, so that one chart serves light and dark. */
+import { wrap } from "../../text_table.ts";
+import { escapeHtml } from "./html.ts";
 
-/** Colours by variable, light and dark. Hues stay apart for the common kinds of colour blindness (after Okabe and Ito). */
+/** Colours by variable, light and dark. */
 const COLOURS = {
   page: ["#f6f7f9", "#14171c"],
   card: ["#ffffff", "#1d2128"],
@@ -10,31 +12,101 @@ const COLOURS = {
   accent: ["#0b66a8", "#62b4ee"],
   warn: ["#8a4b00", "#f0b35b"],
   warnback: ["#fff4e0", "#33281a"],
-  c1: ["#0072b2", "#56b4e9"],
-  c2: ["#d55e00", "#f0894a"],
-  c3: ["#00866a", "#3fc7a4"],
-  c4: ["#a8478a", "#dd8fc2"],
-  c5: ["#8a6d00", "#e0c04a"],
-  c6: ["#5a5fc7", "#a5a9f5"],
-  c7: ["#6b7280", "#b4bcc8"],
 } as const;
 
 const LIGHT = 0;
 const DARK = 1;
 
-/** The colour of the n-th method or series, from 0; colours come again after the seventh. */
+/**
+ * Colours of methods and series, light and dark. The hues of the first seven stay apart for the common kinds of colour blindness
+ * (after Okabe and Ito); the others differ from them in lightness too, and every one has a mark of its own.
+ */
+const SERIES = [
+  ["#0072b2", "#56b4e9"],
+  ["#d55e00", "#f0894a"],
+  ["#00866a", "#3fc7a4"],
+  ["#a8478a", "#dd8fc2"],
+  ["#8a6d00", "#e0c04a"],
+  ["#5a5fc7", "#a5a9f5"],
+  ["#6b7280", "#b4bcc8"],
+  ["#7a1f1f", "#ff8f8f"],
+  ["#14405e", "#8fd3ff"],
+  ["#4f7a14", "#a8dc5e"],
+  ["#e0218a", "#ff7cc0"],
+  ["#00a3b4", "#5ee6f2"],
+  ["#5b3a1e", "#d6a77c"],
+  ["#9a4dff", "#c9a2ff"],
+  ["#2f2f2f", "#f2f2f2"],
+  ["#b8860b", "#ffd76a"],
+  ["#006400", "#63d463"],
+  ["#c0392b", "#ff6f5e"],
+  ["#4b0082", "#b18cff"],
+  ["#708238", "#cbd98a"],
+] as const;
+
+/** Marks of methods and series. */
+const SYMBOLS = ["circle", "square", "triangle", "diamond2", "star", "times", "wye", "plus", "asterisk"] as const;
+
+/** Dashes of lines; none first. */
+const DASHES = ["none", "6 3", "2 2", "8 3 2 3", "1 3"] as const;
+
+/** The colour of the n-th method or series, from 0; no two are the same. */
 export function seriesColour(index: number): string {
-  return `var(--c${index % 7 + 1})`;
+  if (index < SERIES.length) return `var(--c${index + 1})`;
+  return `hsl(${(index * 137.5 % 360).toFixed(1)} 55% 48%)`;
 }
 
-/** A chart with the light colours written in, for a file of its own that any program shows. */
-export function withPlainColours(svg: string): string {
-  return svg.replaceAll(/var\(--(\w+)\)/g, (whole, name) => COLOURS[name as keyof typeof COLOURS]?.[LIGHT] ?? whole)
+/** The mark of the n-th method or series. */
+export function seriesSymbol(index: number): typeof SYMBOLS[number] {
+  return SYMBOLS[index % SYMBOLS.length];
+}
+
+/** The dashes of the n-th method or series. */
+export function seriesDash(index: number): string {
+  return DASHES[index % DASHES.length];
+}
+
+const PAIRS: Readonly<Record<string, readonly [string, string]>> = {
+  ...COLOURS,
+  ...Object.fromEntries(SERIES.map((pair, i) => [`c${i + 1}`, pair])),
+};
+
+/** Fonts that look alike; any program has one of them. */
+const FONTS = "Helvetica, Arial, 'Liberation Sans', 'DejaVu Sans', sans-serif";
+
+/** Characters of a title's line. */
+const TITLE_LINE = 52;
+
+/**
+ * A chart as a file of its own that any program shows: light colours written in, fonts named, on white, and above it its title and
+ * what it is of, which on the page stand around it.
+ */
+export function standAlone(svg: string, about = ""): string {
+  const [, title = ""] = /<svg[^>]* aria-label="([^"]*)"/.exec(svg) ?? [];
+  const [, width, height] = /viewBox="0 0 ([\d.]+) ([\d.]+)"/.exec(svg) ?? [];
+  const lines = [
+    ...wrap(title, TITLE_LINE).map((text) => ({ text, bold: true })),
+    ...wrap(escapeHtml(about), TITLE_LINE).flatMap((text) => text === "" ? [] : [{ text, bold: false }]),
+  ];
+  const above = lines.length * 15 + 8;
+  const heading = lines.map(({ text, bold }, i) =>
+    `<text x="6" text-anchor="start" y="${15 * (i + 1) - above}" font-size="${bold ? 12 : 10.5}"${
+      bold ? ' font-weight="600"' : ""
+    } fill="var(--ink)">${text}</text>`
+  );
+  const size = `x="0" y="${-above}" width="${width}" height="${Number(height) + above}"`;
+  return svg.replace(
+    /viewBox="[^"]*"/,
+    `viewBox="0 ${-above} ${width} ${Number(height) + above}"`,
+  )
+    .replace(/(<svg[^>]*>)/, `$1<title>${title}</title><rect ${size} fill="var(--card)"/>${heading.join("")}`)
+    .replaceAll("system-ui, sans-serif", FONTS)
+    .replaceAll(/var\(--(\w+)\)/g, (whole, name) => PAIRS[name]?.[LIGHT] ?? whole)
     .replaceAll("currentColor", COLOURS.ink[LIGHT]);
 }
 
 function variables(theme: typeof LIGHT | typeof DARK): string {
-  return Object.entries(COLOURS).map(([name, pair]) => `--${name}:${pair[theme]}`).join(";");
+  return Object.entries(PAIRS).map(([name, pair]) => `--${name}:${pair[theme]}`).join(";");
 }
 
 /** The style sheet of every page. */
@@ -66,7 +138,10 @@ a{color:var(--accent)}
 .column{display:grid;gap:14px;min-width:0;align-content:start}
 .card{padding:12px;margin:0;min-width:0}
 .card svg{display:block;width:100%;height:auto;max-width:460px;margin:0 auto;overflow:visible}
-.scroll{overflow-x:auto}
+.scroll{overflow-x:auto;background:linear-gradient(to right,var(--page) 30%,transparent) left/40px 100% no-repeat local,
+  linear-gradient(to left,var(--page) 30%,transparent) right/40px 100% no-repeat local,
+  linear-gradient(to right,var(--muted),transparent) left/10px 100% no-repeat scroll,
+  linear-gradient(to left,var(--muted),transparent) right/10px 100% no-repeat scroll}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.9rem}
 th,td{padding:5px 12px 5px 0;text-align:left;vertical-align:top;border-bottom:1px solid var(--line)}
 tr:last-child>*{border-bottom:0}
@@ -96,6 +171,6 @@ footer{margin-top:36px;color:var(--muted);font-size:.85rem}
   :root{color-scheme:light;${variables(LIGHT)}}
   body{background:none;font-size:11px}main{max-width:none;padding:0}
   .cards{grid-template-columns:1fr 1fr}.card,.tile,figure,tr{break-inside:avoid}h2,h3{break-after:avoid}
-  .tile .value{font-size:1.5rem}.scroll{overflow:visible}.mistakes{grid-template-columns:repeat(8,1fr)}
+  .tile .value{font-size:1.5rem}.scroll{overflow:visible;background:none}.card svg{width:auto;max-width:100%;max-height:20cm}.mistakes{grid-template-columns:repeat(8,1fr)}
 }
 `.trim();

@@ -3,7 +3,7 @@ import { writeFileAtomic } from "../../files.ts";
 import type { Report } from "../report.ts";
 import { readReport } from "../report_file.ts";
 import { type Page, runPage } from "./run_page.ts";
-import { withPlainColours } from "./theme.ts";
+import { standAlone } from "./theme.ts";
 import { type ImageReader, readThumbnails } from "./thumbnails.ts";
 
 /** The file name of a page. */
@@ -15,7 +15,9 @@ export const PAGE_NAME = "report.html";
  * @throws {UserError} when the folder cannot be written
  */
 export async function writePage(folder: string, page: Page): Promise<string> {
-  for (const [name, svg] of page.charts) await writeFileAtomic(`${folder}/plots/${name}.svg`, withPlainColours(svg));
+  for (const [name, svg] of page.charts) {
+    await writeFileAtomic(`${folder}/plots/${name}.svg`, standAlone(svg, page.about));
+  }
   const path = `${folder}/${PAGE_NAME}`;
   await writeFileAtomic(path, page.html);
   return path;

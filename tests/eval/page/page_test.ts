@@ -2,8 +2,10 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "jsr:@st
 import { XMLValidator } from "npm:fast-xml-parser@5.3.3";
 import { parseHTML } from "npm:linkedom@0.18.15";
 import { compareReports } from "../../../src/eval/compare.ts";
+import { signed } from "../../../src/eval/comparison.ts";
 import { comparisonPage } from "../../../src/eval/page/comparison_page.ts";
 import { html, raw } from "../../../src/eval/page/html.ts";
+import { seriesColour, seriesDash, seriesSymbol } from "../../../src/eval/page/theme.ts";
 import { runPage } from "../../../src/eval/page/run_page.ts";
 import { writeRunPage } from "../../../src/eval/page/write_page.ts";
 import { writeReport } from "../../../src/eval/report_file.ts";
@@ -37,6 +39,8 @@ Deno.test("the page of a run holds its numbers, charts, words, configuration and
   const { html: page, charts } = await runPage(reports);
   assertSelfContained(page);
   assertEquals([...charts.keys()].sort(), [
+    "calibration-base",
+    "calibration-new",
     "classes-base",
     "classes-new",
     "confusion-base",
@@ -44,7 +48,7 @@ Deno.test("the page of a run holds its numbers, charts, words, configuration and
     "learning-rate",
     "loss",
   ]);
-  assertEquals(elements(page, "figure.card svg").length, 6);
+  assertEquals(elements(page, "figure.card svg").length, 8);
   const [base, fresh] = [reports[1], reports[0]].map(({ results }) => results.metrics);
   assertEquals(elements(page, ".tile .value").map(({ textContent }) => textContent), [
     `${base.accuracy.toFixed(1)}\u00a0%`,
@@ -93,7 +97,7 @@ Deno.test("worst mistakes are pictures where there are pictures, and paths where
 
 Deno.test("zero-shot pages have no curves and no words; pages of many classes leave out what nobody could read", async () => {
   const zeroshot = await runPage([await makeReport({ method: "zeroshot" })]);
-  assertEquals([...zeroshot.charts.keys()], ["classes-base", "confusion-base"]);
+  assertEquals([...zeroshot.charts.keys()], ["classes-base", "confusion-base", "calibration-base"]);
   assert(!zeroshot.html.includes("learned tokens"));
 
   const many = await makeReport();
@@ -134,7 +138,9 @@ Deno.test("the page of a comparison holds table, seeds, intervals, curve and war
   assertEquals([...charts.keys()].sort(), ["accuracy", "differences", "loss", "shots-base", "shots-h", "shots-new"]);
   const { mean, std } = comparison.methods[1].accuracy.new!;
   assertStringIncludes(page, `${mean.toFixed(1)} ± ${std!.toFixed(1)}`);
-  for (const { sentence } of comparison.differences) assertStringIncludes(page, sentence);
+  for (const { low, high } of comparison.differences) {
+    assertStringIncludes(page, `<td class="num">${signed(low)} to ${signed(high)}</td>`);
+  }
   assertStringIncludes(page, "not corrected for their number");
   assertEquals(elements(page, "p.warn").length, comparison.warnings.length);
   assertStringIncludes(page, "collapsed: it gets 25.0 %");
@@ -154,10 +160,20 @@ Deno.test("a run folder gets its page, and charts that are whole SVG files in pl
     const page = await Deno.readTextFile(`${folder}/report.html`);
     assertEquals(elements(page, ".mistakes img").length, report.results.worst.length);
     const plots = [...Deno.readDirSync(`${folder}/plots`)].map(({ name }) => name).sort();
-    assertEquals(plots, ["classes-new.svg", "confusion-new.svg", "learning-rate.svg", "loss.svg"]);
+    assertEquals(plots, [
+      "calibration-new.svg",
+      "classes-new.svg",
+      "confusion-new.svg",
+      "learning-rate.svg",
+      "loss.svg",
+    ]);
     for (const name of plots) {
       const svg = await Deno.readTextFile(`${folder}/plots/${name}`);
       assertEquals(XMLValidator.validate(svg), true);
+      const [about] = elements(svg, "svg > text:not([font-weight])").map(({ textContent }) => textContent);
+      assertEquals(about, "CoCoOp on eurosat, sample, 16 shots, seed 1, preset", name);
+      assertEquals(elements(svg, "svg > title").length, 1, name);
+      assertMatch(svg, /font-family="[^"]*, sans-serif"/);
       assertMatch(svg, /^<svg[^>]* xmlns="http:\/\/www\.w3\.org\/2000\/svg"/);
       assert(!/var\(--(?!plot)|currentColor/.test(svg), `${name} needs a style sheet`);
     }
@@ -171,4 +187,31 @@ Deno.test("templates escape text, keep markup, and leave out nothing but what is
     html`<p title="${`"a" & 'b'`}">${["<i>", raw("<b>x</b>"), 0, null, false, undefined]}</p>`.markup,
     '<p title="&quot;a&quot; &amp; &#39;b&#39;">&lt;i&gt;<b>x</b>0</p>',
   );
+});
+
+Deno.test("thirteen methods have a colour each, and a mark, in every chart; those without a number say so", async () => {
+  const names = ["zeroshot", "coop", "cocoop", "kgcoop", "prograd", "maple", "promptsrc", "prometar", "ivlp", "gda"]
+    .concat(["tip-adapter", "clip-adapter", "linear-probe"]);
+  const reports = [];
+  for (const evaluatedOn of ["base", "new"] as const) {
+    for (const method of names.filter((name) => evaluatedOn === "base" || name !== "tip-adapter")) {
+      for (const shots of method === "zeroshot" ? [1] : [1, 16]) {
+        reports.push(await makeReport({ method, evaluatedOn, shots, images: 40, accuracy: 0.7 }));
+      }
+    }
+  }
+  const without = [{ method: "tip-adapter", subset: "new" as const, why: "it has no keys" }];
+  const { html: page, charts } = await comparisonPage(compareReports(reports, { methods: names, without }));
+  assertEquals(elements(page, "h1")[0].textContent, "13 methods on eurosat");
+  const colours = (svg: string) => new Set([...svg.matchAll(/var\(--(c\d+)\)/g)].map(([, name]) => name));
+  for (const [name, of] of [["accuracy", 13], ["differences", 12], ["shots-base", 13], ["loss", 12]] as const) {
+    assertEquals(colours(charts.get(name)!).size, of, name);
+  }
+  assertEquals(new Set(names.map((_, i) => seriesColour(i))).size, 13);
+  assertEquals(new Set(Array.from({ length: 60 }, (_, i) => seriesColour(i))).size, 60);
+  const marks = Array.from({ length: 40 }, (_, i) => `${seriesSymbol(i)} ${seriesDash(i)}`);
+  assertEquals(new Set(marks).size, 40);
+  assertEquals(charts.get("accuracy")!.match(/no result/g)?.length, 2);
+  assertStringIncludes(charts.get("shots-new")!, "Tip-Adapter: no result");
+  assertStringIncludes(charts.get("shots-new")!, "accuracy, %");
 });

@@ -2,3 +2,9 @@
 export function spokenName(className: string): string {
   return className.replaceAll("_", " ");
 }
+
+/** Where each name stands in another list, however it is spelled; -1 where it is not in it. */
+export function placesIn(seen: readonly string[], classNames: readonly string[]): number[] {
+  const plain = (name: string) => spokenName(name).toLowerCase();
+  return classNames.map((name) => seen.findIndex((one) => plain(one) === plain(name)));
+}

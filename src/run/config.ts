@@ -75,7 +75,7 @@ export function completeSettings<S>(asked: Method<S>, given: Given & Partial<S>)
   const values: Values = { ...published };
   for (const [name, setting] of Object.entries(method.settings)) {
     if (given[name] === undefined) continue;
-    if (setting.fixed && given[name] !== published[name]) {
+    if ((setting.fixed || setting.variant) && given[name] !== published[name]) {
       throw new UserError(`--${flagName(name)} is fixed for ${method.label}: leave it out.`);
     }
     values[name] = given[name];

@@ -3,6 +3,7 @@ import { spokenName } from "../clip/spoken_name.ts";
 import { createHash } from "node:crypto";
 import { namedStream } from "../data/random.ts";
 import type { Sample } from "../data/split.ts";
+import type { HostTensor } from "../engine/ops.ts";
 import { UserError } from "../errors.ts";
 import { nearestWords } from "../eval/nearest_words.ts";
 import type { ReportedTraining } from "../eval/report.ts";
@@ -55,12 +56,14 @@ export async function learnPrompt(run: SeedRun, method: PromptLearning): Promise
 export async function sessionOf(
   { config, inputs, seed }: Pick<SeedRun, "config" | "inputs" | "seed">,
   method: PromptLearning,
-  { classNames, trains }: { classNames: string[]; trains: boolean },
+  classes: { classNames: string[]; trains: boolean; classesSeen?: readonly string[] },
 ): Promise<PromptSession> {
+  const { classNames, trains, classesSeen } = classes;
   const { model, data } = inputs;
   const prompt = await method.prompt({
     model,
     classNames,
+    classesSeen,
     settings: config.values,
     template: data.template,
     random: (name) => namedStream(seed!, name),
@@ -125,6 +128,7 @@ async function trainPrompt(
     schedule: scheduleOf(settings),
     momentum: settings.momentum,
     weightDecay: settings.weightDecay,
+    rates: session.method.head?.rates,
     order: namedStream(seed!, "batch-order"),
     average: epochWeights(settings),
     share: settings.wise,
@@ -189,7 +193,7 @@ async function trainingImages(
   return {
     labels,
     views: views.count,
-    view: async (index) => normalizeRows(await views.view(index)),
+    view: async (index) => seenBy(session, await views.view(index)),
     ...(session.encodeImages === undefined ? {} : { patches }),
   };
 }
@@ -236,7 +240,8 @@ function learnedPrompt(
   return {
     async classifier({ classNames }) {
       const isSame = session.classNames.join("\n") === classNames.join("\n");
-      const opened = isSame ? session : await sessionOf(run, method, { classNames, trains: false });
+      const others = { classNames, classesSeen: session.classNames, trains: false };
+      const opened = isSame ? session : await sessionOf(run, method, others);
       if (!isSame) copyParameters(session.params, opened.params);
       const logits = await promptLogits(model, opened);
       return { logits, dispose: () => isSame ? Promise.resolve() : opened.dispose() };
@@ -260,12 +265,20 @@ export async function promptLogits(
   model: SeedRun["inputs"]["model"],
   session: PromptSession,
 ): Promise<Classifier["logits"]> {
-  if (session.method.imageConditioned) return (features) => session.logits(normalizeRows(features));
+  const { method: { imageConditioned, head }, params } = session;
+  if (imageConditioned) return (features) => session.logits(seenBy(session, features));
   const E = model.config.embedding;
   const { data, shape: [, C] } = await session.textFeatures({ shape: [1, E], data: new Float32Array(E).fill(1) });
   const texts_CE = normalizeRows({ shape: [C, E], data });
-  return (features) =>
-    Promise.resolve(featureLogits(normalizeRows(features), texts_CE, { logitScale: model.logitScale }));
+  return (rawFeatures_BE) => {
+    const cosines_BC = featureLogits(normalizeRows(rawFeatures_BE), texts_CE, { logitScale: model.logitScale });
+    return Promise.resolve(head?.mixed(cosines_BC, { params, rawFeatures_BE }) ?? cosines_BC);
+  };
+}
+
+/** Image features as a session takes them: of unit length, or as they are where the method has a head. */
+function seenBy({ method: { head } }: PromptSession, features: HostTensor): HostTensor {
+  return head === undefined ? normalizeRows(features) : features;
 }
 
 /** The prompted image tower, known by the numbers of its prompt; undefined where the tower is frozen CLIP's. */

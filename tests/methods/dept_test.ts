@@ -1,5 +1,12 @@
 /** DePT against PyTorch: `fixtures/make_dept.py`, an independent float32 implementation on the sample's stored features. */
-import { assertAlmostEquals, assertEquals, assertLess, assertThrows } from "jsr:@std/assert@1.0.19";
+import {
+  assert,
+  assertAlmostEquals,
+  assertEquals,
+  assertLess,
+  assertRejects,
+  assertThrows,
+} from "jsr:@std/assert@1.0.19";
 import { type ClipModel, loadModel } from "../../src/clip/model.ts";
 import { loadTokenizer } from "../../src/clip/tokenizer.ts";
 import { loadWeights } from "../../src/clip/weights/load.ts";
@@ -9,10 +16,16 @@ import type { HostTensor } from "../../src/engine/ops.ts";
 import { UserError } from "../../src/errors.ts";
 import { headLoss } from "../../src/methods/dept.ts";
 import { cocoop, coop, kgcoop, prograd } from "../../src/methods/kit.ts";
-import { type Method, type PromptLearning, publishedValues, withVariants } from "../../src/methods/method.ts";
+import { type Method, type PromptLearning, withVariants } from "../../src/methods/method.ts";
 import { promptLoss, type PromptMethod } from "../../src/methods/prompt_method.ts";
+import { normalizeRows } from "../../src/methods/zero_shot.ts";
+import { promptsOf } from "../../src/prompt/class_prompts.ts";
+import { EXACT_TOLERANCE, exactCheck } from "../../src/prompt/exact_check.ts";
+import { promptPrograms } from "../../src/prompt/programs.ts";
 import { openPrompt, type PromptSession } from "../../src/prompt/session.ts";
+import { openStoredPrompt, storedPrompt } from "../../src/prompt/stored_prompt.ts";
 import { completeSettings } from "../../src/run/config.ts";
+import { configYaml } from "../../src/run/config_yaml.ts";
 import { promptLogits, scheduleOf } from "../../src/run/prompt_learner.ts";
 import { settingsOf } from "../../src/run/settings.ts";
 import { copyParameters, train } from "../../src/train/loop.ts";
@@ -79,12 +92,23 @@ async function openedAt(
   return session;
 }
 
-for (const engineName of ["onnx", "wasm", "cpu"] as const) {
+/** Runs `fn` with the sample model. */
+async function withSample(
+  fn: (model: ClipModel) => Promise<void>,
+  { engine: name = "onnx" }: { engine?: "onnx" | "wasm" | "cpu" } = {},
+): Promise<void> {
+  await withEngine(name, async (engine) => {
+    const weights = await loadWeights(`${ROOT}data/sample/model.safetensors`);
+    const model = loadModel(weights, { engine, tokenizer: await loadTokenizer() });
+    await fn(model);
+    await model.dispose();
+  });
+}
+
+for (const engine of ["onnx", "wasm", "cpu"] as const) {
   for (const [name, asked] of [["coop", coop], ["kgcoop", kgcoop], ["cocoop", cocoop]] as const) {
-    Deno.test(`${engineName}: DePT over ${name} has PyTorch's logits, terms, gradients, steps and new classes`, async () => {
-      await withEngine(engineName, async (engine) => {
-        const weights = await loadWeights(`${ROOT}data/sample/model.safetensors`);
-        const model = loadModel(weights, { engine, tokenizer: await loadTokenizer() });
+    Deno.test(`${engine}: DePT over ${name} has PyTorch's logits, terms, gradients, steps and new classes`, async () => {
+      await withSample(async (model) => {
         const params = below(`${name}/start/`);
         const { method, settings } = await prompted(model, { asked, classNames: BASE });
         assertEquals(method.name, `${name}-dept`);
@@ -135,8 +159,124 @@ for (const engineName of ["onnx", "wasm", "cpu"] as const) {
           assertLess(relativeL2(found, tensor(`${name}/final/new`).data), 1e-3, "new classes");
         }
         for (const one of [session, fresh]) await one.dispose();
-        await model.dispose();
-      });
+      }, { engine });
     });
   }
 }
+
+Deno.test("the head counts where it knows all the classes, each by its name; elsewhere the cosines alone", async () => {
+  await withSample(async (model) => {
+    const params = below("coop/start/");
+    const logits = async (classNames: string[]) => {
+      const { method } = await prompted(model, { asked: coop, classNames, trains: false });
+      const session = await openedAt(model, { method, classNames, params });
+      const [alone, inRun] = await logitsOf(model, session);
+      assertLess(relativeL2(alone, inRun), 1e-5, classNames.join());
+      // What the cosines are, without the head.
+      const { head: _, ...bare } = method;
+      const without = await openPrompt(model, { method: bare, classNames });
+      copyParameters(params, without.params);
+      const cosines = (await without.logits(normalizeRows(tests))).data;
+      for (const one of [session, without]) await one.dispose();
+      return { alone, cosines };
+    };
+    const whole = tensor("coop/logits").data;
+    // Another spelling and order, and some of the classes.
+    const places = [3, 0, 4];
+    const some = await logits(places.map((c) => BASE[c].toUpperCase().replaceAll(" ", "_")));
+    const { alone } = await logits(places.map((c) => BASE[c]));
+    alone.forEach((value, i) =>
+      assertAlmostEquals(value, whole[Math.floor(i / 3) * 5 + places[i % 3]], 1e-3, `image ${Math.floor(i / 3)}`)
+    );
+    // The head's part is the same however the name is spelled; the text is another.
+    const head = (of: typeof some) => of.alone.map((value, i) => value - 0.3 * of.cosines[i]);
+    const own = await logits(BASE);
+    head(some).forEach((value, i) => assertAlmostEquals(value, head(own)[Math.floor(i / 3) * 5 + places[i % 3]], 1e-3));
+    for (const names of [[...BASE, NEW[0]], [BASE[0], NEW[1]], [...BASE, ...NEW]]) {
+      const { alone, cosines } = await logits(names);
+      assertLess(relativeL2(alone, cosines), 1e-5, names.join());
+    }
+    assert(relativeL2(own.alone, own.cosines) > 0.1);
+  });
+});
+
+Deno.test("a stored prompt keeps its head, and one without is not taken for one with", async () => {
+  await withSample(async (model) => {
+    const params = below("cocoop/start/");
+    const prompt = storedPrompt({
+      state: { params },
+      metadata: {
+        ...{ method: "cocoop-dept", model: "sample", "model-sha256": model.sha256, "context-tokens": "4" },
+        ...{ "init-words": "a photo of a", "classes-seen": JSON.stringify(BASE) },
+      },
+    }, "x");
+    const session = await openStoredPrompt(prompt, { model, classNames: BASE });
+    assertLess(relativeL2((await session.logits(tests)).data, tensor("cocoop/logits").data), 2e-5);
+    await session.dispose();
+    const { ["linear_probe_proj.bias"]: _, ...cut } = params;
+    for (
+      const [of, what] of [
+        [{ ...prompt, params: cut }, '"linear_probe_proj.bias" does not fit'],
+        [{ ...prompt, method: "cocoop" }, '"film_lp_img.scale" does not fit'],
+        [{ ...prompt, classesSeen: BASE.slice(1) }, '"linear_probe_proj.bias" does not fit'],
+      ] as const
+    ) await assertRejects(() => openStoredPrompt(of, { model, classNames: BASE }), UserError, what);
+  });
+});
+
+Deno.test("a step on many classes runs in pieces, to the gradients of the whole; the exact check holds with a head", async () => {
+  await withSample(async (model) => {
+    const classNames = Array.from({ length: 500 }, (_, i) => `n${i}`);
+    const { method, values } = completeSettings(coop as unknown as Method, { head: "dept", contextTokens: 4 });
+    const prompt = await (method as PromptLearning).prompt({
+      ...{ model, classNames, settings: values, template: TEMPLATE },
+      random: (name) => namedStream(1, name),
+    });
+    const session = await openPrompt(model, { method: prompt, classNames });
+    assert(session.tokenRows > 2048, `${session.tokenRows} rows`);
+    const pieces = await session.step({ imageFeatures_BE: images, labels });
+    const layout = model.layOut(promptsOf(model, prompt, classNames), prompt.shape);
+    const programs = promptPrograms(model, { method: prompt, layout, text: await model.text() });
+    const labels_BC = { shape: [labels.length, 500], data: new Float32Array(labels.length * 500) };
+    labels.forEach((label, b) => labels_BC.data[b * 500 + label] = 1);
+    const [whole] = await programs.step(session.params, { storedFeatures_BE: images, labels_BC });
+    await programs.dispose();
+    assertLess(Math.abs(pieces.loss / whole.loss - 1), 1e-5);
+    for (const [name, gradient] of Object.entries(whole.gradients)) {
+      assert(gradient.some((x) => x !== 0), name);
+      assertLess(relativeL2(pieces.gradients[name], gradient), 1e-4, name);
+    }
+    const { relative } = await exactCheck(model, { session, imageFeatures_BE: tests });
+    assertLess(relative, EXACT_TOLERANCE);
+    await session.dispose();
+  });
+});
+
+Deno.test("--head goes where it is published and nowhere else; a spread leaves the variants behind", () => {
+  const heads = [coop, cocoop, kgcoop].map((method) => {
+    const [{ name, label, presets }] = withVariants(method as never).filter(({ name }) => name.endsWith("-dept"));
+    return [name, label, Object.keys(presets).join()];
+  });
+  const presets = "seed-notebook,dept-cvpr24";
+  assertEquals(heads, [
+    ["coop-dept", "CoOp with DePT", presets],
+    ["cocoop-dept", "CoCoOp with DePT", presets],
+    ["kgcoop-dept", "KgCoOp with DePT", presets],
+  ]);
+  const mine = { ...coop, name: "mine", label: "Mine" } as unknown as Method;
+  const flags = [coop, cocoop, kgcoop, prograd, mine].map((method) => "head" in settingsOf(method as Method));
+  assertEquals(flags, [true, true, true, false, false]);
+  assertEquals(withVariants(mine), [mine]);
+  for (
+    const [method, given, message] of [
+      [mine, { head: "dept" }, "--head is fixed for Mine: leave it out."],
+      [{ ...kgcoop, label: "Mine" }, { over: "cocoop" }, "--over is fixed for Mine: leave it out."],
+      [prograd, { head: "dept" }, "--head is fixed for ProGrad: leave it out."],
+      [kgcoop, { head: "dept", over: "cocoop" }, "--head is fixed for KgCoOp over CoCoOp: leave it out."],
+    ] as const
+  ) assertThrows(() => completeSettings(method as Method, given), UserError, message);
+  // Unchanged ones can be said.
+  const { method, changed } = completeSettings(kgcoop as unknown as Method, { head: "none", over: "coop" });
+  assertEquals([method, changed], [kgcoop as unknown, []]);
+  assertEquals(configYaml(completeSettings(mine, {})).includes("head"), false);
+});

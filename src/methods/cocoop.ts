@@ -1,7 +1,7 @@
 /**
  * CoCoOp: a context that a small meta-net moves for every image (Zhou et al., CVPR 2022; CoOp trainers/cocoop.py).
  */
-import type { HostTensor, Ops } from "../engine/ops.ts";
+import type { Ops } from "../engine/ops.ts";
 import { type ContextInit, initialContext } from "./coop.ts";
 import { withDept } from "./dept.ts";
 import { linearInit } from "./linear_init.ts";

@@ -61,18 +61,11 @@ export function deptPrompt(base: PromptMethod, task: HeadTask): PromptMethod {
       rates: Object.fromEntries(Object.keys(own).map((name) => [name, RATE])),
       mixed(cosines_BC, { params, rawFeatures_BE }) {
         if (places.includes(-1)) return cosines_BC;
-        const [scale, shift, rows, constants] = [
-          `${IMAGE}.scale`,
-          `${IMAGE}.bias`,
-          `${LINEAR}.weight`,
-          `${LINEAR}.bias`,
-        ]
-          .map((name) => params[name].data);
-        const seen = rawFeatures_BE.data.map((x, i) => scale[i % E] * x + shift[i % E]);
-        const head = featureLogits({ shape: rawFeatures_BE.shape, data: seen }, {
-          shape: [classesSeen.length, E],
-          data: rows,
-        }, { logitScale: 1 });
+        const numbers = (name: string) => params[name].data;
+        const [scale, shift] = [numbers(`${IMAGE}.scale`), numbers(`${IMAGE}.bias`)];
+        const seen_BE = { ...rawFeatures_BE, data: rawFeatures_BE.data.map((x, i) => scale[i % E] * x + shift[i % E]) };
+        const head = featureLogits(seen_BE, params[`${LINEAR}.weight`], { logitScale: 1 });
+        const constants = numbers(`${LINEAR}.bias`);
         const [C, all] = [classNames.length, classesSeen.length];
         const data = cosines_BC.data.map((cosine, i) => {
           const place = places[i % C];

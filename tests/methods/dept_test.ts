@@ -8,6 +8,7 @@ import {
   assertThrows,
 } from "jsr:@std/assert@1.0.19";
 import { type ClipModel, loadModel } from "../../src/clip/model.ts";
+import { placesIn } from "../../src/clip/spoken_name.ts";
 import { loadTokenizer } from "../../src/clip/tokenizer.ts";
 import { loadWeights } from "../../src/clip/weights/load.ts";
 import { readSafetensors, toFloat32 } from "../../src/clip/weights/safetensors.ts";
@@ -188,6 +189,9 @@ Deno.test("the head counts where it knows all the classes, each by its name; els
     alone.forEach((value, i) =>
       assertAlmostEquals(value, whole[Math.floor(i / 3) * 5 + places[i % 3]], 1e-3, `image ${Math.floor(i / 3)}`)
     );
+    // Classes of one name are told apart by their place, as in some lists of ImageNet.
+    assertEquals(placesIn(["Sea", "pond", "sea"], ["Sea", "pond", "sea"]), [0, 1, 2]);
+    assertEquals(placesIn(["Sea", "pond"], ["pond", "SEA", "sea"]), [1, 0, -1]);
     // The head's part is the same however the name is spelled; the text is another.
     const head = (of: typeof some) => of.alone.map((value, i) => value - 0.3 * of.cosines[i]);
     const own = await logits(BASE);
@@ -218,7 +222,7 @@ Deno.test("a stored prompt keeps its head, and one without is not taken for one 
       const [of, what] of [
         [{ ...prompt, params: cut }, '"linear_probe_proj.bias" does not fit'],
         [{ ...prompt, method: "cocoop" }, '"film_lp_img.scale" does not fit'],
-        [{ ...prompt, classesSeen: BASE.slice(1) }, '"linear_probe_proj.bias" does not fit'],
+        [{ ...prompt, classesSeen: BASE.slice(1) }, '"linear_probe_proj.weight" does not fit'],
       ] as const
     ) await assertRejects(() => openStoredPrompt(of, { model, classNames: BASE }), UserError, what);
   });

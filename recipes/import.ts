@@ -15,6 +15,7 @@ import { UserError, visible } from "../src/errors.ts";
 import { fileError, sha256Hex } from "../src/files.ts";
 import { cocoop } from "../src/methods/cocoop.ts";
 import { coop } from "../src/methods/coop.ts";
+import { kgcoop } from "../src/methods/kgcoop.ts";
 import { type Method, publishedValues } from "../src/methods/method.ts";
 import { type PromptSettings, promptSettings } from "../src/methods/prompt_settings.ts";
 import { flagName } from "../src/methods/setting.ts";
@@ -114,11 +115,13 @@ async function importPrompt(
   const { model } = options;
   const prompt = readPublishedPrompt(path);
   requireModel(prompt, model.table);
-  if (
-    prompt.method === "cocoop" && prompt.params["meta_net.linear1.weight"].shape[1] !== model.weights.config.embedding
-  ) {
+  const [width = model.weights.config.embedding] = ["meta_net.linear1.weight", "linear_probe_proj.weight"]
+    .filter((name) => name in prompt.params).map((name) => prompt.params[name].shape[1]);
+  if (width !== model.weights.config.embedding) {
     throw new UserError(
-      `The meta-net of ${path} is for other image features than those of ${model.name}: check --model.`,
+      `The ${
+        prompt.method === "cocoop" ? "meta-net" : "head"
+      } of ${path} is for other image features than those of ${model.name}: check --model.`,
     );
   }
   // What is not given on the command line and stands in the names of the published folders.
@@ -143,7 +146,7 @@ async function importPrompt(
     await folder.saveCheckpoint(state, {
       finalEpoch: prompt.epoch,
       metadata: {
-        method: prompt.method,
+        method: config.method.name,
         model: model.name,
         "model-sha256": model.weights.sha256,
         dataset,
@@ -197,7 +200,8 @@ async function classNamesOf(
 
 /** The configuration whose run folder the prompt goes into: the given preset, or the published one that fits best. */
 function configOf(prompt: PublishedPrompt, given: Given): RunConfig {
-  const method = (prompt.method === "cocoop" ? cocoop : coop) as unknown as Method;
+  const asked = { coop, cocoop, kgcoop }[prompt.method] as unknown as Method;
+  const { method } = completeSettings(asked, { head: prompt.head });
   const { epoch, params: { ctx: { shape } } } = prompt;
   const M = shape[shape.length - 2];
   const valuesOf = (preset: string) => publishedValues(method, preset, given.shots ?? DEFAULT_SHOTS) as PromptSettings;
@@ -207,8 +211,9 @@ function configOf(prompt: PublishedPrompt, given: Given): RunConfig {
   };
   const preset = given.preset ?? Object.keys(method.presets).toSorted((a, b) => score(b) - score(a))[0];
   const isKnown = preset in method.presets;
-  return completeSettings(method, {
+  return completeSettings(asked, {
     ...given,
+    head: prompt.head,
     preset,
     epochs: epoch,
     ...isKnown && valuesOf(preset).contextTokens === M ? {} : { contextTokens: M },
@@ -223,7 +228,7 @@ function tell(
   const { config, folder, classNames, model } = options;
   const numbers = Object.values(prompt.params).reduce((sum, { data }) => sum + data.length, 0);
   console.log(
-    `${prompt.method}, ${numbers.toLocaleString("en-US")} learned numbers, ${prompt.epoch} epochs → ${folder}`,
+    `${config.method.name}, ${numbers.toLocaleString("en-US")} learned numbers, ${prompt.epoch} epochs → ${folder}`,
   );
   console.log(visible(`  trained on ${classNames.length} classes: ${classNames.join(", ")}`));
   const { values, run, shots } = config;
@@ -232,6 +237,7 @@ function tell(
   // What was trained on base classes is looked for without saying so.
   const protocol = config.train === "base" ? "--eval base,new" : `--train ${config.train} --eval ${config.train}`;
   const flags = [
+    prompt.head === "none" ? "" : `--head ${prompt.head}`,
     `--preset ${config.preset}`,
     changed,
     shots === DEFAULT_SHOTS ? "" : `--shots ${shots}`,
@@ -247,7 +253,7 @@ function tell(
 async function checkpointIn(path: string): Promise<string> {
   try {
     if (!(await Deno.stat(path)).isDirectory) return path;
-    for (const folder of [join(path, "prompt_learner"), path]) {
+    for (const folder of [join(path, "prompt_learner"), join(path, "PromptLearner"), path]) {
       const latest = await textOf(join(folder, "checkpoint"));
       if (latest !== undefined) return join(folder, basename(latest.trim()));
     }

@@ -23,6 +23,10 @@ const RATE = 6.5;
 
 const [IMAGE, TEXT, LINEAR] = ["film_lp_img", "film_lp_text", "linear_probe_proj"];
 
+/** The names of the head's numbers, as the published code has them. */
+export const HEAD = [IMAGE, TEXT].flatMap((film) => [`${film}.scale`, `${film}.bias`])
+  .concat([`${LINEAR}.weight`, `${LINEAR}.bias`]);
+
 /** What the head is made from. */
 type HeadTask = Pick<PromptTask, "classNames" | "classesSeen" | "random"> & { embedding: number };
 
@@ -43,11 +47,8 @@ export function deptPrompt(base: PromptMethod, task: HeadTask): PromptMethod {
   const { classNames, classesSeen = classNames, embedding: E } = task;
   const filled = (value: number) => ({ shape: [E], data: new Float32Array(E).fill(value) });
   const [weight, bias] = linearInit([classesSeen.length, E], task.random("head-init"));
-  const own: Record<string, HostTensor> = {
-    ...{ [`${IMAGE}.scale`]: filled(1), [`${IMAGE}.bias`]: filled(0) },
-    ...{ [`${TEXT}.scale`]: filled(1), [`${TEXT}.bias`]: filled(0) },
-    ...{ [`${LINEAR}.weight`]: weight, [`${LINEAR}.bias`]: bias },
-  };
+  const start = [filled(1), filled(0), filled(1), filled(0), weight, bias];
+  const own: Record<string, HostTensor> = Object.fromEntries(HEAD.map((name, i) => [name, start[i]]));
   const places = placesIn(classesSeen, classNames);
   return {
     ...base,
@@ -58,7 +59,7 @@ export function deptPrompt(base: PromptMethod, task: HeadTask): PromptMethod {
       return [ops.add(ops.scale(cosines, 1 - WEIGHT), ops.scale(headLoss(ops, inputs), WEIGHT))];
     },
     head: {
-      rates: Object.fromEntries(Object.keys(own).map((name) => [name, RATE])),
+      rates: Object.fromEntries(HEAD.map((name) => [name, RATE])),
       mixed(cosines_BC, { params, rawFeatures_BE }) {
         if (places.includes(-1)) return cosines_BC;
         const numbers = (name: string) => params[name].data;

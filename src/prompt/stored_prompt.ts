@@ -70,7 +70,8 @@ export interface OpenOptions {
   method?: PromptLearning;
 }
 
-function readNames(text: string, where: string): string[] {
+/** The classes that a checkpoint's text lists. Throws UserError where it lists none. */
+export function readNames(text: string, where: string): string[] {
   try {
     const names: unknown = JSON.parse(text);
     if (Array.isArray(names) && names.length > 0 && names.every((name) => typeof name === "string")) return names;

@@ -11,13 +11,16 @@ import { modelTensors, readTorchArchive } from "../clip/weights/torch_archive.ts
 import type { HostTensor } from "../engine/ops.ts";
 import { UserError } from "../errors.ts";
 import { META_NET } from "../methods/cocoop.ts";
+import { HEAD } from "../methods/dept.ts";
 import type { Parameter } from "../optim/sgd.ts";
 
 /** A published prompt, as it was read. */
 export interface PublishedPrompt {
-  /** Which of the two methods its tensors belong to. */
-  method: "coop" | "cocoop";
-  /** `ctx` [M, D] or [C, M, D], and for CoCoOp the meta-net, under this kit's names. */
+  /** Which method its tensors belong to; KgCoOp's are told from CoOp's where there is a head. */
+  method: "coop" | "cocoop" | "kgcoop";
+  /** Whether DePT's head is among them. */
+  head: "none" | "dept";
+  /** `ctx` [M, D] or [C, M, D], for CoCoOp the meta-net, and the head, under this kit's names. */
   params: Record<string, Parameter>;
   /** Epochs that it was trained for. */
   epoch: number;
@@ -46,6 +49,10 @@ const SHELLS = [
 
 const BUFFERS = ["token_prefix", "token_suffix"];
 
+/** What DePT's files hold besides: all of CLIP, and what KgCoOp's code makes and never uses. */
+const OF_CLIP = /^(image_encoder\.|text_encoder\.|logit_scale$)/;
+const UNUSED_BY_KGCOOP = /^(bias_vectors$|meta_net\.|adapter\.)/;
+
 /**
  * Reads a published checkpoint of CoOp or CoCoOp, `model.pth.tar-50` or `model-best.pth.tar`.
  *
@@ -58,7 +65,12 @@ export function readPublishedPrompt(path: string): PublishedPrompt {
     [...modelTensors(archive, path)]
       .map(([name, tensor]) => [name.replace(/^(module\.|prompt_learner\.)+/, ""), tensor]),
   );
-  const known = ["ctx", ...META_NET, ...BUFFERS];
+  const head = HEAD.every((name) => stored.has(name)) ? "dept" : "none";
+  const isKgcoop = head === "dept" && stored.has("bias_vectors");
+  for (const name of head === "dept" ? [...stored.keys()] : []) {
+    if (OF_CLIP.test(name) || (isKgcoop && UNUSED_BY_KGCOOP.test(name))) stored.delete(name);
+  }
+  const known = ["ctx", ...META_NET, ...BUFFERS, ...(head === "dept" ? HEAD : [])];
   const foreign = [...stored.keys()].find((name) => !known.includes(name));
   if (foreign !== undefined || !stored.has("ctx")) {
     const what = foreign === undefined ? "it has no tensor ctx" : `its tensor ${JSON.stringify(foreign)} is of neither`;
@@ -73,7 +85,8 @@ export function readPublishedPrompt(path: string): PublishedPrompt {
   if (has.length > 0 && has.length < META_NET.length) {
     throw new UserError(`${path} holds a part of CoCoOp's meta-net only: download the file again.`);
   }
-  const params = Object.fromEntries(["ctx", ...has].map((name) => [name, read(name, stored.get(name)!)]));
+  const learned = ["ctx", ...has, ...(head === "dept" ? HEAD : [])];
+  const params = Object.fromEntries(learned.map((name) => [name, read(name, stored.get(name)!)]));
   checkShapes(params, path);
   const [prefix, suffix] = BUFFERS.map((name) => stored.get(name) && read(name, stored.get(name)!));
   const C = suffix?.shape[0];
@@ -82,7 +95,13 @@ export function readPublishedPrompt(path: string): PublishedPrompt {
       `${path} has contexts of ${params.ctx.shape[0]} classes and names of ${C}: download the file again.`,
     );
   }
-  return { method: has.length > 0 ? "cocoop" : "coop", params, epoch: epochOf(archive.value, path), prefix, suffix };
+  if (C !== undefined && head === "dept" && params[HEAD[4]].shape[0] !== C) {
+    throw new UserError(
+      `${path} has a head for ${params[HEAD[4]].shape[0]} classes and names of ${C}: download the file again.`,
+    );
+  }
+  const method = has.length > 0 ? "cocoop" : isKgcoop ? "kgcoop" : "coop";
+  return { method, head, params, epoch: epochOf(archive.value, path), prefix, suffix };
 }
 
 function checkShapes(params: Record<string, Parameter>, path: string): void {
@@ -93,7 +112,11 @@ function checkShapes(params: Record<string, Parameter>, path: string): void {
   const isWrong = w1 === undefined
     ? ![2, 3].includes(ctx.shape.length)
     : ctx.shape.length !== 2 || E === undefined || b1 !== `${hidden}` || w2 !== `${D},${hidden}` || b2 !== `${D}`;
-  if (!isWrong) return;
+  const [linear, constants] = HEAD.slice(4).map((name) => params[name]?.shape);
+  const isWrongHead = linear !== undefined &&
+    (linear.length !== 2 || constants.join() !== `${linear[0]}` ||
+      HEAD.slice(0, 4).some((name) => params[name].shape.join() !== `${linear[1]}`));
+  if (!isWrong && !isWrongHead) return;
   const shapes = Object.entries(params).map(([name, { shape }]) => `${name} [${shape.join(", ")}]`).join(", ");
   throw new UserError(`The tensors of ${path} do not fit together (${shapes}): download the file again.`);
 }

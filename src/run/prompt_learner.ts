@@ -15,6 +15,7 @@ import { stepsPerEpoch } from "../optim/batch_order.ts";
 import { learningRate, type Schedule } from "../optim/schedule.ts";
 import { EXACT_TOLERANCE, exactCheck } from "../prompt/exact_check.ts";
 import { openPrompt, type PromptSession } from "../prompt/session.ts";
+import { readNames } from "../prompt/stored_prompt.ts";
 import type { Checkpoint } from "../train/checkpoint.ts";
 import { copyParameters, epochMeans, type StepRecord, train, type TrainingImages } from "../train/loop.ts";
 import { KIT_VERSION } from "../version.ts";
@@ -31,9 +32,11 @@ const CHECKED_IMAGES = 4;
 export async function learnPrompt(run: SeedRun, method: PromptLearning): Promise<Learned> {
   const { config, inputs, folder, progress, seed } = run;
   const sample = learningImages(config, inputs.data, seed!);
-  const session = await sessionOf(run, method, { ...sample, trains: true });
+  let stored = await folder.checkpoint();
+  const names = stored?.checkpoint.metadata["classes-seen"];
+  const classesSeen = names === undefined ? sample.classNames : readNames(names, `${folder.path}/${stored!.name}`);
+  const session = await sessionOf(run, method, { ...sample, classesSeen, trains: true });
   try {
-    let stored = await folder.checkpoint();
     if (stored?.final) {
       copyParameters(stored.checkpoint.state.params, session.params);
       if (config.train !== undefined) {
@@ -45,7 +48,14 @@ export async function learnPrompt(run: SeedRun, method: PromptLearning): Promise
       await trainPrompt(run, { session, stored: stored?.checkpoint });
       stored = await folder.checkpoint();
     }
-    return learnedPrompt(run, { method, session, trained: stored!.checkpoint, file: stored!.name, sample });
+    return learnedPrompt(run, {
+      method,
+      session,
+      trained: stored!.checkpoint,
+      file: stored!.name,
+      sample,
+      classesSeen,
+    });
   } catch (error) {
     await session.dispose();
     throw error;
@@ -231,16 +241,17 @@ function learnedPrompt(
     session: PromptSession;
     trained: Checkpoint;
     file: string;
+    classesSeen: readonly string[];
     sample: ReturnType<typeof learningImages>;
   },
 ): Learned {
   const { inputs: { model }, folder } = run;
-  const { method, session, trained, sample } = at;
+  const { method, session, trained, sample, classesSeen } = at;
   let described: ReturnType<Learned["describe"]> | undefined;
   return {
     async classifier({ classNames }) {
       const isSame = session.classNames.join("\n") === classNames.join("\n");
-      const others = { classNames, classesSeen: session.classNames, trains: false };
+      const others = { classNames, classesSeen, trains: false };
       const opened = isSame ? session : await sessionOf(run, method, others);
       if (!isSame) copyParameters(session.params, opened.params);
       const logits = await promptLogits(model, opened);

@@ -10,16 +10,16 @@ const EXPECTED = JSON.parse(Deno.readTextFileSync(`${FIXTURES}expected.json`)) a
 };
 
 for (
-  const [file, method, epoch, context] of [["coop.pth.tar-50", "coop", 50, 16], [
-    "cocoop.pth.tar-10",
-    "cocoop",
-    10,
-    4,
-  ]] as const
+  const [file, method, head, epoch, context] of [
+    ["coop.pth.tar-50", "coop", "none", 50, 16],
+    ["cocoop.pth.tar-10", "cocoop", "none", 10, 4],
+    ["dept.pth.tar-10", "coop", "dept", 10, 16],
+    ["dept_kgcoop.pth.tar-10", "kgcoop", "dept", 10, 4],
+  ] as const
 ) {
   Deno.test(`${file} gives its learned tensors and its epoch, and nothing of its optimiser is run`, () => {
     const prompt = readPublishedPrompt(FIXTURES + file);
-    assertEquals([prompt.method, prompt.epoch], [method, epoch]);
+    assertEquals([prompt.method, prompt.head, prompt.epoch], [method, head, epoch]);
     assertEquals(prompt.params.ctx.shape, [context, 128]);
     assertEquals(prompt.suffix?.shape, [3, 76 - context, 128]);
     assertEquals(Object.keys(prompt.params), Object.keys(EXPECTED.ends[file]));

@@ -91,6 +91,25 @@ Deno.test("deno task import makes a run folder of a published folder, and does n
     assertEquals((await runImport([published, "--model", "sample", "--fresh"], folder)).code, 0);
   }));
 
+Deno.test("a head of DePT comes along, and KgCoOp's is told from CoOp's", () =>
+  inFolder(async (folder) => {
+    const published = join(folder, "outputs/train_base/eurosat/shots_16/ExtrasLinearProbeKgCoOp/ep10/seed1");
+    await Deno.mkdir(join(published, "PromptLearner"), { recursive: true });
+    await Deno.copyFile(`${FIXTURES}dept_kgcoop.pth.tar-10`, join(published, "PromptLearner/model.pth.tar-10"));
+    await Deno.writeTextFile(join(published, "PromptLearner/checkpoint"), "model.pth.tar-10\n");
+    const { code, out, err } = await runImport([published, "--model", "sample"], folder);
+    assertEquals([code, err], [0, ""]);
+    assertStringIncludes(out, "kgcoop-dept, ");
+    assertStringIncludes(out, "deno task kgcoop --eval base,new --head dept --preset dept-cvpr24 --seed 1");
+    const run = join(folder, "runs/eurosat/kgcoop-dept/dept-cvpr24/sample/shots16/seed1/checkpoint-0010.safetensors");
+    const { state, metadata } = decodeCheckpoint(await Deno.readFile(run), run);
+    assertEquals(state.params, readPublishedPrompt(`${FIXTURES}dept_kgcoop.pth.tar-10`).params);
+    assertEquals([metadata.method, metadata.lambda, metadata.epochs], ["kgcoop-dept", "2", "10"]);
+    const args = "--head dept --eval new --preset dept-cvpr24 --seed 1 --engine onnx --quiet --json".split(" ");
+    const { stdout, stderr } = await runRecipe(folder, { recipe: "kgcoop", args });
+    assertEquals([stderr, (JSON.parse(stdout) as Report).run.label], ["", "KgCoOp with DePT"]);
+  }));
+
 Deno.test("what import misses is asked for in a sentence", () =>
   inFolder(async (folder) => {
     const file = `${FIXTURES}coop.pth.tar-50`;

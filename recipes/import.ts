@@ -1,5 +1,5 @@
 /**
- * Imports prompts that were trained with the published PyTorch code of CoOp and CoCoOp: each becomes a run folder of
+ * Imports prompts that were trained with the published PyTorch code of CoOp, CoCoOp and DePT: each becomes a run folder of
  * this kit, to be evaluated and used like one that was trained here.
  *
  * `deno task import output/…/seed1/prompt_learner/model.pth.tar-50 --model ViT-B/16 --dataset eurosat`
@@ -56,7 +56,7 @@ const SETTINGS = {
 
 const program: Program = {
   title:
-    "Imports prompts of the published CoOp and CoCoOp code: prompt_learner/model.pth.tar-N becomes a run folder. " +
+    "Imports prompts of the published CoOp, CoCoOp and DePT code: prompt_learner/model.pth.tar-N becomes a run folder. " +
     "Name checkpoints, or the folders that they lie in. " +
     "Data set, shots, seed and place of the class name are read off the published folder names when they are not given.",
   url: import.meta.url,

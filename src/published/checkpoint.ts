@@ -54,7 +54,7 @@ const OF_CLIP = /^(image_encoder\.|text_encoder\.|logit_scale$)/;
 const UNUSED_BY_KGCOOP = /^(bias_vectors$|meta_net\.|adapter\.)/;
 
 /**
- * Reads a published checkpoint of CoOp or CoCoOp, `model.pth.tar-50` or `model-best.pth.tar`.
+ * Reads a published checkpoint of CoOp or CoCoOp, or of these and KgCoOp with DePT, `model.pth.tar-50` or `model-best.pth.tar`.
  *
  * @throws {UserError} When it is missing, damaged, of another method, or asks for anything but tensors.
  */
@@ -73,8 +73,8 @@ export function readPublishedPrompt(path: string): PublishedPrompt {
   const known = ["ctx", ...META_NET, ...BUFFERS, ...(head === "dept" ? HEAD : [])];
   const foreign = [...stored.keys()].find((name) => !known.includes(name));
   if (foreign !== undefined || !stored.has("ctx")) {
-    const what = foreign === undefined ? "it has no tensor ctx" : `its tensor ${JSON.stringify(foreign)} is of neither`;
-    throw new UserError(`${path} is no prompt of CoOp or CoCoOp (${what}): only these are imported.`);
+    const what = foreign === undefined ? "it has no tensor ctx" : `its tensor ${JSON.stringify(foreign)} is of none`;
+    throw new UserError(`${path} is no prompt of CoOp, CoCoOp or DePT (${what}): only these are imported.`);
   }
   const read = (name: string, tensor: StoredTensor) => {
     const data = readStored(file, { tensor, name });

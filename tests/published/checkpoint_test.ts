@@ -51,7 +51,7 @@ Deno.test("a checkpoint that would run something is refused by its name, damaged
     // A tensor of another method, MaPLe's say: a name of the same length in the pickle.
     const text = new TextDecoder("latin1").decode(bytes).replaceAll("token_suffix", "token_suffiy");
     await Deno.writeFile(path, Uint8Array.from(text, (character) => LATIN.get(character) ?? character.charCodeAt(0)));
-    refused(path, '"token_suffiy" is of neither');
+    refused(path, '"token_suffiy" is of none');
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

@@ -275,6 +275,11 @@ Deno.test("--head goes where it is published and nowhere else; a spread leaves t
     const [method, given, message] of [
       [mine, { head: "dept" }, "--head is fixed for Mine: leave it out."],
       [{ ...kgcoop, label: "Mine" }, { over: "cocoop" }, "--over is fixed for Mine: leave it out."],
+      [
+        coop,
+        { preset: "dept-cvpr24" },
+        "take seed-notebook, coop-ijcv22 or coop-base2new, or give --head dept besides.",
+      ],
       [prograd, { head: "dept" }, "--head is fixed for ProGrad: leave it out."],
       [kgcoop, { head: "dept", over: "cocoop" }, "--head is fixed for KgCoOp over CoCoOp: leave it out."],
     ] as const

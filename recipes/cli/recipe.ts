@@ -5,7 +5,7 @@
 import type { DatasetDescription } from "../../src/data/description.ts";
 import { UserError, visible } from "../../src/errors.ts";
 import { formatJson } from "../../src/eval/report_file.ts";
-import type { Method } from "../../src/methods/method.ts";
+import { type Method, withVariants } from "../../src/methods/method.ts";
 import type { Given } from "../../src/run/config.ts";
 import type { Progress } from "../../src/run/progress.ts";
 import type { Run } from "../../src/run/run.ts";
@@ -73,6 +73,11 @@ export function recipeSettings(method: Method): Settings {
   return { ...settingsOf(method), ...TERMINAL_SETTINGS };
 }
 
+/** The presets of a method and, behind them, those that only its variants have. */
+function presetsOf(method: Method): Method["presets"] {
+  return Object.assign({}, ...withVariants(method).map(({ presets }) => presets));
+}
+
 /** Runs a method's recipe, when its file is what was started. */
 export async function runRecipe<S>(
   meta: ImportMeta,
@@ -80,7 +85,8 @@ export async function runRecipe<S>(
   body: (settings: Given, terminal: Terminal) => Promise<void>,
 ): Promise<void> {
   if (!meta.main) return;
-  const { title, presets } = info.method as Method;
+  const { title } = info.method;
+  const presets = presetsOf(info.method as Method);
   const settings = recipeSettings(info.method as Method);
   await runProgram(
     { url: meta.url, title, presets, settings, examples: info.examples, kept: KEPT },
@@ -97,7 +103,7 @@ export async function runMethod<S>(
   const method = info.method as Method;
   const settings = recipeSettings(method);
   if (args.includes("--help") || args.includes("-h")) {
-    console.log(helpText({ title: method.title, presets: method.presets, settings, examples: info.examples }));
+    console.log(helpText({ title: method.title, presets: presetsOf(method), settings, examples: info.examples }));
     return;
   }
   const { given, values } = await readSettings(args, settings);

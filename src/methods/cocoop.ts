@@ -1,8 +1,10 @@
 /**
  * CoCoOp: a context that a small meta-net moves for every image (Zhou et al., CVPR 2022; CoOp trainers/cocoop.py).
  */
-import type { HostTensor, Ops } from "../engine/ops.ts";
+import type { Ops } from "../engine/ops.ts";
 import { type ContextInit, initialContext } from "./coop.ts";
+import { withDept } from "./dept.ts";
+import { linearInit } from "./linear_init.ts";
 import { promptLoss, type PromptMethod } from "./prompt_method.ts";
 import { contextInit } from "./coop.ts";
 import type { PromptLearning } from "./method.ts";
@@ -27,16 +29,6 @@ export const META_NET = [
   "meta_net.linear2.weight",
   "meta_net.linear2.bias",
 ] as const;
-
-/** Weight and bias of a linear map as PyTorch starts them: uniform within ±1/√in. */
-export function linearInit(shape: [number, number], random: CocoopOptions["metaNetRandom"]): [HostTensor, HostTensor] {
-  const bound = 1 / Math.sqrt(shape[1]);
-  const draw = (size: number[]) => ({
-    shape: size,
-    data: Float32Array.from({ length: size.reduce((a, b) => a * b, 1) }, () => random.uniform(-bound, bound)),
-  });
-  return [draw(shape), draw([shape[0]])];
-}
 
 /** The meta-net: Linear(E → E/16), ReLU, Linear(E/16 → D); [B, D]. */
 export function metaNet<T>(ops: Ops<T>, params: Record<string, T>, imageFeatures_BE: T): T {
@@ -77,12 +69,7 @@ export function cocoopPrompt(options: CocoopOptions): PromptMethod {
   };
 }
 
-/**
- * CoCoOp as the kit runs it.
- *
- * Zhou et al., Conditional Prompt Learning for Vision-Language Models, CVPR 2022 (https://arxiv.org/abs/2203.05557).
- */
-export const cocoop: PromptLearning<PromptSettings> = {
+const cosines: PromptLearning<PromptSettings> = {
   name: "cocoop",
   label: "CoCoOp",
   title:
@@ -114,3 +101,15 @@ export const cocoop: PromptLearning<PromptSettings> = {
       metaNetRandom: task.random("meta-net-init"),
     }),
 };
+
+/**
+ * CoCoOp as the kit runs it.
+ *
+ * Zhou et al., Conditional Prompt Learning for Vision-Language Models, CVPR 2022 (https://arxiv.org/abs/2203.05557).
+ */
+export const cocoop: PromptLearning<PromptSettings> = withDept(cosines, {
+  expected: "83.80 base / 72.89 new / H 77.97",
+  config: "CoCoOp's own configuration, vit_b16_c4_ep10_batch1_ctxv1",
+  time: "800 steps of 1 image on EuroSAT at 16 shots",
+  values: { epochs: 10, batchSize: 1, lr: 0.002 },
+});

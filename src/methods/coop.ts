@@ -7,6 +7,7 @@
 import { spokenName } from "../clip/spoken_name.ts";
 import type { ClassTokenPosition } from "../clip/prompt_layout.ts";
 import type { HostTensor } from "../engine/ops.ts";
+import { withDept } from "./dept.ts";
 import { promptLoss, type PromptMethod } from "./prompt_method.ts";
 import { UserError } from "../errors.ts";
 import type { PromptLearning, PromptTask } from "./method.ts";
@@ -99,12 +100,7 @@ export function contextInit({ model, settings, random }: PromptTask<PromptSettin
   return { model, initWords, contextTokens, random: random("context-init") };
 }
 
-/**
- * CoOp as the kit runs it.
- *
- * Zhou et al., Learning to Prompt for Vision-Language Models, IJCV 2022 (https://arxiv.org/abs/2109.01134).
- */
-export const coop: PromptLearning<PromptSettings> = {
+const cosines: PromptLearning<PromptSettings> = {
   name: "coop",
   label: "CoOp",
   title: "CoOp (Zhou et al., IJCV 2022): context tokens learned in place of words; trains, evaluates, reports.",
@@ -144,3 +140,15 @@ export const coop: PromptLearning<PromptSettings> = {
       classes: task.classNames.length,
     }),
 };
+
+/**
+ * CoOp as the kit runs it.
+ *
+ * Zhou et al., Learning to Prompt for Vision-Language Models, IJCV 2022 (https://arxiv.org/abs/2109.01134).
+ */
+export const coop: PromptLearning<PromptSettings> = withDept(cosines, {
+  expected: "83.66 base / 71.82 new / H 77.29",
+  config: "configs/trainers/ExtrasLinearProbeCoOp/vit_b16_ep10_bs4_lr35.yaml",
+  time: "200 steps of 4 images on EuroSAT at 16 shots",
+  values: { epochs: 10, batchSize: 4, lr: 0.0035 },
+});

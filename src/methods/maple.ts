@@ -5,7 +5,7 @@
  * Both towers' gradients add up in the text tokens; the maps get the image tower's alone.
  */
 import type { HostTensor, Ops } from "../engine/ops.ts";
-import { linearInit } from "./cocoop.ts";
+import { linearInit } from "./linear_init.ts";
 import type { PromptLearning, PromptTask } from "./method.ts";
 import { promptLoss, type PromptMethod } from "./prompt_method.ts";
 import type { KeptSettings, TrainingSettings } from "./prompt_settings.ts";

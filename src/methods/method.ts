@@ -64,6 +64,8 @@ export interface PromptTask<S = Values> {
   template: string;
   /** What the data set is called; left out where that is not known. */
   dataset?: string;
+  /** The classes that were trained on, where these are others: of a prompt that is evaluated. */
+  classesSeen?: readonly string[];
   /** False where only logits are asked for, so that what a loss needs can be left out; true when left out. */
   trains?: boolean;
   /** Random numbers of the run's seed; streams of different names are independent. */
@@ -156,6 +158,14 @@ export function learnsPrompts<S>(method: Method<S>): method is PromptLearning<S>
 /** Whether a method draws few-shot images and has seeds: all but zero-shot CLIP. */
 export function drawsImages(method: Method): boolean {
   return learnsPrompts(method) || method.draws !== false;
+}
+
+/** A method with its variants. A spread of it is another method, and leaves them behind. */
+export function varied<S>(
+  method: PromptLearning<S>,
+  variants: Record<string, Record<string, PromptLearning<S>>>,
+): PromptLearning<S> {
+  return Object.defineProperty({ ...method }, "variants", { value: variants });
 }
 
 /** A method and all that its variants' settings make of it. */

@@ -6,7 +6,7 @@
  * neighbours, and m = g_ce + γ ∘ g_reg.
  */
 import type { HostTensor, Ops } from "../engine/ops.ts";
-import { linearInit } from "./cocoop.ts";
+import { linearInit } from "./linear_init.ts";
 
 /** Neighbours that share an output; a literal in the published code. */
 const SHARED_BY = 8;

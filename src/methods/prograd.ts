@@ -12,7 +12,7 @@ import { spokenName } from "../clip/spoken_name.ts";
 import type { HostTensor, Ops } from "../engine/ops.ts";
 import { UserError } from "../errors.ts";
 import { cosineLogits, type LossInputs, type PromptMethod } from "./prompt_method.ts";
-import { handFeatures, overContexts, type OverSettings } from "./over_contexts.ts";
+import { handFeatures, nameOver, overContexts, type OverSettings } from "./over_contexts.ts";
 import type { PromptLearning, PromptTask } from "./method.ts";
 import { lambda } from "./prompt_settings.ts";
 import { choice } from "./setting.ts";
@@ -32,7 +32,7 @@ export function progradPrompt(base: PromptMethod, options: ProgradOptions): Prom
   const { handFeatures_CE, weight = 1, temperature = 1 } = options;
   return {
     ...base,
-    name: base.name === "coop" ? "prograd" : `prograd-${base.name}`,
+    name: nameOver("prograd", base.name),
     frozen: { ...base.frozen, hand_features: handFeatures_CE },
     losses(ops, inputs) {
       const [loss] = base.losses(ops, inputs);

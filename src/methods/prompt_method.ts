@@ -43,6 +43,8 @@ export interface LossInputs<T> {
   imageFeatures_BE: T;
   /** Those of frozen CLIP on the same view; the same tensor where no image prompt is learned. */
   storedFeatures_BE: T;
+  /** The image features as the tower gives them, where the method has a head. */
+  rawFeatures_BE?: T;
   /** One-hot [B, C]. */
   labels_BC: T;
   /** The factor of the cosines. */
@@ -61,6 +63,17 @@ export interface MetaLearning {
   readonly order: "second" | "first" | "off";
   /** SGD of the regulariser net. */
   readonly rate: number;
+}
+
+/** A classifier that is learned beside the cosines (DePT). It works on image features as the tower gives them. */
+export interface PromptHead {
+  /** Learning rates of its numbers, by name, as factors of the others'. */
+  readonly rates: Readonly<Record<string, number>>;
+  /** Logits [B, C] at test, from the scaled cosines [B, C] and the image features [B, E]. */
+  mixed(
+    cosines_BC: HostTensor,
+    inputs: { params: Readonly<Record<string, HostTensor>>; rawFeatures_BE: HostTensor },
+  ): HostTensor;
 }
 
 /**
@@ -138,6 +151,12 @@ export interface PromptMethod {
    * @internal
    */
   readonly meta?: MetaLearning;
+  /**
+   * A classifier beside the cosines; none when absent. With one, image features come as the tower gives them.
+   *
+   * @internal
+   */
+  readonly head?: PromptHead;
   /** Makes one set of gradients of several; the first loss alone when absent. */
   combine?(gradients: readonly Record<string, Float32Array>[]): Record<string, Float32Array>;
 }

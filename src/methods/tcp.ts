@@ -7,7 +7,8 @@
  * loss is KgCoOp's: `CE + 8·(1 − mean_c cos(t_c, h_c))`. No image tower is touched.
  */
 import type { HostTensor, Ops } from "../engine/ops.ts";
-import { linearInit, META_NET } from "./cocoop.ts";
+import { META_NET } from "./cocoop.ts";
+import { linearInit } from "./linear_init.ts";
 import { KGCOOP_WEIGHT, kgcoopPrompt } from "./kgcoop.ts";
 import type { PromptLearning, PromptTask } from "./method.ts";
 import { handFeatures } from "./over_contexts.ts";

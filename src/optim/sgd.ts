@@ -17,6 +17,8 @@ export type Velocity = Record<string, Float32Array>;
 interface SgdOptions {
   /** Learning rate of this step. */
   learningRate: number;
+  /** That of single parameters, by name, where it is another. */
+  rates?: Readonly<Record<string, number>>;
   /** Share of the former direction that is kept; 0.9 in every published configuration. */
   momentum: number;
   /** L2 penalty, on every parameter, biases included; 5e-4 in every published configuration. */
@@ -36,7 +38,6 @@ export function sgdStep(
   options: SgdOptions,
 ): void {
   const { fround } = Math;
-  const rate = fround(-options.learningRate);
   const momentum = fround(options.momentum);
   const decay = fround(options.weightDecay);
   for (const [name, { data }] of Object.entries(parameters)) {
@@ -44,6 +45,7 @@ export function sgdStep(
     if (gradient?.length !== data.length) {
       throw new RangeError(`The gradient of "${name}" has ${gradient?.length ?? "no"} numbers, not ${data.length}`);
     }
+    const rate = fround(-(options.rates?.[name] ?? options.learningRate));
     const first = !(name in options.velocity);
     const velocity = options.velocity[name] ??= new Float32Array(data.length);
     // PyTorch's kernels fuse each multiplication with the addition after it. A product of two float32 numbers is exact

@@ -20,7 +20,7 @@ type Parameters = Readonly<Record<string, HostTensor>>;
 
 /** Images of a step. */
 export interface LabelledImages {
-  /** Frozen CLIP's features [B, E], L2-normalised. */
+  /** Frozen CLIP's features [B, E], L2-normalised; as the tower gives them for a method with a head. */
   storedFeatures_BE: HostTensor;
   /** One-hot [B, C]. */
   labels_BC: HostTensor;
@@ -70,7 +70,7 @@ export interface PromptPrograms {
   ): Promise<HostTensor[]>;
   /** The programs of a method that learns how to regularise; undefined for others. */
   meta?: MetaPrograms;
-  /** Logits [B, C] of features that are L2-normalised on the image's side. */
+  /** Scaled cosines [B, C]. */
   logits(inputs: { textFeatures_GCE: HostTensor; imageFeatures_BE: HostTensor }): Promise<HostTensor>;
   /** Frees what only steps run; it is prepared again when a step needs it. */
   endSteps(): Promise<void>;
@@ -102,7 +102,7 @@ export function promptPrograms(model: ClipModel, bound: Bound): PromptPrograms {
         .map((dEach, i) => ops.reshape(ops.sum(dEach, 0), ops.shape(prompts[i]))),
   );
   const logits = engine.program("cosine_logits", (ops, [textFeatures_GCE, imageFeatures_BE]) => [
-    cosineLogits(ops, { textFeatures_GCE, imageFeatures_BE, logitScale }),
+    cosineLogits(ops, { textFeatures_GCE, imageFeatures_BE: unit(ops, method, imageFeatures_BE), logitScale }),
   ]);
 
   const inOrder = (params: Parameters) => names.map((name) => params[name]);
@@ -171,7 +171,8 @@ function stepFunction({ method, layout, text, image }: Bound, logitScale: number
   return (ops, inputs) => {
     const taped = tape(ops);
     const values = inputs.slice(0, names.length).map((x) => taped.variable(x));
-    const [storedFeatures_BE, labels_BC, ...frozen] = inputs.slice(names.length, firstPack).map((x) => taped.fixed(x));
+    const [rawFeatures_BE, labels_BC, ...frozen] = inputs.slice(names.length, firstPack).map((x) => taped.fixed(x));
+    const storedFeatures_BE = unit(taped, method, rawFeatures_BE);
     const params = named(names, values);
     const contexts = method.contexts(taped, { params, imageFeatures_BE: storedFeatures_BE });
     const deeper = method.deeper?.(taped, params);
@@ -192,6 +193,7 @@ function stepFunction({ method, layout, text, image }: Bound, logitScale: number
         ? storedFeatures_BE
         : l2Normalize(taped, promptedImages(taped, ops, { tower: image, patches, prompts: deeper!.image })),
       storedFeatures_BE,
+      rawFeatures_BE,
       labels_BC,
       logitScale,
     });
@@ -203,7 +205,10 @@ function stepFunction({ method, layout, text, image }: Bound, logitScale: number
 function layersFunction(method: PromptMethod): ProgramFunction {
   const names = Object.keys(method.params);
   return (ops, inputs) =>
-    layersOf(ops, method, { params: named(names, inputs), imageFeatures_BE: inputs[names.length] });
+    layersOf(ops, method, {
+      params: named(names, inputs),
+      imageFeatures_BE: unit(ops, method, inputs[names.length]),
+    });
 }
 
 function layersOf<T>(
@@ -222,14 +227,16 @@ function lossFunction({ method, image }: Bound, logitScale: number): ProgramFunc
   return (ops, inputs) => {
     const taped = tape(ops);
     const values = inputs.slice(0, names.length + given).map((x) => taped.variable(x));
-    const [textFeatures_GCE, rawFeatures_BE] = values.slice(names.length);
-    const [storedFeatures_BE, labels_BC, ...frozen] = inputs.slice(names.length + given).map((x) => taped.fixed(x));
+    const [textFeatures_GCE, promptedFeatures_BE] = values.slice(names.length);
+    const [rawFeatures_BE, labels_BC, ...frozen] = inputs.slice(names.length + given).map((x) => taped.fixed(x));
+    const storedFeatures_BE = unit(taped, method, rawFeatures_BE);
     const losses = method.losses(taped, {
       params: named(names, values),
       frozen: named(frozenNames, frozen),
       textFeatures_GCE,
-      imageFeatures_BE: rawFeatures_BE === undefined ? storedFeatures_BE : l2Normalize(taped, rawFeatures_BE),
+      imageFeatures_BE: promptedFeatures_BE === undefined ? storedFeatures_BE : l2Normalize(taped, promptedFeatures_BE),
       storedFeatures_BE,
+      rawFeatures_BE,
       labels_BC,
       logitScale,
     });
@@ -243,11 +250,17 @@ function layersPullbackFunction(method: PromptMethod): ProgramFunction {
   return (ops, inputs) => {
     const taped = tape(ops);
     const values = inputs.slice(0, names.length).map((x) => taped.variable(x));
-    const [imageFeatures_BE, ...dLayers] = inputs.slice(names.length).map((x) => taped.fixed(x));
+    const [given_BE, ...dLayers] = inputs.slice(names.length).map((x) => taped.fixed(x));
+    const imageFeatures_BE = unit(taped, method, given_BE);
     const layers = layersOf(taped, method, { params: named(names, values), imageFeatures_BE });
     const products = layers.map((layer, l) => total(taped, taped.mul(layer, dLayers[l])));
     return taped.gradients(products.reduce((sum, product) => taped.add(sum, product)), values);
   };
+}
+
+/** Image features of unit length: those of a method with a head come as the tower gives them. */
+function unit<T>(ops: Ops<T>, { head }: PromptMethod, features_BE: T): T {
+  return head === undefined ? features_BE : l2Normalize(ops, features_BE);
 }
 
 /** The sum of all numbers of a tensor. */

@@ -18,7 +18,7 @@ import { type TextRuns, textRuns } from "./text_runs.ts";
 
 /** Images of one step. */
 export interface Batch {
-  /** Frozen CLIP's image features [B, E], L2-normalised. */
+  /** Frozen CLIP's image features [B, E], L2-normalised; as the tower gives them for a method with a head. */
   imageFeatures_BE: HostTensor;
   /** The patches of the same views, [B, N, K], where the method prompts the image tower. */
   patches_BNK?: HostTensor;
@@ -47,7 +47,7 @@ export interface PromptSession {
     /** The gradient of each parameter by its name, row-major in the parameter's shape. */
     gradients: Record<string, Float32Array>;
   }>;
-  /** Logits [B, C] at the present parameters. */
+  /** Logits [B, C] at the present parameters, of image features as in a {@linkcode Batch}. */
   logits(imageFeatures_BE: HostTensor): Promise<HostTensor>;
   /** Contexts [G, M, D], or [C, M, D] when class-specific, at the present parameters. */
   contexts(imageFeatures_BE: HostTensor): Promise<HostTensor>;
@@ -190,7 +190,9 @@ export async function openPrompt(
       return { loss: losses[0], losses, gradients: method.combine?.(gradients) ?? gradients[0] };
     },
     async logits(imageFeatures_BE) {
-      return await programs.logits({ textFeatures_GCE: await textFeatures(imageFeatures_BE), imageFeatures_BE });
+      const textFeatures_GCE = await textFeatures(imageFeatures_BE);
+      const cosines_BC = await programs.logits({ textFeatures_GCE, imageFeatures_BE });
+      return method.head?.mixed(cosines_BC, { params, rawFeatures_BE: imageFeatures_BE }) ?? cosines_BC;
     },
     contexts,
     textFeatures,

@@ -2,7 +2,7 @@
 import { activationOf } from "../clip/config.ts";
 import type { ClipModel } from "../clip/model.ts";
 import type { ClassTokenPosition } from "../clip/prompt_layout.ts";
-import { spokenName } from "../clip/spoken_name.ts";
+import { placesIn } from "../clip/spoken_name.ts";
 import { UserError } from "../errors.ts";
 import { namedStream } from "../data/random.ts";
 import { KIT_METHODS } from "../methods/kit.ts";
@@ -71,7 +71,8 @@ export interface OpenOptions {
   method?: PromptLearning;
 }
 
-function readNames(text: string, where: string): string[] {
+/** The classes that a checkpoint's text lists. Throws UserError where it lists none. */
+export function readNames(text: string, where: string): string[] {
   try {
     const names: unknown = JSON.parse(text);
     if (Array.isArray(names) && names.length > 0 && names.every((name) => typeof name === "string")) return names;
@@ -111,12 +112,13 @@ export async function openStoredPrompt(
     throw new UserError(`The prompt's tokens have ${D} numbers and the model's ${model.config.text.width}.`);
   }
   const session = await openPrompt(model, { method: await methodOf(prompt, options), classNames });
-  for (const [name, { data }] of Object.entries({ ...prompt.params, ctx })) {
-    if (session.params[name]?.data.length !== data.length) {
+  const stored: Record<string, Parameter> = { ...prompt.params, ctx };
+  for (const name of new Set([...Object.keys(stored), ...Object.keys(session.params)])) {
+    if (session.params[name]?.data.length !== stored[name]?.data.length) {
       await session.dispose();
       throw new UserError(`The prompt's "${name}" does not fit the model: download the file again.`);
     }
-    session.params[name].data.set(data);
+    session.params[name].data.set(stored[name].data);
   }
   return session;
 }
@@ -136,6 +138,7 @@ async function methodOf(
   return await method.prompt({
     model,
     classNames: [...classNames],
+    classesSeen: prompt.classesSeen,
     settings: values,
     template: prompt.settings?.template ?? PLAIN_TEMPLATE,
     dataset: prompt.settings?.dataset,
@@ -178,9 +181,9 @@ export function storedValues(
 function contextsOf({ params: { ctx }, classesSeen }: StoredPrompt, classNames: readonly string[]): Parameter {
   if (ctx.shape.length === 2) return ctx;
   const [, M, D] = ctx.shape;
-  const plain = (name: string) => spokenName(name).toLowerCase();
-  const rows = classNames.map((name) => {
-    const at = classesSeen.findIndex((seen) => plain(seen) === plain(name));
+  const places = placesIn(classesSeen, classNames);
+  const rows = classNames.map((name, c) => {
+    const at = places[c];
     if (at >= 0) return ctx.data.subarray(at * M * D, (at + 1) * M * D);
     throw new UserError(
       `The prompt has a context for each class that it was trained on, and none for "${name}": it knows ` +

@@ -75,7 +75,7 @@ export function completeSettings<S>(asked: Method<S>, given: Given & Partial<S>)
   const values: Values = { ...published };
   for (const [name, setting] of Object.entries(method.settings)) {
     if (given[name] === undefined) continue;
-    if (setting.fixed && given[name] !== published[name]) {
+    if ((setting.fixed || setting.variant) && given[name] !== published[name]) {
       throw new UserError(`--${flagName(name)} is fixed for ${method.label}: leave it out.`);
     }
     values[name] = given[name];
@@ -133,8 +133,14 @@ function presetOf(method: Method, name: string | undefined): string | null {
   if (name === undefined) return known[0] ?? null;
   if (known.includes(name)) return name;
   if (known.length === 0) throw new UserError(`${method.label} has no presets: leave --preset out.`);
+  const [variant] = Object.entries(method.variants ?? {}).flatMap(([setting, byValue]) =>
+    Object.keys(byValue).filter((value) => name in byValue[value].presets).map((value) =>
+      `--${flagName(setting)} ${value}`
+    )
+  );
   throw new UserError(
-    `There is no preset "${name}" of ${method.label}: take ${orList(known)}.${didYouMean(name, known)}`,
+    `There is no preset "${name}" of ${method.label}: take ${orList(known)}` +
+      (variant === undefined ? `.${didYouMean(name, known)}` : `, or give ${variant} besides.`),
   );
 }
 

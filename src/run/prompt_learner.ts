@@ -3,6 +3,7 @@ import { spokenName } from "../clip/spoken_name.ts";
 import { createHash } from "node:crypto";
 import { namedStream } from "../data/random.ts";
 import type { Sample } from "../data/split.ts";
+import type { HostTensor } from "../engine/ops.ts";
 import { UserError } from "../errors.ts";
 import { nearestWords } from "../eval/nearest_words.ts";
 import type { ReportedTraining } from "../eval/report.ts";
@@ -14,6 +15,7 @@ import { stepsPerEpoch } from "../optim/batch_order.ts";
 import { learningRate, type Schedule } from "../optim/schedule.ts";
 import { EXACT_TOLERANCE, exactCheck } from "../prompt/exact_check.ts";
 import { openPrompt, type PromptSession } from "../prompt/session.ts";
+import { readNames } from "../prompt/stored_prompt.ts";
 import type { Checkpoint } from "../train/checkpoint.ts";
 import { copyParameters, epochMeans, type StepRecord, train, type TrainingImages } from "../train/loop.ts";
 import { KIT_VERSION } from "../version.ts";
@@ -31,10 +33,12 @@ const CHECKED_IMAGES = 4;
 export async function learnPrompt(run: SeedRun, method: PromptLearning): Promise<Learned> {
   const { config, inputs, folder, progress, seed } = run;
   const sample = learningImages(config, inputs.data, seed!);
-  const session = await sessionOf(run, method, { ...sample, trains: true });
+  let stored = await folder.checkpoint();
+  const names = stored?.checkpoint.metadata["classes-seen"];
+  const classesSeen = names === undefined ? sample.classNames : readNames(names, `${folder.path}/${stored!.name}`);
+  const session = await sessionOf(run, method, { ...sample, classesSeen, trains: true });
   if (session.method.note !== undefined) progress.say(session.method.note);
   try {
-    let stored = await folder.checkpoint();
     if (stored?.final) {
       copyParameters(stored.checkpoint.state.params, session.params);
       if (config.train !== undefined) {
@@ -46,7 +50,14 @@ export async function learnPrompt(run: SeedRun, method: PromptLearning): Promise
       await trainPrompt(run, { session, stored: stored?.checkpoint });
       stored = await folder.checkpoint();
     }
-    return learnedPrompt(run, { method, session, trained: stored!.checkpoint, file: stored!.name, sample });
+    return learnedPrompt(run, {
+      method,
+      session,
+      trained: stored!.checkpoint,
+      file: stored!.name,
+      sample,
+      classesSeen,
+    });
   } catch (error) {
     await session.dispose();
     throw error;
@@ -57,12 +68,14 @@ export async function learnPrompt(run: SeedRun, method: PromptLearning): Promise
 export async function sessionOf(
   { config, inputs, seed }: Pick<SeedRun, "config" | "inputs" | "seed">,
   method: PromptLearning,
-  { classNames, trains, data = inputs.data }: { classNames: string[]; trains: boolean; data?: RunData },
+  classes: { classNames: string[]; trains: boolean; classesSeen?: readonly string[]; data?: RunData },
 ): Promise<PromptSession> {
+  const { classNames, trains, classesSeen, data = inputs.data } = classes;
   const { model } = inputs;
   const prompt = await method.prompt({
     model,
     classNames,
+    classesSeen,
     settings: config.values,
     template: data.template,
     dataset: data.about.name,
@@ -129,6 +142,7 @@ async function trainPrompt(
     momentum: settings.momentum,
     weightDecay: settings.weightDecay,
     optimizer: session.method.optimizer,
+    rates: session.method.head?.rates,
     order: namedStream(seed!, "batch-order"),
     average: epochWeights(settings),
     share: settings.wise,
@@ -194,7 +208,7 @@ async function trainingImages(
   return {
     labels,
     views: views.count,
-    view: async (index) => normalizeRows(await views.view(index)),
+    view: async (index) => seenBy(session, await views.view(index)),
     ...(session.encodeImages === undefined ? {} : { patches }),
   };
 }
@@ -232,11 +246,12 @@ function learnedPrompt(
     session: PromptSession;
     trained: Checkpoint;
     file: string;
+    classesSeen: readonly string[];
     sample: ReturnType<typeof learningImages>;
   },
 ): Learned {
   const { inputs: { model }, folder } = run;
-  const { method, session, trained, sample } = at;
+  const { method, session, trained, sample, classesSeen } = at;
   let described: ReturnType<Learned["describe"]> | undefined;
   const wordsOf = (data: RunData) => method.readsTemplate ? data : run.inputs.data;
   const shapes = new Map<RunData, PromptShape>();
@@ -244,7 +259,8 @@ function learnedPrompt(
     async classifier({ classNames, data: of }) {
       const data = wordsOf(of);
       const isSame = data === run.inputs.data && session.classNames.join("\n") === classNames.join("\n");
-      const opened = isSame ? session : await sessionOf(run, method, { classNames, trains: false, data });
+      const others = { classNames, classesSeen, trains: false, data };
+      const opened = isSame ? session : await sessionOf(run, method, others);
       shapes.set(of, opened.method.shape);
       if (!isSame) copyParameters(session.params, opened.params);
       const logits = await promptLogits(model, opened);
@@ -271,12 +287,20 @@ export async function promptLogits(
   model: SeedRun["inputs"]["model"],
   session: PromptSession,
 ): Promise<Classifier["logits"]> {
-  if (session.method.imageConditioned) return (features) => session.logits(normalizeRows(features));
+  const { method: { imageConditioned, head }, params } = session;
+  if (imageConditioned) return (features) => session.logits(seenBy(session, features));
   const E = model.config.embedding;
   const { data, shape: [, C] } = await session.textFeatures({ shape: [1, E], data: new Float32Array(E).fill(1) });
   const texts_CE = normalizeRows({ shape: [C, E], data });
-  return (features) =>
-    Promise.resolve(featureLogits(normalizeRows(features), texts_CE, { logitScale: model.logitScale }));
+  return (rawFeatures_BE) => {
+    const cosines_BC = featureLogits(normalizeRows(rawFeatures_BE), texts_CE, { logitScale: model.logitScale });
+    return Promise.resolve(head?.mixed(cosines_BC, { params, rawFeatures_BE }) ?? cosines_BC);
+  };
+}
+
+/** Image features as a session takes them: of unit length, or as they are where the method has a head. */
+function seenBy({ method: { head } }: PromptSession, features: HostTensor): HostTensor {
+  return head === undefined ? normalizeRows(features) : features;
 }
 
 /** The prompted image tower, known by the numbers of its prompt; undefined where the tower is frozen CLIP's. */

@@ -163,5 +163,8 @@ export function settingsOf(method: Method): Record<string, Setting<unknown>> {
     (learnsPrompts(method) || !OF_PROMPTS.includes(name)) && (drawsImages(method) || !OF_DRAWS.includes(name)) &&
     (name !== "preset" || Object.keys(method.presets).length > 0)
   );
-  return { ...Object.fromEntries(common), ...method.settings };
+  const own = Object.entries(method.settings).filter(([name, { variant }]) =>
+    !variant || name in (method.variants ?? {})
+  );
+  return Object.fromEntries([...common, ...own]);
 }

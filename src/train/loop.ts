@@ -37,7 +37,7 @@ export interface Trainable {
 
 /** Images of a step. */
 export interface TrainingBatch {
-  /** [B, E], L2-normalised. */
+  /** [B, E], L2-normalised; as the tower gives them for a method with a head. */
   imageFeatures_BE: HostTensor;
   /** [B, N, K], where the method prompts the image tower. */
   patches_BNK?: HostTensor;
@@ -66,7 +66,7 @@ export interface TrainingImages {
   readonly labels: Int32Array;
   /** How many views of each image there are; epoch e uses view (e − 1) mod views. */
   readonly views: number;
-  /** Features of all images in one view, L2-normalised, [N, E]. */
+  /** Features of all images in one view, [N, E]; L2-normalised but for a method with a head. */
   view(index: number): Promise<HostTensor>;
   /** Patches of some images in one view, [B, N, K], where the method prompts the image tower. */
   patches?(indices: readonly number[], view: number): Promise<HostTensor>;
@@ -106,6 +106,8 @@ export interface TrainOptions {
   batchSize: number;
   /** The learning rate of each epoch, and how many there are. */
   schedule: Schedule;
+  /** Parameters whose cosine starts from another rate, as a factor of the schedule's. The warm-up's rate is for all. */
+  rates?: Readonly<Record<string, number>>;
   momentum: number;
   /** The L2 penalty, on all learned numbers. */
   weightDecay: number;
@@ -168,6 +170,12 @@ export async function train(prompt: Trainable, options: TrainOptions): Promise<T
     const view = (epoch - 1) % images.views;
     const features_NE = await images.view(view);
     const lr = learningRate(epoch, schedule);
+    const rates = Object.fromEntries(
+      Object.entries(options.rates ?? {}).map(([name, factor]) => [
+        name,
+        learningRate(epoch, { ...schedule, rate: factor * schedule.rate }),
+      ]),
+    );
     const left = batches.slice(state.step % perEpoch);
     // The next step's images are read and cropped while this step computes.
     for await (const { indices, patches_BNK } of prefetch(imagesOf(images, left, view))) {
@@ -176,7 +184,7 @@ export async function train(prompt: Trainable, options: TrainOptions): Promise<T
       const at = { step: state.step + 1, epoch, lr, loss };
       requireFinite(at, `the loss (${loss})`, [loss]);
       for (const [name, gradient] of Object.entries(gradients)) requireFinite(at, `the gradient of ${name}`, gradient);
-      descend(state, gradients, { ...options, learningRate: lr });
+      descend(state, gradients, { ...options, learningRate: lr, rates });
       if (second) {
         state.meta = await second.step({ ...batch, patches_BNK }, {
           at,
@@ -237,11 +245,12 @@ export function copyParameters(from: Record<string, Parameter>, to: Record<strin
 function descend(
   state: TrainingState,
   gradients: Record<string, Float32Array>,
-  options: Pick<TrainOptions, "optimizer" | "momentum" | "weightDecay"> & { learningRate: number },
+  options: Pick<TrainOptions, "optimizer" | "rates" | "momentum" | "weightDecay"> & { learningRate: number },
 ): void {
   const { params, velocity, step: steps } = state;
-  const { optimizer, learningRate, momentum, weightDecay } = options;
-  if (!optimizer) return sgdStep(params, gradients, { learningRate, momentum, weightDecay, velocity });
+  const { optimizer, learningRate, rates = {}, momentum, weightDecay } = options;
+  if (!optimizer) return sgdStep(params, gradients, { learningRate, rates, momentum, weightDecay, velocity });
+  if (Object.keys(rates).length > 0) throw new Error("Rates of single parameters go with SGD");
   const values = Object.fromEntries(Object.entries(params).map(([name, { data }]) => [name, data]));
   adamStep(values, gradients, {
     learningRate,

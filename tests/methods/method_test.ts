@@ -29,13 +29,15 @@ const INHERITED = {
 /** CoOp's place for the class name. */
 const ONE_CONTEXT = { classTokenPosition: "end", classSpecific: false };
 
-const RANDOM = { ...ONE_CONTEXT, contextTokens: 16, initWords: "" };
-const PHOTO = { ...ONE_CONTEXT, contextTokens: 4, initWords: "a photo of a" };
+const RANDOM = { ...ONE_CONTEXT, contextTokens: 16, initWords: "", head: "none" };
+const PHOTO = { ...ONE_CONTEXT, contextTokens: 4, initWords: "a photo of a", head: "none" };
 const NOTEBOOK = { batchSize: 4, lr: 0.0025 };
 
 /** Four tokens of both towers in nine layers, as PromptSRC has them. */
 const TOWERS = { textTokens: 4, imageTokens: 4, textDepth: 9, imageDepth: 9, initWords: "a photo of a", ...NOTEBOOK };
 const SOURCE = { ...TOWERS, textWeight: 25, imageWeight: 10 };
+/** DePT's numbers, but for CoCoOp's. */
+const DEPT = { batchSize: 4, lr: 0.0035, head: "dept" };
 const MAPLE = { contextTokens: 2, initWords: "a photo of a", batchSize: 4 };
 
 /** Method, preset, epochs with 1, 2, 4, 8 and 16 shots, and the other numbers. */
@@ -43,8 +45,12 @@ const PROMPTS: [string, string, number[], Values][] = [
   ["coop", "seed-notebook", [100, 100, 100, 100, 100], { ...RANDOM, ...NOTEBOOK }],
   ["coop", "coop-ijcv22", [50, 100, 100, 200, 200], { ...RANDOM, batchSize: 32, lr: 0.002 }],
   ["coop", "coop-base2new", [200, 200, 200, 200, 200], { ...PHOTO, batchSize: 32, lr: 0.002 }],
+  ["coop-dept", "seed-notebook", [100, 100, 100, 100, 100], { ...RANDOM, ...NOTEBOOK, head: "dept" }],
+  ["coop-dept", "dept-cvpr24", [10, 10, 10, 10, 10], { ...RANDOM, ...DEPT }],
   ["cocoop", "seed-notebook", [100, 100, 100, 100, 100], { ...PHOTO, ...NOTEBOOK }],
   ["cocoop", "cocoop-cvpr22", [10, 10, 10, 10, 10], { ...PHOTO, batchSize: 1, lr: 0.002 }],
+  ["cocoop-dept", "seed-notebook", [100, 100, 100, 100, 100], { ...PHOTO, ...NOTEBOOK, head: "dept" }],
+  ["cocoop-dept", "dept-cvpr24", [10, 10, 10, 10, 10], { ...PHOTO, batchSize: 1, lr: 0.002, head: "dept" }],
   ["kgcoop", "seed-notebook", [100, 100, 100, 100, 100], { ...RANDOM, ...NOTEBOOK, lambda: 8, over: "coop" }],
   ["kgcoop", "kgcoop-cvpr23", [100, 100, 100, 100, 100], {
     ...PHOTO,
@@ -54,6 +60,14 @@ const PROMPTS: [string, string, number[], Values][] = [
     over: "coop",
   }],
   ["kgcoop-cocoop", "seed-notebook", [100, 100, 100, 100, 100], { ...PHOTO, ...NOTEBOOK, lambda: 8, over: "cocoop" }],
+  ["kgcoop-dept", "seed-notebook", [100, 100, 100, 100, 100], {
+    ...RANDOM,
+    ...NOTEBOOK,
+    lambda: 8,
+    over: "coop",
+    head: "dept",
+  }],
+  ["kgcoop-dept", "dept-cvpr24", [10, 10, 10, 10, 10], { ...PHOTO, ...DEPT, lambda: 2, over: "coop" }],
   ["prograd", "seed-notebook", [100, 100, 100, 100, 100], {
     ...RANDOM,
     ...NOTEBOOK,
@@ -110,6 +124,7 @@ const CITED: Record<string, string[]> = {
   "coop-ijcv22": ["COOP.md", "scripts/coop/main.sh"],
   "coop-base2new": ["scripts/cocoop/base2new_train.sh", "configs/trainers/CoOp/vit_b16_ctxv1.yaml"],
   "cocoop-cvpr22": ["scripts/cocoop/base2new_train.sh", "configs/trainers/CoCoOp/vit_b16_c4_ep10_batch1_ctxv1.yaml"],
+  "dept-cvpr24": ["DePT train.py", "ep10"],
   "kgcoop-cvpr23": ["scripts/base2new_train.sh", "configs/trainers/KgCoOp/vit_b16_ep100_ctxv1.yaml"],
   "promptsrc-iccv23": ["configs/trainers/", "vit_b16_c2_ep20_batch4_4+4ctx.yaml"],
   // IVLP's file says the tokens of both towers: 2+2ctx.
@@ -156,7 +171,7 @@ Deno.test("presets train on what their papers train on; the first is the default
   assertEquals(
     ALL.filter(learnsPrompts).map(({ presets }) => Object.keys(presets)[0]),
     [
-      ...Array(6).fill("seed-notebook"),
+      ...Array(9).fill("seed-notebook"),
       "tcp-cvpr24",
       "promptsrc-iccv23",
       "maple-cvpr23",

@@ -9,7 +9,8 @@ for (
   ] as const
 ) {
   Deno.test(`${label} goes over CoOp's contexts, and over CoCoOp's as a method of another name`, () => {
-    const [over, other] = withVariants(method as never);
+    const [over, other, ...heads] = withVariants(method as never);
+    assertEquals(heads.map(({ name }) => name), name === "kgcoop" ? ["kgcoop-dept"] : []);
     assertEquals([over.name, over.label, Object.keys(over.presets)], [name, label, ["seed-notebook", preset]]);
     assertEquals([other.name, other.label, Object.keys(other.presets)], [
       `${name}-cocoop`,

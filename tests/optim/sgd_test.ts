@@ -1,4 +1,4 @@
-import { assertEquals, assertThrows } from "jsr:@std/assert@1.0.19";
+import { assert, assertEquals, assertThrows } from "jsr:@std/assert@1.0.19";
 import { sgdStep, type Velocity } from "../../src/optim/sgd.ts";
 import fixture from "../fixtures/torch_sgd.json" with { type: "json" };
 
@@ -19,6 +19,20 @@ Deno.test("four steps give PyTorch's bits", () => {
     assertEquals(parameters.ctx.data, floats(fixture.after[step]), `step ${step + 1}`);
   });
   assertEquals(velocity.ctx, floats(fixture.momentum));
+});
+
+Deno.test("a rate of its own is that of its parameter alone", () => {
+  const step = (options: { learningRate: number; rates?: Record<string, number> }) => {
+    const parameters = { ctx: floats(fixture.start), head: floats(fixture.start) };
+    const tensors = Object.fromEntries(Object.entries(parameters).map(([name, data]) => [name, { shape: [64], data }]));
+    const gradients = { ctx: floats(fixture.gradients[0]), head: floats(fixture.gradients[0]) };
+    sgdStep(tensors, gradients, { momentum: 0.9, weightDecay: 5e-4, velocity: {}, ...options });
+    return parameters;
+  };
+  const [slow, fast] = [step({ learningRate: 0.0035 }), step({ learningRate: 0.02275 })];
+  const { ctx, head } = step({ learningRate: 0.0035, rates: { head: 0.02275 } });
+  assertEquals([ctx, head], [slow.ctx, fast.head]);
+  assert(ctx.some((value, i) => value !== head[i]));
 });
 
 Deno.test("parameters keep their arrays, and each has momentum of its own", () => {

@@ -1,18 +1,23 @@
 /** Options of every prompt method, end to end: what is kept of a prompt, whose contexts it goes over, where it goes. */
-import { assert, assertEquals, assertStringIncludes } from "jsr:@std/assert@1.0.19";
+import { assert, assertAlmostEquals, assertEquals, assertStringIncludes } from "jsr:@std/assert@1.0.19";
+import { probabilities } from "../../recipes/cli/answer_table.ts";
 import { loadModel } from "../../src/clip/model.ts";
 import { loadTokenizer } from "../../src/clip/tokenizer.ts";
 import { loadWeights } from "../../src/clip/weights/load.ts";
+import { patchesOf } from "../../src/data/batches.ts";
 import { openDataset } from "../../src/data/dataset.ts";
-import { fewShot } from "../../src/data/few_shot.ts";
+import { chooseClasses, fewShot } from "../../src/data/few_shot.ts";
 import { getFeatures } from "../../src/data/feature_cache.ts";
+import { readSampleFeatures } from "../../src/data/sample_features.ts";
 import { openEngine } from "../../src/engine/choose.ts";
 import { outcomeOf } from "../../src/eval/outcome.ts";
 import { readReport } from "../../src/eval/report_file.ts";
 import { coopPrompt } from "../../src/methods/coop.ts";
 import { normalizeRows } from "../../src/methods/zero_shot.ts";
-import { decodeCheckpoint } from "../../src/train/checkpoint.ts";
+import { decodeCheckpoint, encodeCheckpoint } from "../../src/train/checkpoint.ts";
 import { openPrompt } from "../../src/prompt/session.ts";
+import { openStoredPrompt, storedPrompt } from "../../src/prompt/stored_prompt.ts";
+import { relativeL2 } from "../engine/ops_cases.ts";
 import { assertSentence, runRecipe, smallFolder, writeImages } from "../small_run.ts";
 import { ROOT } from "../tasks.ts";
 
@@ -69,6 +74,75 @@ Deno.test("KgCoOp and ProGrad go over CoCoOp's contexts in folders and reports o
     const specific = await runRecipe(folder, { recipe: "kgcoop", args: [...args.split(" "), "--class-specific"] });
     assertSentence(specific, "--class-specific is fixed for KgCoOp over CoCoOp");
   } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("a head is kept with the prompt: it counts on the classes that were trained on, later too, and in classify", async () => {
+  const folder = await Deno.realPath(await Deno.makeTempDir({ prefix: "clip-prompts-" }));
+  const engine = await openEngine("onnx", { threads: 1 });
+  const weights = await loadWeights(`${ROOT}data/sample/model.safetensors`);
+  const model = loadModel(weights, { engine, tokenizer: await loadTokenizer() });
+  try {
+    const run = async (more: string, recipe = "coop") => {
+      const args = `${more} --engine onnx --threads 1 --quiet`.split(" ");
+      const { code, stdout, stderr } = await runRecipe(folder, { recipe, args });
+      assertEquals(code, 0, stderr);
+      return stdout;
+    };
+    const changes = "--epochs 2 --views 1 --batch-size 8";
+    await run(`--head dept ${changes} --train base --eval base`);
+    const path = `${folder}/runs/eurosat/coop-dept/seed-notebook+epochs=2+batch-size=8+views=1/sample/shots16/seed1`;
+    // The head's rows are found by the names in the file: in another order they are the same.
+    const file = `${path}/checkpoint-0002.safetensors`;
+    const { state, metadata } = decodeCheckpoint(await Deno.readFile(file), file);
+    const seen: string[] = JSON.parse(metadata["classes-seen"]);
+    const { data: rows } = state.params["linear_probe_proj.weight"];
+    const E = rows.length / seen.length;
+    rows.set(seen.flatMap((_, c) => [...rows.subarray((4 - c) * E, (5 - c) * E)]));
+    state.params["linear_probe_proj.bias"].data.reverse();
+    const reversed = { ...metadata, "classes-seen": JSON.stringify(seen.toReversed()) };
+    const before = await readReport(`${path}/report-base.json`);
+    await Deno.writeFile(file, encodeCheckpoint(state, reversed));
+    await run(`--head dept ${changes} --eval all,new,base`);
+    assertEquals((await readReport(`${path}/report-base.json`)).results, before.results);
+    const prompt = storedPrompt({ state, metadata: reversed }, path);
+    const features = readSampleFeatures(await Deno.readFile(`${ROOT}data/sample/features.safetensors`), "features");
+    for (const [subset, isHeaded] of [["base", true], ["new", false], ["all", false]] as const) {
+      const { run: ran, results } = await readReport(`${path}/report-${subset}.json`);
+      assertEquals([ran.method, ran.label, "head" in ran.hyperparameters], ["coop-dept", "CoOp with DePT", false]);
+      assertEquals(ran.learnedNumbers, Object.values(prompt.params).reduce((sum, { data }) => sum + data.length, 0));
+      const { test, classNames } = chooseClasses(features.split(1), subset);
+      const images = features.plain(test.filter((_, i) => i % 40 === 0), 1);
+      const session = await openStoredPrompt(prompt, { model, classNames });
+      const logits = await session.logits(images);
+      const { predictions } = outcomeOf(logits);
+      assertEquals(results.predictions.predictions.filter((_, i) => i % 40 === 0), predictions, subset);
+      const bare = await openStoredPrompt({ ...prompt, method: "coop", params: { ctx: prompt.params.ctx } }, {
+        model,
+        classNames,
+      });
+      const apart = relativeL2((await bare.logits(normalizeRows(images))).data, logits.data);
+      assertEquals([apart < 1e-5, apart > 0.1], [!isHeaded, isHeaded], `${subset}: ${apart}`);
+      await session.dispose();
+      await bare.dispose();
+    }
+    const image = `${ROOT}tests/fixtures/images/sampling_444.jpg`;
+    const said = JSON.parse(await run(`--prompt ${path} --json ${image}`, "classify"));
+    assertEquals(said.by.method, "coop-dept");
+    const patches = await patchesOf([{ path: image }], {
+      ...model.config.image,
+      images: { read: Deno.readFile },
+      recipe: { kind: "test" },
+    });
+    const session = await openStoredPrompt(prompt, { model, classNames: prompt.classesSeen });
+    const logits = await session.logits(await model.encodeImages(patches));
+    const [{ probabilities: wanted }] = probabilities(logits, { images: [image], classNames: prompt.classesSeen });
+    said.answers[0].probabilities.forEach((value: number, c: number) => assertAlmostEquals(value, wanted[c], 1e-6));
+    await session.dispose();
+  } finally {
+    await model.dispose();
+    await engine.dispose();
     await Deno.remove(folder, { recursive: true });
   }
 });

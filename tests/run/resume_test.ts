@@ -32,6 +32,15 @@ Deno.test(`a run killed at ${KILLS} random moments and started again ends with t
   }
 });
 
+Deno.test("a prompt with a head, whose numbers learn at a rate of their own, ends with the same bits too", async () => {
+  await endsTheSame({
+    run: { args: [...SMALL_RUN, "--head", "dept"] },
+    runFolder: RUN_FOLDER.replace("/coop/", "/coop-dept/"),
+    kills: 8,
+    holds: ["checkpoint-0012.safetensors"],
+  });
+});
+
 Deno.test("a method on features that is killed and started again ends with the same bits", async () => {
   const folder = await smallFolder();
   try {

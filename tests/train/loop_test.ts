@@ -23,6 +23,22 @@ Deno.test("the loop uses the lr of its epoch, one view an epoch, and learns", as
   assert(means[4] < means[0], `${means}`);
 });
 
+Deno.test("a parameter's own rate is a factor of the cosine's start, leaves the warm-up's alone, and holds when resumed", async () => {
+  const states = async (options: Partial<TrainOptions>) => {
+    const kept: TrainingState[] = [];
+    const save = (state: TrainingState) => Promise.resolve(void kept.push(structuredClone(state)));
+    await train(toyPrompt(), { ...toyRun(), checkpointEvery: 1, save, ...options });
+    return kept;
+  };
+  const [plain, twice] = [await states({}), await states({ rates: { bias: 2 } })];
+  assertEquals(twice.slice(0, 4), plain.slice(0, 4));
+  const [{ params: before }, { params: after, velocity }] = [plain[3], twice[4]];
+  assertEquals([after.weight, velocity], [plain[4].params.weight, plain[4].velocity]);
+  const rate = Math.fround(-0.2);
+  assertEquals(after.bias.data, before.bias.data.map((value, i) => value + rate * velocity.bias[i]));
+  assertEquals(await states({ rates: { bias: 2 }, resume: twice[9] }), twice.slice(10));
+});
+
 for (const name of ["sgd", "adam", "adamw"] as const) {
   const optimizer = name === "sgd" ? undefined : { name, epsilon: 1e-3 };
 

@@ -56,7 +56,7 @@ Deno.test("what is not said is the papers' protocol", async () => {
 Deno.test("a method takes the settings that it has, and its variants theirs", async () => {
   const { methods, typed } = await read(
     "--methods",
-    "coop,gda,tip-adapter-f,kgcoop-cocoop,gda-full-val",
+    "coop,gda,tip-adapter-f,kgcoop-cocoop,gda-full-val,coop-dept",
     ..."--epochs 7 --wise 0.5 --templates ensemble --lambda 2 --engine cpu".split(" "),
   );
   assertEquals(typed, { epochs: "7", wise: "0.5", templates: "ensemble", lambda: "2", engine: "cpu" });
@@ -66,6 +66,7 @@ Deno.test("a method takes the settings that it has, and its variants theirs", as
     ["tip-adapter-f", "tip-adapter-f", { epochs: 7, templates: "ensemble" }],
     ["kgcoop-cocoop", "kgcoop", { epochs: 7, wise: 0.5, lambda: 2, over: "cocoop" }],
     ["gda-full-val", "gda", { templates: "ensemble", tuneOn: "full" }],
+    ["coop-dept", "coop", { epochs: 7, wise: 0.5, head: "dept" }],
   ]);
 });
 
@@ -81,6 +82,7 @@ for (
     ["--eval caltech101:all", "--eval caltech101:all is another data set"],
     ["--shtos 4", 'There is no flag --shtos. Did you mean "--shots"?'],
     ["--over cocoop", "There is no flag --over."],
+    ["--head dept", "There is no flag --head."],
     ["--tune-on full", "There is no flag --tune-on."],
     ["--checkpoint-every 3", "There is no flag --checkpoint-every."],
     ["--epochs many", '--epochs is "many"'],

@@ -6,12 +6,12 @@ import { learnsPrompts } from "../../../src/methods/method.ts";
 import { ANCHORED, NEAREST_MEAN, writeFiles } from "../../method_files.ts";
 
 Deno.test("methods of the kit go by name, those that a setting makes among them", async () => {
-  for (const name of ["cocoop", "lp++", "kgcoop-cocoop", "gda-full-val"]) {
+  for (const name of ["cocoop", "lp++", "kgcoop-cocoop", "coop-dept", "gda-full-val"]) {
     const { method, file } = await findMethod(name);
     assertEquals([method.name, file], [name, undefined]);
   }
   const { message } = await assertRejects(() => findMethod("cocoopp"), UserError);
-  assert(message.startsWith('There is no method "cocoopp": take zeroshot, coop, cocoop, '), message);
+  assert(message.startsWith('There is no method "cocoopp": take zeroshot, coop, coop-dept, cocoop, '), message);
   assert(message.endsWith(', or the path of a file. Did you mean "cocoop"?'), message);
   await assertRejects(() => findMethod("constructor"), UserError, "There is no method");
 });

@@ -82,13 +82,16 @@ Deno.test("runs of GDA and of the linear probe say of every test image what the 
       assertEquals([base.run.trainedOn, base.on.data.train, base.on.data.val], ["base", 80, 20]);
       assertEquals([base.run.preset, base.run.changed, base.run.seed, base.run.shots], [null, [], 2, 16]);
       assert(said.some((line) => line.startsWith(`${method.label}, seed 2: learned in `)), said.join("\n"));
-      const files = [...Deno.readDirSync(folder)].map(({ name }) => name).filter((name) => name !== "report-new.json");
+      const files = [...Deno.readDirSync(folder)].map(({ name }) => name).filter((name) =>
+        !/-new\.(json|csv)$/.test(name)
+      );
       assertEquals(files.sort(), [
         ".lock",
         "config.yaml",
         "done",
         "identity.json",
         "plots",
+        "predictions-base.csv",
         "report-base.json",
         "report.html",
       ]);

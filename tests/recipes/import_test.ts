@@ -28,7 +28,11 @@ Deno.test("class names come from a list or from a file with one a line, at least
   assertEquals(await readClassNames("river, forest ,sea"), ["river", "forest", "sea"]);
   await assertRejects(() => readClassNames("river"), UserError, "has one name");
   await assertRejects(() => readClassNames("a,b,a"), UserError, 'names "a" twice');
-  await assertRejects(() => readClassNames("none.txt"), UserError, "no file none.txt");
+  await assertRejects(
+    () => readClassNames("none.txt"),
+    UserError,
+    "the list of class names none.txt: it does not exist",
+  );
   await inFolder(async (folder) => {
     await Deno.writeTextFile(join(folder, "names.txt"), "river, wide\r\n\nsea\n");
     assertEquals(await readClassNames(join(folder, "names.txt")), ["river, wide", "sea"]);

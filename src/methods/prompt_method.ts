@@ -114,6 +114,11 @@ export interface PromptMethod {
   readonly depth?: { readonly text: number; readonly image: number };
   /** Learned tokens inside the towers; none when absent. */
   deeper?<T>(ops: Ops<T>, params: Record<string, T>): TowerPrompts<T>;
+  /**
+   * Adam, or AdamW whose decay is decoupled, in place of SGD, with the run's learning rate and decay; its β₁ is the run's
+   * momentum, its β₂ 0.999. SGD when absent.
+   */
+  readonly optimizer?: { readonly name: "adam" | "adamw"; readonly epsilon: number };
   /** One scalar to descend, or several whose gradients {@linkcode PromptMethod.combine} makes one. */
   losses<T>(ops: Ops<T>, inputs: LossInputs<T>): T[];
   /**

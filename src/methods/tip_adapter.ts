@@ -12,7 +12,7 @@
 import { Matrix } from "../deps.ts";
 import { namedStream } from "../data/random.ts";
 import type { HostTensor } from "../engine/ops.ts";
-import { adamwStep } from "../optim/adamw.ts";
+import { adamStep } from "../optim/adam.ts";
 import {
   countCorrect,
   crossEntropyGradient,
@@ -186,7 +186,8 @@ function tuneKeys(
   const views = Array.from({ length: V }, (_, v) => toUnitRows(viewOf(task.train.views_VNE, v)));
   const validation_NE = toUnitRows(task.val.features_NE);
   const random = namedStream(task.seed, "batch-order");
-  const state = { steps: 0, first: {}, second: {} };
+  const adamw = { first: {}, second: {}, epsilon: 1e-4, weightDecay: 0.01, decoupled: true };
+  let steps = 0;
   const total = epochs * Math.ceil(N / batchSize);
   const keys = Float64Array.from(cache.keys_KE.to1DArray());
   let best = { keys_KE: cache.keys_KE, epoch: 0, correct: -1 };
@@ -202,8 +203,9 @@ function tuneKeys(
         labels: Int32Array.from(batch, (n) => task.train.labels[n]),
         mix: initial,
       });
-      const learningRate = lr * (1 + Math.cos(Math.PI * state.steps / total)) / 2;
-      adamwStep({ keys }, { keys: Float64Array.from(gradient.to1DArray()) }, { learningRate, state, epsilon: 1e-4 });
+      const learningRate = lr * (1 + Math.cos(Math.PI * steps / total)) / 2;
+      adamStep({ keys }, { keys: Float64Array.from(gradient.to1DArray()) }, { ...adamw, learningRate, steps });
+      steps++;
     }
     const keys_KE = Matrix.from1DArray(K, E, keys);
     const correct = countCorrect(tipLogits({ ...cache, keys_KE }, validation_NE, initial), task.val.labels);

@@ -132,8 +132,9 @@ async function promptCost(
   return {
     lines,
     seconds: steps * stepSeconds + tests / TEST_BATCH * batchSeconds,
-    // Parameters, momentum, and as much again for the file beside; what is learned about regularising, until the end.
-    bytes: (count + learnedNumbers({ params: session.meta?.maps ?? {} })) * 16 + steps * 100 + 1e6,
+    // Parameters, momentum (Adam has two), and as much again for the file beside; what is learned about regularising, until the end.
+    bytes: (count + learnedNumbers({ params: session.meta?.maps ?? {} })) * (session.method.optimizer ? 24 : 16) +
+      steps * 100 + 1e6,
     // One test view of each training image tells how well they are learned.
     views: sample.train.length * (views + 1),
     work: `${steps.toLocaleString("en-US")} steps of ${(stepSeconds * 1000).toFixed(0)} ms and `,

@@ -126,6 +126,7 @@ async function trainPrompt(
     schedule: scheduleOf(settings),
     momentum: settings.momentum,
     weightDecay: settings.weightDecay,
+    optimizer: session.method.optimizer,
     order: namedStream(seed!, "batch-order"),
     average: epochWeights(settings),
     share: settings.wise,

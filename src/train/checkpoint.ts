@@ -13,6 +13,7 @@ import type { Parameter, Velocity } from "../optim/sgd.ts";
 const CHECKPOINT_VERSION = "1";
 
 const MOMENTUM = "optimizer/momentum/";
+const SQUARES = "optimizer/squares/";
 const AVERAGE = "average/";
 const MAPS = "meta/maps/";
 const MAP_MOMENTUM = "meta/momentum/";
@@ -33,7 +34,7 @@ export interface Checkpoint {
  * equal bytes.
  */
 export function encodeCheckpoint(state: TrainingState, metadata: Record<string, string>): Uint8Array {
-  const { params, velocity, average = {}, meta, losses, order } = state;
+  const { params, velocity, squares = {}, average = {}, meta, losses, order } = state;
   // The regulariser net of a meta-learned method, its momentum and its draws.
   const { maps = {}, velocity: mapVelocity = {} } = meta ?? {};
   const float32 = (data: Float32Array, shape: readonly number[]) => ({ dtype: "F32" as const, shape, data });
@@ -43,6 +44,7 @@ export function encodeCheckpoint(state: TrainingState, metadata: Record<string, 
   return writeSafetensors([
     ...Object.entries(params).map(([name, { data, shape }]) => [name, float32(data, shape)] as const),
     ...Object.entries(velocity).map(([name, data]) => [MOMENTUM + name, float32(data, params[name].shape)] as const),
+    ...Object.entries(squares).map(([name, data]) => [SQUARES + name, float32(data, params[name].shape)] as const),
     ...Object.entries(average).map(([name, sum]) => [AVERAGE + name, float64(sum, params[name].shape)] as const),
     ...Object.entries(maps).map(([name, { data, shape }]) => [MAPS + name, float32(data, shape)] as const),
     ...Object.entries(mapVelocity).map(([name, data]) =>
@@ -79,6 +81,7 @@ export function decodeCheckpoint(bytes: Uint8Array, where: string): Checkpoint {
   }
   const params: Record<string, Parameter> = {};
   const velocity: Velocity = {};
+  const squares: Velocity = {};
   const average: Record<string, Float64Array> = {};
   const meta: MetaState = { maps: {}, velocity: {}, stream: [] };
   for (const [name, entry] of entries) {
@@ -91,6 +94,7 @@ export function decodeCheckpoint(bytes: Uint8Array, where: string): Checkpoint {
     if (values instanceof Float64Array) average[name.slice(AVERAGE.length)] = values;
     else if (name.startsWith(MAPS)) meta.maps[name.slice(MAPS.length)] = { shape: entry.shape, data: values };
     else if (name.startsWith(MAP_MOMENTUM)) meta.velocity[name.slice(MAP_MOMENTUM.length)] = values;
+    else if (name.startsWith(SQUARES)) squares[name.slice(SQUARES.length)] = values;
     else if (name.startsWith(MOMENTUM)) velocity[name.slice(MOMENTUM.length)] = values;
     else params[name] = { shape: entry.shape, data: values };
   }
@@ -98,12 +102,15 @@ export function decodeCheckpoint(bytes: Uint8Array, where: string): Checkpoint {
     if (velocity[name]?.length !== params[name].data.length) throw broken(`the momentum of "${name}" is missing`);
   }
   if (Object.keys(params).length === 0) throw broken("no learned tensor in it");
-  const averaged = Object.keys(average);
-  for (const name of averaged.length > 0 ? new Set([...averaged, ...Object.keys(params)]) : []) {
-    if (average[name]?.length !== params[name]?.data.length) throw broken(`the average of "${name}" is missing`);
+  const isThere = (held: object) => Object.keys(held).length > 0;
+  for (const [what, held] of [["squared gradients", squares], ["average", average]] as const) {
+    for (const name of isThere(held) ? Object.keys({ ...held, ...params }) : []) {
+      if (held[name]?.length !== params[name]?.data.length) throw broken(`the ${what} of "${name}" is missing`);
+    }
   }
   const state: TrainingState = { step, losses, params, velocity, order };
-  if (averaged.length > 0) state.average = average;
-  if (Object.keys(meta.maps).length > 0) state.meta = { ...meta, stream: numbers(META_STREAM) };
+  if (isThere(squares)) state.squares = squares;
+  if (isThere(average)) state.average = average;
+  if (isThere(meta.maps)) state.meta = { ...meta, stream: numbers(META_STREAM) };
   return { state, metadata };
 }

@@ -7,6 +7,8 @@ import type { RandomStream } from "../data/random.ts";
 import { prefetch } from "../data/prefetch.ts";
 import type { HostTensor } from "../engine/ops.ts";
 import { UserError } from "../errors.ts";
+import type { PromptMethod } from "../methods/prompt_method.ts";
+import { adamStep } from "../optim/adam.ts";
 import { addToAverage, interpolate } from "../optim/prompt_average.ts";
 import { epochBatches, stepsPerEpoch } from "../optim/batch_order.ts";
 import type { BatchDraw } from "../prompt/session.ts";
@@ -85,7 +87,10 @@ export interface TrainingState {
   step: number;
   losses: number[];
   params: Record<string, Parameter>;
+  /** SGD's momentum, or Adam's running mean of the gradients. */
   velocity: Velocity;
+  /** Adam's running mean of the gradients' squares; absent for SGD. */
+  squares?: Velocity;
   /** The batch-order stream at the start of the epoch in which the next step lies. */
   order: number[];
   /** The weighted sum of the prompts after each epoch so far, where an average is kept; absent before the first and after the last. */
@@ -101,8 +106,10 @@ export interface TrainOptions {
   /** The learning rate of each epoch, and how many there are. */
   schedule: Schedule;
   momentum: number;
-  /** SGD's L2 penalty, on all learned numbers. */
+  /** The L2 penalty, on all learned numbers. */
   weightDecay: number;
+  /** In place of SGD, see {@linkcode PromptMethod.optimizer}. */
+  optimizer?: PromptMethod["optimizer"];
   order: Pick<RandomStream, "shuffle" | "state" | "restore">;
   /** The weight of each epoch's prompt in the average that is kept in the end; left out, the last prompt is kept. */
   average?: readonly number[];
@@ -123,7 +130,7 @@ export interface TrainOptions {
 /**
  * Trains a prompt, in place: afterwards its parameters are those of the last step, or the average or blend asked for.
  *
- * Stochastic gradient descent as in the published runs (Dassl's `TrainerX`): batches drawn without replacement, an
+ * Gradient descent as in the published runs (Dassl's `TrainerX`): batches drawn without replacement, an
  * incomplete last batch left out, one learning rate an epoch.
  * Resuming from any saved state gives the bits of the uninterrupted run: the state holds all that the steps read.
  *
@@ -131,7 +138,8 @@ export interface TrainOptions {
  * more. Also when the state to resume from holds other tensors than the prompt.
  */
 export async function train(prompt: Trainable, options: TrainOptions): Promise<TrainingState> {
-  const { images, batchSize, schedule, momentum, weightDecay, order } = options;
+  const { images, batchSize, schedule, order } = options;
+  if (options.optimizer && options.meta) throw new Error("A meta-learned second step goes with SGD");
   const perEpoch = stepsPerEpoch(images.labels.length, batchSize);
   const last = schedule.epochs * perEpoch;
   const checkpointEvery = options.checkpointEvery ?? perEpoch;
@@ -147,6 +155,7 @@ export async function train(prompt: Trainable, options: TrainOptions): Promise<T
     copyParameters(options.resume.params, prompt.params);
     order.restore(options.resume.order);
     state.order = options.resume.order;
+    if (options.optimizer) state.squares = resumedSquares(options.resume);
     if (options.average && state.step < last) state.average = resumedAverage(options.resume, perEpoch);
   }
   const second = options.meta && prompt.meta && secondStep(prompt.meta, options);
@@ -165,7 +174,7 @@ export async function train(prompt: Trainable, options: TrainOptions): Promise<T
       const at = { step: state.step + 1, epoch, lr, loss };
       requireFinite(at, `the loss (${loss})`, [loss]);
       for (const [name, gradient] of Object.entries(gradients)) requireFinite(at, `the gradient of ${name}`, gradient);
-      sgdStep(prompt.params, gradients, { learningRate: lr, momentum, weightDecay, velocity: state.velocity });
+      descend(state, gradients, { ...options, learningRate: lr });
       if (second) {
         state.meta = await second.step({ ...batch, patches_BNK }, {
           at,
@@ -219,6 +228,28 @@ export function copyParameters(from: Record<string, Parameter>, to: Record<strin
   for (const name of Object.keys(to)) to[name].data.set(from[name].data);
 }
 
+/** One step of the optimiser, in place; the state's own step count is not touched. */
+function descend(
+  state: TrainingState,
+  gradients: Record<string, Float32Array>,
+  options: Pick<TrainOptions, "optimizer" | "momentum" | "weightDecay"> & { learningRate: number },
+): void {
+  const { params, velocity, step: steps } = state;
+  const { optimizer, learningRate, momentum, weightDecay } = options;
+  if (!optimizer) return sgdStep(params, gradients, { learningRate, momentum, weightDecay, velocity });
+  const values = Object.fromEntries(Object.entries(params).map(([name, { data }]) => [name, data]));
+  adamStep(values, gradients, {
+    learningRate,
+    steps,
+    momentum,
+    weightDecay,
+    first: velocity,
+    second: state.squares ??= {},
+    epsilon: optimizer.epsilon,
+    decoupled: optimizer.name === "adamw",
+  });
+}
+
 /** Puts the average, and its blend with the start, in the place of the last step's parameters. */
 function keep(state: TrainingState, { start, share }: { start: Record<string, Parameter>; share: number }): void {
   for (const [name, sum] of Object.entries(state.average ?? {})) state.params[name].data.set(sum);
@@ -233,6 +264,13 @@ function resumedAverage({ step, average }: TrainingState, perEpoch: number): Tra
     throw new UserError("The checkpoint holds no average of prompts: start over with --fresh.");
   }
   return structuredClone(average);
+}
+
+function resumedSquares({ step, squares }: TrainingState): TrainingState["squares"] {
+  if (squares === undefined && step > 0) {
+    throw new UserError("The checkpoint holds no squares of Adam's gradients: start over with --fresh.");
+  }
+  return structuredClone(squares);
 }
 
 /** The second step of a meta-learned method: the same SGD of the prompts with the outer gradient, and one of the net. */

@@ -45,6 +45,15 @@ Deno.test("what does not fit together is refused with the file and what is wrong
   assertThrows(() => decodeCheckpoint(bytes, "x"), UserError, "layout version 2, not 1");
 });
 
+Deno.test("Adam's squares come back, and are refused where one is missing", () => {
+  const ctx = Float32Array.of(0.5, 2);
+  const state = { ...START, step: 1, losses: [1], velocity: { ctx }, squares: { ctx } };
+  assertEquals(decodeCheckpoint(encodeCheckpoint(state, {}), "x").state, state);
+  const bias = { shape: [1], data: Float32Array.of(1) };
+  const short = { ...state, params: { ...START.params, bias }, velocity: { ctx, bias: bias.data } };
+  assertThrows(() => decodeCheckpoint(encodeCheckpoint(short, {}), "x"), UserError, 'gradients of "bias" is missing');
+});
+
 Deno.test("a damaged average in a checkpoint is refused", () => {
   const damaged = [{ ctx: Float64Array.of(1, NaN) }, { ctx: Float64Array.of(1) }];
   for (const average of damaged) {

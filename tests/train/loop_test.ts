@@ -23,23 +23,51 @@ Deno.test("the loop uses the lr of its epoch, one view an epoch, and learns", as
   assert(means[4] < means[0], `${means}`);
 });
 
-Deno.test("resuming from any step gives the bits of the uninterrupted run", async () => {
-  const whole = toyPrompt();
-  const kept: TrainingState[] = [];
-  const expected = await train(whole, {
-    ...toyRun(),
-    checkpointEvery: 1,
-    save: (state) => Promise.resolve(void kept.push(structuredClone(state))),
+for (const name of ["sgd", "adam", "adamw"] as const) {
+  const optimizer = name === "sgd" ? undefined : { name, epsilon: 1e-3 };
+
+  Deno.test(`resuming from any step gives the bits of the uninterrupted run: ${name}`, async () => {
+    const whole = toyPrompt();
+    const kept: Uint8Array[] = [];
+    const expected = await train(whole, {
+      ...toyRun(),
+      optimizer,
+      checkpointEvery: 1,
+      save: (state) => Promise.resolve(void kept.push(encodeCheckpoint(state, {}))),
+    });
+    assertEquals(kept.length, 20);
+    for (const bytes of kept) {
+      const { state: resume } = decodeCheckpoint(bytes, "x");
+      const prompt = toyPrompt();
+      const state = await train(prompt, { ...toyRun(), optimizer, resume });
+      assertEquals(prompt.params, whole.params, `from step ${resume.step}`);
+      assertEquals(state.losses, expected.losses);
+      assertEquals([state.velocity, state.squares], [expected.velocity, expected.squares]);
+      assertEquals(state.order, expected.order);
+    }
   });
-  assertEquals(kept.length, 20);
-  for (const resume of kept) {
+}
+
+Deno.test("Adam's first step moves each number by about the rate, and decay enters it in two ways", async () => {
+  const [plain, decoupled, sgd] = await Promise.all(["adam", "adamw", "sgd"].map(async (name) => {
     const prompt = toyPrompt();
-    const state = await train(prompt, { ...toyRun(), resume });
-    assertEquals(prompt.params, whole.params, `from step ${resume.step}`);
-    assertEquals(state.losses, expected.losses);
-    assertEquals(state.velocity, expected.velocity);
-    assertEquals(state.order, expected.order);
-  }
+    const schedule = { rate: 0.1, epochs: 1, warmupEpochs: 0, warmupRate: 0 };
+    const optimizer = name === "sgd" ? undefined : { name: name as "adam", epsilon: 1e-8 };
+    await train(prompt, { ...toyRun(), batchSize: 18, schedule, weightDecay: 0.5, optimizer });
+    return prompt.params.weight.data;
+  }));
+  // From 0.01 by the sign of the gradient, less 5 % of 0.01 where the decay is its own step.
+  const moved = (data: Float32Array, from: number) => [...data].map((value) => Math.abs(value - from));
+  assertClose(moved(plain, 0.01), new Array<number>(plain.length).fill(0.1), 1e-5);
+  assertClose(moved(decoupled, 0.01 * 0.95), new Array<number>(plain.length).fill(0.1), 1e-5);
+  assert(moved(sgd, 0.01).some((by) => Math.abs(by - 0.1) > 0.01));
+});
+
+Deno.test("Adam does not go on from a checkpoint of SGD", async () => {
+  const kept: TrainingState[] = [];
+  await train(toyPrompt(), { ...toyRun(), save: (state) => Promise.resolve(void kept.push(structuredClone(state))) });
+  const options = { ...toyRun(), optimizer: { name: "adam" as const, epsilon: 1e-3 }, resume: kept[0] };
+  await assertRejects(() => train(toyPrompt(), options), UserError, "start over with --fresh");
 });
 
 Deno.test("a Gaussian average and a blend with the start are what is kept, to the same bits however often the run was cut", async () => {

@@ -7,7 +7,7 @@ import type { Engine, Frozen, HostTensor, Ops } from "../engine/ops.ts";
 import { centredPullback, LAYER_NORM_EPSILON, swapped } from "./block.ts";
 import { freezeBlock, freezeProjection, type FrozenBlock, type FrozenLinear } from "./block_weights.ts";
 import type { ClipConfig } from "./config.ts";
-import { type LearnedRows, stack } from "./stack.ts";
+import { type LearnedRows, stack, type StackOptions } from "./stack.ts";
 
 /** The frozen text tower. */
 export interface FrozenTextTower {
@@ -83,15 +83,11 @@ export function textTower<T>(
 ): TextResult<T> {
   const { learned, fixed, mask, pick, plain = false } = inputs;
   const x_NLD = learned === undefined ? fixed : ops.add(ops.matMul(learned.place, learned.layers[0]), fixed);
-  const start = (layer: number) => {
-    const { keys, values } = tower.start[layer];
-    return { keys: ops.frozen(keys), values: ops.frozen(values) };
-  };
   const rows = stack(ops, swapped(ops, x_NLD), tower.blocks, {
     learned,
     mask,
     pick,
-    shared: plain ? undefined : start,
+    shared: plain ? undefined : startOf(ops, tower),
   });
   const final = ops.standardize(rows.y, LAYER_NORM_EPSILON);
   const features = swapped(ops, ops.linear(final.normalized, tower.projection.weight, tower.projection.bias));
@@ -103,6 +99,32 @@ export function textTower<T>(
     pullback: (dFeatures) => swapped(ops, rows.pullback(toRows(dFeatures))),
     pullbackToLearned: (dFeatures) => rows.pullbackToLearned(toRows(dFeatures)),
   };
+}
+
+/** Keys and values of the start token in each block. */
+function startOf<T>(ops: Ops<T>, tower: FrozenTextTower): StackOptions<T>["shared"] {
+  return (layer) => {
+    const { keys, values } = tower.start[layer];
+    return { keys: ops.frozen(keys), values: ops.frozen(values) };
+  };
+}
+
+/** The rows [N, L, D] that the first `blocks` blocks make of packs without learned tokens. */
+export function lowerTextTower<T>(
+  ops: Ops<T>,
+  tower: FrozenTextTower,
+  at: Pick<TextInputs<T>, "fixed" | "mask"> & { blocks: number },
+): T {
+  const shared = startOf(ops, tower);
+  return swapped(
+    ops,
+    stack(ops, swapped(ops, at.fixed), tower.blocks.slice(0, at.blocks), { mask: at.mask, shared }).y,
+  );
+}
+
+/** The tower without its first blocks. */
+export function upperTextTower(tower: FrozenTextTower, blocks: number): FrozenTextTower {
+  return { ...tower, blocks: tower.blocks.slice(blocks), start: tower.start.slice(blocks) };
 }
 
 /** A causal mask over `rows` rows without a constant start token, [1, 1, L, L], as published (clip/model.py:328-334). */

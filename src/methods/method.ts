@@ -48,6 +48,8 @@ export interface MethodFacts<S = Values> {
   check?(settings: S): void;
   /** What stands for the settings in a run's path; preset and changes when left out. */
   folder?(settings: S): string;
+  /** The least share of an image that a training view keeps; that of most prompts, 0.08, when left out. */
+  readonly leastArea?: number;
   /** Methods that a value of a setting makes of it: `{ over: { cocoop: … } }` is what `--over cocoop` runs. */
   readonly variants?: Readonly<Record<string, Readonly<Record<string, Method>>>>;
 }
@@ -60,8 +62,10 @@ export interface PromptTask<S = Values> {
   classNames: string[];
   /** Values of the method's settings. */
   settings: S;
-  /** The data set's hand-written template, with `{}` for the class name. */
+  /** The hand-written template of the classes' data set, with `{}` for the class name. */
   template: string;
+  /** The name of the data set that is learned from, for what was published for it; left out where it is not known. */
+  dataset?: string;
   /** False where only logits are asked for, so that what a loss needs can be left out; true when left out. */
   trains?: boolean;
   /** Random numbers of the run's seed; streams of different names are independent. */
@@ -121,8 +125,6 @@ export interface FeatureLearning<S = Values> extends MethodFacts<S> {
   learnedNumbers(sizes: { C: number; N: number; E: number }): number;
   /** False when it looks at no training image: it has no shots and no seeds. True when left out. */
   readonly draws?: boolean;
-  /** The least share of an image that a training view keeps; that of prompt learning when left out. */
-  readonly leastArea?: number;
   /**
    * The logit scale as a literal of its published code; here it is the model's own, which its reports record. Left out
    * where the published code has the model's own too, or none.

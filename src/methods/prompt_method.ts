@@ -17,6 +17,13 @@ export interface PromptShape {
   classSpecific: boolean;
   /** Fixed words between the learned tokens and the class name, where fewer tokens are learned than the initial words have. */
   wordsAfter?: string;
+  /** The whole text behind the learned tokens, with `{}` for the class name; the name and a full stop when left out. */
+  text?: string;
+  /**
+   * How many blocks of each tower the learned tokens come in above: there they are inserted behind the first row, and the
+   * text has its own positions. They are part of the first block's input when left out.
+   */
+  below?: { readonly text: number; readonly image: number };
 }
 
 /** Learned tokens inside the towers, layer by layer. */
@@ -37,6 +44,8 @@ export interface LossInputs<T> {
   textFeatures_GCE: T;
   /** Image features [B, E], L2-normalised: of the prompted tower, where the method prompts it. */
   imageFeatures_BE: T;
+  /** The mean of the image tower's learned rows after ln_post, [B, D], where they come in above its first blocks. */
+  tokenFeatures_BD?: T;
   /** Those of frozen CLIP on the same view; the same tensor where no image prompt is learned. */
   storedFeatures_BE: T;
   /** One-hot [B, C]. */
@@ -121,6 +130,20 @@ export interface PromptMethod {
   readonly optimizer?: { readonly name: "adam" | "adamw"; readonly epsilon: number };
   /** One scalar to descend, or several whose gradients {@linkcode PromptMethod.combine} makes one. */
   losses<T>(ops: Ops<T>, inputs: LossInputs<T>): T[];
+  /** Numbers that the data set decided, by name, for reports. */
+  readonly given?: Readonly<Record<string, number>>;
+  /** Logits of its own; scaled cosines when absent. */
+  readonly scores?: {
+    /** The learned numbers that they need, by name. */
+    readonly params: readonly string[];
+    /** Logits [B, C]. `learnedFrom` says whether the classes are those that were learned from. */
+    logits<T>(
+      ops: Ops<T>,
+      inputs: Pick<LossInputs<T>, "params" | "textFeatures_GCE" | "imageFeatures_BE" | "tokenFeatures_BD"> & {
+        learnedFrom: boolean;
+      },
+    ): T;
+  };
   /**
    * A second, meta-learned step after each step (ProMetaR); none when absent.
    *

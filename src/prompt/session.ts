@@ -15,12 +15,13 @@ import { promptsOf } from "./class_prompts.ts";
 import type { MetaPrograms } from "./meta_programs.ts";
 import { type Descent, type LabelledImages, type PromptPrograms, promptPrograms } from "./programs.ts";
 import { type TextRuns, textRuns } from "./text_runs.ts";
+import { upperText } from "./upper_text.ts";
 
 /** Images of one step. */
 export interface Batch {
   /** Frozen CLIP's image features [B, E], L2-normalised. */
   imageFeatures_BE: HostTensor;
-  /** The patches of the same views, [B, N, K], where the method prompts the image tower. */
+  /** The patches of the same views, [B, N, K], where the method prompts the image tower; or what is below its tokens. */
   patches_BNK?: HostTensor;
   /** The class of each image, B numbers from 0 in the order of the class names. */
   labels: ArrayLike<number>;
@@ -55,6 +56,20 @@ export interface PromptSession {
   textFeatures(imageFeatures_BE: HostTensor): Promise<HostTensor>;
   /** Image features [B, E] of the prompted tower at the present parameters, not normalised; undefined without image prompts. */
   encodeImages?(patches_BNK: HostTensor): Promise<HostTensor>;
+  /**
+   * Of a method whose learned tokens come in above the first blocks: what is below them, [B, 1 + N, D], stands for the
+   * patches in a step; undefined for others.
+   */
+  readonly lower?: {
+    /** What the blocks below the tokens make of patches. */
+    rows(patches_BNK: HostTensor): Promise<HostTensor>;
+    /** The features of {@linkcode PromptSession.encodeImages}, from there. */
+    encode(rows_BRD: HostTensor): Promise<HostTensor>;
+  };
+  /** The method's own logits [B, C], of features as {@linkcode PromptSession.encodeImages} gives them; undefined for others. */
+  ownLogits?(
+    inputs: { textFeatures_GCE: HostTensor; rawFeatures_BF: HostTensor; learnedFrom: boolean },
+  ): Promise<HostTensor>;
   /**
    * Of a method that learns how to regularise: the net's numbers, and the second step of a batch; undefined for others.
    *
@@ -120,8 +135,12 @@ export async function openPrompt(
 ): Promise<PromptSession> {
   const { method, classNames } = options;
   const prompts = promptsOf(model, method, classNames);
-  const layout = model.layOut(prompts, method.shape);
-  const text = await model.text();
+  const { below } = method.shape;
+  const packed = model.layOut(prompts, { ...method.shape, inserted: below !== undefined });
+  const whole = await model.text();
+  const { tower: text, layout } = below === undefined
+    ? { tower: whole, layout: packed }
+    : await upperText(model, { tower: whole, layout: packed, blocks: below.text });
   const image = (method.depth?.image ?? 0) > 0 ? model.image() : undefined;
   const bound: BoundPrompt = {
     params: copiesOf(method.params),
@@ -138,9 +157,13 @@ export async function openPrompt(
     return await runs.encode((await programs.layers(params, imageFeatures_BE)).text);
   }
   /** Image prompts do not depend on images. */
-  async function encodeImages(patches_BNK: HostTensor): Promise<HostTensor> {
+  async function encodeRows(patches_BNK: HostTensor): Promise<HostTensor> {
     const any = { shape: [1, model.config.embedding], data: new Float32Array(model.config.embedding) };
     return await programs.encodeImages((await programs.layers(params, any)).image, patches_BNK);
+  }
+  const lower = below && image && { rows: programs.lowerImages, encode: encodeRows };
+  async function encodeImages(patches_BNK: HostTensor): Promise<HostTensor> {
+    return await encodeRows(lower === undefined ? patches_BNK : await lower.rows(patches_BNK));
   }
 
   const maps = copiesOf(method.meta?.maps ?? {});
@@ -189,6 +212,8 @@ export async function openPrompt(
     contexts,
     textFeatures,
     ...(image === undefined ? {} : { encodeImages }),
+    ...(lower && { lower }),
+    ...(method.scores && { ownLogits: (inputs) => programs.ownLogits(params, inputs) }),
     async dispose() {
       await runs.dispose();
       await programs.dispose();

@@ -134,6 +134,7 @@ async function mmrlPrompt(task: PromptTask<MmrlSettings>): Promise<PromptMethod>
     params,
     frozen: task.trains === false ? undefined : { hand_features: await handFeatures(task, template) },
     given: { lambdaTaken: lambda, tokenWidthTaken: width },
+    optimizer: { name: "adamw", epsilon: 1e-8 },
     imageConditioned: false,
     contexts: (ops, { params }) => mapped(ops, params, textMaps[0]),
     depth: { text: textMaps.length - 1, image: imageMaps.length },

@@ -9,7 +9,7 @@ import type { ReportedTraining } from "../eval/report.ts";
 import type { PromptLearning } from "../methods/method.ts";
 import type { PromptMethod, PromptShape } from "../methods/prompt_method.ts";
 import { epochWeights, type PromptSettings } from "../methods/prompt_settings.ts";
-import { featureLogits, normalizeRows } from "../methods/zero_shot.ts";
+import { featureLogits, fillTemplate, normalizeRows } from "../methods/zero_shot.ts";
 import { stepsPerEpoch } from "../optim/batch_order.ts";
 import { learningRate, type Schedule } from "../optim/schedule.ts";
 import { EXACT_TOLERANCE, exactCheck } from "../prompt/exact_check.ts";
@@ -56,14 +56,15 @@ export async function learnPrompt(run: SeedRun, method: PromptLearning): Promise
 export async function sessionOf(
   { config, inputs, seed }: Pick<SeedRun, "config" | "inputs" | "seed">,
   method: PromptLearning,
-  { classNames, trains }: { classNames: string[]; trains: boolean },
+  { classNames, trains, template = inputs.data.template }: { classNames: string[]; trains: boolean; template?: string },
 ): Promise<PromptSession> {
   const { model, data } = inputs;
   const prompt = await method.prompt({
     model,
     classNames,
     settings: config.values,
-    template: data.template,
+    template,
+    dataset: data.about.name,
     random: (name) => namedStream(seed!, name),
     trains,
   });
@@ -111,6 +112,8 @@ async function trainPrompt(
   const metadata = {
     ...identity,
     "classes-seen": JSON.stringify(sample.classNames),
+    // What a prompt by itself must know of its data set.
+    ...(session.method.shape.text === undefined ? {} : { template: session.method.shape.text }),
     kit: KIT_VERSION,
     engine: enginesOf(run, stored),
   };
@@ -232,22 +235,25 @@ function learnedPrompt(
     sample: ReturnType<typeof learningImages>;
   },
 ): Learned {
-  const { inputs: { model }, folder } = run;
+  const { inputs, folder } = run;
+  const { model } = inputs;
   const { method, session, trained, sample } = at;
+  const { shape, given = {} } = session.method;
   let described: ReturnType<Learned["describe"]> | undefined;
   return {
-    async classifier({ classNames }) {
-      const isSame = session.classNames.join("\n") === classNames.join("\n");
-      const opened = isSame ? session : await sessionOf(run, method, { classNames, trains: false });
+    async classifier({ classNames, data: { template }, learnedFrom }) {
+      const isSame = session.classNames.join("\n") === classNames.join("\n") && template === inputs.data.template;
+      const opened = isSame ? session : await sessionOf(run, method, { classNames, trains: false, template });
       if (!isSame) copyParameters(session.params, opened.params);
-      const logits = await promptLogits(model, opened);
+      const logits = await promptLogits(model, opened, { learnedFrom });
       return { logits, dispose: () => isSame ? Promise.resolve() : opened.dispose() };
     },
-    prompts: ({ classNames }) => classNames.map((name) => [promptText(name, session.method.shape)]),
+    prompts: ({ classNames, data: { template } }) =>
+      classNames.map((name) => [promptText(name, { ...shape, text: shape.text && template })]),
     learnedNumbers: learnedNumbers(session.method),
     encoder: encoderOf(session),
     chosen: {},
-    given: {},
+    given,
     counts: { train: sample.train.length, val: sample.val.length },
     seconds: () => folder.trainSeconds(),
     describe: () => described ??= describe(run, { session, trained, sample }),
@@ -258,14 +264,21 @@ function learnedPrompt(
   };
 }
 
-/** The logits that a prompt gives of raw image features. Prompts that do not depend on the image are encoded once. */
+/**
+ * The logits that a prompt gives of raw image features. Prompts that do not depend on the image are encoded once.
+ * `learnedFrom` says whether the classes are those of the training images.
+ */
 export async function promptLogits(
   model: SeedRun["inputs"]["model"],
   session: PromptSession,
+  { learnedFrom }: { learnedFrom: boolean },
 ): Promise<Classifier["logits"]> {
   if (session.method.imageConditioned) return (features) => session.logits(normalizeRows(features));
   const E = model.config.embedding;
-  const { data, shape: [, C] } = await session.textFeatures({ shape: [1, E], data: new Float32Array(E).fill(1) });
+  const textFeatures_GCE = await session.textFeatures({ shape: [1, E], data: new Float32Array(E).fill(1) });
+  const { ownLogits } = session;
+  if (ownLogits) return (rawFeatures_BF) => ownLogits({ textFeatures_GCE, rawFeatures_BF, learnedFrom });
+  const { data, shape: [, C] } = textFeatures_GCE;
   const texts_CE = normalizeRows({ shape: [C, E], data });
   return (features) =>
     Promise.resolve(featureLogits(normalizeRows(features), texts_CE, { logitScale: model.logitScale }));
@@ -290,14 +303,12 @@ async function describe(
   run: SeedRun,
   at: { session: PromptSession; trained: Checkpoint; sample: ReturnType<typeof learningImages> },
 ): Promise<Awaited<ReturnType<Learned["describe"]>>> {
-  const { model } = run.inputs;
+  const { model: { tokenEmbedding: embedding, tokenizer } } = run.inputs;
+  const { params, classNames } = at.session;
   return {
     training: await describeTraining(run, at),
-    nearestWords: nearestWords(at.session.params.ctx, {
-      embedding: model.tokenEmbedding,
-      tokenizer: model.tokenizer,
-      classNames: at.session.classNames,
-    }),
+    // Tokens of another space than the words' are near to none.
+    ...(params.ctx && { nearestWords: nearestWords(params.ctx, { embedding, tokenizer, classNames }) }),
   };
 }
 
@@ -311,7 +322,7 @@ async function describeTraining(
   // A prompt that was imported was trained elsewhere, and how is not known.
   if (state.step === 0) return undefined;
   const settings = settingsOf(run);
-  const logits = await promptLogits(model, session);
+  const logits = await promptLogits(model, session, { learnedFrom: true });
   const encoder = encoderOf(session);
   const outcome = await classifyAll(
     await data.features(sample.train, { what: "training images", seed: seed!, encoder }),
@@ -333,9 +344,11 @@ async function describeTraining(
 }
 
 /** A class's prompt as text, with `X` for each learned token, as CoOp's code writes place-holders. */
-export function promptText(className: string, { contextTokens, classTokenPosition, wordsAfter }: PromptShape): string {
+export function promptText(className: string, shape: PromptShape): string {
+  const { contextTokens, classTokenPosition, wordsAfter, text } = shape;
   const before = { end: contextTokens, middle: Math.floor(contextTokens / 2), front: 0 }[classTokenPosition];
   const learned = (count: number) => new Array<string>(count).fill("X");
+  if (text !== undefined) return [...learned(contextTokens), fillTemplate(text, spokenName(className))].join(" ");
   const fixed = wordsAfter === undefined ? [] : [wordsAfter];
   const words = [...learned(before), ...fixed, spokenName(className), ...learned(contextTokens - before)];
   return `${words.join(" ")}.`;

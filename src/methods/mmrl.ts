@@ -26,6 +26,8 @@ export type MmrlSettings = TrainingSettings & KeptSettings & {
   tokenWidth: "published" | number;
   /** First layer with tokens, of twelve. */
   firstLayer: number;
+  /** GiB that the output of the blocks below all tokens may take on disk, for one set of images. */
+  lowerStore: number;
   /** α, the share of the class row's feature. */
   alpha: number;
   /** λ, the weight of the distances from frozen CLIP; what was published for the data set, or 1. */
@@ -199,6 +201,15 @@ export const mmrl: PromptLearning<MmrlSettings> = {
       help: "first layer with tokens, of twelve; in a tower of another depth the one at the same share of it",
       default: 6,
       least: 1,
+    }),
+    lowerStore: decimal({
+      section: "Computing",
+      changesNumbers: false,
+      placeholder: "GIB",
+      help:
+        "disk for the output of the first blocks, which is the same in each epoch and for each prompt: the most that " +
+        "one set of images may take, 0 for none",
+      default: 4,
     }),
     alpha: decimal({
       help: "α: share of the class row's feature, of loss and logits; the tokens' has the rest",

@@ -8,6 +8,7 @@
  */
 import { type ClipModel, ROWS_PER_RUN } from "../clip/model.ts";
 import type { ClassPrompt } from "../clip/prompt_layout.ts";
+import { rowsAt } from "../engine/host_tensor.ts";
 import type { HostTensor } from "../engine/ops.ts";
 import type { PromptMethod } from "../methods/prompt_method.ts";
 import type { Parameter } from "../optim/sgd.ts";
@@ -171,9 +172,9 @@ export async function openPrompt(
     maps,
     outer(batch, draw) {
       const images = (rows: readonly number[]) => ({
-        storedFeatures_BE: rowsOf(batch.imageFeatures_BE, rows),
+        storedFeatures_BE: rowsAt(batch.imageFeatures_BE, rows),
         labels_BC: oneHot(rows.map((row) => batch.labels[row]), layout.classes),
-        ...(batch.patches_BNK === undefined ? {} : { patches_BNK: rowsOf(batch.patches_BNK, rows) }),
+        ...(batch.patches_BNK === undefined ? {} : { patches_BNK: rowsAt(batch.patches_BNK, rows) }),
       });
       return programs.meta!.outer(params, maps, {
         query: images(draw.query),
@@ -259,14 +260,6 @@ function copiesOf(params: Record<string, HostTensor>): Record<string, Parameter>
   return Object.fromEntries(
     Object.entries(params).map(([name, { shape, data }]) => [name, { shape: [...shape], data: data.slice() }]),
   );
-}
-
-/** Some rows of a tensor, by its first axis. */
-function rowsOf({ shape, data }: HostTensor, rows: readonly number[]): HostTensor {
-  const size = data.length / shape[0];
-  const out = new Float32Array(rows.length * size);
-  rows.forEach((row, i) => out.set(data.subarray(row * size, (row + 1) * size), i * size));
-  return { shape: [rows.length, ...shape.slice(1)], data: out };
 }
 
 /** Labels as [B, C], 1 at each image's class. */

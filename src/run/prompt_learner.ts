@@ -2,7 +2,6 @@
 import { spokenName } from "../clip/spoken_name.ts";
 import { createHash } from "node:crypto";
 import { namedStream } from "../data/random.ts";
-import type { Sample } from "../data/split.ts";
 import { UserError } from "../errors.ts";
 import { nearestWords } from "../eval/nearest_words.ts";
 import type { ReportedTraining } from "../eval/report.ts";
@@ -15,14 +14,16 @@ import { learningRate, type Schedule } from "../optim/schedule.ts";
 import { EXACT_TOLERANCE, exactCheck } from "../prompt/exact_check.ts";
 import { openPrompt, type PromptSession } from "../prompt/session.ts";
 import type { Checkpoint } from "../train/checkpoint.ts";
-import { copyParameters, epochMeans, type StepRecord, train, type TrainingImages } from "../train/loop.ts";
+import { copyParameters, epochMeans, type StepRecord, train } from "../train/loop.ts";
 import { KIT_VERSION } from "../version.ts";
 import type { Encoder } from "./data.ts";
 import { accuracyOf, classifyAll, countLine } from "./evaluate.ts";
 import { learningImages } from "./identity.ts";
 import { importedFrom } from "./imported.ts";
 import type { Classifier, Learned, SeedRun } from "./learned.ts";
+import { lowerBlocks } from "./lower_blocks.ts";
 import { duration, SILENT } from "./progress.ts";
+import { trainingImages } from "./training_images.ts";
 
 /** Images that the exact check compares. */
 const CHECKED_IMAGES = 4;
@@ -42,7 +43,7 @@ export async function learnPrompt(run: SeedRun, method: PromptLearning): Promise
       progress.say(`The prompt of seed ${seed} is trained: ${folder.path}.`);
     } else {
       if (config.train === undefined) throw new UserError(`The prompt in ${folder.path} is not whole: train it again.`);
-      await trainPrompt(run, { session, stored: stored?.checkpoint });
+      await trainPrompt(run, { session, stored: stored?.checkpoint, leastArea: method.leastArea });
       stored = await folder.checkpoint();
     }
     return learnedPrompt(run, { method, session, trained: stored!.checkpoint, file: stored!.name, sample });
@@ -93,14 +94,14 @@ function stepRecords(losses: readonly number[], settings: PromptSettings, images
 /** Trains the session's prompt in the run's folder, from its start or from a checkpoint. */
 async function trainPrompt(
   run: SeedRun,
-  { session, stored }: { session: PromptSession; stored?: Checkpoint },
+  { session, stored, leastArea }: { session: PromptSession; stored?: Checkpoint; leastArea?: number },
 ): Promise<void> {
   const { config, inputs, progress, seed, folder, identity } = run;
   const settings = settingsOf(run);
   const resume = stored?.state;
   const sample = learningImages(config, inputs.data, seed!);
   progress.say(countLine(config.train!, sample));
-  const images = await trainingImages(run, { samples: sample.train, session });
+  const images = await trainingImages(run, { samples: sample.train, session, leastArea });
   const perEpoch = stepsPerEpoch(images.labels.length, settings.batchSize);
   await folder.writeMetrics(stepRecords(resume?.losses ?? [], settings, images.labels.length));
   if (resume) progress.say(`Going on at step ${resume.step + 1} from the checkpoint in ${folder.path}.`);
@@ -178,27 +179,6 @@ function enginesOf({ inputs, progress, folder }: SeedRun, stored: Checkpoint | u
   return `${before}, then ${name}`;
 }
 
-async function trainingImages(
-  run: SeedRun,
-  { samples, session }: { samples: readonly Sample[]; session: PromptSession },
-): Promise<TrainingImages> {
-  const { inputs: { data }, seed } = run;
-  const { views: asked, epochs } = settingsOf(run);
-  const labels = Int32Array.from(samples, ({ label }) => label);
-  const isPlain = asked === 0;
-  const views = isPlain
-    ? { count: 1, view: () => data.features(samples, { what: "training images", seed: seed! }) }
-    : await data.views(samples, { seed: seed!, count: asked === "epochs" ? epochs : asked });
-  const patches: TrainingImages["patches"] = (indices, view) =>
-    data.patches!(indices.map((index) => samples[index]), { seed: seed!, view: isPlain ? undefined : view });
-  return {
-    labels,
-    views: views.count,
-    view: async (index) => normalizeRows(await views.view(index)),
-    ...(session.encodeImages === undefined ? {} : { patches }),
-  };
-}
-
 async function tellExactCheck(
   { inputs: { model }, progress }: SeedRun,
   session: PromptSession,
@@ -251,7 +231,7 @@ function learnedPrompt(
     prompts: ({ classNames, data: { template } }) =>
       classNames.map((name) => [promptText(name, { ...shape, text: shape.text && template })]),
     learnedNumbers: learnedNumbers(session.method),
-    encoder: encoderOf(session),
+    encoder: encoderOf(run, session),
     chosen: {},
     given,
     counts: { train: sample.train.length, val: sample.val.length },
@@ -285,13 +265,14 @@ export async function promptLogits(
 }
 
 /** The prompted image tower, known by the numbers of its prompt; undefined where the tower is frozen CLIP's. */
-function encoderOf({ params, encodeImages }: PromptSession): Encoder | undefined {
+function encoderOf(run: SeedRun, session: PromptSession): Encoder | undefined {
+  const { params, encodeImages } = session;
   if (encodeImages === undefined) return undefined;
   const hash = createHash("sha256");
   for (const name of Object.keys(params).sort()) {
     hash.update(name).update(new Uint8Array(params[name].data.slice().buffer));
   }
-  return { id: `prompt ${hash.digest("hex")}`, encode: encodeImages };
+  return { id: `prompt ${hash.digest("hex")}`, encode: encodeImages, below: lowerBlocks(run, session) };
 }
 
 /** How many numbers a prompt learns. */
@@ -323,7 +304,7 @@ async function describeTraining(
   if (state.step === 0) return undefined;
   const settings = settingsOf(run);
   const logits = await promptLogits(model, session, { learnedFrom: true });
-  const encoder = encoderOf(session);
+  const encoder = encoderOf(run, session);
   const outcome = await classifyAll(
     await data.features(sample.train, { what: "training images", seed: seed!, encoder }),
     {

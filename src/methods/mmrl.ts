@@ -135,7 +135,7 @@ async function mmrlPrompt(task: PromptTask<MmrlSettings>): Promise<PromptMethod>
     shape: { contextTokens: M, classTokenPosition: "end", classSpecific: false, text: template, below },
     params,
     frozen: task.trains === false ? undefined : { hand_features: await handFeatures(task, template) },
-    given: { lambdaTaken: lambda, tokenWidthTaken: width },
+    given: { lambdaTaken: lambda, tokenWidthTaken: width, logitScale: LOGIT_SCALE },
     optimizer: { name: "adamw", epsilon: 1e-8 },
     imageConditioned: false,
     contexts: (ops, { params }) => mapped(ops, params, textMaps[0]),

@@ -1,12 +1,13 @@
 /** The image tower's blocks below all learned tokens: what they give can be stored, and what that takes on disk. */
+import type { ClipModel } from "../clip/model.ts";
 import type { HostTensor } from "../engine/ops.ts";
+import type { Values } from "../methods/method.ts";
 import type { PromptSession } from "../prompt/session.ts";
 import type { LowerBlocks } from "./data.ts";
-import type { SeedRun } from "./learned.ts";
 
 /** Those of a session; undefined where its tokens are in the first block. */
 export function lowerBlocks(
-  { config, inputs: { model } }: Pick<SeedRun, "config" | "inputs">,
+  { config, inputs: { model } }: { config: { values: Values }; inputs: { model: ClipModel } },
   { lower, method }: Pick<PromptSession, "lower" | "method">,
 ): LowerBlocks | undefined {
   if (lower === undefined) return undefined;

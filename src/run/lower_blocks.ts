@@ -31,12 +31,11 @@ export function lowerBytes({ numbers }: Pick<LowerBlocks, "numbers">, views: num
 /** What is stored of some images, or why not, in a sentence. */
 export function lowerSentence(below: LowerBlocks, { images, what }: { images: number; what: string }): string {
   const bytes = lowerBytes(below, images);
-  const [size, most] = [bytes, below.most].map((b) => `${(b / 2 ** 20).toLocaleString("en-US", DIGITS)} MiB`);
-  const start = `Output of the first ${below.count} blocks, ${what}: ${images.toLocaleString("en-US")} of ` +
-    `${(below.numbers * 4 / 1024).toLocaleString("en-US", DIGITS)} KiB are ${size}`;
+  const whole = (value: number) => Math.ceil(value).toLocaleString("en-US");
+  const mebibytes = (bytes: number) => `${whole(bytes / 2 ** 20)} MiB`;
+  const start = `Output of the first ${below.count} blocks, ${what}: ${whole(images)} of ` +
+    `${whole(below.numbers * 4 / 1024)} KiB are ${mebibytes(bytes)}`;
   return bytes <= below.most
     ? `${start} in the cache, less what is there.`
-    : `${start}, more than the ${most} of --lower-store: they are computed each time.`;
+    : `${start}, more than the ${mebibytes(below.most)} of --lower-store: they are computed each time.`;
 }
-
-const DIGITS = { maximumFractionDigits: 0 };

@@ -1,8 +1,9 @@
 /** MMRL against an independent transcription in PyTorch (`fixtures/mmrl.py`), on towers of twelve and of other depths. */
-import { assertEquals, assertLess, assertNotEquals, assertThrows } from "jsr:@std/assert@1.0.19";
+import { assertEquals, assertLess, assertThrows } from "jsr:@std/assert@1.0.19";
 import { noiseTensor } from "../../bench/random_clip.ts";
 import { loadModel } from "../../src/clip/model.ts";
 import { toPatches } from "../../src/clip/patches.ts";
+import { namedStream } from "../../src/data/random.ts";
 import { UserError } from "../../src/errors.ts";
 import { mmrl, type MmrlSettings, mmrlTerms } from "../../src/methods/mmrl.ts";
 import type { PromptMethod } from "../../src/methods/prompt_method.ts";
@@ -13,7 +14,7 @@ import { promptLogits } from "../../src/run/prompt_learner.ts";
 import { train } from "../../src/train/loop.ts";
 import { gentleClip, letters } from "../clip/tower_cases.ts";
 import { ENGINES, relativeL2, withEngine } from "../engine/ops_cases.ts";
-import { COMMON, presetValues, promptOf, shapesOf, withModel } from "./tower_method_cases.ts";
+import { assertNormal, COMMON, presetValues, promptOf, shapesOf, withModel } from "./tower_method_cases.ts";
 
 const [BASE, NEW] = [["Crop", "Wood", "Sea_x"], ["River", "Lane"]];
 const [IMAGES, BATCH, PER_EPOCH, EPOCHS] = [20, 4, 5, 4];
@@ -154,3 +155,64 @@ for (const engineName of ENGINES) {
     });
   }
 }
+
+Deno.test("MMRL's preset is the published numbers; layers and shares that are none are refused in a sentence", () => {
+  const values = { ...COMMON, epochs: 10, lr: 0.001, contextTokens: 5, firstLayer: 6, lowerStore: 4, alpha: 0.7 };
+  const { initWords: _, ...published } = { ...values, tokenWidth: "published", lambda: "published" };
+  assertEquals(presetValues(mmrl, "mmrl-cvpr25"), published);
+  assertEquals([mmrl.leastArea, mmrl.needsImages!(published as MmrlSettings)], [0.5, true]);
+  for (const [name, value] of [["firstLayer", 13], ["alpha", 1.5]] as const) {
+    assertThrows(() => mmrl.check!({ ...published, [name]: value } as MmrlSettings), UserError, "as published");
+  }
+  for (const name of ["lambda", "tokenWidth"] as const) {
+    assertEquals([mmrl.settings[name].parse("7", ""), mmrl.settings[name].parse("published", "")], [7, "published"]);
+    assertThrows(() => mmrl.settings[name].parse("much", "--it"), UserError, "--it (published, or a number)");
+  }
+});
+
+Deno.test("MMRL's weight and width are its data set's; it starts from copies of one map a tower", async () => {
+  await withModel(async (model) => {
+    const task = {
+      model,
+      classNames: BASE,
+      template: "a photo of a {}.",
+      random: (name: string) => namedStream(1, name),
+    };
+    const settings = presetValues(mmrl, "mmrl-cvpr25") as MmrlSettings;
+    const given = async (dataset?: string, changed: Partial<MmrlSettings> = {}) =>
+      (await mmrl.prompt({ ...task, dataset, settings: { ...settings, ...changed } })).given;
+    assertEquals(await given("EuroSAT"), { lambdaTaken: 0.01, tokenWidthTaken: 2048, logitScale: 100 });
+    assertEquals(await given("stanford_cars"), { lambdaTaken: 7, tokenWidthTaken: 512, logitScale: 100 });
+    for (const dataset of ["Mine", undefined]) {
+      assertEquals(await given(dataset), { lambdaTaken: 1, tokenWidthTaken: 512, logitScale: 100 });
+    }
+    const mine = { lambda: 2, tokenWidth: 16 };
+    assertEquals(await given("EuroSAT", mine), { lambdaTaken: 2, tokenWidthTaken: 16, logitScale: 100 });
+
+    // Three layers of text and two of images: the tokens enter above one of three, and at the first of two.
+    const { params, shape, depth, frozen } = await promptOf(mmrl, { model, tokenWidth: 16 });
+    assertEquals([shape.below, depth], [{ text: 1, image: 0 }, { text: 1, image: 2 }]);
+    assertEquals(shapesOf(params), [
+      "compound_rep_tokens [5, 16]",
+      "compound_rep_tokens_r2vproj.0.weight [128, 16]",
+      "compound_rep_tokens_r2vproj.0.bias [128]",
+      "compound_rep_tokens_r2vproj.1.weight [128, 16]",
+      "compound_rep_tokens_r2vproj.1.bias [128]",
+      "compound_rep_tokens_r2tproj.0.weight [64, 16]",
+      "compound_rep_tokens_r2tproj.0.bias [64]",
+      "compound_rep_tokens_r2tproj.1.weight [64, 16]",
+      "compound_rep_tokens_r2tproj.1.bias [64]",
+      "image_encoder.proj_rep [128, 24]",
+    ]);
+    assertNormal(params.compound_rep_tokens);
+    const [first, second] = [0, 1].map((j) => params[`compound_rep_tokens_r2vproj.${j}.weight`].data);
+    assertEquals(first, second);
+    assertEquals(new Set([first.buffer, second.buffer]).size, 2);
+    const { data } = params["image_encoder.proj_rep"];
+    const deviation = Math.sqrt(data.reduce((sum, x) => sum + x * x, 0) / data.length);
+    assertLess(Math.abs(deviation * Math.sqrt(128) - 1), 0.05);
+    const norms = Array.from({ length: 3 }, (_, c) => frozen!.hand_features.data.subarray(24 * c, 24 * (c + 1)))
+      .map((row) => Math.hypot(...row));
+    for (const norm of norms) assertLess(Math.abs(norm - 1), 1e-5);
+  });
+});

@@ -64,8 +64,8 @@ export interface PromptTask<S = Values> {
   settings: S;
   /** The hand-written template of the classes' data set, with `{}` for the class name. */
   template: string;
-  /** The name of the data set that is learned from, for what was published for it; left out where it is not known. */
-  dataset?: string;
+  /** What the data set is called that is learned from, whatever the classes are of; left out where that is not known. */
+  learnedOn?: string;
   /** False where only logits are asked for, so that what a loss needs can be left out; true when left out. */
   trains?: boolean;
   /** Random numbers of the run's seed; streams of different names are independent. */
@@ -76,6 +76,11 @@ export interface PromptTask<S = Values> {
 export interface PromptLearning<S = Values> extends MethodFacts<S> {
   /** Whether it prompts the image tower and so needs images, not only their stored features. */
   needsImages?(settings: S): boolean;
+  /**
+   * Whether its logits depend on the data set's template: runs then tell templates apart, and classes of another data set
+   * have that one's.
+   */
+  readonly readsTemplate?: boolean;
   /** The learned numbers at the start, and the loss. */
   prompt(task: PromptTask<S>): PromptMethod | Promise<PromptMethod>;
 }

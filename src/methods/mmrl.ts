@@ -103,13 +103,14 @@ export function mmrlTerms<T>(ops: Ops<T>, inputs: LossInputs<T>): MmrlTerms<T> {
 async function mmrlPrompt(task: PromptTask<MmrlSettings>): Promise<PromptMethod> {
   const { model: { config }, settings, template, random } = task;
   const { contextTokens: M, firstLayer, alpha } = settings;
-  const published = Object.entries(PUBLISHED).find(([name]) => sameName(name, task.dataset ?? ""))?.[1];
+  const published = Object.entries(PUBLISHED).find(([name]) => sameName(name, task.learnedOn ?? ""))?.[1];
   const lambda = settings.lambda === "published" ? published?.lambda ?? 1 : settings.lambda;
   const width = settings.tokenWidth === "published" ? published?.tokenWidth ?? 512 : settings.tokenWidth;
   const below = {
     text: blocksBelow(firstLayer, config.text.layers),
     image: blocksBelow(firstLayer, config.image.layers),
   };
+  const isPublished = [config.text, config.image].every(({ layers }) => layers === PUBLISHED_LAYERS);
   const V = config.image.width;
   const params: Record<string, HostTensor> = { [TOKENS]: normal([M, width], random("tower-prompts")) };
   const maps = (letter: "v" | "t", out: number, layers: number) => {
@@ -135,6 +136,10 @@ async function mmrlPrompt(task: PromptTask<MmrlSettings>): Promise<PromptMethod>
     shape: { contextTokens: M, classTokenPosition: "end", classSpecific: false, text: template, below },
     params,
     frozen: task.trains === false ? undefined : { hand_features: await handFeatures(task, template) },
+    note: isPublished ? undefined : `The published towers have ${PUBLISHED_LAYERS} layers: tokens come in at layer ` +
+      `${below.image + 1} of ${config.image.layers} for images and ${
+        below.text + 1
+      } of ${config.text.layers} for text.`,
     given: { lambdaTaken: lambda, tokenWidthTaken: width, logitScale: LOGIT_SCALE },
     optimizer: { name: "adamw", epsilon: 1e-8 },
     imageConditioned: false,
@@ -243,5 +248,6 @@ export const mmrl: PromptLearning<MmrlSettings> = {
   },
   leastArea: 0.5,
   needsImages: () => true,
+  readsTemplate: true,
   prompt: mmrlPrompt,
 };

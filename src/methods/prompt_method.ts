@@ -130,6 +130,8 @@ export interface PromptMethod {
   readonly optimizer?: { readonly name: "adam" | "adamw"; readonly epsilon: number };
   /** One scalar to descend, or several whose gradients {@linkcode PromptMethod.combine} makes one. */
   losses<T>(ops: Ops<T>, inputs: LossInputs<T>): T[];
+  /** What a user should know of how the settings fit the model, in a sentence. */
+  readonly note?: string;
   /** Numbers that the data set decided, by name, for reports. */
   readonly given?: Readonly<Record<string, number>>;
   /** Logits of its own; scaled cosines when absent. */

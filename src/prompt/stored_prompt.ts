@@ -132,7 +132,7 @@ async function methodOf(
     classNames: [...classNames],
     settings: values,
     template: prompt.settings?.template ?? PLAIN_TEMPLATE,
-    dataset: prompt.settings?.dataset,
+    learnedOn: prompt.settings?.dataset,
     random: (name) => namedStream(0, name),
     trains: false,
   });

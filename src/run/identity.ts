@@ -82,6 +82,7 @@ export async function runIdentity(config: RunConfig, inputs: IdentityInputs): Pr
     "data-source": data.about.source,
     "split-sha256": data.about.splitSha256,
     ...drawn,
+    ...(learnsPrompts(method) && method.readsTemplate ? { template: data.template } : {}),
     ...Object.fromEntries(settings.map((name) => [flagName(name), String(values[name])])),
     ...(engine === undefined ? {} : { engine }),
   };

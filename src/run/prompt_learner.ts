@@ -16,7 +16,7 @@ import { openPrompt, type PromptSession } from "../prompt/session.ts";
 import type { Checkpoint } from "../train/checkpoint.ts";
 import { copyParameters, epochMeans, type StepRecord, train } from "../train/loop.ts";
 import { KIT_VERSION } from "../version.ts";
-import type { Encoder } from "./data.ts";
+import type { Encoder, RunData } from "./data.ts";
 import { accuracyOf, classifyAll, countLine } from "./evaluate.ts";
 import { learningImages } from "./identity.ts";
 import { importedFrom } from "./imported.ts";
@@ -33,6 +33,7 @@ export async function learnPrompt(run: SeedRun, method: PromptLearning): Promise
   const { config, inputs, folder, progress, seed } = run;
   const sample = learningImages(config, inputs.data, seed!);
   const session = await sessionOf(run, method, { ...sample, trains: true });
+  if (session.method.note !== undefined) progress.say(session.method.note);
   try {
     let stored = await folder.checkpoint();
     if (stored?.final) {
@@ -57,15 +58,15 @@ export async function learnPrompt(run: SeedRun, method: PromptLearning): Promise
 export async function sessionOf(
   { config, inputs, seed }: Pick<SeedRun, "config" | "inputs" | "seed">,
   method: PromptLearning,
-  { classNames, trains, template = inputs.data.template }: { classNames: string[]; trains: boolean; template?: string },
+  { classNames, trains, data = inputs.data }: { classNames: string[]; trains: boolean; data?: RunData },
 ): Promise<PromptSession> {
-  const { model, data } = inputs;
+  const { model } = inputs;
   const prompt = await method.prompt({
     model,
     classNames,
     settings: config.values,
-    template,
-    dataset: data.about.name,
+    template: data.template,
+    learnedOn: inputs.data.about.name,
     random: (name) => namedStream(seed!, name),
     trains,
   });
@@ -113,8 +114,6 @@ async function trainPrompt(
   const metadata = {
     ...identity,
     "classes-seen": JSON.stringify(sample.classNames),
-    // What a prompt by itself must know of its data set.
-    ...(session.method.shape.text === undefined ? {} : { template: session.method.shape.text }),
     kit: KIT_VERSION,
     engine: enginesOf(run, stored),
   };
@@ -215,21 +214,24 @@ function learnedPrompt(
     sample: ReturnType<typeof learningImages>;
   },
 ): Learned {
-  const { inputs, folder } = run;
-  const { model } = inputs;
+  const { inputs: { model }, folder } = run;
   const { method, session, trained, sample } = at;
-  const { shape, given = {} } = session.method;
+  const { given = {} } = session.method;
   let described: ReturnType<Learned["describe"]> | undefined;
+  const wordsOf = (data: RunData) => method.readsTemplate ? data : run.inputs.data;
+  const shapes = new Map<RunData, PromptShape>();
   return {
-    async classifier({ classNames, data: { template }, learnedFrom }) {
-      const isSame = session.classNames.join("\n") === classNames.join("\n") && template === inputs.data.template;
-      const opened = isSame ? session : await sessionOf(run, method, { classNames, trains: false, template });
+    async classifier({ classNames, data: of, learnedFrom }) {
+      const data = wordsOf(of);
+      const isSame = data === run.inputs.data && session.classNames.join("\n") === classNames.join("\n");
+      const opened = isSame ? session : await sessionOf(run, method, { classNames, trains: false, data });
+      shapes.set(of, opened.method.shape);
       if (!isSame) copyParameters(session.params, opened.params);
       const logits = await promptLogits(model, opened, { learnedFrom });
       return { logits, dispose: () => isSame ? Promise.resolve() : opened.dispose() };
     },
-    prompts: ({ classNames, data: { template } }) =>
-      classNames.map((name) => [promptText(name, { ...shape, text: shape.text && template })]),
+    prompts: ({ classNames, data }) =>
+      classNames.map((name) => [promptText(name, shapes.get(data) ?? session.method.shape)]),
     learnedNumbers: learnedNumbers(session.method),
     encoder: encoderOf(run, session),
     chosen: {},

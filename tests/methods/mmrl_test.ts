@@ -180,7 +180,7 @@ Deno.test("MMRL's weight and width are its data set's; it starts from copies of 
     };
     const settings = presetValues(mmrl, "mmrl-cvpr25") as MmrlSettings;
     const given = async (dataset?: string, changed: Partial<MmrlSettings> = {}) =>
-      (await mmrl.prompt({ ...task, dataset, settings: { ...settings, ...changed } })).given;
+      (await mmrl.prompt({ ...task, learnedOn: dataset, settings: { ...settings, ...changed } })).given;
     assertEquals(await given("EuroSAT"), { lambdaTaken: 0.01, tokenWidthTaken: 2048, logitScale: 100 });
     assertEquals(await given("stanford_cars"), { lambdaTaken: 7, tokenWidthTaken: 512, logitScale: 100 });
     for (const dataset of ["Mine", undefined]) {

@@ -1,10 +1,13 @@
 /** MMRL in runs: its first blocks' output is stored once for all prompts, and only classes that it learned from get both logits. */
-import { assert, assertEquals, assertLess, assertNotEquals } from "jsr:@std/assert@1.0.19";
+import { assert, assertEquals, assertLess, assertNotEquals, assertRejects } from "jsr:@std/assert@1.0.19";
+import { parseDescription } from "../../src/data/description.ts";
+import { UserError } from "../../src/errors.ts";
 import { mmrl, type MmrlSettings } from "../../src/methods/mmrl.ts";
 import type { Given } from "../../src/run/config.ts";
 import { openRun } from "../../src/run/run.ts";
 import { decodeCheckpoint } from "../../src/train/checkpoint.ts";
 import { relativeL2 } from "../engine/ops_cases.ts";
+import { otherWeights, writeImages } from "../small_run.ts";
 import { inFolder, linesInto, runHere } from "./run_here.ts";
 
 const SMALL: Given & Partial<MmrlSettings> = {
@@ -88,5 +91,32 @@ Deno.test("only the classes that were learned from get both logits", async () =>
     assert(alone.own.length > 0);
     const mixed = await both(0.3);
     assertNotEquals(mixed.own, mixed.other);
+  });
+});
+
+Deno.test("classes of another data set have its template, and the tokens the width of the one that was learned from", async () => {
+  await inFolder(async () => {
+    await otherWeights("other.safetensors");
+    await writeImages("data/oxford_pets");
+    const names = ["Field", "Forest", "Lake", "River"];
+    const rows = names.flatMap((name, label) => ["grey", "2_grey"].map((file) => [`${name}/${file}.jpg`, label, name]));
+    const split = JSON.stringify({ train: rows, val: rows, test: rows });
+    await Deno.writeTextFile("data/oxford_pets/split_zhou_OxfordPets.json", split);
+    const given = { ...SMALL, tokenWidth: undefined, epochs: 1, model: "other.safetensors", train: "base" as const };
+    const run = (template: string, evaluated: Given["eval"]) =>
+      runHere(mmrl, { ...given, eval: evaluated }, {
+        description: parseDescription({ name: "EuroSAT", template }, "mine.yaml"),
+      });
+    const { reports, folders: [folder], said } = await run("seen from above: {}", ["base", "oxford_pets:all"]);
+    assertEquals(reports.map(({ run }) => run.prompts.map(([text]) => text)), [
+      ["X X X X X seen from above: Field", "X X X X X seen from above: Forest"],
+      names.map((name) => `X X X X X a photo of a ${name}, a type of pet.`),
+    ]);
+    for (const { run } of reports) assertEquals(run.hyperparameters.tokenWidthTaken, 2048);
+    const layers =
+      "The published towers have 12 layers: tokens come in at layer 3 of 6 for images and 2 of 4 for text.";
+    assertEquals(said.filter((line) => line === layers).length, 1);
+    assertEquals(JSON.parse(await Deno.readTextFile(`${folder}/identity.json`)).template, "seen from above: {}");
+    await assertRejects(() => run("drawn: {}", ["base"]), UserError, "template");
   });
 });

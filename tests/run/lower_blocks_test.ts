@@ -36,7 +36,7 @@ Deno.test("the first blocks' output is told, stored, and taken by the next promp
       `Output of the first 2 blocks, ${what}: ${images} of 49 KiB are 1 MiB in the cache, less what is there.`;
     {
       await using run = await openRun(mmrl, { engine: "onnx", threads: 1, ...SMALL }, { progress: linesInto([]) });
-      assertEquals(told(await run.plan()), [
+      assertEquals(told((await run.plan()).lines), [
         sentence("training views of a seed", 16),
         sentence("training images of a seed", 8),
         sentence("test images", 12),

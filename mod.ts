@@ -72,6 +72,7 @@ export {
 export type { FeatureSettings, TextSettings, Validation } from "./src/methods/feature_settings.ts";
 export type { OverSettings } from "./src/methods/over_contexts.ts";
 export type { MapleSettings } from "./src/methods/maple.ts";
+export type { MmrlSettings } from "./src/methods/mmrl.ts";
 export type { ProgradSettings } from "./src/methods/prograd.ts";
 export type { PrometarSettings } from "./src/methods/prometar.ts";
 export type { PromptsrcSettings } from "./src/methods/promptsrc.ts";

@@ -92,7 +92,7 @@ function stepOf(session: PromptSession): () => Promise<void> {
 function evaluationOf(session: PromptSession): () => Promise<void> {
   const patches = noisePatches(IMAGES_AT_ONCE);
   return async () => {
-    const logits = await promptLogits(model, session);
+    const logits = await promptLogits(model, session, { learnedFrom: true });
     for (let done = 0; done < TEST_IMAGES; done += IMAGES_AT_ONCE) await logits(await session.encodeImages!(patches));
   };
 }

@@ -8,6 +8,7 @@ import { type ClipModel, loadModel } from "../src/clip/model.ts";
 import { loadTokenizer } from "../src/clip/tokenizer.ts";
 import { loadWeights } from "../src/clip/weights/load.ts";
 import { ENSEMBLE_TEMPLATES } from "../src/data/catalogue.ts";
+import { spokenName } from "../src/clip/spoken_name.ts";
 import { findModel, type ModelFile } from "../src/data/models.ts";
 import { openEngine } from "../src/engine/choose.ts";
 import { UserError, visible } from "../src/errors.ts";
@@ -223,7 +224,9 @@ async function openClassifier(
   const { encodeImages } = model;
   if (prompt !== undefined) {
     const session = await openStoredPrompt(prompt, { model, ...options });
-    const logits = await promptLogits(model, session);
+    const seen = new Set(prompt.classesSeen.map(spokenName));
+    const learnedFrom = classNames.every((name) => seen.has(spokenName(name)));
+    const logits = await promptLogits(model, session, { learnedFrom });
     return { logits, encode: session.encodeImages ?? encodeImages, dispose: () => session.dispose() };
   }
   const texts_CE = await zeroShotFeatures(model, { classNames, templates });

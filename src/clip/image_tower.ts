@@ -26,6 +26,9 @@ export interface FrozenImageTower {
   blocks: FrozenBlock[];
   /** ln_post and the projection in one: [E, D], [E]. */
   projection: FrozenLinear;
+  /** ln_post's scale and shift, [D], for rows that another projection follows. */
+  postScale: Frozen;
+  postShift: Frozen;
   /** Picks the class row, [1, 1, 1 + N]. */
   pick: Frozen;
 }
@@ -57,6 +60,8 @@ export function freezeImageTower(
       (_, i) => freezeBlock(engine, tensor, { prefix: `visual.transformer.resblocks.${i}`, tower: image }),
     ),
     projection: freezeProjection(engine, tensor, { norm: "visual.ln_post", projection: "visual.proj" }),
+    postScale: engine.freeze("visual.ln_post.weight", tensor("visual.ln_post.weight")),
+    postShift: engine.freeze("visual.ln_post.bias", tensor("visual.ln_post.bias")),
     pick: engine.freeze("visual.pick", { shape: [1, 1, 1 + N], data: pick }),
   };
 }
@@ -89,16 +94,10 @@ export function imageTower<T>(
   const [B, N] = ops.shape(patches_BNK);
   const D = tower.preScale.shape[0];
   const E = tower.projection.bias.shape[0];
-  const scaled = (x: T) => ops.mul(x, ops.frozen(tower.preScale));
-  const beforeBlocks = (x: T) => {
-    const pre = ops.standardize(x, tower.epsilon);
-    return { pre, rows: ops.add(scaled(pre.normalized), ops.frozen(tower.preShift)) };
-  };
-  const patchRows_BND = ops.add(ops.linear(patches_BNK, tower.patch), ops.frozen(tower.positions));
-  const image = beforeBlocks(ops.concat([ops.broadcastTo(ops.frozen(tower.classRow), [B, 1, D]), patchRows_BND], 1));
+  const image = firstRows(ops, tower, patches_BNK);
   const { pre } = image;
   const M = prompts.length === 0 ? 0 : ops.shape(prompts[0])[1];
-  const prompted = prompts.length === 0 ? undefined : beforeBlocks(prompts[0]);
+  const prompted = prompts.length === 0 ? undefined : beforeBlocks(ops, tower, prompts[0]);
   const x_BLD = prompted === undefined
     ? image.rows
     : ops.concat([image.rows, ops.broadcastTo(prompted.rows, [B, M, D])], 1);
@@ -119,18 +118,36 @@ export function imageTower<T>(
     pullback(dFeatures_BE) {
       const dRows = swapped(ops, rows.pullback(toRows(dFeatures_BE)));
       const dImage = prompted === undefined ? dRows : ops.slice(dRows, [0, 0, 0], [B, 1 + N, D]);
-      const dx = standardizePullback(ops, scaled(dImage), pre);
+      const dx = standardizePullback(ops, scaled(ops, tower, dImage), pre);
       return ops.linearPullback(ops.slice(dx, [0, 1, 0], [B, N, D]), tower.patch);
     },
     pullbackToPrompts(dFeatures_BE) {
       const [first, ...deeper] = rows.pullbackToLearned(toRows(dFeatures_BE));
-      return [standardizePullback(ops, scaled(first), prompted!.pre), ...deeper];
+      return [standardizePullback(ops, scaled(ops, tower, first), prompted!.pre), ...deeper];
     },
   };
 }
 
+function scaled<T>(ops: Ops<T>, tower: FrozenImageTower, x: T): T {
+  return ops.mul(x, ops.frozen(tower.preScale));
+}
+
+/** ln_pre. */
+function beforeBlocks<T>(ops: Ops<T>, tower: FrozenImageTower, x: T) {
+  const pre = ops.standardize(x, tower.epsilon);
+  return { pre, rows: ops.add(scaled(ops, tower, pre.normalized), ops.frozen(tower.preShift)) };
+}
+
+/** The first block's input, [B, 1 + N, D]: the class row, then the patches'. */
+export function firstRows<T>(ops: Ops<T>, tower: FrozenImageTower, patches_BNK: T) {
+  const [B] = ops.shape(patches_BNK);
+  const classRow = ops.broadcastTo(ops.frozen(tower.classRow), [B, 1, tower.preScale.shape[0]]);
+  const patchRows_BND = ops.add(ops.linear(patches_BNK, tower.patch), ops.frozen(tower.positions));
+  return beforeBlocks(ops, tower, ops.concat([classRow, patchRows_BND], 1));
+}
+
 /** 0/1, [1, L, M]: `M` learned tokens follow `before` other rows. */
-function atTheEnd<T>(ops: Ops<T>, before: number, M: number): T {
+export function atTheEnd<T>(ops: Ops<T>, before: number, M: number): T {
   const data = new Float32Array((before + M) * M);
   for (let m = 0; m < M; m++) data[(before + m) * M + m] = 1;
   return ops.constant({ shape: [1, before + M, M], data });

@@ -52,7 +52,7 @@ export interface ClipModel {
   /** Packs prompts for this model's text tower. */
   layOut(
     prompts: readonly ClassPrompt[],
-    options: Pick<LayoutOptions, "contextTokens" | "classSpecific" | "branches">,
+    options: Pick<LayoutOptions, "contextTokens" | "classSpecific" | "branches" | "inserted">,
   ): PromptLayout;
   /** Frees the towers' programs; the engine, which keeps the weights, is disposed by whoever opened it. */
   dispose(): Promise<void>;

@@ -105,6 +105,8 @@ export interface LayoutOptions {
   classSpecific: boolean;
   /** Each class gets contexts of its own before a later block. */
   branches?: boolean;
+  /** Learned tokens, first in each prompt, come in above the first blocks: they have no position, and their rows are zero. */
+  inserted?: boolean;
   /** Width of the text tower. */
   width: number;
   /** The token's embedding, [D]. */
@@ -119,7 +121,7 @@ export interface LayoutOptions {
 
 /** Packs the prompts of all classes. */
 export function layOut(prompts: readonly ClassPrompt[], options: LayoutOptions): PromptLayout {
-  const { contextTokens, classSpecific, width: D, embedding, positions, rowsPerPack } = options;
+  const { contextTokens, classSpecific, inserted = false, width: D, embedding, positions, rowsPerPack } = options;
   const shared = prompts[0].shared;
   const rowsOfClass = prompts.map((prompt) => prompt.tokens.length - shared);
   const total = rowsOfClass.reduce((sum, rows) => sum + rows, 0);
@@ -140,7 +142,8 @@ export function layOut(prompts: readonly ClassPrompt[], options: LayoutOptions):
     const see = (row: number, key: number) => mask[(p * L + row) * (1 + L) + key] = 0;
     const put = (row: number, token: PromptToken, at: { position: number; slot: number }) => {
       const out = fixed.subarray((p * L + row) * D, (p * L + row + 1) * D);
-      out.set(positions.subarray(at.position * D, (at.position + 1) * D));
+      const position = at.position - (inserted ? contextTokens : 0);
+      if (position > 0) out.set(positions.subarray(position * D, (position + 1) * D));
       if ("learned" in token) {
         place[(p * L + row) * M + (classSpecific ? at.slot * contextTokens : 0) + token.learned] = 1;
       } else {

@@ -8,7 +8,7 @@ import { centredPullback, pickRows, spreadRows, swapped } from "./block.ts";
 import { freezeBlock, freezeProjection, type FrozenBlock, type FrozenLinear } from "./block_weights.ts";
 import { type ClipConfig, epsilonOf } from "./config.ts";
 import type { PromptLayout } from "./prompt_layout.ts";
-import { type LearnedRows, stack, type StackResult } from "./stack.ts";
+import { type LearnedRows, stack, type StackOptions, type StackResult } from "./stack.ts";
 
 /** The frozen text tower. */
 export interface FrozenTextTower {
@@ -96,10 +96,7 @@ export function textTower<T>(
 ): TextResult<T> {
   const { learned, fixed, mask, pick, branch, plain = false } = inputs;
   const x_NLD = learned === undefined ? fixed : ops.add(ops.matMul(learned.place, learned.layers[0]), fixed);
-  const start = (layer: number) => {
-    const { keys, values } = tower.start[layer];
-    return { keys: ops.frozen(keys), values: ops.frozen(values) };
-  };
+  const start = startOf(ops, tower);
   const split = branch?.block ?? tower.blocks.length;
   const lower = stack(ops, swapped(ops, x_NLD), tower.blocks.slice(0, split), {
     learned,
@@ -156,6 +153,32 @@ export function packedInputs<T>(
   if (classBlock === undefined) return { learned: { ...rows, layers }, fixed, mask, pick };
   const branch = { block: classBlock, tokens: layers.at(-1)!, place: later[0], spread: later[1], mask: later[2] };
   return { learned: { ...rows, layers: layers.slice(0, -1) }, fixed, mask, pick, branch };
+}
+
+/** Keys and values of the start token in each block. */
+function startOf<T>(ops: Ops<T>, tower: FrozenTextTower): NonNullable<StackOptions<T>["shared"]> {
+  return (layer) => {
+    const { keys, values } = tower.start[layer];
+    return { keys: ops.frozen(keys), values: ops.frozen(values) };
+  };
+}
+
+/** The rows [N, L, D] that the first `blocks` blocks make of packs without learned tokens. */
+export function lowerTextTower<T>(
+  ops: Ops<T>,
+  tower: FrozenTextTower,
+  at: Pick<TextInputs<T>, "fixed" | "mask"> & { blocks: number },
+): T {
+  const shared = startOf(ops, tower);
+  return swapped(
+    ops,
+    stack(ops, swapped(ops, at.fixed), tower.blocks.slice(0, at.blocks), { mask: at.mask, shared }).y,
+  );
+}
+
+/** The tower without its first blocks. */
+export function upperTextTower(tower: FrozenTextTower, blocks: number): FrozenTextTower {
+  return { ...tower, blocks: tower.blocks.slice(blocks), start: tower.start.slice(blocks) };
 }
 
 /** A causal mask over `rows` rows without a constant start token, [1, 1, L, L], as published (clip/model.py:328-334). */

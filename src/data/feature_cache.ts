@@ -6,6 +6,7 @@
  * `V` views, `N` images, `B` images encoded at once, `E` embedding.
  */
 import { dirname, join } from "node:path";
+import { rowRange } from "../engine/host_tensor.ts";
 import type { HostTensor } from "../engine/ops.ts";
 import { UserError } from "../errors.ts";
 import { removeStalePartials, sha256Hex, writeFileAtomic } from "../files.ts";
@@ -34,6 +35,8 @@ export interface FeatureOptions {
   hashes?: { hashesOf(paths: readonly string[]): Promise<string[]> };
   /** One or more views of each image. */
   views: readonly ViewRecipe[];
+  /** What is encoded in place of patches, [n, …] of some images that are stored together, in one view. */
+  inputs?: (samples: readonly { path: string }[], view: ViewRecipe) => Promise<HostTensor>;
   /** Encodes patches [B, grid², 3·patch²] to features [B, E], not normalised; `encodeImages` of a `ClipModel`. */
   encode: (patches_BNK: HostTensor) => Promise<HostTensor>;
   /** Images encoded at once; 32 when not given. */
@@ -173,8 +176,13 @@ async function* prepareBatches(
   const { imageSize: size, patch, samples, views, batch = 32 } = options;
   const length = 3 * size * size;
   for (const job of jobs) {
+    const inputs = await options.inputs?.(samples.slice(job.first, job.first + job.count), views[job.view]);
     for (let begin = 0; begin < job.count; begin += batch) {
       const B = Math.min(batch, job.count - begin);
+      if (inputs !== undefined) {
+        yield { job, begin, patches_BNK: rowRange(inputs, begin, begin + B) };
+        continue;
+      }
       const data = new Float32Array(B * length);
       const first = job.first + begin;
       await fewAtOnce(samples.slice(first, first + B), async ({ path }, i) => {

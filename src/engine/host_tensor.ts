@@ -14,6 +14,14 @@ export function rowRange({ shape, data }: HostTensor, from: number, to: number):
   return { shape: [to - from, ...shape.slice(1)], data: data.subarray(from * stride, to * stride) };
 }
 
+/** Copies of some rows, by the first axis. */
+export function rowsAt({ shape, data }: HostTensor, rows: readonly number[]): HostTensor {
+  const size = data.length / shape[0];
+  const out = new Float32Array(rows.length * size);
+  rows.forEach((row, i) => out.set(data.subarray(row * size, (row + 1) * size), i * size));
+  return { shape: [rows.length, ...shape.slice(1)], data: out };
+}
+
 /** Tensors one below the other along the first axis. */
 export function stackedRows(parts: readonly HostTensor[]): HostTensor {
   const data = new Float32Array(parts.reduce((sum, part) => sum + part.data.length, 0));

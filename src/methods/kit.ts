@@ -9,6 +9,7 @@ import { linearProbe } from "./linear_probe.ts";
 import { lpPlusPlus } from "./lp_plus_plus.ts";
 import { maple } from "./maple.ts";
 import type { Method } from "./method.ts";
+import { mmrl } from "./mmrl.ts";
 import { prograd } from "./prograd.ts";
 import { prometar } from "./prometar.ts";
 import { promptsrc } from "./promptsrc.ts";
@@ -26,6 +27,7 @@ export {
   linearProbe,
   lpPlusPlus,
   maple,
+  mmrl,
   prograd,
   prometar,
   promptsrc,
@@ -47,6 +49,7 @@ export const KIT_METHODS = [
   maple,
   promptsrc,
   prometar,
+  mmrl,
   gda,
   tipAdapter,
   tipAdapterF,

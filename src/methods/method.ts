@@ -48,6 +48,8 @@ export interface MethodFacts<S = Values> {
   check?(settings: S): void;
   /** What stands for the settings in a run's path; preset and changes when left out. */
   folder?(settings: S): string;
+  /** The least share of an image that a training view keeps; that of most prompts, 0.08, when left out. */
+  readonly leastArea?: number;
   /** Methods that a value of a setting makes of it: `{ over: { cocoop: … } }` is what `--over cocoop` runs. */
   readonly variants?: Readonly<Record<string, Readonly<Record<string, Method>>>>;
 }
@@ -60,12 +62,14 @@ export interface PromptTask<S = Values> {
   classNames: string[];
   /** Values of the method's settings. */
   settings: S;
-  /** The data set's hand-written template, with `{}` for the class name. */
+  /** The hand-written template of the classes' data set, with `{}` for the class name. */
   template: string;
   /** What the data set is called; left out where that is not known. */
   dataset?: string;
   /** The classes that were trained on, where these are others: of a prompt that is evaluated. */
   classesSeen?: readonly string[];
+  /** What the data set is called that is learned from, whatever the classes are of; left out where that is not known. */
+  learnedOn?: string;
   /** False where only logits are asked for, so that what a loss needs can be left out; true when left out. */
   trains?: boolean;
   /** Random numbers of the run's seed; streams of different names are independent. */
@@ -130,8 +134,6 @@ export interface FeatureLearning<S = Values> extends MethodFacts<S> {
   learnedNumbers(sizes: { C: number; N: number; E: number }): number;
   /** False when it looks at no training image: it has no shots and no seeds. True when left out. */
   readonly draws?: boolean;
-  /** The least share of an image that a training view keeps; that of prompt learning when left out. */
-  readonly leastArea?: number;
   /**
    * The logit scale as a literal of its published code; here it is the model's own, which its reports record. Left out
    * where the published code has the model's own too, or none.

@@ -19,6 +19,13 @@ export interface PromptShape {
   wordsAfter?: string;
   /** What follows the class name; a full stop when left out. */
   ending?: string;
+  /** The whole text behind the learned tokens, with `{}` for the class name; the name and a full stop when left out. */
+  text?: string;
+  /**
+   * How many blocks of each tower the learned tokens come in above: there they are inserted behind the first row, and the
+   * text has its own positions. They are part of the first block's input when left out.
+   */
+  below?: { readonly text: number; readonly image: number };
 }
 
 /** Learned tokens inside the towers, layer by layer. */
@@ -41,6 +48,8 @@ export interface LossInputs<T> {
   textFeatures_GCE: T;
   /** Image features [B, E], L2-normalised: of the prompted tower, where the method prompts it. */
   imageFeatures_BE: T;
+  /** The mean of the image tower's learned rows after ln_post, [B, D], where they come in above its first blocks. */
+  tokenFeatures_BD?: T;
   /** Those of frozen CLIP on the same view; the same tensor where no image prompt is learned. */
   storedFeatures_BE: T;
   /** The image features as the tower gives them, where the method has a head. */
@@ -145,6 +154,20 @@ export interface PromptMethod {
   losses<T>(ops: Ops<T>, inputs: LossInputs<T>): T[];
   /** What a user should know of how the settings fit the model, in a sentence. */
   readonly note?: string;
+  /** Numbers that the data set decided, by name, for reports. */
+  readonly given?: Readonly<Record<string, number>>;
+  /** Logits of its own; scaled cosines when absent. */
+  readonly scores?: {
+    /** The learned numbers that they need, by name. */
+    readonly params: readonly string[];
+    /** Logits [B, C]. `learnedFrom` says whether the classes are those that were learned from. */
+    logits<T>(
+      ops: Ops<T>,
+      inputs: Pick<LossInputs<T>, "params" | "textFeatures_GCE" | "imageFeatures_BE" | "tokenFeatures_BD"> & {
+        learnedFrom: boolean;
+      },
+    ): T;
+  };
   /**
    * A second, meta-learned step after each step (ProMetaR); none when absent.
    *

@@ -95,10 +95,14 @@ export function wordedContext(
   return { ctx: { shape: [tokens, D], data }, ...(after === "" ? {} : { wordsAfter: after }) };
 }
 
-/** Random learned tokens: normal, deviation 0.02. */
-export function normal(shape: readonly number[], random: { normal(): number }): HostTensor {
+/** Random learned numbers, normal; tokens have the deviation 0.02. */
+export function normal(
+  shape: readonly number[],
+  random: { normal(): number },
+  deviation: number = CONTEXT_INIT_STD,
+): HostTensor {
   const size = shape.reduce((a, b) => a * b, 1);
-  return { shape, data: Float32Array.from({ length: size }, () => CONTEXT_INIT_STD * random.normal()) };
+  return { shape, data: Float32Array.from({ length: size }, () => deviation * random.normal()) };
 }
 
 const FIRST_IMAGE = "image_encoder.VPT";

@@ -3,6 +3,7 @@ import type { ClipModel } from "../clip/model.ts";
 import { type ClassPrompt, classPrompt } from "../clip/prompt_layout.ts";
 import { spokenName } from "../clip/spoken_name.ts";
 import type { PromptMethod } from "../methods/prompt_method.ts";
+import { fillTemplate } from "../methods/zero_shot.ts";
 
 /**
  * The prompts of `classNames` for a method on a model. Underscores in names are spaces, as published.
@@ -16,13 +17,15 @@ export function promptsOf(
 ): ClassPrompt[] {
   return classNames.map((className) => {
     const name = spokenName(className);
-    const words = shape.wordsAfter === undefined ? name : `${shape.wordsAfter} ${name}`;
-    return classPrompt([...model.tokenizer.encode(`${words}${shape.ending ?? "."}`), model.tokenizer.endToken], {
+    const before = shape.wordsAfter === undefined ? "" : `${shape.wordsAfter} `;
+    const words = shape.text === undefined ? `${before}${name}${shape.ending ?? "."}` : fillTemplate(shape.text, name);
+    return classPrompt([...model.tokenizer.encode(words), model.tokenizer.endToken], {
       contextTokens: shape.contextTokens,
       nameLength: model.tokenizer.encode(name).length,
       position: shape.classTokenPosition,
       classSpecific: shape.classSpecific,
-      longest: model.config.text.context,
+      // Tokens that come in later take no place of the text.
+      longest: model.config.text.context + (shape.below === undefined ? 0 : shape.contextTokens),
       className,
     });
   });

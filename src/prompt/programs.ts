@@ -5,13 +5,13 @@
  *
  * Shapes: see `src/methods/prompt_method.ts`; `K` numbers of a patch.
  */
-import { imageTower } from "../clip/image_tower.ts";
 import type { ClipModel } from "../clip/model.ts";
+import { lowerImageTower } from "../clip/upper_image.ts";
 import type { HostTensor, Ops, ProgramFunction } from "../engine/ops.ts";
 import { tape, type TapeOps, type Var } from "../engine/tape.ts";
 import { cosineLogits, l2Normalize, type PromptMethod } from "../methods/prompt_method.ts";
 import { packTensors } from "../clip/prompt_layout.ts";
-import { type Bound, named, promptedImages, textLayers } from "./bound.ts";
+import { type Bound, named, promptedImages, promptedTower, seen, textLayers } from "./bound.ts";
 import { groupedText } from "./grouped_text.ts";
 import { type MetaPrograms, metaPrograms } from "./meta_programs.ts";
 
@@ -24,7 +24,7 @@ export interface LabelledImages {
   storedFeatures_BE: HostTensor;
   /** One-hot [B, C]. */
   labels_BC: HostTensor;
-  /** The patches of the same views, [B, N, K], where the method prompts the image tower. */
+  /** The patches of the same views, [B, N, K], where the method prompts the image tower; or what is below its tokens. */
   patches_BNK?: HostTensor;
 }
 
@@ -61,6 +61,8 @@ export interface PromptPrograms {
     params: Parameters,
     inputs: { storedFeatures_BE: HostTensor; dLayers: readonly HostTensor[] },
   ): Promise<Record<string, Float32Array>>;
+  /** What the blocks below the learned tokens make of patches, [B, 1 + N, D]: it stands for patches everywhere else. */
+  lowerImages(patches_BNK: HostTensor): Promise<HostTensor>;
   /** Image features [B, E] of the prompted tower, not normalised. */
   encodeImages(layers: readonly HostTensor[], patches_BNK: HostTensor): Promise<HostTensor>;
   /** The gradients at the image tower's learned tokens. */
@@ -74,6 +76,11 @@ export interface PromptPrograms {
   logits(inputs: { textFeatures_GCE: HostTensor; imageFeatures_BE: HostTensor }): Promise<HostTensor>;
   /** Frees what only steps run; it is prepared again when a step needs it. */
   endSteps(): Promise<void>;
+  /** The method's own logits, of features as {@linkcode PromptPrograms.encodeImages} gives them. */
+  ownLogits(
+    params: Parameters,
+    inputs: { textFeatures_GCE: HostTensor; rawFeatures_BF: HostTensor; learnedFrom: boolean },
+  ): Promise<HostTensor>;
   /** Frees the programs, and the frozen numbers of the method and of its prompts. */
   dispose(): Promise<void>;
 }
@@ -82,6 +89,7 @@ export interface PromptPrograms {
 export function promptPrograms(model: ClipModel, bound: Bound): PromptPrograms {
   const { engine, logitScale } = model;
   const { method, layout, image } = bound;
+  const { below } = method.shape;
   const names = Object.keys(method.params);
   const packs = Object.entries(packTensors(layout)).map(([name, value]) => engine.freeze(name, value));
   const frozen = Object.entries(method.frozen ?? {})
@@ -93,21 +101,35 @@ export function promptPrograms(model: ClipModel, bound: Bound): PromptPrograms {
   const losses = engine.program(`${method.name}_loss`, lossFunction(bound, logitScale));
   const pullback = engine.program(`${method.name}_contexts_pullback`, layersPullbackFunction(method));
   const images = engine.program(`${method.name}_images`, (ops, [patches, ...prompts]) => [
-    imageTower(ops, image!, patches, prompts).features,
+    promptedTower(ops, { tower: image!, below, patches, prompts }).features,
+  ]);
+  const lower = engine.program(`${method.name}_lower_images`, (ops, [patches]) => [
+    lowerImageTower(ops, image!, { patches, blocks: below!.image }),
   ]);
   const imagesPullback = engine.program(
     `${method.name}_images_pullback`,
     (ops, [patches, dRaw, ...prompts]) =>
-      imageTower(ops, image!, patches, prompts).pullbackToPrompts(dRaw)
+      promptedTower(ops, { tower: image!, below, patches, prompts }).pullbackToPrompts(dRaw)
         .map((dEach, i) => ops.reshape(ops.sum(dEach, 0), ops.shape(prompts[i]))),
   );
   const logits = engine.program("cosine_logits", (ops, [textFeatures_GCE, imageFeatures_BE]) => [
     cosineLogits(ops, { textFeatures_GCE, imageFeatures_BE: unit(ops, method, imageFeatures_BE), logitScale }),
   ]);
+  const scored = method.scores?.params ?? [];
+  const own = [false, true].map((learnedFrom) =>
+    engine.program(`${method.name}_logits`, (ops, [textFeatures_GCE, raw, ...values]) => [
+      method.scores!.logits(ops, {
+        params: named(scored, values),
+        textFeatures_GCE,
+        ...seen(ops, raw, model.config.embedding),
+        learnedFrom,
+      }),
+    ])
+  );
 
   const inOrder = (params: Parameters) => names.map((name) => params[name]);
   const byName = (tensors: readonly HostTensor[]) => named(names, tensors.map(({ data }) => data));
-  const seen = ({ patches_BNK }: LabelledImages) => image === undefined ? [] : [patches_BNK!];
+  const shown = ({ patches_BNK }: LabelledImages) => image === undefined ? [] : [patches_BNK!];
 
   const meta = method.meta && metaPrograms(engine, { bound, logitScale, frozen, packs });
   async function endSteps(): Promise<void> {
@@ -124,7 +146,7 @@ export function promptPrograms(model: ClipModel, bound: Bound): PromptPrograms {
         labels_BC,
         ...frozen,
         ...packs,
-        ...seen(inputs),
+        ...shown(inputs),
       ]);
       return byLoss(outputs, names.length).map(({ loss, gradients }) => ({ loss, gradients: byName(gradients) }));
     },
@@ -145,6 +167,9 @@ export function promptPrograms(model: ClipModel, bound: Bound): PromptPrograms {
     async layersPullback(params, { storedFeatures_BE, dLayers }) {
       return byName(await pullback.run([...inOrder(params), storedFeatures_BE, ...dLayers]));
     },
+    async lowerImages(patches_BNK) {
+      return (await lower.run([patches_BNK]))[0];
+    },
     async encodeImages(prompts, patches_BNK) {
       return (await images.run([patches_BNK, ...prompts]))[0];
     },
@@ -154,10 +179,14 @@ export function promptPrograms(model: ClipModel, bound: Bound): PromptPrograms {
     async logits({ textFeatures_GCE, imageFeatures_BE }) {
       return (await logits.run([textFeatures_GCE, imageFeatures_BE]))[0];
     },
+    async ownLogits(params, { textFeatures_GCE, rawFeatures_BF, learnedFrom }) {
+      const values = scored.map((name) => params[name]);
+      return (await own[Number(learnedFrom)].run([textFeatures_GCE, rawFeatures_BF, ...values]))[0];
+    },
     endSteps,
     async dispose() {
       await endSteps();
-      for (const program of [layers, images, logits]) await program.dispose();
+      for (const program of [layers, images, lower, logits, ...own]) await program.dispose();
       for (const value of [...packs, ...frozen]) engine.release(value);
     },
   };
@@ -189,9 +218,11 @@ function stepFunction({ method, layout, text, image }: Bound, logitScale: number
       params,
       frozen: named(frozenNames, frozen),
       textFeatures_GCE,
-      imageFeatures_BE: image === undefined
-        ? storedFeatures_BE
-        : l2Normalize(taped, promptedImages(taped, ops, { tower: image, patches, prompts: deeper!.image })),
+      ...(image === undefined ? { imageFeatures_BE: storedFeatures_BE } : seen(
+        taped,
+        promptedImages(taped, ops, { tower: image, below: method.shape.below, patches, prompts: deeper!.image }),
+        ops.shape(storedFeatures_BE.value)[1],
+      )),
       storedFeatures_BE,
       rawFeatures_BE,
       labels_BC,
@@ -234,7 +265,9 @@ function lossFunction({ method, image }: Bound, logitScale: number): ProgramFunc
       params: named(names, values),
       frozen: named(frozenNames, frozen),
       textFeatures_GCE,
-      imageFeatures_BE: promptedFeatures_BE === undefined ? storedFeatures_BE : l2Normalize(taped, promptedFeatures_BE),
+      ...(promptedFeatures_BE === undefined
+        ? { imageFeatures_BE: storedFeatures_BE }
+        : seen(taped, promptedFeatures_BE, taped.shape(storedFeatures_BE)[1])),
       storedFeatures_BE,
       rawFeatures_BE,
       labels_BC,

@@ -8,6 +8,7 @@
  */
 import { type ClipModel, ROWS_PER_RUN } from "../clip/model.ts";
 import type { ClassPrompt } from "../clip/prompt_layout.ts";
+import { rowsAt } from "../engine/host_tensor.ts";
 import type { HostTensor } from "../engine/ops.ts";
 import type { PromptMethod } from "../methods/prompt_method.ts";
 import type { Parameter } from "../optim/sgd.ts";
@@ -15,12 +16,13 @@ import { promptsOf } from "./class_prompts.ts";
 import type { MetaPrograms } from "./meta_programs.ts";
 import { type Descent, type LabelledImages, type PromptPrograms, promptPrograms } from "./programs.ts";
 import { type TextRuns, textRuns } from "./text_runs.ts";
+import { upperText } from "./upper_text.ts";
 
 /** Images of one step. */
 export interface Batch {
   /** Frozen CLIP's image features [B, E], L2-normalised; as the tower gives them for a method with a head. */
   imageFeatures_BE: HostTensor;
-  /** The patches of the same views, [B, N, K], where the method prompts the image tower. */
+  /** The patches of the same views, [B, N, K], where the method prompts the image tower; or what is below its tokens. */
   patches_BNK?: HostTensor;
   /** The class of each image, B numbers from 0 in the order of the class names. */
   labels: ArrayLike<number>;
@@ -55,6 +57,20 @@ export interface PromptSession {
   textFeatures(imageFeatures_BE: HostTensor): Promise<HostTensor>;
   /** Image features [B, E] of the prompted tower at the present parameters, not normalised; undefined without image prompts. */
   encodeImages?(patches_BNK: HostTensor): Promise<HostTensor>;
+  /**
+   * Of a method whose learned tokens come in above the first blocks: what is below them, [B, 1 + N, D], stands for the
+   * patches in a step; undefined for others.
+   */
+  readonly lower?: {
+    /** What the blocks below the tokens make of patches. */
+    rows(patches_BNK: HostTensor): Promise<HostTensor>;
+    /** The features of {@linkcode PromptSession.encodeImages}, from there. */
+    encode(rows_BRD: HostTensor): Promise<HostTensor>;
+  };
+  /** The method's own logits [B, C], of features as {@linkcode PromptSession.encodeImages} gives them; undefined for others. */
+  ownLogits?(
+    inputs: { textFeatures_GCE: HostTensor; rawFeatures_BF: HostTensor; learnedFrom: boolean },
+  ): Promise<HostTensor>;
   /**
    * Of a method that learns how to regularise: the net's numbers, and the second step of a batch; undefined for others.
    *
@@ -122,12 +138,21 @@ export async function openPrompt(
 ): Promise<PromptSession> {
   const { method, classNames } = options;
   const prompts = promptsOf(model, method, classNames);
-  const { classBlock } = method;
-  if (classBlock !== undefined && method.imageConditioned) {
-    throw new Error("Tokens of classes do not go with contexts that depend on images");
+  const { classBlock, shape: { below } } = method;
+  if (classBlock !== undefined && (method.imageConditioned || below !== undefined)) {
+    throw new Error(
+      "Tokens of classes do not go with contexts that depend on images, nor with tokens above first blocks",
+    );
   }
-  const layout = model.layOut(prompts, { ...method.shape, branches: classBlock !== undefined });
-  const text = await model.text();
+  const packed = model.layOut(prompts, {
+    ...method.shape,
+    branches: classBlock !== undefined,
+    inserted: below !== undefined,
+  });
+  const whole = await model.text();
+  const { tower: text, layout } = below === undefined
+    ? { tower: whole, layout: packed }
+    : await upperText(model, { tower: whole, layout: packed, blocks: below.text });
   const image = (method.depth?.image ?? 0) > 0 ? model.image() : undefined;
   const bound: BoundPrompt = {
     params: copiesOf(method.params),
@@ -144,9 +169,13 @@ export async function openPrompt(
     return await runs.encode((await programs.layers(params, imageFeatures_BE)).text);
   }
   /** Image prompts do not depend on images. */
-  async function encodeImages(patches_BNK: HostTensor): Promise<HostTensor> {
+  async function encodeRows(patches_BNK: HostTensor): Promise<HostTensor> {
     const any = { shape: [1, model.config.embedding], data: new Float32Array(model.config.embedding) };
     return await programs.encodeImages((await programs.layers(params, any)).image, patches_BNK);
+  }
+  const lower = below && image && { rows: programs.lowerImages, encode: encodeRows };
+  async function encodeImages(patches_BNK: HostTensor): Promise<HostTensor> {
+    return await encodeRows(lower === undefined ? patches_BNK : await lower.rows(patches_BNK));
   }
 
   const maps = copiesOf(method.meta?.maps ?? {});
@@ -154,9 +183,9 @@ export async function openPrompt(
     maps,
     outer(batch, draw) {
       const images = (rows: readonly number[]) => ({
-        storedFeatures_BE: rowsOf(batch.imageFeatures_BE, rows),
+        storedFeatures_BE: rowsAt(batch.imageFeatures_BE, rows),
         labels_BC: oneHot(rows.map((row) => batch.labels[row]), layout.classes),
-        ...(batch.patches_BNK === undefined ? {} : { patches_BNK: rowsOf(batch.patches_BNK, rows) }),
+        ...(batch.patches_BNK === undefined ? {} : { patches_BNK: rowsAt(batch.patches_BNK, rows) }),
       });
       return programs.meta!.outer(params, maps, {
         query: images(draw.query),
@@ -198,6 +227,8 @@ export async function openPrompt(
     textFeatures,
     ...(image === undefined ? {} : { encodeImages }),
     endSteps: () => programs.endSteps(),
+    ...(lower && { lower }),
+    ...(method.scores && { ownLogits: (inputs) => programs.ownLogits(params, inputs) }),
     async dispose() {
       await runs.dispose();
       await programs.dispose();
@@ -243,14 +274,6 @@ function copiesOf(params: Record<string, HostTensor>): Record<string, Parameter>
   return Object.fromEntries(
     Object.entries(params).map(([name, { shape, data }]) => [name, { shape: [...shape], data: data.slice() }]),
   );
-}
-
-/** Some rows of a tensor, by its first axis. */
-function rowsOf({ shape, data }: HostTensor, rows: readonly number[]): HostTensor {
-  const size = data.length / shape[0];
-  const out = new Float32Array(rows.length * size);
-  rows.forEach((row, i) => out.set(data.subarray(row * size, (row + 1) * size), i * size));
-  return { shape: [rows.length, ...shape.slice(1)], data: out };
 }
 
 /** Labels as [B, C], 1 at each image's class. */

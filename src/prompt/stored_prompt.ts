@@ -16,7 +16,7 @@ import { openPrompt, type PromptSession } from "./session.ts";
 export interface StoredPrompt {
   /** As in reports: `coop`, `cocoop`, `kgcoop`, … */
   method: string;
-  /** `ctx` [M, D], or [C, M, D] when class-specific; for CoCoOp also the meta-net. */
+  /** `ctx` [M, D], or [C, M, D] when class-specific; for CoCoOp also the meta-net, for MMRL tokens of another space. */
   params: Record<string, Parameter>;
   /** Where the class name is among the learned tokens. */
   classTokenPosition: ClassTokenPosition;
@@ -52,7 +52,6 @@ export function storedPrompt({ state, metadata }: SavedPrompt, where: string): S
       `${where} has the unknown class token position ${JSON.stringify(position)}: download the file again.`,
     );
   }
-  if (!state.params.ctx) throw new UserError(`${where} holds no context tokens: it is no prompt of this kit.`);
   return {
     method: need("method"),
     params: state.params,
@@ -106,19 +105,20 @@ export async function openStoredPrompt(
       `The prompt was trained with the activation ${trained} and the model computes ${here}: add --activation ${trained}.`,
     );
   }
-  const ctx = contextsOf(prompt, classNames);
-  const D = ctx.shape[ctx.shape.length - 1];
-  if (D !== model.config.text.width) {
+  const { ctx } = prompt.params;
+  const D = ctx?.shape[ctx.shape.length - 1];
+  if (D !== undefined && D !== model.config.text.width) {
     throw new UserError(`The prompt's tokens have ${D} numbers and the model's ${model.config.text.width}.`);
   }
+  const params = ctx === undefined ? prompt.params : { ...prompt.params, ctx: contextsOf(prompt, classNames) };
   const session = await openPrompt(model, { method: await methodOf(prompt, options), classNames });
-  const stored: Record<string, Parameter> = { ...prompt.params, ctx };
-  for (const name of new Set([...Object.keys(stored), ...Object.keys(session.params)])) {
-    if (session.params[name]?.data.length !== stored[name]?.data.length) {
+  for (const name of Object.keys({ ...session.params, ...params })) {
+    const { data } = params[name] ?? { data: [] };
+    if (session.params[name]?.data.length !== data.length) {
       await session.dispose();
       throw new UserError(`The prompt's "${name}" does not fit the model: download the file again.`);
     }
-    session.params[name].data.set(stored[name].data);
+    session.params[name].data.set(params[name].data);
   }
   return session;
 }
@@ -132,7 +132,7 @@ async function methodOf(
   const values = {
     ...publishedValues(method as unknown as Method, null, 1),
     classTokenPosition: prompt.classTokenPosition,
-    classSpecific: ctx.shape.length === 3,
+    classSpecific: ctx?.shape.length === 3,
     ...storedValues(method, { metadata: prompt.settings ?? {}, state: prompt }),
   };
   return await method.prompt({
@@ -142,12 +142,13 @@ async function methodOf(
     settings: values,
     template: prompt.settings?.template ?? PLAIN_TEMPLATE,
     dataset: prompt.settings?.dataset,
+    learnedOn: prompt.settings?.dataset,
     random: (name) => namedStream(0, name),
     trains: false,
   });
 }
 
-/** Where a method asks for the data set's template and the prompt does not tell it, since logits do not depend on it. */
+/** The data set's template for a prompt that does not say it: its logits do not depend on it. */
 const PLAIN_TEMPLATE = "a photo of a {}.";
 
 function kitMethod(name: string): PromptLearning {
@@ -170,7 +171,7 @@ export function storedValues(
   }
   // Imported by 0.1.0: the length of the context stands in its tensor alone.
   const { ctx } = params;
-  if (!("contextTokens" in values) && "contextTokens" in method.settings) {
+  if (!("contextTokens" in values) && "contextTokens" in method.settings && ctx !== undefined) {
     values.contextTokens = ctx.shape[ctx.shape.length - 2];
     values.initWords = "";
   }

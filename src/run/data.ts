@@ -40,6 +40,8 @@ export interface RunData {
   views(samples: readonly Sample[], options: ViewsOptions): Promise<TrainingViews>;
   /** Patches [B, N, K] of images in a training view; undefined where only features are stored. */
   patches?(samples: readonly Sample[], options: PatchesOptions): Promise<HostTensor>;
+  /** What blocks below all learned tokens give, [n, numbers], from the store; undefined where only features are stored. */
+  lowerRows?(samples: readonly Sample[], options: PatchesOptions & { below: LowerBlocks }): Promise<HostTensor>;
   /** Seconds spent on features so far. */
   featureSeconds(): number;
   close(): Promise<void>;
@@ -60,6 +62,22 @@ export interface Encoder {
   id: string;
   /** Features [B, E] of patches [B, N, K]. */
   encode(patches_BNK: HostTensor): Promise<HostTensor>;
+  /** Its blocks below all learned tokens. */
+  below?: LowerBlocks;
+}
+
+/** Blocks of the image tower that nothing learned enters: what they give is stored, where it fits. */
+export interface LowerBlocks {
+  /** As in `the first 5 blocks`. */
+  count: number;
+  /** Numbers of one view. */
+  numbers: number;
+  /** Bytes that they may take for one set of images. */
+  most: number;
+  /** From patches [B, N, K] to [B, numbers]. */
+  encode(patches_BNK: HostTensor): Promise<HostTensor>;
+  /** From there to the features of the {@linkcode Encoder}. */
+  onwards(rows_BN: HostTensor): Promise<HostTensor>;
 }
 
 /** Which patches. */
@@ -67,6 +85,8 @@ export interface PatchesOptions {
   seed: number;
   /** The number of the training view; undefined for the test transform. */
   view?: number;
+  /** The least share of an image that a view keeps; that of prompt learning when left out. */
+  leastArea?: number;
 }
 
 /** Which training views. */

@@ -3,7 +3,7 @@ import { activationOf, unusual } from "../clip/config.ts";
 import { patchesOf } from "../data/batches.ts";
 import { openDataset } from "../data/dataset.ts";
 import type { DatasetDescription } from "../data/description.ts";
-import { type Features, getFeatures } from "../data/feature_cache.ts";
+import { type FeatureOptions, type Features, getFeatures } from "../data/feature_cache.ts";
 import { chooseClasses, fewShot } from "../data/few_shot.ts";
 import { readImageHead } from "../data/image.ts";
 import { openImageHashes } from "../data/image_hashes.ts";
@@ -11,7 +11,15 @@ import type { ImageSource } from "../data/image_source.ts";
 import type { Sample } from "../data/split.ts";
 import type { ViewRecipe } from "../data/views.ts";
 import type { HostTensor } from "../engine/ops.ts";
-import { type DataOptions, type Encoder, type RunData, SAMPLE_TEMPLATE } from "./data.ts";
+import {
+  type DataOptions,
+  type Encoder,
+  type LowerBlocks,
+  type PatchesOptions,
+  type RunData,
+  SAMPLE_TEMPLATE,
+} from "./data.ts";
+import { lowerBytes, lowerSentence } from "./lower_blocks.ts";
 
 /** Where computed features are kept. */
 const FEATURE_FOLDER = ".cache/features";
@@ -67,20 +75,21 @@ export async function imageData(
     return model;
   };
 
-  async function features(
+  /** From the store, or computed now. */
+  function stored(
     samples: readonly Sample[],
     views: readonly ViewRecipe[],
-    { what, encoder }: { what: string; encoder?: Encoder },
+    options: Pick<FeatureOptions, "encode"> & Partial<FeatureOptions> & { encodedBy?: string },
   ): Promise<Features> {
-    const { sha256, engine, config, encodeImages } = bound();
+    const { sha256, engine, config } = bound();
     const { image } = config;
     const activation = activationOf(config);
     // Of most models what it was before there were others.
     const rules = [activation === "quickgelu" ? "" : activation, unusual(config)].filter((rule) => rule !== "");
-    const total = samples.length * views.length;
-    const found = await getFeatures({
+    const { encodedBy, ...others } = options;
+    return getFeatures({
       folder: FEATURE_FOLDER,
-      modelId: [sha256, ...rules, engine.name, ...encoder === undefined ? [] : [encoder.id]].join(" "),
+      modelId: [sha256, ...rules, engine.name, ...encodedBy === undefined ? [] : [encodedBy]].join(" "),
       imageSize: image.size,
       patch: image.patch,
       samples,
@@ -88,8 +97,47 @@ export async function imageData(
       hashes,
       views,
       batch: BATCH,
-      encode: encoder?.encode ?? encodeImages,
-      onProgress: ({ done, fromCache }) =>
+      ...others,
+    });
+  }
+
+  /** What the blocks below all learned tokens give of some images in one view. */
+  async function lowerRows(
+    samples: readonly { path: string }[],
+    { recipe, below }: { recipe: ViewRecipe; below: LowerBlocks },
+  ): Promise<HostTensor> {
+    const { encode, count } = below;
+    const { features_VNE } = await stored(samples as Sample[], [recipe], {
+      encode,
+      encodedBy: `first ${count} blocks`,
+    });
+    return { shape: features_VNE.shape.slice(1), data: features_VNE.data };
+  }
+
+  async function features(
+    samples: readonly Sample[],
+    views: readonly ViewRecipe[],
+    { what, encoder }: { what: string; encoder?: Encoder },
+  ): Promise<Features> {
+    const total = samples.length * views.length;
+    const below = encoder?.below;
+    const fromBelow = below !== undefined && lowerBytes(below, total) <= below.most;
+    let told = below === undefined;
+    const tell = () => {
+      if (!told) progress.say(lowerSentence(below!, { images: total, what }));
+      told = true;
+    };
+    const found = await stored(samples, views, {
+      encodedBy: encoder?.id,
+      encode: fromBelow ? below.onwards : encoder?.encode ?? bound().encodeImages,
+      ...(fromBelow && {
+        inputs: (samples, recipe) => {
+          tell();
+          return lowerRows(samples, { recipe, below });
+        },
+      }),
+      onProgress: ({ done, fromCache }) => {
+        if (done > fromCache) tell();
         progress.update({
           what: `image features, ${what}`,
           done,
@@ -97,7 +145,8 @@ export async function imageData(
           unit: "images",
           detail: fromCache > 0 ? `${fromCache} from the cache` : undefined,
           milestone: done === total || Math.floor(done / total * 10) > Math.floor((done - BATCH) / total * 10),
-        }),
+        });
+      },
     });
     if (found.damaged > 0) progress.say(`${found.damaged} damaged files of the feature cache were computed again.`);
     progress.finish(
@@ -126,10 +175,12 @@ export async function imageData(
       const all = await features(samples, recipes, { what: `${count} training views` });
       return { count, view: (index) => Promise.resolve(oneView(all, index)) };
     },
-    patches(samples, { seed, view }) {
-      const recipe: ViewRecipe = view === undefined ? { kind: "test" } : { kind: "train", view, seed };
-      return patchesOf(samples, { ...bound().config.image, images, recipe });
-    },
+    patches: (samples, options) => patchesOf(samples, { ...bound().config.image, images, recipe: recipeOf(options) }),
+    lowerRows: (samples, { below, ...options }) => lowerRows(samples, { recipe: recipeOf(options), below }),
     close: () => images.close(),
   };
+}
+
+function recipeOf({ seed, view, leastArea }: PatchesOptions): ViewRecipe {
+  return view === undefined ? { kind: "test" } : { kind: "train", view, seed, leastArea };
 }

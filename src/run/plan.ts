@@ -12,6 +12,7 @@ import { countLine, TEST_BATCH } from "./evaluate.ts";
 import { learningImages } from "./identity.ts";
 import type { Inputs } from "./inputs.ts";
 import type { EvaluationTarget } from "./learned.ts";
+import { lowerBlocks, lowerBytes, lowerSentence } from "./lower_blocks.ts";
 import { runPath, type RunPlace } from "./path.ts";
 import { duration } from "./progress.ts";
 import { learnedNumbers, promptText, sessionOf } from "./prompt_learner.ts";
@@ -51,9 +52,10 @@ export async function planOf(at: PlanInputs): Promise<{ lines: string[]; seconds
   const { config, inputs, place } = at;
   const lines = [configYaml(config, { header: "The resolved configuration." }).trimEnd(), ""];
   for (const seed of config.seeds) lines.push(`Run folder: ${await runPath(config, place(seed))}`);
-  const tests = evaluationLines(at, lines);
+  const testSets = evaluationLines(at, lines);
+  const tests = sum(testSets);
   const { method } = config;
-  const cost = learnsPrompts(method) ? await promptCost(at, method, tests) : featureCost(at);
+  const cost = learnsPrompts(method) ? await promptCost(at, method, testSets) : featureCost(at);
   lines.push(...cost.lines);
   const features = await featureEstimate(inputs, tests + cost.views * config.seeds.length);
   lines.push(features.sentence);
@@ -68,18 +70,18 @@ export async function planOf(at: PlanInputs): Promise<{ lines: string[]; seconds
   return { lines, seconds };
 }
 
-/** Adds what is evaluated; gives the number of test images. */
-function evaluationLines({ config, inputs, targets, others }: PlanInputs, lines: string[]): number {
+/** Adds what is evaluated; gives the number of test images of each target. */
+function evaluationLines({ config, inputs, targets, others }: PlanInputs, lines: string[]): number[] {
   const [seed] = config.seeds;
   const draw = { shots: config.shots ?? DEFAULT_SHOTS, seed: seed ?? 1 };
   if (config.train !== undefined) lines.push(countLine(config.train, learningImages(config, inputs.data, draw.seed)));
-  let tests = 0;
+  const tests: number[] = [];
   for (const { subset, other } of targets) {
     const data = other === undefined ? inputs.data : others.get(other)!;
     const sample = data.draw({ ...(other === undefined ? draw : { shots: DEFAULT_SHOTS, seed: 1 }), classes: subset });
     const isOwn = other === undefined && drawsImages(config.method);
     const counted = isOwn ? sample : { classNames: sample.classNames, test: sample.test };
-    tests += sample.test.length;
+    tests.push(sample.test.length);
     lines.push(`Evaluated on ${other === undefined ? "" : `${data.about.name}: `}${countLine(subset, counted)}`);
     if (!("templates" in config.values)) continue;
     for (const name of sample.classNames) {
@@ -103,7 +105,7 @@ function featureCost({ config, inputs }: PlanInputs): Cost {
 async function promptCost(
   { config, inputs }: PlanInputs,
   method: PromptLearning,
-  tests: number,
+  tests: readonly number[],
 ): Promise<Cost> {
   const seed = config.seeds[0]!;
   const settings = config.values as PromptSettings;
@@ -121,20 +123,34 @@ async function promptCost(
   const count = learnedNumbers(session.method);
   lines.push(`Learned numbers: ${count.toLocaleString("en-US")}: ${tensors.join(", ")}`);
 
-  const { stepSeconds, batchSeconds } = await timeOf(inputs.model, {
+  const isTrained = config.train !== undefined;
+  const views = isTrained ? settings.views === "epochs" ? settings.epochs : settings.views : 0;
+  const below = lowerBlocks({ config, inputs }, session);
+  // Each set of images by itself, as it is stored; test images serve all seeds.
+  const sets = [
+    { what: "training views of a seed", images: sample.train.length * (views || Number(isTrained)), seeds: 1 },
+    { what: "training images of a seed", images: sample.train.length, seeds: 1 },
+    ...tests.map((images) => ({ what: "test images", images, seeds: config.seeds.length })),
+  ];
+  const stored = sets.map(({ what, images, seeds }) => {
+    if (below === undefined) return 0;
+    lines.push(lowerSentence(below, { images, what }));
+    const bytes = lowerBytes(below, images);
+    return bytes <= below.most ? bytes / seeds : 0;
+  });
+  const { stepSeconds, batchSeconds, lowerSeconds } = await timeOf(inputs.model, {
     session,
     batchSize: Math.min(settings.batchSize, sample.train.length),
   });
   await session.dispose();
-  const isTrained = config.train !== undefined;
   const steps = isTrained ? settings.epochs * stepsPerEpoch(sample.train.length, settings.batchSize) : 0;
-  const views = isTrained ? settings.views === "epochs" ? settings.epochs : settings.views : 0;
   return {
     lines,
-    seconds: steps * stepSeconds + tests / TEST_BATCH * batchSeconds,
+    seconds: steps * stepSeconds + sum(tests) / TEST_BATCH * batchSeconds +
+      sum(sets.map(({ images }) => images)) * lowerSeconds,
     // Parameters, momentum (Adam has two), and as much again for the file beside; what is learned about regularising, until the end.
     bytes: (count + learnedNumbers({ params: session.meta?.maps ?? {} })) * (session.method.optimizer ? 24 : 16) +
-      steps * 100 + 1e6,
+      steps * 100 + 1e6 + sum(stored),
     // One test view of each training image tells how well they are learned.
     views: sample.train.length * (views + 1),
     work: `${steps.toLocaleString("en-US")} steps of ${(stepSeconds * 1000).toFixed(0)} ms and `,
@@ -145,21 +161,22 @@ async function promptCost(
 async function timeOf(
   model: ClipModel,
   { session, batchSize }: { session: PromptSession; batchSize: number },
-): Promise<{ stepSeconds: number; batchSeconds: number }> {
+): Promise<{ stepSeconds: number; batchSeconds: number; lowerSeconds: number }> {
   const E = model.config.embedding;
   const features = (B: number) => ({ shape: [B, E], data: new Float32Array(B * E).fill(1 / Math.sqrt(E)) });
   const { size, patch } = model.config.image;
-  const patches = (B: number) => {
-    const shape = [B, (size / patch) ** 2, 3 * patch ** 2];
-    return { shape, data: new Float32Array(shape[0] * shape[1] * shape[2]).fill(0.5) };
-  };
-  const prompted = session.encodeImages;
+  const { lower, meta, method } = session;
+  const half = (shape: number[]) => ({ shape, data: new Float32Array(shape.reduce((a, b) => a * b)).fill(0.5) });
+  const N = (size / patch) ** 2;
+  const patches = (B: number) => half([B, N, 3 * patch ** 2]);
+  // A step starts from what the blocks below all learned tokens give, where there are such.
+  const given = (B: number) => lower === undefined ? patches(B) : half([B, 1 + N, model.config.image.width]);
+  const prompted = lower?.encode ?? session.encodeImages;
   const batch = {
     imageFeatures_BE: features(batchSize),
     labels: new Int32Array(batchSize),
-    ...(prompted === undefined ? {} : { patches_BNK: patches(batchSize) }),
+    ...(prompted === undefined ? {} : { patches_BNK: given(batchSize) }),
   };
-  const { meta, method } = session;
   const isTwofold = meta !== undefined && method.meta!.order !== "off" && batchSize > 1;
   // One image asks, the others help.
   const support = Array.from({ length: batchSize - 1 }, (_, i) => i + 1);
@@ -168,7 +185,8 @@ async function timeOf(
     stepSeconds: await secondsOf(() => session.step(batch)) +
       (isTwofold ? await secondsOf(() => meta.outer(batch, draw)) : 0),
     batchSeconds: await secondsOf(() => session.logits(features(TEST_BATCH))) +
-      (prompted === undefined ? 0 : TEST_BATCH / TIMED * await secondsOf(() => prompted(patches(TIMED)))),
+      (prompted === undefined ? 0 : TEST_BATCH / TIMED * await secondsOf(() => prompted(given(TIMED)))),
+    lowerSeconds: lower === undefined ? 0 : await secondsOf(() => lower.rows(patches(TIMED))) / TIMED,
   };
 }
 
@@ -207,6 +225,10 @@ async function secondsOf(work: () => Promise<unknown>): Promise<number> {
 /** A hand-written prompt with the ids of its tokens. */
 function tokenLine(text: string, { tokenizer }: Pick<ClipModel, "tokenizer">): string {
   return `"${text}" [${[tokenizer.startToken, ...tokenizer.encode(text), tokenizer.endToken].join(" ")}]`;
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((a, b) => a + b, 0);
 }
 
 /** `12 MiB`. */

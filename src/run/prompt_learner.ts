@@ -2,29 +2,29 @@
 import { spokenName } from "../clip/spoken_name.ts";
 import { createHash } from "node:crypto";
 import { namedStream } from "../data/random.ts";
-import type { Sample } from "../data/split.ts";
-import type { HostTensor } from "../engine/ops.ts";
 import { UserError } from "../errors.ts";
 import { nearestWords } from "../eval/nearest_words.ts";
 import type { ReportedTraining } from "../eval/report.ts";
 import type { PromptLearning } from "../methods/method.ts";
 import type { PromptMethod, PromptShape } from "../methods/prompt_method.ts";
 import { epochWeights, type PromptSettings } from "../methods/prompt_settings.ts";
-import { featureLogits, normalizeRows } from "../methods/zero_shot.ts";
+import { featureLogits, fillTemplate, normalizeRows } from "../methods/zero_shot.ts";
 import { stepsPerEpoch } from "../optim/batch_order.ts";
 import { learningRate, type Schedule } from "../optim/schedule.ts";
 import { EXACT_TOLERANCE, exactCheck } from "../prompt/exact_check.ts";
 import { openPrompt, type PromptSession } from "../prompt/session.ts";
 import { readNames } from "../prompt/stored_prompt.ts";
 import type { Checkpoint } from "../train/checkpoint.ts";
-import { copyParameters, epochMeans, type StepRecord, train, type TrainingImages } from "../train/loop.ts";
+import { copyParameters, epochMeans, type StepRecord, train } from "../train/loop.ts";
 import { KIT_VERSION } from "../version.ts";
 import type { Encoder, RunData } from "./data.ts";
 import { accuracyOf, classifyAll, countLine } from "./evaluate.ts";
 import { learningImages } from "./identity.ts";
 import { importedFrom } from "./imported.ts";
 import type { Classifier, Learned, SeedRun } from "./learned.ts";
+import { lowerBlocks } from "./lower_blocks.ts";
 import { duration, SILENT } from "./progress.ts";
+import { seenBy, trainingImages } from "./training_images.ts";
 
 /** Images that the exact check compares. */
 const CHECKED_IMAGES = 4;
@@ -47,7 +47,7 @@ export async function learnPrompt(run: SeedRun, method: PromptLearning): Promise
       progress.say(`The prompt of seed ${seed} is trained: ${folder.path}.`);
     } else {
       if (config.train === undefined) throw new UserError(`The prompt in ${folder.path} is not whole: train it again.`);
-      await trainPrompt(run, { session, stored: stored?.checkpoint });
+      await trainPrompt(run, { session, stored: stored?.checkpoint, leastArea: method.leastArea });
       stored = await folder.checkpoint();
     }
     return learnedPrompt(run, {
@@ -79,6 +79,7 @@ export async function sessionOf(
     settings: config.values,
     template: data.template,
     dataset: data.about.name,
+    learnedOn: inputs.data.about.name,
     random: (name) => namedStream(seed!, name),
     trains,
   });
@@ -107,14 +108,14 @@ function stepRecords(losses: readonly number[], settings: PromptSettings, images
 /** Trains the session's prompt in the run's folder, from its start or from a checkpoint. */
 async function trainPrompt(
   run: SeedRun,
-  { session, stored }: { session: PromptSession; stored?: Checkpoint },
+  { session, stored, leastArea }: { session: PromptSession; stored?: Checkpoint; leastArea?: number },
 ): Promise<void> {
   const { config, inputs, progress, seed, folder, identity } = run;
   const settings = settingsOf(run);
   const resume = stored?.state;
   const sample = learningImages(config, inputs.data, seed!);
   progress.say(countLine(config.train!, sample));
-  const images = await trainingImages(run, { samples: sample.train, session });
+  const images = await trainingImages(run, { samples: sample.train, session, leastArea });
   const perEpoch = stepsPerEpoch(images.labels.length, settings.batchSize);
   await folder.writeMetrics(stepRecords(resume?.losses ?? [], settings, images.labels.length));
   if (resume) progress.say(`Going on at step ${resume.step + 1} from the checkpoint in ${folder.path}.`);
@@ -192,27 +193,6 @@ function enginesOf({ inputs, progress, folder }: SeedRun, stored: Checkpoint | u
   return `${before}, then ${name}`;
 }
 
-async function trainingImages(
-  run: SeedRun,
-  { samples, session }: { samples: readonly Sample[]; session: PromptSession },
-): Promise<TrainingImages> {
-  const { inputs: { data }, seed } = run;
-  const { views: asked, epochs } = settingsOf(run);
-  const labels = Int32Array.from(samples, ({ label }) => label);
-  const isPlain = asked === 0;
-  const views = isPlain
-    ? { count: 1, view: () => data.features(samples, { what: "training images", seed: seed! }) }
-    : await data.views(samples, { seed: seed!, count: asked === "epochs" ? epochs : asked });
-  const patches: TrainingImages["patches"] = (indices, view) =>
-    data.patches!(indices.map((index) => samples[index]), { seed: seed!, view: isPlain ? undefined : view });
-  return {
-    labels,
-    views: views.count,
-    view: async (index) => seenBy(session, await views.view(index)),
-    ...(session.encodeImages === undefined ? {} : { patches }),
-  };
-}
-
 async function tellExactCheck(
   { inputs: { model }, progress }: SeedRun,
   session: PromptSession,
@@ -252,26 +232,27 @@ function learnedPrompt(
 ): Learned {
   const { inputs: { model }, folder } = run;
   const { method, session, trained, sample, classesSeen } = at;
+  const { given = {} } = session.method;
   let described: ReturnType<Learned["describe"]> | undefined;
   const wordsOf = (data: RunData) => method.readsTemplate ? data : run.inputs.data;
   const shapes = new Map<RunData, PromptShape>();
   return {
-    async classifier({ classNames, data: of }) {
+    async classifier({ classNames, data: of, learnedFrom }) {
       const data = wordsOf(of);
       const isSame = data === run.inputs.data && session.classNames.join("\n") === classNames.join("\n");
       const others = { classNames, classesSeen, trains: false, data };
       const opened = isSame ? session : await sessionOf(run, method, others);
       shapes.set(of, opened.method.shape);
       if (!isSame) copyParameters(session.params, opened.params);
-      const logits = await promptLogits(model, opened);
+      const logits = await promptLogits(model, opened, { learnedFrom });
       return { logits, dispose: () => isSame ? Promise.resolve() : opened.dispose() };
     },
     prompts: ({ classNames, data }) =>
       classNames.map((name) => [promptText(name, shapes.get(data) ?? session.method.shape)]),
     learnedNumbers: learnedNumbers(session.method),
-    encoder: encoderOf(session),
+    encoder: encoderOf(run, session),
     chosen: {},
-    given: {},
+    given,
     counts: { train: sample.train.length, val: sample.val.length },
     seconds: () => folder.trainSeconds(),
     describe: () => described ??= describe(run, { session, trained, sample }),
@@ -282,15 +263,22 @@ function learnedPrompt(
   };
 }
 
-/** The logits that a prompt gives of raw image features. Prompts that do not depend on the image are encoded once. */
+/**
+ * The logits that a prompt gives of raw image features. Prompts that do not depend on the image are encoded once.
+ * `learnedFrom` says whether the classes are those of the training images.
+ */
 export async function promptLogits(
   model: SeedRun["inputs"]["model"],
   session: PromptSession,
+  { learnedFrom }: { learnedFrom: boolean },
 ): Promise<Classifier["logits"]> {
   const { method: { imageConditioned, head }, params } = session;
   if (imageConditioned) return (features) => session.logits(seenBy(session, features));
   const E = model.config.embedding;
-  const { data, shape: [, C] } = await session.textFeatures({ shape: [1, E], data: new Float32Array(E).fill(1) });
+  const textFeatures_GCE = await session.textFeatures({ shape: [1, E], data: new Float32Array(E).fill(1) });
+  const { ownLogits } = session;
+  if (ownLogits) return (rawFeatures_BF) => ownLogits({ textFeatures_GCE, rawFeatures_BF, learnedFrom });
+  const { data, shape: [, C] } = textFeatures_GCE;
   const texts_CE = normalizeRows({ shape: [C, E], data });
   return (rawFeatures_BE) => {
     const cosines_BC = featureLogits(normalizeRows(rawFeatures_BE), texts_CE, { logitScale: model.logitScale });
@@ -298,19 +286,15 @@ export async function promptLogits(
   };
 }
 
-/** Image features as a session takes them: of unit length, or as they are where the method has a head. */
-function seenBy({ method: { head } }: PromptSession, features: HostTensor): HostTensor {
-  return head === undefined ? normalizeRows(features) : features;
-}
-
 /** The prompted image tower, known by the numbers of its prompt; undefined where the tower is frozen CLIP's. */
-function encoderOf({ params, encodeImages }: PromptSession): Encoder | undefined {
+function encoderOf(run: SeedRun, session: PromptSession): Encoder | undefined {
+  const { params, encodeImages } = session;
   if (encodeImages === undefined) return undefined;
   const hash = createHash("sha256");
   for (const name of Object.keys(params).sort()) {
     hash.update(name).update(new Uint8Array(params[name].data.slice().buffer));
   }
-  return { id: `prompt ${hash.digest("hex")}`, encode: encodeImages };
+  return { id: `prompt ${hash.digest("hex")}`, encode: encodeImages, below: lowerBlocks(run, session) };
 }
 
 /** How many numbers a prompt learns. */
@@ -322,14 +306,12 @@ async function describe(
   run: SeedRun,
   at: { session: PromptSession; trained: Checkpoint; sample: ReturnType<typeof learningImages> },
 ): Promise<Awaited<ReturnType<Learned["describe"]>>> {
-  const { model } = run.inputs;
+  const { model: { tokenEmbedding: embedding, tokenizer } } = run.inputs;
+  const { params, classNames } = at.session;
   return {
     training: await describeTraining(run, at),
-    nearestWords: nearestWords(at.session.params.ctx, {
-      embedding: model.tokenEmbedding,
-      tokenizer: model.tokenizer,
-      classNames: at.session.classNames,
-    }),
+    // Tokens of another space than the words' are near to none.
+    ...(params.ctx && { nearestWords: nearestWords(params.ctx, { embedding, tokenizer, classNames }) }),
   };
 }
 
@@ -343,8 +325,8 @@ async function describeTraining(
   // A prompt that was imported was trained elsewhere, and how is not known.
   if (state.step === 0) return undefined;
   const settings = settingsOf(run);
-  const logits = await promptLogits(model, session);
-  const encoder = encoderOf(session);
+  const logits = await promptLogits(model, session, { learnedFrom: true });
+  const encoder = encoderOf(run, session);
   const outcome = await classifyAll(
     await data.features(sample.train, { what: "training images", seed: seed!, encoder }),
     {
@@ -365,12 +347,11 @@ async function describeTraining(
 }
 
 /** A class's prompt as text, with `X` for each learned token, as CoOp's code writes place-holders. */
-export function promptText(
-  className: string,
-  { contextTokens, classTokenPosition, wordsAfter, ending = "." }: PromptShape,
-): string {
+export function promptText(className: string, shape: PromptShape): string {
+  const { contextTokens, classTokenPosition, wordsAfter, ending = ".", text } = shape;
   const before = { end: contextTokens, middle: Math.floor(contextTokens / 2), front: 0 }[classTokenPosition];
   const learned = (count: number) => new Array<string>(count).fill("X");
+  if (text !== undefined) return [...learned(contextTokens), fillTemplate(text, spokenName(className))].join(" ");
   const fixed = wordsAfter === undefined ? [] : [wordsAfter];
   const words = [...learned(before), ...fixed, spokenName(className), ...learned(contextTokens - before)];
   return `${words.join(" ")}${ending}`;

@@ -81,7 +81,10 @@ function recorded(): Pick<RandomStream, "shuffle" | "state" | "restore"> {
 
 /** Logits of the test images, by the session itself and as runs take them. */
 async function logitsOf(model: ClipModel, session: PromptSession): Promise<Float32Array[]> {
-  return [(await session.logits(tests)).data, (await (await promptLogits(model, session))(tests)).data];
+  return [
+    (await session.logits(tests)).data,
+    (await (await promptLogits(model, session, { learnedFrom: true }))(tests)).data,
+  ];
 }
 
 async function openedAt(

@@ -2,6 +2,7 @@
 import { assert, assertEquals, assertLess, assertNotEquals, assertRejects } from "jsr:@std/assert@1.0.19";
 import type { ClipModel } from "../../src/clip/model.ts";
 import { maple } from "../../src/methods/maple.ts";
+import { mmrl } from "../../src/methods/mmrl.ts";
 import { ivlp } from "../../src/methods/ivlp.ts";
 import { promptsrc } from "../../src/methods/promptsrc.ts";
 import { tcp } from "../../src/methods/tcp.ts";
@@ -10,6 +11,7 @@ import { normalizeRows } from "../../src/methods/zero_shot.ts";
 import { promptsOf } from "../../src/prompt/class_prompts.ts";
 import { promptPrograms } from "../../src/prompt/programs.ts";
 import { openPrompt } from "../../src/prompt/session.ts";
+import { upperText } from "../../src/prompt/upper_text.ts";
 import { randomTensor, relativeL2 } from "../engine/ops_cases.ts";
 import { CLASSES, promptOf, UNEQUAL, withModel } from "../methods/tower_method_cases.ts";
 
@@ -20,7 +22,7 @@ const patchesOf = (count: number, seed: number) =>
 
 /** A step of a session on many classes, and of the one program that computes the same. */
 async function both(model: ClipModel, method: PromptLearning, classNames: string[]) {
-  const settings = { depth: 2, textDepth: 3, imageDepth: 2, classBlock: 1 };
+  const settings = { depth: 2, textDepth: 3, imageDepth: 2, classBlock: 1, tokenWidth: 8, firstLayer: 8 };
   const prompt = await promptOf(method, { model, classNames, ...settings });
   const random = normalizeRows(randomTensor([classNames.length, E], 31));
   const of = {
@@ -28,22 +30,25 @@ async function both(model: ClipModel, method: PromptLearning, classNames: string
     frozen: Object.fromEntries(Object.keys(prompt.frozen ?? {}).map((name) => [name, random])),
   };
   const session = await openPrompt(model, { method: of, classNames });
+  const patches = patchesOf(B, 33);
   const images = {
     storedFeatures_BE: normalizeRows(randomTensor([B, E], 32)),
-    patches_BNK: patchesOf(B, 33),
+    patches_BNK: await session.lower?.rows(patches) ?? patches,
   };
   const labels = [0, 4, 2];
   const { storedFeatures_BE: imageFeatures_BE, patches_BNK } = images;
   const pieces = await session.step({ imageFeatures_BE, patches_BNK, labels });
   const { params, tokenRows } = session;
-  const branches = of.classBlock !== undefined;
-  const layout = model.layOut(promptsOf(model, of, classNames), { ...of.shape, branches });
-  const programs = promptPrograms(model, {
-    method: of,
-    layout,
-    text: await model.text(),
-    image: session.encodeImages && model.image(),
+  const { classBlock, shape: { below } } = of;
+  const packed = model.layOut(promptsOf(model, of, classNames), {
+    ...of.shape,
+    branches: classBlock !== undefined,
+    inserted: below !== undefined,
   });
+  const lowest = { tower: await model.text(), layout: packed };
+  const { tower: text, layout } = below ? await upperText(model, { ...lowest, blocks: below.text }) : lowest;
+  const image = session.encodeImages && model.image();
+  const programs = promptPrograms(model, { method: of, layout, text, image });
   const labels_BC = { shape: [B, classNames.length], data: new Float32Array(B * classNames.length) };
   labels.forEach((label, b) => labels_BC.data[b * classNames.length + label] = 1);
   const [whole] = await programs.step(params, { ...images, labels_BC });
@@ -52,7 +57,7 @@ async function both(model: ClipModel, method: PromptLearning, classNames: string
   return { pieces, whole, tokenRows };
 }
 
-for (const method of [maple, promptsrc, tcp] as unknown as PromptLearning[]) {
+for (const method of [maple, promptsrc, tcp, mmrl] as unknown as PromptLearning[]) {
   Deno.test(`a step of ${method.label} on many classes runs in pieces, to the gradients of the whole`, async () => {
     await withModel(async (model) => {
       const { pieces, whole, tokenRows } = await both(model, method, Array.from({ length: 400 }, (_, i) => `n${i}`));

@@ -42,46 +42,60 @@ Deno.test("deno task maple:base trains on a fresh clone and says that its test i
   }
 });
 
-Deno.test("classify with a MaPLe prompt runs the prompted tower: the run's own predictions", async () => {
-  await inFolder(async (folder) => {
-    const args = [...QUICK, "--depth", "3", "--lr", "0.1", "--train", "base", "--eval", "base", "--json"];
-    const { code, stdout, stderr } = await runRecipe(folder, { recipe: "maple", args });
-    assertEquals(code, 0, stderr);
-    const report: Report = JSON.parse(stdout);
-    const { predictions, labels } = report.results.predictions;
-    const { run: { classNames }, results: { worst } } = report;
+/** Two methods, whose image features are of one row, and of several. */
+const CLASSIFIED = [
+  { recipe: "maple", flags: "--depth 3 --lr 0.1", changed: "maple-cvpr23+epochs=2+lr=0.1+views=1+depth=3" },
+  {
+    recipe: "mmrl",
+    flags: "--token-width 16 --alpha 0.3",
+    changed: "mmrl-cvpr25+epochs=2+views=1+token-width=16+alpha=0.3",
+  },
+].map(({ flags, ...others }) => ({ ...others, flags: flags.split(" ") }));
 
-    // Ten test images of each class, and the mistakes that the run is surest of, as files.
-    const inputs = await openInputs({ engine: "onnx", data: "sample" }, { progress: SILENT });
-    const { test } = inputs.data.draw({ shots: 2, seed: 1, classes: "base" });
-    await inputs.close();
-    assertEquals(test.map(({ label }) => label), labels);
-    const chosen = test.map((_, i) => i).filter((i) => i % 10 === 0 || worst.some(({ path }) => path === test[i].path));
-    const images = await openImages(`${ROOT}data/sample/images.zip`);
-    await Deno.mkdir(`${folder}/mine`);
-    const names = chosen.map((i) => `mine/${String(i).padStart(3, "0")}.jpg`);
-    for (const [n, i] of chosen.entries()) {
-      await Deno.writeFile(`${folder}/${names[n]}`, await images.read(test[i].path));
-    }
-    await images.close();
+for (const { recipe, flags, changed } of CLASSIFIED) {
+  Deno.test(`classify with a prompt of ${recipe} runs the prompted tower: the run's own predictions`, async () => {
+    await inFolder(async (folder) => {
+      const args = [...QUICK, ...flags, "--train", "base", "--eval", "base", "--json"];
+      const { code, stdout, stderr } = await runRecipe(folder, { recipe, args });
+      assertEquals(code, 0, stderr);
+      const report: Report = JSON.parse(stdout);
+      const { predictions, labels } = report.results.predictions;
+      const { run: { classNames }, results: { worst } } = report;
 
-    const prompt = "runs/eurosat/maple/maple-cvpr23+epochs=2+lr=0.1+views=1+depth=3/sample-on-images/shots2/seed1";
-    const said = await runRecipe(folder, {
-      recipe: "classify",
-      args: ["--prompt", prompt, "--engine", "onnx", "--json", "mine"],
+      // Ten test images of each class, and the mistakes that the run is surest of, as files.
+      const inputs = await openInputs({ engine: "onnx", data: "sample" }, { progress: SILENT });
+      const { test } = inputs.data.draw({ shots: 2, seed: 1, classes: "base" });
+      await inputs.close();
+      assertEquals(test.map(({ label }) => label), labels);
+      const chosen = test.map((_, i) => i).filter((i) =>
+        i % 10 === 0 || worst.some(({ path }) => path === test[i].path)
+      );
+      const images = await openImages(`${ROOT}data/sample/images.zip`);
+      await Deno.mkdir(`${folder}/mine`);
+      const names = chosen.map((i) => `mine/${String(i).padStart(3, "0")}.jpg`);
+      for (const [n, i] of chosen.entries()) {
+        await Deno.writeFile(`${folder}/${names[n]}`, await images.read(test[i].path));
+      }
+      await images.close();
+
+      const prompt = `runs/eurosat/${recipe}/${changed}/sample-on-images/shots2/seed1`;
+      const said = await runRecipe(folder, {
+        recipe: "classify",
+        args: ["--prompt", prompt, "--engine", "onnx", "--json", "mine"],
+      });
+      assertEquals(said.code, 0, said.stderr);
+      const answers: { image: string; class: string; probabilities: number[] }[] = JSON.parse(said.stdout).answers;
+      assertEquals(answers.map(({ image }) => image), names);
+      assertEquals(answers.map((answer) => answer.class), chosen.map((i) => classNames[predictions[i]]));
+      assertLess(2, new Set(answers.map((answer) => answer.class)).size);
+      for (const { path, confidence } of worst) {
+        const { probabilities } = answers[chosen.findIndex((i) => test[i].path === path)];
+        assertLess(Math.abs(Math.max(...probabilities) - confidence), 1e-4, path);
+      }
+      assert(worst.length > 0);
     });
-    assertEquals(said.code, 0, said.stderr);
-    const answers: { image: string; class: string; probabilities: number[] }[] = JSON.parse(said.stdout).answers;
-    assertEquals(answers.map(({ image }) => image), names);
-    assertEquals(answers.map((answer) => answer.class), chosen.map((i) => classNames[predictions[i]]));
-    assertLess(2, new Set(answers.map((answer) => answer.class)).size);
-    for (const { path, confidence } of worst) {
-      const { probabilities } = answers[chosen.findIndex((i) => test[i].path === path)];
-      assertLess(Math.abs(Math.max(...probabilities) - confidence), 1e-4, path);
-    }
-    assert(worst.length > 0);
   });
-});
+}
 
 Deno.test("a comparison of CoOp and MaPLe without --data takes the sample's images for both", async () => {
   await inFolder(async (folder) => {

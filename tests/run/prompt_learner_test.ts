@@ -66,7 +66,7 @@ Deno.test("logits of raw image features are those of the session, whether the co
         const length = Math.hypot(...unit.subarray(at, at + 128));
         for (let i = at; i < at + 128; i++) unit[i] /= length;
       }
-      const logits = await promptLogits(model, session);
+      const logits = await promptLogits(model, session, { learnedFrom: true });
       // As the image tower gives them: of any length.
       const found = await logits({ shape: [2, 128], data: unit.map((value, i) => value * (i < 128 ? 7 : 0.1)) });
       const expected = await session.logits({ shape: [2, 128], data: unit });

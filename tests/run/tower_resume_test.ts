@@ -27,6 +27,11 @@ const RUNS = [
     flags: TWO_LAYERS,
     runFolder: folderOf("prometar", "prometar-cvpr24", "text-depth=2+image-depth=2"),
   },
+  {
+    recipe: "mmrl",
+    flags: "--token-width 1024",
+    runFolder: folderOf("mmrl", "mmrl-cvpr25", "token-width=1024"),
+  },
 ];
 
 for (const { recipe, flags, runFolder } of RUNS) {

@@ -105,7 +105,7 @@ Deno.test("with other weights and no --data, every method that needs images says
     const needing = KIT_METHODS.filter(learnsPrompts).filter((method) =>
       method.needsImages?.(publishedValues(method, Object.keys(method.presets)[0], 16))
     );
-    assertEquals(needing.map(({ name }) => name), ["ivlp", "maple", "promptsrc", "prometar"]);
+    assertEquals(needing.map(({ name }) => name), ["ivlp", "maple", "promptsrc", "prometar", "mmrl"]);
     for (const method of needing) {
       const given: Given = { model: "mine.safetensors", engine: "onnx", train: "base", eval: ["base"] };
       const error = await assertRejects(() => openRun(method, given), UserError, "give the images with --data");

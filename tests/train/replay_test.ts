@@ -108,7 +108,7 @@ async function holdLogits(
 ): Promise<void> {
   const { name, model, sample, stored } = at;
   const images = stored.plain(sample.test.filter((_, i) => i % every === 0), seed);
-  const logits = toMatrix(await (await promptLogits(model, session))(images));
+  const logits = toMatrix(await (await promptLogits(model, session, { learnedFrom: true }))(images));
   const entry = entries.get(name)!;
   const wanted = toMatrix({ shape: entry.shape, data: toFloat32(entry) });
   assertLess(relativeL2(logits.to1DArray(), wanted.to1DArray()), 1e-4, name);

@@ -117,6 +117,10 @@ const PROMPTS: [string, string, number[], Values][] = [
   }],
   ["promptsrc", "promptsrc-few-shot", [50, 50, 50, 50, 50], { ...SOURCE, promptAverage: "30,30" }],
   ["prometar", "prometar-cvpr24", [10, 10, 10, 10, 10], { ...TOWERS, meta: "second" }],
+  ["mmrl", "mmrl-cvpr25", [10, 10, 10, 10, 10], {
+    ...{ contextTokens: 5, tokenWidth: "published", firstLayer: 6, lowerStore: 4 },
+    ...{ alpha: 0.7, lambda: "published", batchSize: 4, lr: 0.001 },
+  }],
 ];
 
 /** The script and the configuration that a preset's numbers stand in. */
@@ -133,6 +137,7 @@ const CITED: Record<string, string[]> = {
   "promptsrc-cross": ["configs/trainers/PromptSRC/vit_b16_c2_ep20_batch4_4+4ctx_cross_datasets.yaml"],
   "promptsrc-few-shot": ["configs/trainers/PromptSRC/vit_b16_c2_ep50_batch4_4+4ctx_few_shot.yaml"],
   "prometar-cvpr24": ["configs/trainers/ProMetaR/vit_b16_c2_ep10_batch4_4+4ctx.yaml"],
+  "mmrl-cvpr25": ["configs/trainers/MMRL/vit_b16.yaml", "trainers/config.py"],
   "tcp-cvpr24": ["scripts/base2new_train.sh", "configs/trainers/TCP/vit_b16_ep100_ctxv1.yaml", "--epochs 25"],
   "tcp-few-shot": ["base-to-new script", "TCP#7"],
   "prograd-iccv23": ["scripts/base2new_train_prograd.sh", "configs/trainers/ProGrad/rn50_ep100.yaml", "--shots 4"],
@@ -177,6 +182,7 @@ Deno.test("presets train on what their papers train on; the first is the default
       "maple-cvpr23",
       "promptsrc-iccv23",
       "prometar-cvpr24",
+      "mmrl-cvpr25",
     ],
   );
 });
@@ -222,7 +228,7 @@ Deno.test("names are told apart, and which methods draw images and learn prompts
   assertEquals(ALL.filter((method) => !drawsImages(method)).map(({ name }) => name), ["zeroshot"]);
   assertEquals(
     KIT_METHODS.filter(learnsPrompts).map(({ name }) => name),
-    ["coop", "cocoop", "kgcoop", "prograd", "tcp", "ivlp", "maple", "promptsrc", "prometar"],
+    ["coop", "cocoop", "kgcoop", "prograd", "tcp", "ivlp", "maple", "promptsrc", "prometar", "mmrl"],
   );
   assertEquals(
     ALL.map((method) => methodFault(method)).filter((fault) => fault !== undefined),

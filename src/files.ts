@@ -89,14 +89,12 @@ export function infoOf(path: string, what?: string): Promise<Deno.FileInfo | und
 const MOST_BYTES = 512 << 20;
 
 /** Reads a file of a size that fits in memory. */
-async function readBounded(path: string, what = "the file"): Promise<Uint8Array<ArrayBuffer>> {
+async function readBounded(path: string, what = "the file", most = MOST_BYTES): Promise<Uint8Array<ArrayBuffer>> {
   const info = await Deno.stat(path);
   refusePipe(info, { path, what });
-  if (info.size > MOST_BYTES) {
+  if (info.size > most) {
     const mebibytes = Math.round(info.size / 2 ** 20).toLocaleString("en");
-    throw new UserError(
-      `Cannot read ${what} ${path}: it has ${mebibytes} MiB, and ${MOST_BYTES / 2 ** 20} are the most.`,
-    );
+    throw new UserError(`Cannot read ${what} ${path}: it has ${mebibytes} MiB, and ${most / 2 ** 20} are the most.`);
   }
   return await Deno.readFile(path);
 }
@@ -139,8 +137,8 @@ export function removeIfThere(path: string): Promise<void> {
  *
  * @throws {UserError} When it is missing or cannot be read.
  */
-export function readBytes(path: string, what: string): Promise<Uint8Array<ArrayBuffer>> {
-  return readBounded(path, what).catch(throwFileError(path, "read", what));
+export function readBytes(path: string, what: string, most?: number): Promise<Uint8Array<ArrayBuffer>> {
+  return readBounded(path, what, most).catch(throwFileError(path, "read", what));
 }
 
 /** Reads a JSON file; {@linkcode UserError} as of {@linkcode readBytes} and {@linkcode parseJson}. */

@@ -2,7 +2,7 @@
 import type { ClipModel } from "../../src/clip/model.ts";
 import { patchesOf } from "../../src/data/batches.ts";
 import { readImageHead } from "../../src/data/image.ts";
-import { isImagePath, isJunk, isLeftOut } from "../../src/data/paths.ts";
+import { isImagePath, isJunk, isLeftOut, MOST_IMAGE_BYTES } from "../../src/data/paths.ts";
 import { fewAtOnce } from "../../src/data/prefetch.ts";
 import type { HostTensor } from "../../src/engine/ops.ts";
 import { UserError } from "../../src/errors.ts";
@@ -76,7 +76,7 @@ export async function readImages(
   const turned = new Set<string>();
   await fewAtOnce(paths, async (path, i) => {
     try {
-      const bytes = await readBytes(path, "the image");
+      const bytes = await readBytes(path, "the image", MOST_IMAGE_BYTES);
       if ((await readImageHead(bytes, path)).orientation !== 1) turned.add(path);
       const images = { read: () => Promise.resolve(bytes) };
       patches[i] = await patchesOf([{ path }], { ...image, images, recipe: { kind: "test", exif } });

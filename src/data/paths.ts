@@ -30,6 +30,9 @@ export function isJunk(name: string): boolean {
   return JUNK.test(name);
 }
 
+/** Bytes of the largest image that is read. A photo of a phone has a tenth; a few are held at once. */
+export const MOST_IMAGE_BYTES = 128 << 20;
+
 /** Whether a path is that of an image, by its ending; what lies in folders that are nothing of the user's is none. */
 export function isImagePath(path: string): boolean {
   return IMAGE.test(path) && !path.split("/").some(isJunk);

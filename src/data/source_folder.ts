@@ -1,7 +1,7 @@
 import { UserError } from "../errors.ts";
-import { fileError, infoOf } from "../files.ts";
+import { fileError, infoOf, readBytes } from "../files.ts";
 import { compareCodePoints } from "./code_points.ts";
-import { isImagePath, isJunk, isLeftOut } from "./paths.ts";
+import { isImagePath, isJunk, isLeftOut, MOST_IMAGE_BYTES } from "./paths.ts";
 import type { ImageSource } from "./image_source.ts";
 import { fileStamp } from "./source_stamp.ts";
 
@@ -32,7 +32,7 @@ export async function openFolder(folder: string): Promise<ImageSource> {
     describe: `${folder} (folder)`,
     location,
     has: (path) => known.has(path),
-    read: (path) => onImage(path, (file) => Deno.readFile(file)),
+    read: (path) => onImage(path, (file) => readBytes(file, "the image", MOST_IMAGE_BYTES)),
     stamp(path) {
       const lookedAt = Date.now();
       return onImage(path, async (file) => fileStamp(await Deno.stat(file), lookedAt));

@@ -1,7 +1,7 @@
 import { UserError } from "../errors.ts";
 import { archiveKind, archiveKindOf, readTar, refusedEntry } from "./archive.ts";
 import { compareCodePoints } from "./code_points.ts";
-import { isImagePath, isLeftOut, pathProblem } from "./paths.ts";
+import { isImagePath, isLeftOut, MOST_IMAGE_BYTES, pathProblem } from "./paths.ts";
 import type { ImageSource } from "./image_source.ts";
 import { fileStamp } from "./source_stamp.ts";
 
@@ -54,6 +54,9 @@ async function readImages(
     wants({ name, type, size }) {
       const problem = entryProblem(type, name);
       if (problem) throw refusedEntry(path, name, problem);
+      if (isImagePath(name) && size > MOST_IMAGE_BYTES) {
+        throw refusedEntry(path, name, `has ${size} bytes, too many for an image`);
+      }
       held += size;
       if (held > MOST_BYTES) {
         throw new UserError(`The archive ${path} holds over 2 GiB: unpack it and give the folder with --data.`);

@@ -4,7 +4,7 @@ import { messageOf, UserError } from "../errors.ts";
 import { infoOfOpen } from "../files.ts";
 import { damagedArchive, refusedEntry } from "./archive.ts";
 import { compareCodePoints } from "./code_points.ts";
-import { ARCHIVE, isImagePath, isLeftOut, pathProblem } from "./paths.ts";
+import { ARCHIVE, isImagePath, isLeftOut, MOST_IMAGE_BYTES, pathProblem } from "./paths.ts";
 import type { ImageSource } from "./image_source.ts";
 import { fileStamp } from "./source_stamp.ts";
 
@@ -21,8 +21,8 @@ const LOCAL_HEADER = 30;
 const LOCAL_SIGNATURE = 0x04034b50;
 /** Deflated data grows at most this many times when it is unpacked. */
 const MOST_GROWTH = 1032;
-/** No image of a data set is larger. */
-const MOST_BYTES = 256 << 20;
+/** Bytes of the largest archive within the archive. */
+const MOST_ARCHIVE_BYTES = 512 << 20;
 
 /**
  * The images of a zip archive, read in place: only its directory is held in memory.
@@ -101,7 +101,17 @@ async function readDirectory(
   } catch (error) {
     throw error instanceof UserError ? error : damagedArchive(path, error);
   }
+  refuseOverlaps(entries, path);
   return { entries, leftOut };
+}
+
+/** Entries that share bytes are those of a small file that unpacks to more than memory holds. */
+function refuseOverlaps(entries: ReadonlyMap<string, Entry>, path: string): void {
+  let end = 0;
+  for (const [name, { offset, compressedSize }] of [...entries].sort(([, a], [, b]) => a.offset - b.offset)) {
+    if (offset < end) throw refusedEntry(path, name, "lies over another one");
+    end = offset + LOCAL_HEADER + compressedSize;
+  }
 }
 
 /** A `Reader` of the library, with only the members that it uses. */
@@ -131,7 +141,9 @@ function sizeProblem(
 
 function readEntry(file: Deno.FsFile, entry: Entry, where: { archive: string; name: string }): Uint8Array {
   const { archive, name } = where;
-  if (entry.size > MOST_BYTES) throw refusedEntry(archive, name, `has ${entry.size} bytes, too many for an image`);
+  if (entry.size > (isImagePath(name) ? MOST_IMAGE_BYTES : MOST_ARCHIVE_BYTES)) {
+    throw refusedEntry(archive, name, `has ${entry.size} bytes, too many for an image`);
+  }
   const header = readAt(file, entry.offset, LOCAL_HEADER);
   const view = new DataView(header.buffer);
   if (header.length < LOCAL_HEADER || view.getUint32(0, true) !== LOCAL_SIGNATURE) {

@@ -1,9 +1,11 @@
 /** What to look at twice in a run: told before anything is learned where that can be, and in its reports. */
 import { overlap } from "../data/data_warnings.ts";
+import { UserError } from "../errors.ts";
 import type { ClassSubset, FewShot } from "../data/few_shot.ts";
 import type { Sample } from "../data/split.ts";
 import type { Warning } from "../eval/collapse.ts";
 import { drawsImages } from "../methods/method.ts";
+import type { RunConfig } from "./config.ts";
 import type { RunData } from "./data.ts";
 import { drawOf, learningImages } from "./identity.ts";
 import type { EvaluationTarget, Learned, SeedRun } from "./learned.ts";
@@ -13,6 +15,27 @@ interface Evaluated {
   /** The other data set, where it is not the run's. */
   other?: RunData;
   subset: ClassSubset;
+}
+
+/**
+ * Whether there is anything to evaluate on, for each target.
+ *
+ * @throws {UserError} when a split has no test image of the classes that were asked for
+ */
+export function requireTestImages(
+  targets: readonly EvaluationTarget[],
+  { config, data, others }: { config: RunConfig; data: RunData; others: ReadonlyMap<string, RunData> },
+): void {
+  for (const { subset, other } of targets) {
+    const from = other === undefined ? data : others.get(other)!;
+    const draw = drawOf(config, other === undefined ? config.seeds[0] : null);
+    const { test, classNames } = from.draw({ ...draw, classes: subset });
+    if (test.length > 0) continue;
+    throw new UserError(
+      `The split of ${from.about.name} has no test image of its ${subset} classes (${classNames.join(", ")}): leave ` +
+        `${other === undefined ? subset : `${other}:${subset}`} out of --eval, or give another --split.`,
+    );
+  }
 }
 
 /**

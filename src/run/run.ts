@@ -17,7 +17,7 @@ import { drawsImages, learnsPrompts, type Method, type Values } from "../methods
 import { completeSettings, type Given, type RunConfig, whyNotOn } from "./config.ts";
 import { configYaml } from "./config_yaml.ts";
 import type { RunData } from "./data.ts";
-import { lookAhead, reportWarnings } from "./doubts.ts";
+import { lookAhead, reportWarnings, requireTestImages } from "./doubts.ts";
 import { classifyAll, countLine, resultLine } from "./evaluate.ts";
 import { learnFromFeatures } from "./feature_learner.ts";
 import { openRunFolder, type RunFolder } from "./folder.ts";
@@ -149,6 +149,7 @@ export async function openRun<S>(
       if (!others.has(other)) others.set(other, await inputs.other(other));
       targets.push({ other, subset: transfer.slice(at + 1) as ClassSubset });
     }
+    requireTestImages(targets, { config, data, others });
   } catch (error) {
     await inputs.close();
     throw error;

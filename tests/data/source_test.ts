@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { UserError } from "../../src/errors.ts";
 import { imagesBelow, openImages } from "../../src/data/source.ts";
-import { isImagePath } from "../../src/data/paths.ts";
+import { isImagePath, MOST_IMAGE_BYTES } from "../../src/data/paths.ts";
 import { sharedPath, sharedTest } from "../shared.ts";
 import { content, inFolder, type TarEntries, tarOf, type ZipEntry, zipOf } from "./source_fixtures.ts";
 
@@ -132,6 +132,39 @@ Deno.test("a zip whose sizes or bytes do not fit is refused", () =>
     await wrong.close();
     await Deno.writeFile(path, good.slice(0, good.length - 30));
     await assertRejects(() => openImages(path), UserError, "damaged or cut off");
+  }));
+
+Deno.test("a zip whose entries share bytes is refused: a small file that fills the memory", () =>
+  inFolder(async (folder) => {
+    const path = join(folder, "x.zip");
+    const bytes = await zipOf([{ name: "a/1.jpg" }, { name: "a/2.jpg" }]);
+    const second = bytes.findLastIndex((_, i) => text(bytes.subarray(i, i + 4)) === "PK\x01\x02");
+    // Where the local header of the second entry is: at the first one's.
+    new DataView(bytes.buffer).setUint32(second + 42, 0, true);
+    await Deno.writeFile(path, bytes);
+    await assertRejects(() => openImages(path), UserError, 'its entry "a/2.jpg" lies over another one');
+  }));
+
+Deno.test("an image too large for memory is refused before it is read, in a folder, a zip and a tar.gz", () =>
+  inFolder(async (folder) => {
+    const large = join(folder, "images/a/1.jpg");
+    await Deno.mkdir(join(folder, "images/a"), { recursive: true });
+    const size = MOST_IMAGE_BYTES + 1;
+    // Sparse: takes no room on the disk.
+    using file = await Deno.open(large, { write: true, create: true });
+    await file.truncate(size);
+    const source = await openImages(join(folder, "images"));
+    await assertRejects(() => source.read("a/1.jpg"), UserError, "it has 128 MiB, and 128 are the most");
+    await source.close();
+    const zip = join(folder, "x.zip");
+    await Deno.writeFile(zip, await zipOf([{ name: "a/1.jpg", data: new Uint8Array(size) }]));
+    const zipped = await openImages(zip);
+    await assertRejects(() => zipped.read("a/1.jpg"), UserError, `has ${size} bytes, too many for an image`);
+    await zipped.close();
+    const tar = join(folder, "x.tar.gz");
+    const { success } = await new Deno.Command("tar", { args: ["czf", tar, "images"], cwd: folder }).output();
+    assertEquals(success, true);
+    await assertRejects(() => openImages(tar), UserError, `has ${size} bytes, too many for an image`);
   }));
 
 Deno.test("a tar with a link or an entry that leads out is refused, a tar.gz cut off too", () =>

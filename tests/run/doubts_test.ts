@@ -57,6 +57,25 @@ async function assertToldEverywhere(
   }
 }
 
+Deno.test("a half without a test image is refused before anything is learned", () =>
+  inFolder(async () => {
+    const part = (only: string[]) => (name: string) => only.includes(name) ? [0, 1, 2] : [];
+    await writeSplit("split.json", { train: part(CLASSES), val: () => [], test: part(["Field", "Forest"]) });
+    for (const method of [zeroShot, coop] as unknown as (typeof coop)[]) {
+      const given = {
+        ...(method.name === "coop" ? COOP : { data: "images" }),
+        split: "split.json",
+        eval: ["base", "new"],
+      };
+      await assertRejects(
+        () => runHere(method, given as typeof COOP),
+        UserError,
+        "has no test image of its new classes (Lake, River): leave new out of --eval, or give another --split.",
+      );
+    }
+    assertEquals([...Deno.readDirSync(".")].some(({ name }) => name === "runs"), false);
+  }));
+
 Deno.test("a half of one class has a warning, and nowhere an H", async () => {
   await inFolder(async () => {
     await Deno.remove("images/River", { recursive: true });

@@ -37,7 +37,8 @@ export function factsOf(path: string, trainers: readonly string[] = []): FolderF
   // After the shots in base2new, before them elsewhere; a known name nearer to the file goes over it.
   const after = parts.findLastIndex((part) => SHOTS.test(part));
   const place = after >= 0 ? after + 1 : parts.findLastIndex((part) => SHOTS_AFTER.test(part)) - 1;
-  const known = parts.findLastIndex((part) => trainers.some((name) => sameName(name, part)));
+  // As the published code spells them: a clone in a folder "coop" says nothing.
+  const known = parts.findLastIndex((part) => trainers.includes(part));
   const isTrainer = place >= 0 && place < parts.length && !NO_TRAINER.test(parts[place]) &&
     datasetOf(parts[place]) === undefined;
   const trainer = parts[isTrainer && known < place ? place : known];

@@ -58,3 +58,8 @@ Deno.test("the published folder names tell trainer, data set, shots, seed, class
   ];
   for (const [path, facts] of cases) assertEquals(told(path), facts, path);
 });
+
+Deno.test("a folder of a user's own that is called like a method is no trainer", () => {
+  assertEquals(told("/home/me/coop/tcp/fixtures/model.pth.tar-50").trainer, undefined);
+  assertEquals(told("/home/me/coop/output/CoOp/mine/model.pth.tar-50").trainer, "CoOp");
+});

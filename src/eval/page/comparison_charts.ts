@@ -45,6 +45,16 @@ function ofShots({ shots }: Comparison): string {
   return shots === null ? "" : ` at ${shots} ${shots === 1 ? "shot" : "shots"}`;
 }
 
+/** A method's name above its rows. */
+const HEADING = {
+  fy: (label: string) => label,
+  text: (label: string) => label,
+  frameAnchor: "top-left",
+  dy: -12,
+  dx: -34,
+  fontWeight: 600,
+} as const;
+
 const GAP = { fy: "method", y: "measure", text: "text", textAnchor: "start", dx: 4, fill: "var(--muted)" } as const;
 
 /** A bar for each method and measure, with the deviation over seeds as a line and each seed as a dot. */
@@ -87,14 +97,7 @@ export async function accuracyChart(comparison: Comparison): Promise<string> {
     opacity: { type: "identity" },
     color: { type: "identity" },
     marks: [
-      plot.text(labels, {
-        fy: (label: string) => label,
-        text: (label: string) => label,
-        frameAnchor: "top-left",
-        dy: -12,
-        dx: -34,
-        fontWeight: 600,
-      }),
+      plot.text(labels, HEADING),
       plot.text(gaps(comparison, comparison.methods), { ...GAP, x: 0 }),
       plot.barX(bars, { fy: "method", x: "value", y: "measure", fill: "colour", fillOpacity: "opacity", rx: 2 }),
       plot.ruleY(bars.filter(({ low, high }) => high > low), {
@@ -165,14 +168,7 @@ export async function differenceChart(comparison: Comparison): Promise<string> {
       color: { type: "identity" },
       opacity: { type: "identity" },
       marks: [
-        plot.text(labels, {
-          fy: (label: string) => label,
-          text: (label: string) => label,
-          frameAnchor: "top-left",
-          dy: -12,
-          dx: -34,
-          fontWeight: 600,
-        }),
+        plot.text(labels, HEADING),
         plot.ruleX([0], { stroke: "var(--muted)" }),
         plot.text(gaps(comparison, methods).filter(({ method }) => labels.includes(method)), { ...GAP, x: 0 }),
         plot.ruleY(rows, {

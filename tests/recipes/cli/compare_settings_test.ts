@@ -12,7 +12,7 @@ import { withVariants } from "../../../src/methods/method.ts";
 import { ANCHORED, NEAREST_MEAN, writeFiles } from "../../method_files.ts";
 
 /** Methods that need images. */
-const IN_TOWERS = ["ivlp", "maple", "promptsrc", "prometar"];
+const IN_TOWERS = ["ivlp", "maple", "promptsrc", "prometar", "mmrl"];
 
 const read = (...args: string[]) => readCompareSettings(args);
 const names = async (...args: string[]) => (await read(...args)).methods.map(({ method }) => method.name);

@@ -142,7 +142,8 @@ function sizeProblem(
 function readEntry(file: Deno.FsFile, entry: Entry, where: { archive: string; name: string }): Uint8Array {
   const { archive, name } = where;
   if (entry.size > (isImagePath(name) ? MOST_IMAGE_BYTES : MOST_ARCHIVE_BYTES)) {
-    throw refusedEntry(archive, name, `has ${entry.size} bytes, too many for an image`);
+    const what = isImagePath(name) ? "an image" : "an archive in it";
+    throw refusedEntry(archive, name, `has ${entry.size} bytes, too many for ${what}`);
   }
   const header = readAt(file, entry.offset, LOCAL_HEADER);
   const view = new DataView(header.buffer);

@@ -30,7 +30,7 @@ const mapName = (j: number) => `compound_prompt_projections.${j}`;
 /** The learned numbers of MaPLe, and how they enter the towers. */
 function maplePrompt(task: PromptTask<MapleSettings>): PromptMethod {
   const { model: { config }, settings, random } = task;
-  const { ctx, wordsAfter } = wordedContext(task, { initWords: settings.initWords, tokens: settings.contextTokens });
+  const { ctx, text } = wordedContext(task, { initWords: settings.initWords, tokens: settings.contextTokens });
   // As published: tokens of layers that a tower does not have get no gradient.
   const depth = Math.min(settings.depth, config.text.layers, config.image.layers);
   const [Dt, Dv] = [config.text.width, config.image.width];
@@ -53,7 +53,7 @@ function maplePrompt(task: PromptTask<MapleSettings>): PromptMethod {
     leading(ops, ops.add(ops.matMul(text, params[`${name}.weight`], { transposeB: true }), params[`${name}.bias`]));
   return {
     name: "maple",
-    shape: { contextTokens: ctx.shape[0], classTokenPosition: "end", classSpecific: false, wordsAfter },
+    shape: { contextTokens: ctx.shape[0], classTokenPosition: "end", classSpecific: false, text },
     params,
     imageConditioned: false,
     contexts: (ops, { params }) => leading(ops, params.ctx),

@@ -15,11 +15,7 @@ export interface PromptShape {
   classTokenPosition: ClassTokenPosition;
   /** Each class has learned tokens of its own. */
   classSpecific: boolean;
-  /** Fixed words between the learned tokens and the class name, where fewer tokens are learned than the initial words have. */
-  wordsAfter?: string;
-  /** What follows the class name; a full stop when left out. */
-  ending?: string;
-  /** The whole text behind the learned tokens, with `{}` for the class name; the name and a full stop when left out. */
+  /** The whole text after the learned tokens, with `{}` for the class name; the name and a full stop when left out. */
   text?: string;
   /**
    * How many blocks of each tower the learned tokens come in above: there they are inserted behind the first row, and the

@@ -39,13 +39,13 @@ const HAND_WRITTEN: Readonly<Record<string, string>> = {
   "a photo of {}, a type of food.": "a photo of a {}, a type of food.",
 };
 
-/** The words around the class name: those after it in the data set's template, and before it those after "a photo of a". */
-function wordsOf({ template, dataset }: Pick<PromptTask, "template" | "dataset">) {
+/** The text after the context: of the data set's template what follows "a photo of a", or the class name and what follows. */
+function textOf({ template, dataset }: Pick<PromptTask, "template" | "dataset">): string {
   const [before, after] = template.split("{}");
   const wordsAfter = before.match(/^a photo of a (.*\S)/)?.[1];
   // As published, without a full stop.
   const ending = dataset === "StanfordCars" ? ", a type of car" : after;
-  return { ending, ...(wordsAfter === undefined ? {} : { wordsAfter }) };
+  return `${wordsAfter === undefined ? "" : `${wordsAfter} `}{}${ending}`;
 }
 
 /** Tokens of each class [C, M, D], from its hand-written prompt's feature. */
@@ -76,7 +76,7 @@ async function tcpPrompt(task: PromptTask<TcpSettings>): Promise<PromptMethod> {
   const classBlock = Math.min(settings.classBlock, layers - 1);
   const base: PromptMethod = {
     name: "tcp",
-    shape: { contextTokens, classTokenPosition: "end", classSpecific: false, ...wordsOf(task) },
+    shape: { contextTokens, classTokenPosition: "end", classSpecific: false, text: textOf(task) },
     params: {
       ctx: normal([contextTokens, D], random("context-init")),
       ...Object.fromEntries(META_NET.map((name, i) => [name, weights[i]])),

@@ -62,12 +62,12 @@ export const towerSettings: SettingsOf<TowerSettings> = {
   }),
 };
 
-/** The context that a text prompt starts from, and the words that follow it. */
+/** The context that a text prompt starts from, and the text that follows it. */
 export interface WordedContext {
   /** [M, D] */
   ctx: HostTensor;
-  /** Words of the start that are not learned. */
-  wordsAfter?: string;
+  /** Words of the start that are not learned, and the class name. */
+  text?: string;
 }
 
 /**
@@ -92,7 +92,7 @@ export function wordedContext(
     data.set(model.tokenEmbedding(ids[0]), m * D);
   }
   const after = words.slice(tokens).join(" ");
-  return { ctx: { shape: [tokens, D], data }, ...(after === "" ? {} : { wordsAfter: after }) };
+  return { ctx: { shape: [tokens, D], data }, ...(after === "" ? {} : { text: `${after} {}.` }) };
 }
 
 /** Random learned numbers, normal; tokens have the deviation 0.02. */
@@ -112,7 +112,7 @@ const deepName = (tower: "text" | "image", block: number) =>
 /** The learned tokens of both towers, and how they enter them. */
 export function towerPrompts(task: PromptTask<TowerSettings>): Omit<PromptMethod, "name" | "losses"> {
   const { model: { config }, settings, random } = task;
-  const { ctx, wordsAfter } = wordedContext(task, { initWords: settings.initWords, tokens: settings.textTokens });
+  const { ctx, text } = wordedContext(task, { initWords: settings.initWords, tokens: settings.textTokens });
   const textDepth = Math.min(settings.textDepth, config.text.layers);
   const imageDepth = Math.min(settings.imageDepth, config.image.layers);
   const draw = random("tower-prompts");
@@ -125,7 +125,7 @@ export function towerPrompts(task: PromptTask<TowerSettings>): Omit<PromptMethod
   for (const name of imageNames) params[name] = normal([settings.imageTokens, config.image.width], draw);
   const leading = <T>(ops: Ops<T>, x: T) => ops.reshape(x, [1, ...ops.shape(x)]);
   return {
-    shape: { contextTokens: ctx.shape[0], classTokenPosition: "end", classSpecific: false, wordsAfter },
+    shape: { contextTokens: ctx.shape[0], classTokenPosition: "end", classSpecific: false, text },
     params,
     imageConditioned: false,
     contexts: (ops, { params }) => leading(ops, params.ctx),

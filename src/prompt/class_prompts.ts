@@ -17,8 +17,7 @@ export function promptsOf(
 ): ClassPrompt[] {
   return classNames.map((className) => {
     const name = spokenName(className);
-    const before = shape.wordsAfter === undefined ? "" : `${shape.wordsAfter} `;
-    const words = shape.text === undefined ? `${before}${name}${shape.ending ?? "."}` : fillTemplate(shape.text, name);
+    const words = fillTemplate(shape.text ?? "{}.", name);
     return classPrompt([...model.tokenizer.encode(words), model.tokenizer.endToken], {
       contextTokens: shape.contextTokens,
       nameLength: model.tokenizer.encode(name).length,

@@ -348,11 +348,9 @@ async function describeTraining(
 
 /** A class's prompt as text, with `X` for each learned token, as CoOp's code writes place-holders. */
 export function promptText(className: string, shape: PromptShape): string {
-  const { contextTokens, classTokenPosition, wordsAfter, ending = ".", text } = shape;
+  const { contextTokens, classTokenPosition, text } = shape;
   const before = { end: contextTokens, middle: Math.floor(contextTokens / 2), front: 0 }[classTokenPosition];
   const learned = (count: number) => new Array<string>(count).fill("X");
-  if (text !== undefined) return [...learned(contextTokens), fillTemplate(text, spokenName(className))].join(" ");
-  const fixed = wordsAfter === undefined ? [] : [wordsAfter];
-  const words = [...learned(before), ...fixed, spokenName(className), ...learned(contextTokens - before)];
-  return `${words.join(" ")}${ending}`;
+  if (text !== undefined) return [...learned(contextTokens), fillTemplate(text, className)].join(" ");
+  return `${[...learned(before), spokenName(className), ...learned(contextTokens - before)].join(" ")}.`;
 }

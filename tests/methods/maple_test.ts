@@ -31,7 +31,7 @@ Deno.test("MaPLe starts from words, random deeper tokens, and copies of one proj
       "compound_prompt_projections.0.bias [128]",
     ]);
     assertEquals([...params.ctx.data], embeddingsOf(model, ["a", "photo"]));
-    assertEquals([shape.wordsAfter, depth], ["of a", { text: 1, image: 2 }]);
+    assertEquals([shape.text, depth], ["of a {}.", { text: 1, image: 2 }]);
     assertNormal(params["compound_prompts_text.0"]);
     // PyTorch's nn.Linear: uniform within 1/√(its inputs), weight and bias.
     for (const name of ["proj", "compound_prompt_projections.0"]) {

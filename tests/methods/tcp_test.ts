@@ -175,16 +175,16 @@ Deno.test("TCP's words are those of the data set", async () => {
       const settings = presetValues(tcp, "tcp-cvpr24") as TcpSettings;
       const random = () => ({ normal: () => 0, uniform: () => 0 }) as never;
       const task = { model, classNames: CLASSES, settings, random };
-      const { shape: { wordsAfter, ending }, frozen } = await tcp.prompt({ ...task, template, dataset });
-      return { words: [wordsAfter, ending], hand: frozen!.hand_features.data };
+      const { shape: { text }, frozen } = await tcp.prompt({ ...task, template, dataset });
+      return { words: text, hand: frozen!.hand_features.data };
     };
     const plain = await words("a photo of a {}.", "Caltech101");
-    assertEquals(plain.words, [undefined, "."]);
-    assertEquals(await words("a photo of a {}.", "StanfordCars"), { ...plain, words: [undefined, ", a type of car"] });
+    assertEquals(plain.words, "{}.");
+    assertEquals(await words("a photo of a {}.", "StanfordCars"), { ...plain, words: "{}, a type of car" });
     const satellite = await words("a centered satellite photo of {}.", "EuroSAT");
-    assertEquals(satellite.words, [undefined, "."]);
+    assertEquals(satellite.words, "{}.");
     assertNotEquals(satellite.hand, plain.hand);
-    assertEquals((await words("a photo of a person doing {}.")).words, ["person doing", "."]);
+    assertEquals((await words("a photo of a person doing {}.")).words, "person doing {}.");
     // Whose hand-written prompts are not the data set's template.
     for (
       const [template, hand, ending] of [
@@ -194,7 +194,7 @@ Deno.test("TCP's words are those of the data set", async () => {
       ]
     ) {
       const found = await words(template);
-      assertEquals(found, { words: [undefined, ending], hand: (await words(hand)).hand });
+      assertEquals(found, { words: `{}${ending}`, hand: (await words(hand)).hand });
     }
   });
 });

@@ -11,11 +11,11 @@ Deno.test("text tokens start from the words; fewer tokens leave the rest of the 
   await withModel(async (model) => {
     const four = await promptOf(ivlp, { model });
     assertEquals([...four.params.ctx.data], embeddingsOf(model, WORDS));
-    assertEquals(four.shape.wordsAfter, undefined);
+    assertEquals(four.shape.text, undefined);
 
     const two = await promptOf(ivlp, { model, textTokens: 2 });
     assertEquals([...two.params.ctx.data], embeddingsOf(model, WORDS.slice(0, 2)));
-    assertEquals(two.shape.wordsAfter, "of a");
+    assertEquals(two.shape.text, "of a {}.");
     const session = await openPrompt(model, { method: two, classNames: CLASSES });
     // v1 v2 "of a sea or lake." end: what is learned, then the ids of the published text without its first two words.
     const ids = model.tokenizer.encode("of a Sea or Lake.");
@@ -31,7 +31,7 @@ Deno.test("more tokens than words, and no words, start from random numbers, and 
   await withModel(async (model) => {
     for (const given of [{ textTokens: 5 }, { initWords: "" }]) {
       const { params, shape } = await promptOf(ivlp, { model, ...given });
-      assertEquals([params.ctx.shape[0], shape.wordsAfter], [given.textTokens ?? 4, undefined]);
+      assertEquals([params.ctx.shape[0], shape.text], [given.textTokens ?? 4, undefined]);
       assertNormal(params.ctx);
       assertEquals(params.ctx, (await promptOf(ivlp, { model, ...given })).params.ctx);
       assertNotEquals(params.ctx, (await promptOf(ivlp, { model, ...given, seed: 2 })).params.ctx);

@@ -4,11 +4,11 @@ export function spokenName(className: string): string {
 }
 
 /**
- * Where each name stands in another list, however it is spelled; -1 where it is not in it. Of names that stand there several
- * times, the second is at the second place.
+ * Where each name stands in another list, however it is spelled; -1 where it is not in it. Names that were read off CLIP's
+ * tokens have spaces between digits. Of names that stand there several times, the second is at the second place.
  */
 export function placesIn(seen: readonly string[], classNames: readonly string[]): number[] {
-  const plain = (name: string) => spokenName(name).toLowerCase();
+  const plain = (name: string) => spokenName(name).toLowerCase().replaceAll(/\s/g, "");
   const places = Map.groupBy(seen.keys(), (i) => plain(seen[i]));
   return classNames.map((name) => places.get(plain(name))?.shift() ?? -1);
 }

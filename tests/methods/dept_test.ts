@@ -195,6 +195,8 @@ Deno.test("the head counts where it knows all the classes, each by its name; els
     // Classes of one name are told apart by their place, as in some lists of ImageNet.
     assertEquals(placesIn(["Sea", "pond", "sea"], ["Sea", "pond", "sea"]), [0, 1, 2]);
     assertEquals(placesIn(["Sea", "pond"], ["pond", "SEA", "sea"]), [1, 0, -1]);
+    // As read off tokens.
+    assertEquals(placesIn(["a 3 1 0", "st . bernard"], ["St._Bernard", "A310"]), [1, 0]);
     // The head's part is the same however the name is spelled; the text is another.
     const head = (of: typeof some) => of.alone.map((value, i) => value - 0.3 * of.cosines[i]);
     const own = await logits(BASE);

@@ -3,7 +3,14 @@ import type { ClassSubset } from "../../src/data/few_shot.ts";
 import { UserError } from "../../src/errors.ts";
 import { TABLE_FORMS, type TableForm } from "../../src/eval/result_files.ts";
 import { KIT_METHODS } from "../../src/methods/kit.ts";
-import { drawsImages, learnsPrompts, type Method, publishedValues, withVariants } from "../../src/methods/method.ts";
+import {
+  askedFor,
+  drawsImages,
+  learnsPrompts,
+  type Method,
+  publishedValues,
+  withVariants,
+} from "../../src/methods/method.ts";
 import { choice, flagName, type Setting, text, toggle, wholeNumber, wholeNumbers } from "../../src/methods/setting.ts";
 import type { CollectOptions } from "../../src/run/collect.ts";
 import type { ComparedMethod } from "../../src/run/comparison_runs.ts";
@@ -255,12 +262,7 @@ function parsed(settings: Settings, typed: Record<string, string>): Given {
 }
 
 function compared({ method, file }: FoundMethod, typed: Record<string, string>): ComparedMethod {
-  const asked = KIT_METHODS.find((one) => withVariants(one).includes(method)) ?? method;
-  const variant: Given = {};
-  for (const [name, byValue] of Object.entries(asked.variants ?? {})) {
-    const value = Object.keys(byValue).find((one) => byValue[one] === method);
-    if (value !== undefined) variant[name] = value;
-  }
+  const { asked, variant } = askedFor(method, KIT_METHODS);
   const settings = Object.fromEntries(
     Object.entries(method.settings).filter(([name]) => !NOT_HANDED_ON.includes(name)),
   );

@@ -176,6 +176,18 @@ export function withVariants(method: Method): Method[] {
   return [method, ...variants];
 }
 
+/** The method of `methods` whose task runs this one, and the settings that make it this one: `{ head: "dept" }`. */
+export function askedFor(
+  method: Method,
+  methods: readonly Method[],
+): { asked: Method; variant: Record<string, string> } {
+  const asked = methods.find((one) => withVariants(one).includes(method)) ?? method;
+  const variant = Object.entries(asked.variants ?? {}).flatMap(([name, byValue]) =>
+    Object.keys(byValue).filter((value) => byValue[value] === method).map((value) => [name, value])
+  );
+  return { asked, variant: Object.fromEntries(variant) };
+}
+
 /** What stands in paths and lists as it is. */
 const METHOD_NAME = /^[\p{L}\p{N}][\p{L}\p{M}\p{N}_.+-]*$/u;
 

@@ -10,6 +10,7 @@ import { type ClipWeights, loadWeights } from "../src/clip/weights/load.ts";
 import { SAMPLE_MODEL_SHA256 } from "../src/clip/weights/known.ts";
 import { describeDataset } from "../src/data/catalogue.ts";
 import { openDataset } from "../src/data/dataset.ts";
+import type { DatasetDescription } from "../src/data/description.ts";
 import { chooseClasses } from "../src/data/few_shot.ts";
 import { STORED_SOURCE } from "../src/data/sample_features.ts";
 import { UserError, visible } from "../src/errors.ts";
@@ -17,6 +18,7 @@ import { sha256Hex } from "../src/files.ts";
 import type { PromptLearning } from "../src/methods/method.ts";
 import { promptSettings } from "../src/methods/prompt_settings.ts";
 import { flagName, text } from "../src/methods/setting.ts";
+import { tcp } from "../src/methods/tcp.ts";
 import { type PublishedPrompt, readPublishedPrompt } from "../src/published/checkpoint.ts";
 import {
   type PromptWords,
@@ -40,8 +42,10 @@ import { learnedNumbers } from "../src/run/prompt_learner.ts";
 import { DEFAULT_SHOTS, RUN_SETTINGS } from "../src/run/settings.ts";
 import { KIT_VERSION } from "../src/version.ts";
 import { classesSetting, readClassNames } from "./cli/class_list.ts";
+import { isDescription, namedDataset } from "./cli/dataset_file.ts";
 import { readFlags } from "./cli/flags.ts";
 import { shellLine } from "./cli/jobs.ts";
+import { variantFlags } from "./cli/next_step.ts";
 import { type Program, runProgram } from "./cli/recipe.ts";
 import { TERMINAL_SETTINGS } from "./cli/terminal.ts";
 
@@ -66,6 +70,12 @@ const SETTINGS = {
   dataset: { ...dataset, defaultWords: TOLD },
   split,
   classTokenPosition,
+  classBlock: {
+    ...tcp.settings.classBlock,
+    help: "text block, from 0, before which TCP's tokens of the classes come in",
+    default: undefined,
+    defaultWords: "that of its code, 8",
+  },
   out,
   fresh,
   debug,
@@ -74,8 +84,8 @@ const SETTINGS = {
 
 const program: Program = {
   title:
-    "Imports prompts of the published code of CoOp, CoCoOp, KgCoOp, ProGrad, IVLP, MaPLe, PromptSRC and ProMetaR: " +
-    "…/model.pth.tar-N becomes a run folder. Name checkpoints, or the folders that they lie in. " +
+    "Imports prompts of the published code of CoOp, CoCoOp, KgCoOp, ProGrad, TCP, IVLP, MaPLe, PromptSRC and ProMetaR, " +
+    "and of DePT over the first three: …/model.pth.tar-N becomes a run folder. Name checkpoints, or the folders that they lie in. " +
     "Method, data set, shots, seed and place of the class name are read off the published folder names; " +
     "what these do not tell is asked for.",
   url: import.meta.url,
@@ -101,7 +111,7 @@ interface Provenance {
   method: PromptLearning;
   facts: FolderFacts;
   given: Given;
-  dataset: string;
+  dataset: Pick<DatasetDescription, "name" | "template">;
 }
 
 async function main(args: string[]): Promise<void> {
@@ -143,11 +153,11 @@ async function importPrompt(
   const { model } = options;
   const read = readPublishedPrompt(path);
   const provenance = await provenanceOf(read, options);
-  const { method, given, dataset } = provenance;
+  const { method, given, dataset: { name: dataset, template } } = provenance;
   const prompt = { ...read, roundings: roundingsOf(method.name, read.epoch) };
   requireFrozen(prompt, model);
   requireModel(prompt, model.table);
-  const words = await wordsOf(prompt, { ...options, given });
+  const words = await wordsOf(prompt, { ...options, ...provenance });
   const imported = importedConfig(prompt, { ...provenance, words, path, layers: model.weights.config });
   const { config } = imported;
   const { classNames } = words;
@@ -179,6 +189,7 @@ async function importPrompt(
         "trained-on": config.train!,
         shots: String(config.shots),
         seed: String(seed),
+        ...(method.readsTemplate ? { template } : {}),
         ...imported.metadata,
         "classes-seen": JSON.stringify(classNames),
         "imported-from": basename(path),
@@ -217,30 +228,35 @@ async function provenanceOf(
         `${missing.map(([, , flag]) => flag).join(" ")}.`,
     );
   }
-  return { method, facts, given, dataset: await datasetName(given) };
+  return { method, facts, given, dataset: await datasetOf(given) };
 }
 
-async function datasetName({ dataset, data, split }: Given): Promise<string> {
-  if (dataset !== undefined) return (await describeDataset(dataset)).name;
+async function datasetOf({ dataset, data, split }: Given): Promise<Provenance["dataset"]> {
+  const named = await namedDataset(dataset);
+  if (named !== undefined) return describeDataset(named);
   const opened = await openDataset({ data: data!, split });
   await opened.images.close();
-  return opened.name;
+  return opened;
 }
 
 async function wordsOf(
   prompt: PublishedPrompt,
-  { given, classNames, model: { table } }: { given: Given; classNames?: string[]; model: Model },
+  { given, dataset: { name, template }, classNames, model: { table } }: Provenance & {
+    classNames?: string[];
+    model: Model;
+  },
 ): Promise<PromptWords> {
   let names = classNames;
   if (names === undefined && given.data !== undefined) {
-    const { data, split, dataset } = given;
-    const opened = await openDataset({ data, split, dataset });
+    const { data, split } = given;
+    const opened = await openDataset({ data, split, dataset: await namedDataset(given.dataset) });
     await opened.images.close();
     names = chooseClasses(opened.split, given.train!).classNames;
   }
+  const text = prompt.layout.text?.({ template, dataset: name }) ?? "{}.";
   const words = names === undefined
-    ? recoverClassNames(prompt, table)
-    : requireClassNames(prompt, { classNames: names, table });
+    ? recoverClassNames(prompt, { table, text })
+    : requireClassNames(prompt, { classNames: names, table, text });
   if (words !== undefined) return words;
   throw new UserError(
     `${prompt.file.path} does not hold the tokens of its class names: name them with --classes, or give the data with ` +
@@ -275,6 +291,7 @@ function tell(
     ? ["--eval", "base,new"]
     : ["--train", config.train!, "--eval", config.train!];
   const flags = [
+    ...variantFlags(config),
     ...protocol,
     "--preset",
     config.preset!,
@@ -284,7 +301,8 @@ function tell(
     String(seed),
     ...run.out === "runs" ? [] : ["--out", run.out],
     ...model.name === "sample" ? [] : ["--model", run.model!, "--data", run.data ?? "DIR_OR_ZIP"],
+    ...isDescription(run.dataset) ? ["--dataset", run.dataset] : [],
   ];
-  console.log(`  evaluate: ${shellLine(["deno", "task", method.name, ...flags])}`);
+  console.log(`  evaluate: ${shellLine(["deno", "task", config.asked.name, ...flags])}`);
   console.log(`  use: deno task classify --prompt ${shellLine([folder])} --classes "…" IMAGE …`);
 }

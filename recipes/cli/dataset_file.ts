@@ -26,11 +26,16 @@ function parse(text: string, path: string): unknown {
   }
 }
 
+/** Whether `--dataset` names a file. */
+export function isDescription(nameOrPath: string | undefined): nameOrPath is string {
+  return nameOrPath !== undefined && /\.ya?ml$/i.test(nameOrPath);
+}
+
 /**
  * What `--dataset` names, as `openDataset` takes it: a name stays a name, the path of a YAML file becomes what it says.
  *
  * @throws {UserError} as {@linkcode readDescription}
  */
 export async function namedDataset(nameOrPath: string | undefined): Promise<string | DatasetDescription | undefined> {
-  return nameOrPath !== undefined && /\.ya?ml$/i.test(nameOrPath) ? await readDescription(nameOrPath) : nameOrPath;
+  return isDescription(nameOrPath) ? await readDescription(nameOrPath) : nameOrPath;
 }

@@ -40,7 +40,7 @@ const HAND_WRITTEN: Readonly<Record<string, string>> = {
 };
 
 /** The text after the context: of the data set's template what follows "a photo of a", or the class name and what follows. */
-function textOf({ template, dataset }: Pick<PromptTask, "template" | "dataset">): string {
+export function tcpText({ template, dataset }: Pick<PromptTask, "template" | "dataset">): string {
   const [before, after] = template.split("{}");
   const wordsAfter = before.match(/^a photo of a (.*\S)/)?.[1];
   // As published, without a full stop.
@@ -76,7 +76,7 @@ async function tcpPrompt(task: PromptTask<TcpSettings>): Promise<PromptMethod> {
   const classBlock = Math.min(settings.classBlock, layers - 1);
   const base: PromptMethod = {
     name: "tcp",
-    shape: { contextTokens, classTokenPosition: "end", classSpecific: false, text: textOf(task) },
+    shape: { contextTokens, classTokenPosition: "end", classSpecific: false, text: tcpText(task) },
     params: {
       ctx: normal([contextTokens, D], random("context-init")),
       ...Object.fromEntries(META_NET.map((name, i) => [name, weights[i]])),

@@ -2,9 +2,9 @@
  * The class names of a published prompt. Its file holds no names, but the embeddings of their tokens; with the model's
  * table of embeddings these tell the names, and whether names and model that are given are the right ones.
  */
-import { spokenName } from "../clip/spoken_name.ts";
 import type { Tokenizer } from "../clip/tokenizer.ts";
 import { UserError } from "../errors.ts";
+import { fillTemplate } from "../methods/zero_shot.ts";
 import type { PublishedPrompt } from "./checkpoint.ts";
 
 /** What of a model is needed. */
@@ -54,13 +54,20 @@ export function requireModel(prompt: PublishedPrompt, table: TokenTable): void {
   );
 }
 
+/** What is known of the texts of a prompt, besides its file. */
+export interface TextFacts {
+  table: TokenTable;
+  /** The text after the learned tokens, with `{}` for the class name. */
+  text: string;
+}
+
 /**
  * Reads the class names off the embeddings that a prompt stores. They come out in lower case, as CLIP's tokens have them;
  * undefined when the prompt stores none.
  *
- * @throws {UserError} when a token is not among the model's
+ * @throws {UserError} when a token is not among the model's, or the texts have other words around the class names
  */
-export function recoverClassNames(prompt: PublishedPrompt, table: TokenTable): PromptWords | undefined {
+export function recoverClassNames(prompt: PublishedPrompt, { table, text }: TextFacts): PromptWords | undefined {
   const { suffix, params: { ctx: { shape } } } = prompt;
   if (suffix === undefined) return undefined;
   const find = tokenFinder(prompt, table);
@@ -71,19 +78,29 @@ export function recoverClassNames(prompt: PublishedPrompt, table: TokenTable): P
       if (id === table.tokenizer.endToken) break;
       ids.push(id);
     }
-    return textOf(ids, table).replace(/ ?\.$/, "");
+    return textOf(ids, table);
   });
   // "a" can stay behind longer contexts too: ProGrad's code counts words, and commas are tokens.
   const rest = INITIAL_WORDS.slice(shape[shape.length - 2]).join(" ") || "a";
-  const isThere = texts.every((text) => text.startsWith(`${rest} `));
-  const wordsAfter = isThere ? rest : "";
+  const wordsAfter = texts.every((text) => text.startsWith(`${rest} `)) ? rest : "";
   requireNoWords(prompt, wordsAfter);
-  const classNames = isThere ? texts.map((text) => text.slice(rest.length + 1)) : texts;
-  const [first] = classNames[0].split(" ");
-  if (classNames.every((name) => name.startsWith(`${first} `))) {
+  const [before, after] = text.split("{}").map((words) => textOf(table.tokenizer.encode(words), table));
+  const start = `${wordsAfter}${before} `.trimStart();
+  const strange = texts.find((one) => !one.startsWith(start) || !one.endsWith(after));
+  if (strange !== undefined) {
     throw new UserError(
-      `All class names in ${prompt.file.path} begin with "${first}", which may be a word of the prompt: name the classes ` +
-        "with --classes, or give the data with --data.",
+      `${prompt.file.path} has the text "${strange}" after its context, and prompts of the data set that is named have ` +
+        `"${text}": name the one that it was trained on by --dataset.`,
+    );
+  }
+  const classNames = texts.map((one) => one.slice(start.length, one.length - after.length).trimEnd());
+  const words = classNames[0].split(" ");
+  for (const [word, where] of [[words[0], "begin"], [words[words.length - 1], "end"]] as const) {
+    const isOfAll = (name: string) => where === "begin" ? name.startsWith(`${word} `) : name.endsWith(` ${word}`);
+    if (!classNames.every(isOfAll)) continue;
+    throw new UserError(
+      `All class names in ${prompt.file.path} ${where} with "${word}", which may be a word of the prompt: check ` +
+        "--dataset, and name the classes with --classes, or give the data with --data.",
     );
   }
   return { classNames, wordsAfter };
@@ -96,7 +113,7 @@ export function recoverClassNames(prompt: PublishedPrompt, table: TokenTable): P
  */
 export function requireClassNames(
   prompt: PublishedPrompt,
-  { classNames, table }: { classNames: readonly string[]; table: TokenTable },
+  { classNames, table, text }: TextFacts & { classNames: readonly string[] },
 ): PromptWords {
   const { suffix, params: { ctx } } = prompt;
   const { tokenizer, embedding } = table;
@@ -113,7 +130,7 @@ export function requireClassNames(
   const end = embedding(tokenizer.endToken);
   let first: number[] | undefined;
   for (const [c, name] of classNames.entries()) {
-    const ids = tokenizer.encode(`${spokenName(name)}.`);
+    const ids = tokenizer.encode(fillTemplate(text, name));
     const rows = suffix.rows(c);
     const from = rows.findIndex((row) => isNear(row, end, prompt)) - ids.length;
     const before = from < 0 ? [] : rows.slice(0, from).map(find);

@@ -23,9 +23,15 @@ export async function fittingParameters(
     config: ClipConfig;
   },
 ): Promise<Record<string, Parameter>> {
-  // Only shapes are asked for: sizes and words of the model are enough.
-  const model = { config, tokenizer: table.tokenizer, tokenEmbedding: table.embedding } as unknown as ClipModel;
-  const { params: learned } = await method.prompt({
+  // Only shapes are asked for: sizes and words of the model are enough, and texts may have any features.
+  const model = {
+    config,
+    tokenizer: table.tokenizer,
+    tokenEmbedding: table.embedding,
+    encodeTexts: ({ length: C }: string[]) =>
+      Promise.resolve({ shape: [C, config.embedding], data: new Float32Array(C * config.embedding).fill(1) }),
+  } as unknown as ClipModel;
+  const { params: learned, classBlock } = await method.prompt({
     model,
     classNames: [...classNames],
     settings: values,
@@ -34,6 +40,12 @@ export async function fittingParameters(
     trains: false,
   });
   const layers = { text: config.text.layers, image: config.image.layers };
+  if (classBlock !== undefined && classBlock !== values.classBlock) {
+    throw new UserError(
+      `${method.label}'s tokens of the classes come in before text block ${values.classBlock}, and the text tower of ` +
+        `${table.name} has blocks 0 to ${layers.text - 1}: say before which they came in by --class-block.`,
+    );
+  }
   const kept = Object.entries(params).filter(([name]) => !layout.unused?.(name, layers));
   const { label } = method;
   const known = Object.fromEntries(kept);

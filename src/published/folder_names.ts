@@ -13,12 +13,14 @@ export interface FolderFacts {
   shots?: number;
   seeds?: number[];
   classTokenPosition?: ClassTokenPosition;
-  /** KgCoOp's and TCP's weight of their own term. */
+  /** KgCoOp's weight of its own term; TCP's scripts write one too, which its code does not use. */
   lambda?: number;
 }
 
 const SHOTS = /^shots_(\d+)(?:_(\d+(?:\.\d+)?))?$/;
 const SHOTS_AFTER = /(?:^|_)(\d+)shots$/;
+/** As DePT has it, `ExtrasLinearProbeCoOp/eurosat/shots16/…/seed1`, where trainers are known by name alone. */
+const SHOTS_OF_DEPT = /^shots(\d+)$/;
 /** Names of the layout that are no trainer's. */
 const NO_TRAINER = /^seed\d+$|^output|^base2new$|^train_|^shots_|shots$|^prompt_learner$|PromptLearner$|\.pth/;
 
@@ -42,7 +44,7 @@ export function factsOf(path: string, trainers: readonly string[] = []): FolderF
   const isTrainer = place >= 0 && place < parts.length && !NO_TRAINER.test(parts[place]) &&
     datasetOf(parts[place]) === undefined;
   const trainer = parts[isTrainer && known < place ? place : known];
-  const shots = number(last(SHOTS) ?? last(SHOTS_AFTER));
+  const shots = number(last(SHOTS) ?? last(SHOTS_AFTER) ?? last(SHOTS_OF_DEPT));
   const seed = number(last(/^seed(\d+)$/));
   return {
     trainer,

@@ -3,15 +3,24 @@ import { sameName } from "../data/same_name.ts";
 import { didYouMean } from "../did_you_mean.ts";
 import { UserError } from "../errors.ts";
 import { KIT_METHODS } from "../methods/kit.ts";
-import { learnsPrompts, type PromptLearning } from "../methods/method.ts";
+import { learnsPrompts, type PromptLearning, withVariants } from "../methods/method.ts";
 import { orList } from "../methods/setting.ts";
 import type { PublishedPrompt } from "./checkpoint.ts";
 import { OTHER_TRAINERS } from "./layouts.ts";
 
-const TRAINERS = KIT_METHODS.filter(learnsPrompts);
+const TRAINERS = KIT_METHODS.flatMap(withVariants).filter(learnsPrompts);
+
+/** What the published code calls trainers that have another name here. */
+const PUBLISHED: Readonly<Record<string, string>> = {
+  "coop-dept": "ExtrasLinearProbeCoOp",
+  "cocoop-dept": "ExtrasLinearProbeCoCoOp",
+  "kgcoop-dept": "ExtrasLinearProbeKgCoOp",
+};
+
+const trainerName = ({ name, label }: PromptLearning) => PUBLISHED[name] ?? label;
 
 /** Names that the folders of trainers have, of those that are not imported too. */
-export const TRAINER_NAMES: readonly string[] = [...TRAINERS.map(({ label }) => label), ...OTHER_TRAINERS];
+export const TRAINER_NAMES: readonly string[] = [...TRAINERS.map(trainerName), ...OTHER_TRAINERS];
 
 /**
  * The method that learned a prompt. Several leave the same tensors: then `folder`, the trainer's name in the path, or
@@ -62,5 +71,5 @@ export function methodOf(
 }
 
 function named(name: string): PromptLearning | undefined {
-  return TRAINERS.find((method) => [method.label, method.name].some((own) => sameName(own, name)));
+  return TRAINERS.find((method) => [trainerName(method), method.name].some((own) => sameName(own, name)));
 }

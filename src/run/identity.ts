@@ -96,11 +96,15 @@ export function testImagesSha256(data: RunData, classes: ClassSubset): Promise<s
   return data.sha256(data.draw({ shots: DEFAULT_SHOTS, seed: 1, classes }).test);
 }
 
-/** What differs between what is there and what is wanted, in words; undefined where they are of one run. */
+/**
+ * What differs between what is there and what is wanted, in words; undefined where they are of one run. A prompt that was
+ * trained elsewhere keeps the template that it was trained with.
+ */
 export function difference(stored: RunIdentity, wanted: RunIdentity): string | undefined {
   const [there, here] = [{ ...OF_THE_KIT, ...stored }, { ...OF_THE_KIT, ...wanted }];
+  const kept = "imported-from" in stored ? [...PLACES, "template"] : PLACES;
   const differs = Object.entries(here).filter(([name, value]) =>
-    !PLACES.includes(name) && there[name] !== undefined && there[name] !== value
+    !kept.includes(name) && there[name] !== undefined && there[name] !== value
   );
   if (differs.length === 0) return undefined;
   const short = (value: string) => /^[0-9a-f]{64}$/.test(value) ? `${value.slice(0, 12)}…` : value;

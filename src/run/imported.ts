@@ -3,8 +3,8 @@
  * configuration that fits it best; and which settings nothing tells, so that no report claims them.
  */
 import type { ClipConfig } from "../clip/config.ts";
-import type { Method, PromptLearning, Values } from "../methods/method.ts";
-import { publishedValues } from "../methods/method.ts";
+import { KIT_METHODS } from "../methods/kit.ts";
+import { askedFor, type Method, type PromptLearning, publishedValues, type Values } from "../methods/method.ts";
 import { flagName } from "../methods/setting.ts";
 import type { PublishedPrompt } from "../published/checkpoint.ts";
 import { INITIAL_WORDS, type PromptWords } from "../published/class_names.ts";
@@ -42,8 +42,9 @@ export function importedConfig(
   const { layout, params, epoch } = prompt;
   const deepest: Values = layout.deepest?.({ text: text.layers, image: image.layers }) ?? {};
   const { lambda, classTokenPosition } = facts;
-  const told: Values = { epochs: epoch, ...layout.settings(params), ...initialWords(prompt, words) };
-  for (const [name, value] of Object.entries({ lambda, classTokenPosition, ...given })) {
+  const told: Values = { epochs: epoch };
+  const ofFile = { ...layout.settings(params), ...initialWords(prompt, words) };
+  for (const [name, value] of Object.entries({ lambda, classTokenPosition, ...ofFile, ...given })) {
     if (name in method.settings && value !== undefined) told[name] = value;
   }
   const ofRun = Object.fromEntries(Object.entries(given).filter(([name]) => name in RUN_SETTINGS || !(name in told)));
@@ -58,10 +59,11 @@ export function importedConfig(
   const preset = given.preset ?? configured ?? names.toSorted((a, b) => score(b) - score(a))[0];
   const published = names.includes(preset) ? valuesOf(preset) : {};
   const differing = Object.entries(told).filter((entry) => !isAs(published)(entry));
-  const config = completeSettings(method, { ...ofRun, ...Object.fromEntries(differing), preset });
+  const { asked, variant } = askedFor(method, KIT_METHODS);
+  const config = completeSettings(asked, { ...ofRun, ...Object.fromEntries(differing), ...variant, preset });
   const isPresetKnown = given.preset !== undefined || configured !== undefined;
   const settings = Object.keys(method.settings).filter((name) => method.settings[name].changesNumbers !== false);
-  const known = settings.filter((name) => isPresetKnown || name in told);
+  const known = settings.filter((name) => isPresetKnown || name in told || method.settings[name].fixed);
   return {
     config,
     metadata: {

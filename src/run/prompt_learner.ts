@@ -1,5 +1,5 @@
 /** Learned prompts in a run: trained from the start or from the last checkpoint, or taken as they are. */
-import { spokenName } from "../clip/spoken_name.ts";
+import { placesIn, spokenName } from "../clip/spoken_name.ts";
 import { createHash } from "node:crypto";
 import { namedStream } from "../data/random.ts";
 import { UserError } from "../errors.ts";
@@ -36,10 +36,12 @@ export async function learnPrompt(run: SeedRun, method: PromptLearning): Promise
   let stored = await folder.checkpoint();
   const names = stored?.checkpoint.metadata["classes-seen"];
   const classesSeen = names === undefined ? sample.classNames : readNames(names, `${folder.path}/${stored!.name}`);
-  const session = await sessionOf(run, method, { ...sample, classesSeen, trains: true });
+  const data = { ...inputs.data, template: stored?.checkpoint.metadata.template ?? inputs.data.template };
+  const session = await sessionOf(run, method, { ...sample, classesSeen, trains: true, data });
   if (session.method.note !== undefined) progress.say(session.method.note);
   try {
     if (stored?.final) {
+      if (session.method.head !== undefined) requireSeen(run, { ...sample, classesSeen });
       copyParameters(stored.checkpoint.state.params, session.params);
       if (config.train !== undefined) {
         await folder.writeMetrics(stepRecords(stored.checkpoint.state.losses, settingsOf(run), sample.train.length));
@@ -57,11 +59,25 @@ export async function learnPrompt(run: SeedRun, method: PromptLearning): Promise
       file: stored!.name,
       sample,
       classesSeen,
+      data,
     });
   } catch (error) {
     await session.dispose();
     throw error;
   }
+}
+
+/** A head that knows other names than the data set counts nowhere: results would be those of the cosines alone. */
+function requireSeen(
+  { config: { train = "base" }, inputs: { data: { about } }, folder }: SeedRun,
+  { classNames, classesSeen }: { classNames: readonly string[]; classesSeen: readonly string[] },
+): void {
+  const missing = classNames[placesIn(classesSeen, classNames).indexOf(-1)];
+  if (missing === undefined) return;
+  throw new UserError(
+    `The head of the prompt in ${folder.path} is for other classes than the ${train} ones of ${about.name}: it has none ` +
+      `for "${missing}". Import the prompt again with the data that it was trained on, by --data.`,
+  );
 }
 
 /** The prompt's session on some classes, its numbers at the start. */
@@ -228,18 +244,20 @@ function learnedPrompt(
     file: string;
     classesSeen: readonly string[];
     sample: ReturnType<typeof learningImages>;
+    /** The run's, with the template that the prompt was trained with. */
+    data: RunData;
   },
 ): Learned {
   const { inputs: { model }, folder } = run;
   const { method, session, trained, sample, classesSeen } = at;
   const { given = {} } = session.method;
   let described: ReturnType<Learned["describe"]> | undefined;
-  const wordsOf = (data: RunData) => method.readsTemplate ? data : run.inputs.data;
+  const wordsOf = (data: RunData) => method.readsTemplate && data !== run.inputs.data ? data : at.data;
   const shapes = new Map<RunData, PromptShape>();
   return {
     async classifier({ classNames, data: of, learnedFrom }) {
       const data = wordsOf(of);
-      const isSame = data === run.inputs.data && session.classNames.join("\n") === classNames.join("\n");
+      const isSame = data === at.data && session.classNames.join("\n") === classNames.join("\n");
       const others = { classNames, classesSeen, trains: false, data };
       const opened = isSame ? session : await sessionOf(run, method, others);
       shapes.set(of, opened.method.shape);

@@ -13,13 +13,14 @@ for (
   const [file, methods, epoch, context] of [
     ["coop.pth.tar-50", ["coop", "kgcoop", "prograd"], 50, 16],
     ["cocoop.pth.tar-10", ["cocoop"], 10, 4],
+    ["tcp.pth.tar-50", ["tcp"], 50, 4],
   ] as const
 ) {
   Deno.test(`${file} gives its learned tensors and its epoch, and nothing of its optimiser is run`, () => {
     const prompt = readPublishedPrompt(FIXTURES + file);
     assertEquals([prompt.layout.methods, prompt.epoch, prompt.frozen], [methods, epoch, []]);
     assertEquals(prompt.params.ctx.shape, [context, 128]);
-    assertEquals(prompt.suffix?.shape, [3, 76 - context, 128]);
+    assertEquals(prompt.suffix?.shape, [methods[0] === "tcp" ? 5 : 3, 76 - context, 128]);
     assertEquals(Object.keys(prompt.params), Object.keys(EXPECTED.ends[file]));
     for (const [name, [first, last]] of Object.entries(EXPECTED.ends[file])) {
       const { data } = prompt.params[name];

@@ -3,6 +3,7 @@ import { loadTokenizer } from "../../src/clip/tokenizer.ts";
 import { UserError } from "../../src/errors.ts";
 import { kgcoop } from "../../src/methods/kgcoop.ts";
 import { maple } from "../../src/methods/maple.ts";
+import { tcp } from "../../src/methods/tcp.ts";
 import { publishedValues } from "../../src/methods/method.ts";
 import type { PromptLearning } from "../../src/methods/method.ts";
 import type { PublishedPrompt } from "../../src/published/checkpoint.ts";
@@ -49,6 +50,21 @@ Deno.test("the tensors are those of the method in this model; MaPLe's of layers 
   };
   assertEquals(await fitting(maple, beyond, { depth: 3 }), Object.keys(DEEP));
   assertEquals(await fitting(kgcoop, { ctx: [3, 5, 64] }, { contextTokens: 5, classSpecific: true }), ["ctx"]);
+  // TCP's features of hand-written texts take no model that computes.
+  const net = {
+    ctx: [4, 64],
+    "meta_net.linear1.weight": [6, 24],
+    "meta_net.linear1.bias": [6],
+    "meta_net.linear2.weight": [256, 6],
+    "meta_net.linear2.bias": [256],
+  };
+  assertEquals(await fitting(tcp, net, { classBlock: 2 }), Object.keys(net));
+  await assertRejects(
+    () => fitting(tcp, net, {}),
+    UserError,
+    "TCP's tokens of the classes come in before text block 8, and the text tower of small has blocks 0 to 2: say before " +
+      "which they came in by --class-block.",
+  );
   const missing = { ...DEEP } as Partial<typeof DEEP>;
   delete missing["compound_prompt_projections.0.bias"];
   await assertRejects(

@@ -17,6 +17,10 @@ Deno.test("the published folder names tell trainer, data set, shots, seed, class
       "output/DescribableTextures/CoOp/rn50_4shots/nctx16_cscFalse_ctpmiddle/seed1/model.pth.tar-100",
       { trainer: "CoOp", dataset: "dtd", train: "all", shots: 4, seeds: [1], classTokenPosition: "middle" },
     ],
+    [
+      "outputs/coop_dept/train_base/ExtrasLinearProbeCoOp/oxford_pets/shots16/vit_b16_ep10_bs4_lr35/seed2/PromptLearner",
+      { trainer: "ExtrasLinearProbeCoOp", dataset: "oxford_pets", train: "base", shots: 16, seeds: [2] },
+    ],
     // KgCoOp's and TCP's scripts add their weight to the shots.
     [
       "output_temp/base2new/train_base/eurosat/shots_4_8.0/KgCoOp/rn50_ep100/seed2/prompt_learner/model.pth.tar-100",

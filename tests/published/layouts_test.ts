@@ -12,6 +12,15 @@ const META = {
   "meta_net.linear2.weight": ones(D, 2),
   "meta_net.linear2.bias": ones(D),
 };
+const TCP = { ...META, "meta_net.linear2.weight": ones(4 * D, 2), "meta_net.linear2.bias": ones(4 * D) };
+const HEAD = {
+  "film_lp_img.scale": ones(32),
+  "film_lp_img.bias": ones(32),
+  "film_lp_text.scale": ones(32),
+  "film_lp_text.bias": ones(32),
+  "linear_probe_proj.weight": ones(3, 32),
+  "linear_probe_proj.bias": ones(3),
+};
 const VPT = "image_encoder.VPT";
 const deep = (tower: string, block: number) => `${tower}_encoder.transformer.resblocks.${block}.VPT_shallow`;
 
@@ -72,6 +81,30 @@ Deno.test("tensors tell which trainers left them, which of them were learned, an
       ["ctx", VPT, deep("image", 1), deep("text", 3)],
       { textTokens: 5, textDepth: 4, imageTokens: 3, imageDepth: 2 },
     ],
+    [{ ...CTX, ...TCP }, ["tcp"], ["ctx", ...Object.keys(TCP)], { contextTokens: 4, classBlock: 8, lambda: 8 }],
+    // DePT saves the whole model; its KgCoOp what that makes and never uses.
+    [
+      { "prompt_learner.ctx": ones(4, D), "image_encoder.proj": ones(96, 32), logit_scale: ones(), ...HEAD },
+      ["coop-dept"],
+      ["ctx", ...Object.keys(HEAD)],
+      { contextTokens: 4, classSpecific: false },
+    ],
+    [{ ...CTX, ...META, ...HEAD }, ["cocoop-dept"], ["ctx", ...Object.keys(META), ...Object.keys(HEAD)], {
+      contextTokens: 4,
+    }],
+    [
+      {
+        "prompt_learner.ctx": ones(4, D),
+        "prompt_learner.bias_vectors": ones(1, 512),
+        "prompt_learner.meta_net.linear1.weight": ones(512, 512),
+        "meta_net.linear1.weight": ones(512, 512),
+        "adapter.fc.0.weight": ones(128, 512),
+        ...HEAD,
+      },
+      ["kgcoop-dept"],
+      ["ctx", ...Object.keys(HEAD)],
+      { contextTokens: 4, classSpecific: false },
+    ],
     // The teacher's image tower, and what else is computed anew.
     [
       {
@@ -96,12 +129,11 @@ Deno.test("tensors tell which trainers left them, which of them were learned, an
 Deno.test("checkpoints of methods that are not imported are named for what they are", async () => {
   const refused = (tensors: Record<string, ArchiveTensor>, message: string) =>
     assertRejects(() => read(tensors), UserError, message);
-  // TCP's net has the names of CoCoOp's.
   await refused(
-    { ...CTX, ...META, "meta_net.linear2.weight": ones(4 * D, 2), "meta_net.linear2.bias": ones(4 * D) },
-    "holds TCP's class-aware tokens: prompts of that method are not imported",
+    { ctx: ones(2, D), ...TCP },
+    "holds TCP's tokens of a class, and another number of them in its context: prompts of that method are not imported",
   );
-  await refused({ "prompt_learner.ctx": ones(4, D), "linear_probe_proj.weight": ones(3, 32) }, "DePT's heads");
+  await refused({ ...CTX, ...HEAD, "proj.weight": ones(96, D) }, "holds DePT's head beside MaPLe's tokens");
   await refused(
     { [VPT]: ones(4, 96), "image_encoder.proj": ones(96, 32) },
     "VPT's tokens, which are in the image tower",

@@ -56,25 +56,38 @@ export async function towerTensors(
     tensors.set(found.slice(prefix.length), inFile(given.float(found), "float"));
   }
   const [M] = given.float(`${prefix}prompt_learner.ctx`).shape;
-  for (
-    const [part, tensor] of await texts(weights, {
-      about,
-      M,
-      precision,
-      averaged: averagedBy(method, { about, precision }),
-    })
-  ) tensors.set(part, tensor);
   const averaged = averagedBy(method, { about, precision });
+  const words = about.init || new Array(M).fill("X").join(" ");
+  const texts = about.classnames.map((name) => `${words} ${spokenName(name)}.`);
+  for (const [part, tensor] of await textTensors(weights, { texts, M, precision, averaged })) tensors.set(part, tensor);
+  for (const [part, tensor] of frozenTensors(weights, { precision, averaged })) {
+    tensors.set(part, tensor);
+    if (part.startsWith("image_encoder.") && (method === "promptsrc" || method === "prometar")) {
+      tensors.set(`prompt_learner.ZS_${part}`, tensor);
+    }
+  }
+  return tensors;
+}
+
+/** How the numbers of a checkpoint are stored. */
+interface Stored {
+  precision: "half" | "float";
+  /** The weights of the epochs in an average that they went through. */
+  averaged?: readonly number[];
+}
+
+/** The frozen CLIP as published models hold it, but for the embeddings of tokens. */
+export function frozenTensors(
+  weights: ClipWeights,
+  { precision, averaged = [1] }: Stored,
+): Map<string, ArchiveTensor> {
+  const tensors = new Map<string, ArchiveTensor>();
   for (const ours of weights.names().filter((one) => one !== "token_embedding.weight")) {
     const tensor = weights.tensor(ours);
     const isMatrix = tensor.shape.length >= 2 && !ours.endsWith("positional_embedding");
     const stored = inFile({ ...tensor, data: average(tensor.data, averaged) }, isMatrix ? precision : "float");
-    const image = ours.startsWith("visual.") ? ours.slice("visual.".length) : undefined;
-    if (image === undefined) tensors.set(ours === "logit_scale" ? ours : `text_encoder.${ours}`, stored);
-    else tensors.set(`image_encoder.${image}`, stored);
-    if (image !== undefined && (method === "promptsrc" || method === "prometar")) {
-      tensors.set(`prompt_learner.ZS_image_encoder.${image}`, stored);
-    }
+    const image = ours.startsWith("visual.") ? `image_encoder.${ours.slice("visual.".length)}` : undefined;
+    tensors.set(image ?? (ours === "logit_scale" ? ours : `text_encoder.${ours}`), stored);
   }
   return tensors;
 }
@@ -95,22 +108,17 @@ function average(data: Float32Array, weights: readonly number[]): Float32Array {
   return Float32Array.from(sum);
 }
 
-async function texts(
+/** The embeddings of texts around M learned tokens, as published prompts hold them. */
+export async function textTensors(
   weights: ClipWeights,
-  { about, M, precision, averaged }: {
-    about: DeepCase;
-    M: number;
-    precision: "half" | "float";
-    averaged: readonly number[];
-  },
+  { texts, M, precision, averaged = [1] }: Stored & { texts: readonly string[]; M: number },
 ): Promise<[string, ArchiveTensor][]> {
   const tokenizer = await loadTokenizer();
   const table = weights.tensor("token_embedding.weight");
   const D = table.shape[1];
-  const C = about.classnames.length;
+  const C = texts.length;
   const data = new Float32Array(C * 77 * D);
-  about.classnames.forEach((name, c) => {
-    const text = `${about.init || new Array(M).fill("X").join(" ")} ${spokenName(name)}.`;
+  texts.forEach((text, c) => {
     const ids = [tokenizer.startToken, ...tokenizer.encode(text), tokenizer.endToken];
     for (let s = 0; s < 77; s++) {
       const id = ids[s] ?? 0;

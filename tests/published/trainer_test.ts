@@ -18,6 +18,10 @@ Deno.test("a prompt's method is the one that its folder says, that is asked for,
       [CONTEXT, { folder: "vit_b16", asked: "coop" }, "coop"],
       [TOWERS, { folder: "PromptSRC" }, "promptsrc"],
       [of("maple"), {}, "maple"],
+      [of("tcp"), { folder: "TCP" }, "tcp"],
+      [of("kgcoop-dept"), {}, "kgcoop-dept"],
+      [of("coop-dept"), { folder: "ExtrasLinearProbeCoOp" }, "coop-dept"],
+      [of("cocoop-dept"), { asked: "cocoop-dept" }, "cocoop-dept"],
     ] as const
   ) assertEquals(methodOf(prompt, from).name, method);
 });
@@ -47,10 +51,26 @@ Deno.test("where nothing tells, or what tells disagrees, the method is asked for
     { folder: "KgCoOp", asked: "coop" },
     `${folder}: leave --method out, or give the file from another folder.`,
   );
-  for (const asked of [undefined, "coop"]) {
-    const other = "FILE was trained by TCP, as its folder says: prompts of that method are not imported.";
-    refused(CONTEXT, { folder: "TCP", asked }, other);
+  for (const asked of [undefined, "mmrl"]) {
+    const other = "FILE was trained by MMRL, as its folder says: prompts of that method are not imported.";
+    refused(CONTEXT, { folder: "MMRL", asked }, other);
   }
+  // Tensors as CoOp's in another's folder, or the other way around, are not called CoOp's.
+  for (const name of ["TCP", "ExtrasLinearProbeCoOp"]) {
+    const where = `its folder says ${name}: give the file from another folder, with ${say.slice(4)}`;
+    refused(CONTEXT, { folder: name }, `${leave}, and ${where}`);
+  }
+  refused(
+    CONTEXT,
+    { folder: "TCP", asked: "coop" },
+    "FILE was trained by TCP, as its folder says, and not by CoOp: leave --method out, or give the file from another folder.",
+  );
+  refused(
+    of("coop-dept"),
+    { folder: "CoOp" },
+    "FILE holds tensors as CoOp with DePT leaves them, and its folder says CoOp: give the file from another folder, with " +
+      "--method coop-dept.",
+  );
   refused(
     of("promptsrc", "prometar"),
     { folder: "IVLP" },

@@ -192,7 +192,7 @@ Deno.test("what import misses is asked for in a sentence", () =>
         [[file, ...all.slice(0, -2)], "does not tell its classes (base or all): say what it was trained with"],
         [[file, ...all, "--classes", "a,b,c"], 'class 1 is not "a"'],
         [[file, ...all, "--preset", "cocoop-cvpr22"], 'no preset "cocoop-cvpr22" of CoOp'],
-        [[tcp, ...all], "was trained by TCP, as its folder says: prompts of that method are not imported"],
+        [[tcp, ...all], "was trained by TCP, as its folder says, and not by CoOp: leave --method out"],
         [[folder, "--model", "sample"], 'no file "checkpoint"'],
         [[join(folder, "two"), "--model", "sample"], "names one of model.pth.tar-10, model.pth.tar-5: name it"],
         [[file, "--modell", "sample"], 'Did you mean "--model"?'],

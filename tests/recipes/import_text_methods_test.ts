@@ -1,0 +1,199 @@
+/** TCP's and DePT's prompts of the published code, taken over by `deno task import`: to PyTorch's logits. */
+import { assert, assertEquals, assertLess, assertStringIncludes } from "jsr:@std/assert@1.0.19";
+import { dirname } from "node:path";
+import type { ArchiveTensor } from "../../bench/torch_archive.ts";
+import { type ClipModel, loadModel } from "../../src/clip/model.ts";
+import { loadTokenizer } from "../../src/clip/tokenizer.ts";
+import { loadWeights } from "../../src/clip/weights/load.ts";
+import { readSafetensors, toFloat32 } from "../../src/clip/weights/safetensors.ts";
+import { chooseClasses } from "../../src/data/few_shot.ts";
+import { readSampleFeatures } from "../../src/data/sample_features.ts";
+import type { HostTensor } from "../../src/engine/ops.ts";
+import { outcomeOf } from "../../src/eval/outcome.ts";
+import { readReport } from "../../src/eval/report_file.ts";
+import { normalizeRows } from "../../src/methods/zero_shot.ts";
+import { openStoredPrompt, storedPrompt } from "../../src/prompt/stored_prompt.ts";
+import { decodeCheckpoint, encodeCheckpoint } from "../../src/train/checkpoint.ts";
+import { relativeL2, withEngine } from "../engine/ops_cases.ts";
+import { frozenTensors, inFile, ones, textTensors, writeCheckpoint } from "../published/tower_files.ts";
+import { sharedPath, sharedTest } from "../shared.ts";
+import { assertSentence, runRecipe } from "../small_run.ts";
+import { ROOT } from "../tasks.ts";
+
+const SAMPLE = `${ROOT}data/sample/model.safetensors`;
+
+async function fixture(
+  name: string,
+): Promise<{ tensor(name: string): HostTensor; names: string[]; metadata: Record<string, string> }> {
+  const { entries, metadata } = readSafetensors(await Deno.readFile(`${ROOT}tests/fixtures/${name}`), name);
+  return {
+    metadata,
+    names: [...entries.keys()],
+    tensor: (name) => ({ shape: entries.get(name)!.shape, data: toFloat32(entries.get(name)!) }),
+  };
+}
+
+async function inFolder(body: (folder: string) => Promise<void>): Promise<void> {
+  const folder = await Deno.realPath(await Deno.makeTempDir({ prefix: "clip-prompts-" }));
+  try {
+    await body(folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+/** Imports a prompt; what was said, and where the run is. */
+async function imported(folder: string, args: readonly string[]): Promise<{ said: string; run: string }> {
+  const { code, stdout, stderr } = await runRecipe(folder, { recipe: "import", args });
+  assertEquals([code, stderr], [0, ""]);
+  return { said: stdout, run: `${folder}/${/→ (.*)/.exec(stdout)![1]}` };
+}
+
+async function storedIn(run: string) {
+  const file = [...Deno.readDirSync(run)].map(({ name }) => name).find((name) => name.endsWith(".safetensors"))!;
+  return storedPrompt(decodeCheckpoint(await Deno.readFile(`${run}/${file}`), file), run);
+}
+
+/** How far a run's prompt is from wanted logits, on classes and images. */
+async function distances(
+  run: string,
+  { model: path, cases }: {
+    model: string;
+    cases: readonly { classNames: readonly string[]; images(model: ClipModel): HostTensor; wanted: Float32Array }[];
+  },
+): Promise<number[]> {
+  const stored = await storedIn(run);
+  return await withEngine("onnx", async (engine) => {
+    const model = loadModel(await loadWeights(path), { engine, tokenizer: await loadTokenizer() });
+    const found: number[] = [];
+    for (const { classNames, images, wanted } of cases) {
+      const session = await openStoredPrompt(stored, { model, classNames });
+      found.push(relativeL2((await session.logits(images(model))).data, wanted));
+      await session.dispose();
+    }
+    await model.dispose();
+    return found;
+  });
+}
+
+Deno.test("TCP's prompt is imported with the words of its data set, and evaluates to PyTorch's answers", () =>
+  inFolder(async (folder) => {
+    const { tcp } = JSON.parse(await Deno.readTextFile(`${ROOT}tests/fixtures/published/expected.json`)) as {
+      tcp: Record<"base" | "new", number[][]>;
+    };
+    // The weight in the folder's name is used nowhere in TCP's code.
+    const path = "output_1108_4/base2new/train_base/eurosat/shots_16_1.0/TCP/vit_b16_ep100_ctxv1/seed2";
+    await Deno.mkdir(`${folder}/${path}/prompt_learner`, { recursive: true });
+    const file = `${folder}/${path}/prompt_learner/model.pth.tar-50`;
+    await Deno.copyFile(`${ROOT}tests/fixtures/published/tcp.pth.tar-50`, file);
+    const own = ["--model", "sample", "--dataset", "mine.yaml", "--class-block", "2", "--out", "mine"];
+    await Deno.writeTextFile(`${folder}/mine.yaml`, "name: Mine\ntemplate: a photo of a {}, a type of land.\n");
+    const other = await runRecipe(folder, { recipe: "import", args: [path, ...own] });
+    assertSentence(other, 'prompts of the data set that is named have "{}, a type of land."');
+    const without = await runRecipe(folder, { recipe: "import", args: [path, "--model", "sample"] });
+    assertSentence(without, "come in before text block 8, and the text tower of sample has blocks 0 to 3");
+    const { said, run } = await imported(folder, [path, "--model", "sample", "--class-block", "2"]);
+    assertStringIncludes(said, "EuroSAT, base classes, 16 shots, seed 2, lambda 8\n");
+    const [, command] = /evaluate: deno task tcp (.*)/.exec(said)!;
+    const evaluated = await runRecipe(folder, { recipe: "tcp", args: [...command.split(" "), "--quiet"] });
+    assertEquals(evaluated.code, 0, evaluated.stderr);
+
+    const features = readSampleFeatures(await Deno.readFile(`${ROOT}data/sample/features.safetensors`), "features");
+    const split = features.split(1);
+    const chosen = split.test.filter((_, i) => i % 405 === 0);
+    const images = () => normalizeRows(features.plain(chosen, 1));
+    const cases = (["base", "new"] as const).map((subset) => ({
+      ...chooseClasses(split, subset),
+      subset,
+      images,
+      wanted: Float32Array.from(tcp[subset].flat()),
+    }));
+    const found = await distances(run, { model: SAMPLE, cases });
+    assertLess(Math.max(...found), 2e-5, `${found}`);
+    for (const { subset, test, wanted } of cases) {
+      const { run: ran, results } = await readReport(`${run}/report-${subset}.json`);
+      assertEquals([ran.preset, ran.hyperparameters.lambda, ran.importedFrom], ["tcp-cvpr24", 8, "model.pth.tar-50"]);
+      const { predictions } = outcomeOf({ shape: [chosen.length, 5], data: wanted });
+      const answers = chosen.map(({ path }, n) => [test.findIndex((one) => one.path === path), predictions[n]])
+        .filter(([at]) => at >= 0);
+      assert(answers.length >= 8);
+      assertEquals(answers.map(([at]) => results.predictions.predictions[at]), answers.map(([, answer]) => answer));
+    }
+  }));
+
+/** What DePT's trainers keep besides the learned tensors and CLIP: over KgCoOp what its code makes and never uses. */
+const UNUSED: Record<string, ArchiveTensor> = {
+  "prompt_learner.bias_vectors": ones(1, 128),
+  "prompt_learner.meta_net.linear1.weight": ones(128, 128),
+  "prompt_learner.meta_net.linear1.bias": ones(128),
+  "meta_net.linear1.weight": ones(128, 128),
+  "meta_net.linear1.bias": ones(128),
+  "adapter.fc.0.weight": ones(32, 128),
+  "adapter.fc.2.weight": ones(128, 32),
+};
+
+for (
+  const [under, trainer, config, known] of [
+    ["coop", "ExtrasLinearProbeCoOp", "vit_b16_ep10_bs4_lr35", { lr: 0.0035 }],
+    ["kgcoop", "ExtrasLinearProbeKgCoOp", "vit_b16_ep10_ctxv1_bs4_lr35", { lr: 0.0035, lambda: 2 }],
+    ["cocoop", "ExtrasLinearProbeCoCoOp", "mine", {}],
+  ] as const
+) {
+  Deno.test(`DePT's prompt over ${under} is imported with its head, and gives PyTorch's logits of base and new classes`, () =>
+    inFolder(async (folder) => {
+      const { tensor, names, metadata } = await fixture("dept.safetensors");
+      const { base, new: fresh }: Record<string, string[]> = {
+        base: JSON.parse(metadata.base),
+        new: JSON.parse(metadata.new),
+      };
+      const weights = await loadWeights(SAMPLE);
+      const tensors = frozenTensors(weights, { precision: "half" });
+      for (const name of names.filter((one) => one.startsWith(`${under}/start/`))) {
+        const own = name.slice(`${under}/start/`.length);
+        const learned = inFile(tensor(`${under}/final/${own}`), "float");
+        tensors.set(/^(film|linear)/.test(own) ? own : `prompt_learner.${own}`, learned);
+      }
+      const texts = base.map((name) => `X X X X ${name}.`);
+      for (const [name, one] of await textTensors(weights, { texts, M: 4, precision: "half" })) tensors.set(name, one);
+      if (under === "kgcoop") { for (const [name, one] of Object.entries(UNUSED)) tensors.set(name, one); }
+      const path = `outputs/dept/train_base/${trainer}/eurosat/shots16/${config}/seed3`;
+      await writeCheckpoint(`${folder}/${path}/PromptLearner/model.pth.tar-10`, { tensors, epoch: 10 });
+
+      const { said, run } = await imported(folder, [path, "--model", "sample"]);
+      assertStringIncludes(said, `deno task ${under} --head dept --eval base,new --preset dept-cvpr24`);
+      const images = () => tensor("tests");
+      const cases = [[base, "base"], [fresh, "new"]] as const;
+      const found = await distances(run, {
+        model: SAMPLE,
+        cases: cases.map(([classNames, subset]) => ({
+          classNames,
+          images,
+          wanted: tensor(`${under}/final/${subset}`).data,
+        })),
+      });
+      assertLess(Math.max(...found), 2e-5, `${found}`);
+      if (under === "coop") {
+        // A head that knows other names than the data set would count nowhere.
+        const [file] = [...Deno.readDirSync(run)].map(({ name }) => `${run}/${name}`).filter((one) =>
+          /tensors$/.test(one)
+        );
+        const { state, metadata } = decodeCheckpoint(await Deno.readFile(file), file);
+        const others = JSON.stringify(["Annual Crop", ...base.slice(1)]);
+        await Deno.writeFile(file, encodeCheckpoint(state, { ...metadata, "classes-seen": others }));
+        const [, command] = /evaluate: deno task coop (.*)/.exec(said)!;
+        const stopped = await runRecipe(folder, { recipe: under, args: [...command.split(" "), "--quiet"] });
+        assertSentence(stopped, 'other classes than the base ones of EuroSAT: it has none for "Annual Crop Land"');
+      }
+      if (under === "cocoop") assertStringIncludes(said, "not known, and in no report: batch-size, lr, ");
+      if (under !== "kgcoop") return;
+      const [, command] = /evaluate: deno task kgcoop (.*)/.exec(said)!;
+      const evaluated = await runRecipe(folder, { recipe: under, args: [...command.split(" "), "--quiet"] });
+      assertEquals(evaluated.code, 0, evaluated.stderr);
+      const { run: ran } = await readReport(`${run}/report-base.json`);
+      assertEquals([ran.label, ran.hyperparameters.lambda, ran.hyperparameters.lr], [
+        "KgCoOp with DePT",
+        known.lambda,
+        known.lr,
+      ]);
+    }));
+}

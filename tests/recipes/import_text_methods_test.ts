@@ -1,6 +1,5 @@
 /** TCP's and DePT's prompts of the published code, taken over by `deno task import`: to PyTorch's logits. */
-import { assert, assertEquals, assertLess, assertStringIncludes } from "jsr:@std/assert@1.0.19";
-import { dirname } from "node:path";
+import { assert, assertAlmostEquals, assertEquals, assertLess, assertStringIncludes } from "jsr:@std/assert@1.0.19";
 import type { ArchiveTensor } from "../../bench/torch_archive.ts";
 import { type ClipModel, loadModel } from "../../src/clip/model.ts";
 import { loadTokenizer } from "../../src/clip/tokenizer.ts";
@@ -13,10 +12,9 @@ import { outcomeOf } from "../../src/eval/outcome.ts";
 import { readReport } from "../../src/eval/report_file.ts";
 import { normalizeRows } from "../../src/methods/zero_shot.ts";
 import { openStoredPrompt, storedPrompt } from "../../src/prompt/stored_prompt.ts";
-import { decodeCheckpoint, encodeCheckpoint } from "../../src/train/checkpoint.ts";
+import { decodeCheckpoint } from "../../src/train/checkpoint.ts";
 import { relativeL2, withEngine } from "../engine/ops_cases.ts";
 import { frozenTensors, inFile, ones, textTensors, writeCheckpoint } from "../published/tower_files.ts";
-import { sharedPath, sharedTest } from "../shared.ts";
 import { assertSentence, runRecipe } from "../small_run.ts";
 import { ROOT } from "../tasks.ts";
 
@@ -110,14 +108,20 @@ Deno.test("TCP's prompt is imported with the words of its data set, and evaluate
     }));
     const found = await distances(run, { model: SAMPLE, cases });
     assertLess(Math.max(...found), 2e-5, `${found}`);
-    for (const { subset, test, wanted } of cases) {
-      const { run: ran, results } = await readReport(`${run}/report-${subset}.json`);
+    for (const { subset, classNames, wanted } of cases) {
+      const { run: ran } = await readReport(`${run}/report-${subset}.json`);
       assertEquals([ran.preset, ran.hyperparameters.lambda, ran.importedFrom], ["tcp-cvpr24", 8, "model.pth.tar-50"]);
-      const { predictions } = outcomeOf({ shape: [chosen.length, 5], data: wanted });
-      const answers = chosen.map(({ path }, n) => [test.findIndex((one) => one.path === path), predictions[n]])
-        .filter(([at]) => at >= 0);
-      assert(answers.length >= 8);
-      assertEquals(answers.map(([at]) => results.predictions.predictions[at]), answers.map(([, answer]) => answer));
+      const { predictions, confidences, margins } = outcomeOf({ shape: [chosen.length, 5], data: wanted });
+      const lines = (await Deno.readTextFile(`${run}/predictions-${subset}.csv`)).split("\n").map((line) =>
+        line.split(",")
+      );
+      const said = chosen.map(({ path }) => lines.find(([image]) => image === path));
+      assert(said.filter((line) => line !== undefined).length >= 8);
+      said.forEach((line, n) => {
+        if (line === undefined) return;
+        assertEquals(line[2], classNames[predictions[n]], subset);
+        [confidences[n], margins[n]].forEach((value, k) => assertAlmostEquals(Number(line[3 + k]), value, 2e-5));
+      });
     }
   }));
 
@@ -132,68 +136,65 @@ const UNUSED: Record<string, ArchiveTensor> = {
   "adapter.fc.2.weight": ones(128, 32),
 };
 
-for (
-  const [under, trainer, config, known] of [
-    ["coop", "ExtrasLinearProbeCoOp", "vit_b16_ep10_bs4_lr35", { lr: 0.0035 }],
-    ["kgcoop", "ExtrasLinearProbeKgCoOp", "vit_b16_ep10_ctxv1_bs4_lr35", { lr: 0.0035, lambda: 2 }],
-    ["cocoop", "ExtrasLinearProbeCoCoOp", "mine", {}],
-  ] as const
-) {
+/** DePT's trainers, and their configurations as far as their file is known. */
+const TRAINERS = {
+  coop: "ExtrasLinearProbeCoOp/eurosat/shots16/vit_b16_ep10_bs4_lr35",
+  kgcoop: "ExtrasLinearProbeKgCoOp/eurosat/shots16/vit_b16_ep10_ctxv1_bs4_lr35",
+  cocoop: "ExtrasLinearProbeCoCoOp/eurosat/shots16/mine",
+} as const;
+
+const DEPT = await fixture("dept.safetensors");
+const BASE: string[] = JSON.parse(DEPT.metadata.base);
+const NEW: string[] = JSON.parse(DEPT.metadata.new);
+
+/** Writes the prompt of a DePT trainer, with its head for `classNames`, as its code does; the run's folder. */
+async function publishedDept(
+  folder: string,
+  { under, classNames = BASE }: { under: keyof typeof TRAINERS; classNames?: string[] },
+): Promise<string> {
+  const weights = await loadWeights(SAMPLE);
+  const tensors = frozenTensors(weights, { precision: "half" });
+  for (const name of DEPT.names.filter((one) => one.startsWith(`${under}/start/`))) {
+    const own = name.slice(`${under}/start/`.length);
+    const learned = inFile(DEPT.tensor(`${under}/final/${own}`), "float");
+    tensors.set(/^(film|linear)/.test(own) ? own : `prompt_learner.${own}`, learned);
+  }
+  const texts = classNames.map((name) => `X X X X ${name}.`);
+  const rest = await textTensors(weights, { texts, M: 4, precision: "half" });
+  for (const [name, one] of [...rest, ...under === "kgcoop" ? Object.entries(UNUSED) : []]) tensors.set(name, one);
+  const path = `outputs/dept/train_base/${TRAINERS[under]}/seed3`;
+  await writeCheckpoint(`${folder}/${path}/PromptLearner/model.pth.tar-10`, { tensors, epoch: 10 });
+  return path;
+}
+
+for (const under of ["coop", "kgcoop", "cocoop"] as const) {
   Deno.test(`DePT's prompt over ${under} is imported with its head, and gives PyTorch's logits of base and new classes`, () =>
     inFolder(async (folder) => {
-      const { tensor, names, metadata } = await fixture("dept.safetensors");
-      const { base, new: fresh }: Record<string, string[]> = {
-        base: JSON.parse(metadata.base),
-        new: JSON.parse(metadata.new),
-      };
-      const weights = await loadWeights(SAMPLE);
-      const tensors = frozenTensors(weights, { precision: "half" });
-      for (const name of names.filter((one) => one.startsWith(`${under}/start/`))) {
-        const own = name.slice(`${under}/start/`.length);
-        const learned = inFile(tensor(`${under}/final/${own}`), "float");
-        tensors.set(/^(film|linear)/.test(own) ? own : `prompt_learner.${own}`, learned);
-      }
-      const texts = base.map((name) => `X X X X ${name}.`);
-      for (const [name, one] of await textTensors(weights, { texts, M: 4, precision: "half" })) tensors.set(name, one);
-      if (under === "kgcoop") { for (const [name, one] of Object.entries(UNUSED)) tensors.set(name, one); }
-      const path = `outputs/dept/train_base/${trainer}/eurosat/shots16/${config}/seed3`;
-      await writeCheckpoint(`${folder}/${path}/PromptLearner/model.pth.tar-10`, { tensors, epoch: 10 });
-
-      const { said, run } = await imported(folder, [path, "--model", "sample"]);
+      const { said, run } = await imported(folder, [await publishedDept(folder, { under }), "--model", "sample"]);
       assertStringIncludes(said, `deno task ${under} --head dept --eval base,new --preset dept-cvpr24`);
-      const images = () => tensor("tests");
-      const cases = [[base, "base"], [fresh, "new"]] as const;
-      const found = await distances(run, {
-        model: SAMPLE,
-        cases: cases.map(([classNames, subset]) => ({
-          classNames,
-          images,
-          wanted: tensor(`${under}/final/${subset}`).data,
-        })),
-      });
+      assertEquals(said.includes("not known, and in no report: batch-size, lr, "), under === "cocoop");
+      const cases = ([[BASE, "base"], [NEW, "new"]] as const).map(([classNames, subset]) => ({
+        classNames,
+        images: () => DEPT.tensor("tests"),
+        wanted: DEPT.tensor(`${under}/final/${subset}`).data,
+      }));
+      const found = await distances(run, { model: SAMPLE, cases });
       assertLess(Math.max(...found), 2e-5, `${found}`);
-      if (under === "coop") {
-        // A head that knows other names than the data set would count nowhere.
-        const [file] = [...Deno.readDirSync(run)].map(({ name }) => `${run}/${name}`).filter((one) =>
-          /tensors$/.test(one)
-        );
-        const { state, metadata } = decodeCheckpoint(await Deno.readFile(file), file);
-        const others = JSON.stringify(["Annual Crop", ...base.slice(1)]);
-        await Deno.writeFile(file, encodeCheckpoint(state, { ...metadata, "classes-seen": others }));
-        const [, command] = /evaluate: deno task coop (.*)/.exec(said)!;
-        const stopped = await runRecipe(folder, { recipe: under, args: [...command.split(" "), "--quiet"] });
-        assertSentence(stopped, 'other classes than the base ones of EuroSAT: it has none for "Annual Crop Land"');
-      }
-      if (under === "cocoop") assertStringIncludes(said, "not known, and in no report: batch-size, lr, ");
-      if (under !== "kgcoop") return;
-      const [, command] = /evaluate: deno task kgcoop (.*)/.exec(said)!;
-      const evaluated = await runRecipe(folder, { recipe: under, args: [...command.split(" "), "--quiet"] });
-      assertEquals(evaluated.code, 0, evaluated.stderr);
-      const { run: ran } = await readReport(`${run}/report-base.json`);
-      assertEquals([ran.label, ran.hyperparameters.lambda, ran.hyperparameters.lr], [
-        "KgCoOp with DePT",
-        known.lambda,
-        known.lr,
-      ]);
     }));
 }
+
+Deno.test("the command that import prints evaluates a head; one for other classes than the data set's is refused", () =>
+  inFolder(async (folder) => {
+    const evaluate = async (classNames: string[], flags: string[]) => {
+      const path = await publishedDept(folder, { under: "kgcoop", classNames });
+      const { said, run } = await imported(folder, [path, "--model", "sample", ...flags]);
+      const args = [...(/evaluate: deno task kgcoop (.*)/.exec(said)!)[1].split(" "), "--quiet"];
+      return { run, ...await runRecipe(folder, { recipe: "kgcoop", args }) };
+    };
+    const { run, code, stderr } = await evaluate(BASE, []);
+    assertEquals(code, 0, stderr);
+    const { run: { label, hyperparameters } } = await readReport(`${run}/report-base.json`);
+    assertEquals([label, hyperparameters.lambda, hyperparameters.lr], ["KgCoOp with DePT", 2, 0.0035]);
+    const other = await evaluate(["Annual Crop", ...BASE.slice(1)], ["--fresh"]);
+    assertSentence(other, 'other classes than the base ones of EuroSAT: it has none for "Annual Crop Land"');
+  }));

@@ -12,10 +12,9 @@ import { placesIn } from "../clip/spoken_name.ts";
 import type { HostTensor, Ops } from "../engine/ops.ts";
 import { linearInit } from "./linear_init.ts";
 import { type Preset, type PromptLearning, type PromptTask, varied } from "./method.ts";
-import { crossEntropy, type LossInputs, type PromptMethod } from "./prompt_method.ts";
+import { cosineLogits, crossEntropy, type LossInputs, type PromptMethod } from "./prompt_method.ts";
 import { type PromptSettings, SEED_NOTEBOOK } from "./prompt_settings.ts";
 import { choice, type Setting } from "./setting.ts";
-import { featureLogits } from "./zero_shot.ts";
 
 /** The head's part of the loss and of the logits, and its learning rate over the prompts'; literals in the published code. */
 const WEIGHT = 0.7;
@@ -30,16 +29,25 @@ export const HEAD = [IMAGE, TEXT].flatMap((film) => [`${film}.scale`, `${film}.b
 /** What the head is made from. */
 type HeadTask = Pick<PromptTask, "classNames" | "classesSeen" | "random"> & { embedding: number };
 
+/** A feature after the scale and the bias of its own. */
+function film<T>(ops: Ops<T>, params: Record<string, T>, { of, x }: { of: string; x: T }): T {
+  return ops.add(ops.mul(x, params[`${of}.scale`]), params[`${of}.bias`]);
+}
+
+/** Logits of the head, of the classes that it was made for. */
+function linear<T>(ops: Ops<T>, params: Record<string, T>, x: T): T {
+  return ops.add(ops.matMul(x, params[`${LINEAR}.weight`], { transposeB: true }), params[`${LINEAR}.bias`]);
+}
+
 /** The cross-entropy of the head, over the images and over the text features of their classes. */
 export function headLoss<T>(ops: Ops<T>, inputs: LossInputs<T>): T {
   const { params, textFeatures_GCE, rawFeatures_BE, labels_BC } = inputs;
   const [G, C, E] = ops.shape(textFeatures_GCE);
   const [B] = ops.shape(labels_BC);
   const own = ops.matMul(ops.reshape(labels_BC, [G, B / G, C]), textFeatures_GCE);
-  const film = (x: T, name: string) => ops.add(ops.mul(x, params[`${name}.scale`]), params[`${name}.bias`]);
-  const seen = ops.concat([film(ops.reshape(own, [B, E]), TEXT), film(rawFeatures_BE!, IMAGE)], 0);
-  const logits = ops.matMul(seen, params[`${LINEAR}.weight`], { transposeB: true });
-  return crossEntropy(ops, ops.add(logits, params[`${LINEAR}.bias`]), ops.concat([labels_BC, labels_BC], 0));
+  const texts = film(ops, params, { of: TEXT, x: ops.reshape(own, [B, E]) });
+  const seen = ops.concat([texts, film(ops, params, { of: IMAGE, x: rawFeatures_BE! })], 0);
+  return crossEntropy(ops, linear(ops, params, seen), ops.concat([labels_BC, labels_BC], 0));
 }
 
 /** Puts a head beside the cosines of `base`, whose loss is their cross-entropy. */
@@ -49,7 +57,10 @@ export function deptPrompt(base: PromptMethod, task: HeadTask): PromptMethod {
   const [weight, bias] = linearInit([classesSeen.length, E], task.random("head-init"));
   const start = [filled(1), filled(0), filled(1), filled(0), weight, bias];
   const own: Record<string, HostTensor> = Object.fromEntries(HEAD.map((name, i) => [name, start[i]]));
+  const [all, C] = [classesSeen.length, classNames.length];
   const places = placesIn(classesSeen, classNames);
+  const chosen = { shape: [all, C], data: new Float32Array(all * C) };
+  places.forEach((place, c) => chosen.data[place * C + c] = 1);
   return {
     ...base,
     name: `${base.name}-dept`,
@@ -58,21 +69,15 @@ export function deptPrompt(base: PromptMethod, task: HeadTask): PromptMethod {
       const [cosines] = base.losses(ops, inputs);
       return [ops.add(ops.scale(cosines, 1 - WEIGHT), ops.scale(headLoss(ops, inputs), WEIGHT))];
     },
-    head: {
-      rates: Object.fromEntries(HEAD.map((name) => [name, RATE])),
-      mixed(cosines_BC, { params, rawFeatures_BE }) {
+    head: { rates: Object.fromEntries(HEAD.map((name) => [name, RATE])) },
+    scores: {
+      params: HEAD.filter((name) => !name.startsWith(TEXT)),
+      logits(ops, { params, rawFeatures_BE, ...features }) {
+        const cosines_BC = cosineLogits(ops, features);
         if (places.includes(-1)) return cosines_BC;
-        const numbers = (name: string) => params[name].data;
-        const [scale, shift] = [numbers(`${IMAGE}.scale`), numbers(`${IMAGE}.bias`)];
-        const seen_BE = { ...rawFeatures_BE, data: rawFeatures_BE.data.map((x, i) => scale[i % E] * x + shift[i % E]) };
-        const head = featureLogits(seen_BE, params[`${LINEAR}.weight`], { logitScale: 1 });
-        const constants = numbers(`${LINEAR}.bias`);
-        const [C, all] = [classNames.length, classesSeen.length];
-        const data = cosines_BC.data.map((cosine, i) => {
-          const place = places[i % C];
-          return (1 - WEIGHT) * cosine + WEIGHT * (head.data[Math.floor(i / C) * all + place] + constants[place]);
-        });
-        return { shape: cosines_BC.shape, data };
+        const head = linear(ops, params, film(ops, params, { of: IMAGE, x: rawFeatures_BE }));
+        const own_BC = ops.matMul(head, ops.constant(chosen));
+        return ops.add(ops.scale(cosines_BC, 1 - WEIGHT), ops.scale(own_BC, WEIGHT));
       },
     },
   };

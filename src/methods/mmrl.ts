@@ -157,8 +157,9 @@ async function mmrlPrompt(task: PromptTask<MmrlSettings>): Promise<PromptMethod>
     scores: {
       params: [PROJECTION],
       logits(ops, inputs) {
+        if (!inputs.learnedFrom) return cosineLogits(ops, { ...inputs, logitScale: LOGIT_SCALE });
         const { logits, tokenLogits } = bothLogits(ops, inputs);
-        return inputs.learnedFrom ? ops.add(ops.scale(logits, alpha), ops.scale(tokenLogits, 1 - alpha)) : logits;
+        return ops.add(ops.scale(logits, alpha), ops.scale(tokenLogits, 1 - alpha));
       },
     },
   };

@@ -70,17 +70,6 @@ export interface MetaLearning {
   readonly rate: number;
 }
 
-/** A classifier that is learned beside the cosines (DePT). It works on image features as the tower gives them. */
-export interface PromptHead {
-  /** Learning rates of its numbers, by name, as factors of the others'. */
-  readonly rates: Readonly<Record<string, number>>;
-  /** Logits [B, C] at test, from the scaled cosines [B, C] and the image features [B, E]. */
-  mixed(
-    cosines_BC: HostTensor,
-    inputs: { params: Readonly<Record<string, HostTensor>>; rawFeatures_BE: HostTensor },
-  ): HostTensor;
-}
-
 /**
  * A method that learns prompts.
  *
@@ -159,9 +148,9 @@ export interface PromptMethod {
     /** Logits [B, C]. `learnedFrom` says whether the classes are those that were learned from. */
     logits<T>(
       ops: Ops<T>,
-      inputs: Pick<LossInputs<T>, "params" | "textFeatures_GCE" | "imageFeatures_BE" | "tokenFeatures_BD"> & {
-        learnedFrom: boolean;
-      },
+      inputs:
+        & Pick<LossInputs<T>, "params" | "textFeatures_GCE" | "imageFeatures_BE" | "tokenFeatures_BD" | "logitScale">
+        & { rawFeatures_BE: T; learnedFrom: boolean },
     ): T;
   };
   /**
@@ -171,11 +160,12 @@ export interface PromptMethod {
    */
   readonly meta?: MetaLearning;
   /**
-   * A classifier beside the cosines; none when absent. With one, image features come as the tower gives them.
+   * A classifier beside the cosines (DePT), whose logits {@linkcode PromptMethod.scores} mixes in: the learning rates of its
+   * numbers, by name, as factors of the others'. With one, image features come as the tower gives them.
    *
    * @internal
    */
-  readonly head?: PromptHead;
+  readonly head?: { readonly rates: Readonly<Record<string, number>> };
   /** Makes one set of gradients of several; the first loss alone when absent. */
   combine?(gradients: readonly Record<string, Float32Array>[]): Record<string, Float32Array>;
 }

@@ -4,7 +4,6 @@
 import type { ClipModel } from "../clip/model.ts";
 import { plainText } from "../clip/plain_text.ts";
 import type { HostTensor } from "../engine/ops.ts";
-import { featureLogits, normalizeRows } from "../methods/zero_shot.ts";
 import type { PromptSession } from "./session.ts";
 
 /** How far apart the two passes are. */
@@ -34,15 +33,14 @@ export async function exactCheck(
 ): Promise<ExactCheck> {
   const packed = await session.logits(imageFeatures_BE);
   const contexts = await session.contexts(imageFeatures_BE);
-  const { shape: { classSpecific }, head } = session.method;
-  const units_BE = head === undefined ? imageFeatures_BE : normalizeRows(imageFeatures_BE);
+  const { classSpecific } = session.method.shape;
   const [B, E] = imageFeatures_BE.shape;
   const C = session.prompts.length;
   const T = model.config.text.context;
   const D = model.config.text.width;
   const M = contexts.shape[1];
   const groups = classSpecific ? 1 : contexts.shape[0];
-  const cosines = new Float32Array(B * C);
+  const texts = new Float32Array(groups * C * E);
   for (let g = 0; g < groups; g++) {
     const embedded = new Float32Array(C * T * D);
     const ends = session.prompts.map(({ tokens }) => tokens.length);
@@ -57,13 +55,10 @@ export async function exactCheck(
       }
     });
     const { features } = await plainText(model, { embedded_NTD: { shape: [C, T, D], data: embedded }, ends });
-    const [from, to] = groups === 1 ? [0, B] : [g, g + 1];
-    const images = { shape: [to - from, E], data: units_BE.data.subarray(from * E, to * E) };
-    cosines.set(featureLogits(images, normalizeRows(features), { logitScale: model.logitScale }).data, from * C);
+    texts.set(features.data, g * C * E);
   }
-  const cosines_BC = { shape: [B, C], data: cosines };
-  const { params } = session;
-  const { data: logits } = head?.mixed(cosines_BC, { params, rawFeatures_BE: imageFeatures_BE }) ?? cosines_BC;
+  const textFeatures_GCE = { shape: [groups, C, E], data: texts };
+  const { data: logits } = await session.logitsAt({ textFeatures_GCE, imageFeatures_BE, learnedFrom: false });
   const largest = (values: Iterable<number>) => {
     let most = 0;
     for (const value of values) most = Math.max(most, Math.abs(value));

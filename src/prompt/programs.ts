@@ -72,15 +72,13 @@ export interface PromptPrograms {
   ): Promise<HostTensor[]>;
   /** The programs of a method that learns how to regularise; undefined for others. */
   meta?: MetaPrograms;
-  /** Scaled cosines [B, C]. */
-  logits(inputs: { textFeatures_GCE: HostTensor; imageFeatures_BE: HostTensor }): Promise<HostTensor>;
+  /** Logits [B, C]: the method's own, or scaled cosines. */
+  logits(
+    params: Parameters,
+    inputs: { textFeatures_GCE: HostTensor; imageFeatures_BE: HostTensor; learnedFrom: boolean },
+  ): Promise<HostTensor>;
   /** Frees what only steps run; it is prepared again when a step needs it. */
   endSteps(): Promise<void>;
-  /** The method's own logits, of features as {@linkcode PromptPrograms.encodeImages} gives them. */
-  ownLogits(
-    params: Parameters,
-    inputs: { textFeatures_GCE: HostTensor; rawFeatures_BF: HostTensor; learnedFrom: boolean },
-  ): Promise<HostTensor>;
   /** Frees the programs, and the frozen numbers of the method and of its prompts. */
   dispose(): Promise<void>;
 }
@@ -112,18 +110,20 @@ export function promptPrograms(model: ClipModel, bound: Bound): PromptPrograms {
       promptedTower(ops, { tower: image!, below, patches, prompts }).pullbackToPrompts(dRaw)
         .map((dEach, i) => ops.reshape(ops.sum(dEach, 0), ops.shape(prompts[i]))),
   );
-  const logits = engine.program("cosine_logits", (ops, [textFeatures_GCE, imageFeatures_BE]) => [
-    cosineLogits(ops, { textFeatures_GCE, imageFeatures_BE: unit(ops, method, imageFeatures_BE), logitScale }),
-  ]);
-  const scored = method.scores?.params ?? [];
-  const own = [false, true].map((learnedFrom) =>
+  const { scores } = method;
+  const scored = scores?.params ?? [];
+  const logits = [false, true].map((learnedFrom) =>
     engine.program(`${method.name}_logits`, (ops, [textFeatures_GCE, raw, ...values]) => [
-      method.scores!.logits(ops, {
-        params: named(scored, values),
-        textFeatures_GCE,
-        ...seen(ops, raw, model.config.embedding),
-        learnedFrom,
-      }),
+      scores === undefined
+        ? cosineLogits(ops, { textFeatures_GCE, imageFeatures_BE: raw, logitScale })
+        : scores.logits(ops, {
+          params: named(scored, values),
+          textFeatures_GCE,
+          ...seen(ops, raw, model.config.embedding),
+          rawFeatures_BE: raw,
+          logitScale,
+          learnedFrom,
+        }),
     ])
   );
 
@@ -176,17 +176,14 @@ export function promptPrograms(model: ClipModel, bound: Bound): PromptPrograms {
     async imagesPullback(prompts, { patches_BNK, dRawFeatures_BE }) {
       return await imagesPullback.run([patches_BNK, dRawFeatures_BE, ...prompts]);
     },
-    async logits({ textFeatures_GCE, imageFeatures_BE }) {
-      return (await logits.run([textFeatures_GCE, imageFeatures_BE]))[0];
-    },
-    async ownLogits(params, { textFeatures_GCE, rawFeatures_BF, learnedFrom }) {
+    async logits(params, { textFeatures_GCE, imageFeatures_BE, learnedFrom }) {
       const values = scored.map((name) => params[name]);
-      return (await own[Number(learnedFrom)].run([textFeatures_GCE, rawFeatures_BF, ...values]))[0];
+      return (await logits[Number(learnedFrom)].run([textFeatures_GCE, imageFeatures_BE, ...values]))[0];
     },
     endSteps,
     async dispose() {
       await endSteps();
-      for (const program of [layers, images, lower, logits, ...own]) await program.dispose();
+      for (const program of [layers, images, lower, ...logits]) await program.dispose();
       for (const value of [...packs, ...frozen]) engine.release(value);
     },
   };

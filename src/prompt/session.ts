@@ -67,9 +67,12 @@ export interface PromptSession {
     /** The features of {@linkcode PromptSession.encodeImages}, from there. */
     encode(rows_BRD: HostTensor): Promise<HostTensor>;
   };
-  /** The method's own logits [B, C], of features as {@linkcode PromptSession.encodeImages} gives them; undefined for others. */
-  ownLogits?(
-    inputs: { textFeatures_GCE: HostTensor; rawFeatures_BF: HostTensor; learnedFrom: boolean },
+  /**
+   * Logits [B, C] at text features, of image features as in a {@linkcode Batch}; where the method has logits of its own, as
+   * the image tower gives them. `learnedFrom` says whether the classes are those that were learned from.
+   */
+  logitsAt(
+    inputs: { textFeatures_GCE: HostTensor; imageFeatures_BE: HostTensor; learnedFrom: boolean },
   ): Promise<HostTensor>;
   /**
    * Of a method that learns how to regularise: the net's numbers, and the second step of a batch; undefined for others.
@@ -220,15 +223,14 @@ export async function openPrompt(
     },
     async logits(imageFeatures_BE) {
       const textFeatures_GCE = await textFeatures(imageFeatures_BE);
-      const cosines_BC = await programs.logits({ textFeatures_GCE, imageFeatures_BE });
-      return method.head?.mixed(cosines_BC, { params, rawFeatures_BE: imageFeatures_BE }) ?? cosines_BC;
+      return await programs.logits(params, { textFeatures_GCE, imageFeatures_BE, learnedFrom: false });
     },
+    logitsAt: (inputs) => programs.logits(params, inputs),
     contexts,
     textFeatures,
     ...(image === undefined ? {} : { encodeImages }),
     endSteps: () => programs.endSteps(),
     ...(lower && { lower }),
-    ...(method.scores && { ownLogits: (inputs) => programs.ownLogits(params, inputs) }),
     async dispose() {
       await runs.dispose();
       await programs.dispose();

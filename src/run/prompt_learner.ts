@@ -290,18 +290,16 @@ export async function promptLogits(
   session: PromptSession,
   { learnedFrom }: { learnedFrom: boolean },
 ): Promise<Classifier["logits"]> {
-  const { method: { imageConditioned, head }, params } = session;
-  if (imageConditioned) return (features) => session.logits(seenBy(session, features));
+  if (session.method.imageConditioned) return (features) => session.logits(seenBy(session, features));
   const E = model.config.embedding;
   const textFeatures_GCE = await session.textFeatures({ shape: [1, E], data: new Float32Array(E).fill(1) });
-  const { ownLogits } = session;
-  if (ownLogits) return (rawFeatures_BF) => ownLogits({ textFeatures_GCE, rawFeatures_BF, learnedFrom });
+  if (session.method.scores !== undefined) {
+    return (imageFeatures_BE) => session.logitsAt({ textFeatures_GCE, imageFeatures_BE, learnedFrom });
+  }
   const { data, shape: [, C] } = textFeatures_GCE;
   const texts_CE = normalizeRows({ shape: [C, E], data });
-  return (rawFeatures_BE) => {
-    const cosines_BC = featureLogits(normalizeRows(rawFeatures_BE), texts_CE, { logitScale: model.logitScale });
-    return Promise.resolve(head?.mixed(cosines_BC, { params, rawFeatures_BE }) ?? cosines_BC);
-  };
+  const { logitScale } = model;
+  return (features_BE) => Promise.resolve(featureLogits(normalizeRows(features_BE), texts_CE, { logitScale }));
 }
 
 /** The prompted image tower, known by the numbers of its prompt; undefined where the tower is frozen CLIP's. */

@@ -23,7 +23,7 @@ const RATE = 6.5;
 const [IMAGE, TEXT, LINEAR] = ["film_lp_img", "film_lp_text", "linear_probe_proj"];
 
 /** The names of the head's numbers, as the published code has them. */
-export const HEAD = [IMAGE, TEXT].flatMap((film) => [`${film}.scale`, `${film}.bias`])
+const HEAD = [IMAGE, TEXT].flatMap((film) => [`${film}.scale`, `${film}.bias`])
   .concat([`${LINEAR}.weight`, `${LINEAR}.bias`]);
 
 /** What the head is made from. */

@@ -2,6 +2,7 @@
 import { assert, assertAlmostEquals, assertEquals, assertLess, assertStringIncludes } from "jsr:@std/assert@1.0.19";
 import type { ArchiveTensor } from "../../bench/torch_archive.ts";
 import { type ClipModel, loadModel } from "../../src/clip/model.ts";
+import { spokenName } from "../../src/clip/spoken_name.ts";
 import { loadTokenizer } from "../../src/clip/tokenizer.ts";
 import { loadWeights } from "../../src/clip/weights/load.ts";
 import { readSafetensors, toFloat32 } from "../../src/clip/weights/safetensors.ts";
@@ -15,6 +16,7 @@ import { openStoredPrompt, storedPrompt } from "../../src/prompt/stored_prompt.t
 import { decodeCheckpoint } from "../../src/train/checkpoint.ts";
 import { relativeL2, withEngine } from "../engine/ops_cases.ts";
 import { frozenTensors, inFile, ones, textTensors, writeCheckpoint } from "../published/tower_files.ts";
+import { sharedPath, sharedTest } from "../shared.ts";
 import { assertSentence, runRecipe } from "../small_run.ts";
 import { ROOT } from "../tasks.ts";
 
@@ -124,6 +126,39 @@ Deno.test("TCP's prompt is imported with the words of its data set, and evaluate
       });
     }
   }));
+
+sharedTest(
+  "the words of another data set are those of its texts and its hand-written prompts: pets",
+  () =>
+    inFolder(async (folder) => {
+      const { tensor, names, metadata } = await fixture("tcp.safetensors");
+      const { classes, new: others, block } = JSON.parse(metadata.cases).pets;
+      const model = sharedPath("reference/mini4_openai.safetensors");
+      const texts = classes.map((name: string) => `X X X X ${spokenName(name)}, a type of pet.`);
+      const tensors = new Map(await textTensors(await loadWeights(model), { texts, M: 4, precision: "float" }));
+      for (const name of names.filter((one) => one.startsWith("pets/final/"))) {
+        tensors.set(name.slice("pets/final/".length), inFile(tensor(name), "float"));
+      }
+      const path = "output/train_base/oxford_pets/shots_16_8.0/TCP/mine/seed1";
+      await writeCheckpoint(`${folder}/${path}/prompt_learner/model.pth.tar-10`, { tensors, epoch: 10 });
+      // In the miniature's table several words share an embedding, so that names are not read off it.
+      const flags = ["--model", model, "--class-block", String(block), "--classes", classes.join(",")];
+      const { run } = await imported(folder, [path, ...flags]);
+      // The images of make_tcp.py.
+      const images = ({ config: { embedding: E } }: ClipModel) =>
+        normalizeRows({
+          shape: [12, E],
+          data: Float32Array.from({ length: 12 * E }, (_, i) => Math.sin(0.37 * i + 0.5)),
+        });
+      const cases = [[classes, "final_logits"], [others, "new_logits"]].map(([classNames, name]) => ({
+        classNames,
+        images,
+        wanted: tensor(`pets/${name}`).data,
+      }));
+      const found = await distances(run, { model, cases });
+      assertLess(Math.max(...found), 2e-5, `${found}`);
+    }),
+);
 
 /** What DePT's trainers keep besides the learned tensors and CLIP: over KgCoOp what its code makes and never uses. */
 const UNUSED: Record<string, ArchiveTensor> = {

@@ -90,8 +90,6 @@ Deno.test("TCP's prompt is imported with the words of its data set, and evaluate
     await Deno.writeTextFile(`${folder}/mine.yaml`, "name: Mine\ntemplate: a photo of a {}, a type of land.\n");
     const other = await runRecipe(folder, { recipe: "import", args: [path, ...own] });
     assertSentence(other, 'prompts of the data set that is named have "{}, a type of land."');
-    const without = await runRecipe(folder, { recipe: "import", args: [path, "--model", "sample"] });
-    assertSentence(without, "come in before text block 8, and the text tower of sample has blocks 0 to 3");
     const { said, run } = await imported(folder, [path, "--model", "sample", "--class-block", "2"]);
     assertStringIncludes(said, "EuroSAT, base classes, 16 shots, seed 2, lambda 8\n");
     const [, command] = /evaluate: deno task tcp (.*)/.exec(said)!;

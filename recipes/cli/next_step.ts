@@ -3,7 +3,7 @@ import config from "../../deno.json" with { type: "json" };
 import { drawsImages } from "../../src/methods/method.ts";
 import { flagName } from "../../src/methods/setting.ts";
 import { type RunConfig, whyNotOn } from "../../src/run/config.ts";
-import { settingsOf } from "../../src/run/settings.ts";
+import { settingsOf, VALIDATION } from "../../src/run/settings.ts";
 import { isSwitch, type Settings, settingsByFlag } from "./flags.ts";
 import { shellLine } from "./jobs.ts";
 import { TERMINAL_SETTINGS } from "./terminal.ts";
@@ -24,9 +24,13 @@ const NOT_COMPARED = ["checkpointEvery", "exactCheck"];
 
 /** The next command and what it is for; undefined where there is nothing to say. */
 export function nextStep({ config: run, words, args }: Started): { what: string; command: string } | undefined {
-  const { method, asked, train = "base", eval: subsets, seeds, transfers } = run;
+  const { method, asked, train = "base", eval: evaluated, seeds, transfers } = run;
+  const subsets = evaluated.filter((subset) => subset !== VALIDATION);
   const rest = (...without: string[]) => withoutFlags(args, recipeFlags(run), [...ONCE, ...without]);
   const draws = drawsImages(method);
+  if (subsets.length === 0 && evaluated.length > 0) {
+    return { what: "the test images", command: shellLine([...words, ...rest("eval"), "--eval", train]) };
+  }
   const other = train === "base" ? "new" : "base";
   const isOpen = draws && train !== "all" && transfers.length === 0 && subsets.includes(train) &&
     !subsets.includes(other) &&
@@ -45,7 +49,8 @@ export function nextStep({ config: run, words, args }: Started): { what: string;
   if (words[1] !== "task" || args.some((arg) => /^--config(=|$)/.test(arg))) return undefined;
   const name = words[2] === "run" ? words[3] : method.name;
   const methods = name === "zeroshot" ? "zeroshot,coop" : `zeroshot,${name}`;
-  const handedOn = rest(...NOT_COMPARED, ...Object.keys(asked.variants ?? {}), ...transfers.length > 0 ? ["eval"] : []);
+  const isOfTests = transfers.length === 0 && subsets.length === evaluated.length;
+  const handedOn = rest(...NOT_COMPARED, ...Object.keys(asked.variants ?? {}), ...isOfTests ? [] : ["eval"]);
   return {
     what: "against another method",
     command: shellLine(["deno", "task", "compare", "--methods", methods, ...handedOn]),

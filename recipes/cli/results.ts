@@ -3,12 +3,12 @@ import { sameName } from "../../src/data/same_name.ts";
 import { visible } from "../../src/errors.ts";
 import { wrap } from "../../src/text_table.ts";
 import { hOf } from "../../src/eval/metrics.ts";
-import { PAGE_NAME } from "../../src/eval/page/write_page.ts";
+import { folderApart, PAGE_NAME } from "../../src/eval/page/write_page.ts";
 import type { Report } from "../../src/eval/report.ts";
 import { drawsImages } from "../../src/methods/method.ts";
 import { type RunConfig, whyNotOn } from "../../src/run/config.ts";
 import { resultLine } from "../../src/run/evaluate.ts";
-import { DEFAULT_SHOTS } from "../../src/run/settings.ts";
+import { DEFAULT_SHOTS, VALIDATION } from "../../src/run/settings.ts";
 import { shellLine } from "./jobs.ts";
 import { nextStep, recipeFlags, variantFlags, withoutFlags } from "./next_step.ts";
 
@@ -46,7 +46,8 @@ export function resultLines(
     const who = seed === null ? ofSeed[0].run.method : `${ofSeed[0].run.method}, seed ${seed}`;
     for (const report of ofSeed) lines.push(`${who}, ${resultLine(report)}`);
     const of = (subset: string) =>
-      ofSeed.find(({ run }) => run.evaluatedOn === subset && run.trainedOnData === undefined)?.results.metrics;
+      ofSeed.find(({ run }) => run.evaluatedOn === subset && run.trainedOnData === undefined && !run.validation)
+        ?.results.metrics;
     const h = hOf(of("base"), of("new"));
     if (h !== undefined) lines.push(`${who}, H (harmonic mean of base and new): ${h.toFixed(2)} %`);
   }
@@ -65,7 +66,10 @@ export function resultLines(
       `  ${shellLine([...words, ...real])}`,
     );
   }
-  if (folders.length > 0) lines.push("", `Report: ${inOne(folders)}/${PAGE_NAME}`);
+  // What is not of the run's own test images has a page by itself, and there may be no other.
+  const isApart = !reports.some(({ run }) => run.trainedOnData === undefined && !run.validation);
+  const page = isApart && reports.length > 0 ? `${folderApart(reports[0])}/${PAGE_NAME}` : PAGE_NAME;
+  if (folders.length > 0) lines.push("", `Report: ${inOne(folders)}/${page}`);
   const next = nextStep({ config, words, args });
   if (next !== undefined) lines.push(`Next, ${next.what}:`, `  ${next.command}`);
   return lines;
@@ -80,7 +84,8 @@ function inOne(folders: readonly string[]): string {
 
 /** The flags of the same run on real weights: method, preset, shots and classes are those of the run. */
 function realFlags(config: RunConfig): string[] {
-  const { method, preset, shots, train = "base", eval: subsets } = config;
+  const { method, preset, shots, train = "base" } = config;
+  const subsets = config.eval.filter((subset) => subset !== VALIDATION);
   const isUsual = preset === null || preset === Object.keys(method.presets)[0];
   const draws = drawsImages(method);
   const possible = subsets.filter((subset) => !draws || whyNotOn(method, { train, subset }) === undefined);

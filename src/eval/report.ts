@@ -56,6 +56,8 @@ export interface ReportedRun {
   trainedOnData?: string;
   /** Classes that it was evaluated on. */
   evaluatedOn: ClassSubset;
+  /** True where it was evaluated on the run's validation images, which settings are chosen on, and not on test images. */
+  validation?: true;
   /** Names of the evaluated classes, in label order. */
   classNames: string[];
   /** The prompts of each class as text; what is learned stands as `X`. */
@@ -102,10 +104,12 @@ export interface ReportedCircumstances {
     train: number;
     /** Validation images of this run. */
     val: number;
-    /** Test images that were evaluated. */
+    /** Test images that were evaluated; 0 where these were validation images. */
     test: number;
     /** One sha256 of their bytes; absent before 0.2. */
     testImagesSha256?: string;
+    /** Of the bytes of the validation images, where these were evaluated. */
+    validationImagesSha256?: string;
   };
   /** What computed. */
   engine: {
@@ -199,7 +203,7 @@ export interface ReportedTiming {
 interface ReportInput {
   run: ReportedRun;
   model: ReportedCircumstances["model"];
-  /** Test images are counted from {@linkcode ReportInput.samples}. */
+  /** Test images are counted from {@linkcode ReportInput.samples}, unless these are validation images. */
   data: Omit<ReportedCircumstances["data"], "test">;
   engine: ReportedCircumstances["engine"];
   /** The evaluated images, labels within the evaluated classes. */
@@ -233,7 +237,7 @@ export async function buildReport(input: ReportInput): Promise<Report> {
     run,
     on: {
       model: input.model,
-      data: { ...input.data, test: samples.length },
+      data: { ...input.data, test: run.validation ? 0 : samples.length },
       engine: input.engine,
       versions: { kit: KIT_VERSION, deno: Deno.version.deno, target: Deno.build.target },
     },

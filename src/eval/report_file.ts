@@ -4,10 +4,15 @@ import { readJson, writeFileAtomic } from "../files.ts";
 import { type Report, REPORT_VERSION } from "./report.ts";
 import { reportFault } from "./report_check.ts";
 
+/** The report on validation images. */
+export const VALIDATION_REPORT = "report-val.json";
+
 /**
- * Name of a report's file in its run folder: `report-base.json`, or on another data set `report-caltech101-all.json`.
+ * Name of a report's file in its run folder: `report-base.json`, on validation images `report-val.json`, or on another data
+ * set `report-caltech101-all.json`.
  */
 export function reportName({ run, on }: Report): string {
+  if (run.validation) return VALIDATION_REPORT;
   if (run.trainedOnData === undefined) return `report-${run.evaluatedOn}.json`;
   const dataset =
     on.data.name.toLowerCase().normalize("NFC").replaceAll(/[^\p{L}\p{M}\p{N}]+/gu, "-").replaceAll(/^-|-$/g, "") ||

@@ -3,18 +3,23 @@ import type { ClassSubset } from "../data/few_shot.ts";
 import type { DatasetDescription } from "../data/description.ts";
 import { UserError } from "../errors.ts";
 import { type NoResult, noResultSentences } from "../eval/comparison.ts";
-import { readFolder } from "../eval/page/write_page.ts";
+import { readFolder, readValidation } from "../eval/page/write_page.ts";
 import type { Report } from "../eval/report.ts";
 import { drawsImages, type Method } from "../methods/method.ts";
+import { flagName } from "../methods/setting.ts";
 import { completeSettings, type Given, type RunConfig, whyNotOn } from "./config.ts";
 import type { RunData } from "./data.ts";
 import { openData } from "./open_data.ts";
+import { evaluatedImages } from "./evaluated_images.ts";
 import { readDone } from "./folder.ts";
 import { difference, identityOfReport, type RunIdentity, runIdentity, testImagesSha256 } from "./identity.ts";
 import { backbonePart, type ModelFacts, modelFacts } from "./inputs.ts";
 import { runPath } from "./path.ts";
 import type { Progress } from "./progress.ts";
-import type { RunValues } from "./settings.ts";
+import { type RunValues, type Target, type Transfer, VALIDATION } from "./settings.ts";
+
+/** What one report of a run is of. */
+export type Evaluated = Exclude<Target, Transfer>;
 
 /** A method of a comparison. */
 export interface ComparedMethod {
@@ -25,12 +30,15 @@ export interface ComparedMethod {
   file?: { path: string; sha256: string };
   /** Settings as given, those that this method has. */
   given: Given;
+  /** Those that tell its runs from others of the same method, as they are typed: `{ lr: "0.002" }`. */
+  varied?: Readonly<Record<string, string>>;
 }
 
 /** What is compared. */
 export interface ComparisonRequest {
   methods: readonly ComparedMethod[];
-  subsets: readonly ClassSubset[];
+  /** Classes whose test images are evaluated; `val` for the validation images of those that are learned from. */
+  subsets: readonly Evaluated[];
   train: ClassSubset;
   shots: readonly number[];
   seeds: readonly number[];
@@ -49,11 +57,13 @@ export interface PlannedRun {
   shots: number | null;
   seed: number | null;
   /** What it is evaluated on: of what was asked for, all that the method can. */
-  subsets: ClassSubset[];
+  subsets: Evaluated[];
   /** Its folder. */
   path: string;
   /** What decides its numbers. */
   identity: RunIdentity;
+  /** One sha256 of the bytes of its validation images, where it is evaluated on them: each draw has its own. */
+  validationImages?: string;
 }
 
 /** What a comparison needs. */
@@ -78,7 +88,7 @@ export async function planComparison(
 ): Promise<ComparisonPlan> {
   const { methods, subsets, train } = request;
   const without = withoutResults(methods.map(({ method }) => method), { train, subsets });
-  const isPossible = (method: Method, subset: ClassSubset) =>
+  const isPossible = (method: Method, subset: Evaluated) =>
     !without.some((one) => one.method === method.name && one.subset === subset);
   if (methods.every(({ method }) => subsets.every((subset) => !isPossible(method, subset)))) {
     throw new UserError(noResultSentences(without).join(" "));
@@ -92,7 +102,9 @@ export async function planComparison(
       if (possible.length > 0) runs.push(...await runsOf(compared, { request, subsets: possible, data, model }));
     }
     const testImages = new Map<ClassSubset, string>();
-    for (const subset of subsets) testImages.set(subset, await testImagesSha256(data, subset));
+    for (const subset of subsets) {
+      if (subset !== VALIDATION) testImages.set(subset, await testImagesSha256(data, subset));
+    }
     return { dataset: data.about.name, runs, without, testImages };
   } finally {
     await data.close();
@@ -102,12 +114,12 @@ export async function planComparison(
 /** The results that methods cannot have, after they learned from these classes. */
 export function withoutResults(
   methods: readonly Method[],
-  { train, subsets }: { train: ClassSubset; subsets: readonly ClassSubset[] },
+  { train, subsets }: { train: ClassSubset; subsets: readonly Evaluated[] },
 ): NoResult[] {
   return methods.flatMap((method) =>
     subsets.flatMap((subset): NoResult[] => {
       const why = whyNotOn(method, { train, subset });
-      if (why === undefined) return [];
+      if (why === undefined || subset === VALIDATION) return [];
       const others = "it tells apart the classes that it learned from, or the other half";
       return [{ method: method.name, subset, why: why === "other classes" ? others : why }];
     })
@@ -116,10 +128,11 @@ export function withoutResults(
 
 async function runsOf(
   compared: ComparedMethod,
-  at: { request: ComparisonRequest; subsets: ClassSubset[]; data: RunData; model: ModelFacts },
+  at: { request: ComparisonRequest; subsets: Evaluated[]; data: RunData; model: ModelFacts },
 ): Promise<PlannedRun[]> {
   const { request: { train, shots, seeds, on }, subsets, data, model } = at;
-  const { method, asked, given, file } = compared;
+  const { method, asked, given, file, varied = {} } = compared;
+  const name = [method.label, ...Object.keys(varied).map((key) => `${flagName(key)} ${varied[key]}`)].join(", ");
   const draws = drawsImages(method)
     ? shots.flatMap((count) => seeds.map((seed) => ({ shots: count, seed })))
     : [{ shots: null, seed: null }];
@@ -134,14 +147,19 @@ async function runsOf(
     runs.push({
       compared,
       config,
-      title: shots === null
-        ? method.label
-        : `${method.label}, ${shots} ${shots === 1 ? "shot" : "shots"}, seed ${seed}`,
+      title: shots === null ? name : `${name}, ${shots} ${shots === 1 ? "shot" : "shots"}, seed ${seed}`,
       shots,
       seed,
       subsets,
       path: await runPath(config, { dataset: data.about.name, backbone: backbonePart(model, data.about), seed }),
       identity: await runIdentity(config, { model, data, seed, methodSha256: file?.sha256 }),
+      ...(subsets.includes(VALIDATION)
+        ? {
+          validationImages: await data.sha256(
+            evaluatedImages(config, { subset: train, validation: true, data, seed }).samples,
+          ),
+        }
+        : {}),
     });
   }
   return runs;
@@ -151,6 +169,8 @@ async function runsOf(
 export interface FoundRuns {
   /** Reports of the runs that are there, wholly or in part. */
   reports: Report[];
+  /** The same by their runs. */
+  ofRuns: Map<PlannedRun, Report[]>;
   /** Runs of which a report is missing, or the end: page, card or `done`. */
   missing: PlannedRun[];
   /** What is said of folders that hold results of other inputs. */
@@ -163,13 +183,17 @@ export interface FoundRuns {
  * @throws {UserError} when a report cannot be used
  */
 export async function findRuns(plan: ComparisonPlan, { engine }: { engine?: string } = {}): Promise<FoundRuns> {
-  const found: FoundRuns = { reports: [], missing: [], conflicts: [] };
+  const found: FoundRuns = { reports: [], ofRuns: new Map(), missing: [], conflicts: [] };
   for (const run of plan.runs) {
     const fitting: Report[] = [];
-    for (const report of await readFolder(run.path)) {
-      const { run: { evaluatedOn }, on } = report;
-      if (!run.subsets.includes(evaluatedOn)) continue;
-      const wanted = { ...run.identity, "test-images-sha256": plan.testImages.get(evaluatedOn)! };
+    const there = [...await readFolder(run.path), ...await readValidation(run.path)];
+    for (const report of there) {
+      const { run: { evaluatedOn, validation }, on } = report;
+      if (!run.subsets.includes(validation ? VALIDATION : evaluatedOn)) continue;
+      const images: RunIdentity = validation
+        ? { "validation-images-sha256": run.validationImages! }
+        : { "test-images-sha256": plan.testImages.get(evaluatedOn)! };
+      const wanted = { ...run.identity, ...images };
       const words = difference(identityOfReport(report), wanted);
       if (words !== undefined) found.conflicts.push(`${run.title}: ${run.path} holds results with ${words}.`);
       else if (engine === undefined || engine === "auto" || engine === on.engine.name) fitting.push(report);
@@ -178,6 +202,7 @@ export async function findRuns(plan: ComparisonPlan, { engine }: { engine?: stri
     const isWhole = fitting.length === run.subsets.length && run.subsets.every((subset) => ended.includes(subset));
     if (!isWhole) found.missing.push(run);
     found.reports.push(...fitting);
+    found.ofRuns.set(run, fitting);
   }
   return found;
 }

@@ -13,7 +13,15 @@ import {
 } from "../methods/method.ts";
 import { promptSettings } from "../methods/prompt_settings.ts";
 import { flagName, orList, type Setting } from "../methods/setting.ts";
-import { DEFAULT_SHOTS, RUN_SETTINGS, type RunValues, settingsOf, type Target, type Transfer } from "./settings.ts";
+import {
+  DEFAULT_SHOTS,
+  RUN_SETTINGS,
+  type RunValues,
+  settingsOf,
+  type Target,
+  type Transfer,
+  VALIDATION,
+} from "./settings.ts";
 
 /** Settings as given somewhere, by name; those that were not given are absent. */
 export type Given = Partial<RunValues> & Values;
@@ -28,8 +36,8 @@ export interface RunConfig {
   values: Values;
   /** Classes to train on; undefined where an earlier prompt is evaluated, or nothing is learned. */
   train?: ClassSubset;
-  /** Classes of the data set itself to evaluate on. */
-  eval: ClassSubset[];
+  /** Classes of the data set itself to evaluate on; `val` for the validation images of those that were learned from. */
+  eval: Exclude<Target, Transfer>[];
   /** Other data sets to evaluate on. */
   transfers: Transfer[];
   /** Null for methods whose defaults are the published numbers. */
@@ -164,7 +172,7 @@ function targetsOf(
   preset: Preset | null,
 ): Pick<RunConfig, "train" | "eval" | "transfers"> {
   const isTransfer = (target: Target): target is Transfer => target.includes(":");
-  const subsets = given.eval?.filter((target): target is ClassSubset => !isTransfer(target));
+  const subsets = given.eval?.filter((target): target is Exclude<Target, Transfer> => !isTransfer(target));
   const transfers = given.eval?.filter(isTransfer) ?? [];
   const neither = given.train === undefined && given.eval === undefined;
   if (learnsPrompts(method)) {
@@ -172,9 +180,14 @@ function targetsOf(
     const usual = neither ? [...preset?.protocol.eval ?? ["base", "new"] as const] : train === undefined ? [] : [train];
     return { train, eval: subsets ?? usual, transfers };
   }
-  if (!drawsImages(method)) return { eval: subsets ?? ["base", "new"], transfers };
-  const train = given.train ??
-    (subsets !== undefined && subsets.length > 0 && subsets.every((one) => one === "all") ? "all" : "base");
+  if (!drawsImages(method)) {
+    if (subsets?.includes(VALIDATION)) {
+      throw new UserError(`${method.label} draws no images, and so no validation images: leave val out of --eval.`);
+    }
+    return { eval: subsets ?? ["base", "new"], transfers };
+  }
+  const asked = subsets?.filter((one) => one !== VALIDATION) ?? [];
+  const train = given.train ?? (asked.length > 0 && asked.every((one) => one === "all") ? "all" : "base");
   const evaluated = subsets ?? (given.train === undefined ? ["base" as const, "new" as const] : [train]);
   const strange = evaluated.find((subset) => whyNotOn(method, { train, subset }) === "other classes");
   if (strange !== undefined) {
@@ -190,9 +203,9 @@ function targetsOf(
 /** Why a method that learned from `train` has no result on `subset`; undefined where it has one. */
 export function whyNotOn(
   method: Method,
-  { train, subset }: { train: ClassSubset; subset: ClassSubset },
+  { train, subset }: { train: ClassSubset; subset: ClassSubset | "val" },
 ): string | undefined {
-  if (learnsPrompts(method) || !drawsImages(method) || subset === train) return undefined;
+  if (learnsPrompts(method) || !drawsImages(method) || subset === train || subset === VALIDATION) return undefined;
   if (train === "all" || subset === "all") return "other classes";
   return method.noNewClasses;
 }

@@ -1,36 +1,30 @@
 /** What to look at twice in a run: told before anything is learned where that can be, and in its reports. */
 import { overlap } from "../data/data_warnings.ts";
 import { UserError } from "../errors.ts";
-import type { ClassSubset, FewShot } from "../data/few_shot.ts";
+import type { FewShot } from "../data/few_shot.ts";
 import type { Sample } from "../data/split.ts";
 import type { Warning } from "../eval/collapse.ts";
 import { drawsImages } from "../methods/method.ts";
 import type { RunConfig } from "./config.ts";
 import type { RunData } from "./data.ts";
-import { drawOf, learningImages } from "./identity.ts";
+import { type Evaluated, type EvaluatedImages, evaluatedImages } from "./evaluated_images.ts";
+import { learningImages } from "./identity.ts";
 import type { EvaluationTarget, Learned, SeedRun } from "./learned.ts";
-
-/** An evaluation, as far as doubts go. */
-interface Evaluated {
-  /** The other data set, where it is not the run's. */
-  other?: RunData;
-  subset: ClassSubset;
-}
 
 /**
  * Whether there is anything to evaluate on, for each target.
  *
- * @throws {UserError} when a split has no test image of the classes that were asked for
+ * @throws {UserError} when a split has no image of the classes that were asked for
  */
 export function requireTestImages(
   targets: readonly EvaluationTarget[],
   { config, data, others }: { config: RunConfig; data: RunData; others: ReadonlyMap<string, RunData> },
 ): void {
-  for (const { subset, other } of targets) {
+  for (const { subset, other, validation } of targets) {
     const from = other === undefined ? data : others.get(other)!;
-    const draw = drawOf(config, other === undefined ? config.seeds[0] : null);
-    const { test, classNames } = from.draw({ ...draw, classes: subset });
-    if (test.length > 0) continue;
+    const at = { subset, validation, data, seed: config.seeds[0], ...other === undefined ? {} : { other: from } };
+    const { samples, classNames } = evaluatedImages(config, at);
+    if (samples.length > 0) continue;
     throw new UserError(
       `The split of ${from.about.name} has no test image of its ${subset} classes (${classNames.join(", ")}): leave ` +
         `${other === undefined ? subset : `${other}:${subset}`} out of --eval, or give another --split.`,
@@ -50,9 +44,9 @@ export async function lookAhead(
 ): Promise<void> {
   const told = new Set<string>();
   // The images that are learned from were looked at for the run's identity.
-  for (const { subset, other } of targets) {
-    const at = { subset, other: other === undefined ? undefined : others.get(other) };
-    await (at.other ?? run.inputs.data).sha256(testOf(run, at).test);
+  for (const { other, ...target } of targets) {
+    const at = { ...target, other: other === undefined ? undefined : others.get(other) };
+    await (at.other ?? run.inputs.data).sha256(imagesOf(run, at).samples);
     for (const { text } of await warningsOf(run, at)) if (!told.has(text)) told.add(text);
   }
   for (const text of told) run.progress.say(`warning: ${text}`);
@@ -61,21 +55,20 @@ export async function lookAhead(
 /** The warnings of a report: of its data and classes, and of how what it evaluates was learned. */
 export async function reportWarnings(run: SeedRun, at: Evaluated & { learned: Learned }): Promise<Warning[]> {
   const ofData = (at.other ?? run.inputs.data).warnings.map((text): Warning => warning("data", text));
-  return [...ofData, ...await warningsOf(run, at), ...learnedWarnings(run, at.learned)];
+  return [...ofData, ...await warningsOf(run, at), ...learnedWarnings(run, at)];
 }
 
 function warning(kind: Warning["kind"], text: string): Warning {
   return { kind, method: null, seed: null, text };
 }
 
-function testOf({ config, inputs, seed }: SeedRun, { other, subset }: Evaluated): FewShot {
-  const draw = drawOf(config, other === undefined ? seed : null);
-  return (other ?? inputs.data).draw({ ...draw, classes: subset });
+function imagesOf({ config, inputs: { data }, seed }: SeedRun, at: Evaluated): EvaluatedImages {
+  return evaluatedImages(config, { ...at, data, seed });
 }
 
 async function warningsOf(run: SeedRun, at: Evaluated): Promise<Warning[]> {
   const { config, inputs, seed } = run;
-  const { classNames, test } = testOf(run, at);
+  const { classNames, samples, kind } = imagesOf(run, at);
   const place = at.other === undefined ? `${at.subset} class` : `${at.subset} class of ${at.other.about.name}`;
   const found: Warning[] = [];
   if (classNames.length === 1) {
@@ -85,17 +78,17 @@ async function warningsOf(run: SeedRun, at: Evaluated): Promise<Warning[]> {
     }: its accuracy is 100 % by construction and says nothing${noH}.`;
     found.push(warning("classes", text));
   }
-  const tested = new Set(test.map(({ label }) => label));
+  const tested = new Set(samples.map(({ label }) => label));
   const untested = classNames.filter((_, label) => !tested.has(label));
   if (untested.length > 0) {
     found.push(
-      warning("classes", `No test image is of ${untested.join(", ")}: accuracy says nothing of what is not tested.`),
+      warning("classes", `No ${kind} image is of ${untested.join(", ")}: accuracy says nothing of what is not tested.`),
     );
   }
   const learnsHere = seed !== null && drawsImages(config.method) && at.other === undefined;
   const learned = learnsHere ? learningImages(config, inputs.data, seed) : undefined;
   if (learned !== undefined) found.push(...shotWarnings(learned, config.shots!));
-  return [...found, ...await twinWarnings(at.other ?? inputs.data, { train: learned?.train ?? [], test })];
+  return [...found, ...await twinWarnings(at.other ?? inputs.data, { train: learned?.train ?? [], samples, kind })];
 }
 
 /** Classes with fewer training images than shots. */
@@ -111,18 +104,18 @@ function shotWarnings({ train, classNames }: FewShot, shots: number): Warning[] 
 /** Images of the same bytes under two names: in training and test, or twice in the test. */
 async function twinWarnings(
   data: RunData,
-  { train, test }: { train: readonly Sample[]; test: readonly Sample[] },
+  { train, samples, kind }: { train: readonly Sample[] } & Pick<EvaluatedImages, "samples" | "kind">,
 ): Promise<Warning[]> {
   if (data.hashesOf === undefined) return [];
-  const [ofTrain, ofTest] = [await data.hashesOf(train), await data.hashesOf(test)];
+  const [ofTrain, ofTest] = [await data.hashesOf(train), await data.hashesOf(samples)];
   const learned = new Map(train.map(({ path }, i) => [ofTrain[i], path]));
   const found: Warning[] = [];
-  const leaked = test.filter(({ path }, i) => (learned.get(ofTest[i]) ?? path) !== path);
+  const leaked = samples.filter(({ path }, i) => (learned.get(ofTest[i]) ?? path) !== path);
   if (leaked.length > 0) {
-    found.push(warning("data", overlap(leaked.length, { later: "test", part: "training", first: leaked[0] })));
+    found.push(warning("data", overlap(leaked.length, { later: kind, part: "training", first: leaked[0] })));
   }
   const seen = new Map<string, string>();
-  const twice = test.filter(({ path }, i) => {
+  const twice = samples.filter(({ path }, i) => {
     const before = seen.get(ofTest[i]);
     if (before === undefined) seen.set(ofTest[i], path);
     return before !== undefined && before !== path;
@@ -130,14 +123,17 @@ async function twinWarnings(
   if (twice.length > 0) {
     const [first] = twice;
     const text =
-      `${twice.length} test ${twice.length === 1 ? "image is a copy" : "images are copies"} of other test images, ` +
-      `${first.path} the first: it counts twice.`;
+      `${twice.length} ${kind} ${twice.length === 1 ? "image is a copy" : "images are copies"} of other ${kind} ` +
+      `images, ${first.path} the first: it counts twice.`;
     found.push(warning("data", text));
   }
   return found;
 }
 
-function learnedWarnings({ config: { method }, seed }: SeedRun, { engine = "", chosen, counts }: Learned): Warning[] {
+function learnedWarnings(
+  { config: { method }, seed }: SeedRun,
+  { learned: { engine = "", chosen, counts }, validation }: Evaluated & { learned: Learned },
+): Warning[] {
   const who = `${method.label}, seed ${seed},`;
   const about = (kind: Warning["kind"], text: string): Warning => ({ kind, method: method.name, seed, text });
   const found: Warning[] = [];
@@ -149,6 +145,10 @@ function learnedWarnings({ config: { method }, seed }: SeedRun, { engine = "", c
   }
   if (Object.keys(chosen).length > 0 && counts.val === 1) {
     found.push(about("shots", `${who} chose its settings on one validation image: the choice is chance.`));
+  }
+  if (Object.keys(chosen).length > 0 && validation) {
+    const names = Object.keys(chosen).join(", ");
+    found.push(about("data", `${who} chose ${names} on these validation images: accuracy on them flatters it.`));
   }
   return found;
 }

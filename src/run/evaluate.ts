@@ -63,7 +63,8 @@ export function countLine(
 /** What a report says in one line: `base: accuracy 93.88 % (3,943 of 4,200), macro-F1 93.85 %`. */
 export function resultLine({ run, on, results: { metrics } }: Report): string {
   const whole = (value: number) => value.toLocaleString("en-US");
-  const place = run.trainedOnData === undefined ? run.evaluatedOn : `${on.data.name} ${run.evaluatedOn}`;
+  const whose = run.trainedOnData === undefined ? run.evaluatedOn : `${on.data.name} ${run.evaluatedOn}`;
+  const place = run.validation ? `${whose}, validation images` : whose;
   return `${place}: accuracy ${metrics.accuracy.toFixed(2)} % (${whole(metrics.correct)} of ${
     whole(metrics.total)
   }), macro-F1 ${metrics.macroF1.toFixed(2)} %`;

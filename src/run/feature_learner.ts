@@ -10,6 +10,7 @@ import type { FeatureClassifier, FeatureTask } from "../methods/feature_method.t
 import { drawsImages, type FeatureLearning } from "../methods/method.ts";
 import { fillTemplate, zeroShotFeatures } from "../methods/zero_shot.ts";
 import { countLine } from "./evaluate.ts";
+import { withValidation } from "./evaluated_images.ts";
 import { learningImages } from "./identity.ts";
 import type { Classifier, ClassList, Learned, SeedRun } from "./learned.ts";
 import { templatesOf } from "./templates.ts";
@@ -18,7 +19,7 @@ import { templatesOf } from "./templates.ts";
 export async function learnFromFeatures(run: SeedRun, method: FeatureLearning): Promise<Learned> {
   const { config, inputs, progress, seed } = run;
   const { model, data } = inputs;
-  const sample = drawsImages(config.method) ? learnable(run) : undefined;
+  const sample = drawsImages(config.method) ? withValidation(learningImages(config, data, seed!)) : undefined;
   const texts = (classes: Pick<ClassList, "classNames" | "data">) =>
     zeroShotFeatures(model, { classNames: classes.classNames, templates: templatesOf(config.values, classes.data) });
   const E = model.config.embedding;
@@ -92,18 +93,6 @@ function wrapped(classifier: FeatureClassifier): Classifier {
     logits: (features_BE) => Promise.resolve(classifier.logits(features_BE)),
     dispose: () => Promise.resolve(),
   };
-}
-
-/** The few-shot images. Neither a grid nor an epoch may be chosen where results are measured. */
-function learnable({ config, inputs: { data }, seed }: SeedRun): FewShot {
-  const sample = learningImages(config, data, seed!);
-  if (sample.val === sample.test || sample.val.length === 0) {
-    throw new UserError(
-      "This data set has no validation images beside its test images, and nothing is chosen on those: give a --split " +
-        "with a validation part.",
-    );
-  }
-  return sample;
 }
 
 async function taskOf(

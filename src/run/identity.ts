@@ -35,6 +35,7 @@ const WORDS: Readonly<Record<string, string>> = {
   "split-sha256": "split",
   "images-sha256": "training images (their bytes)",
   "test-images-sha256": "test images (their bytes)",
+  "validation-images-sha256": "validation images (their bytes)",
   "method-sha256": "method file",
   "trained-on": "classes to train on",
 };
@@ -138,7 +139,12 @@ export function identityOfReport({ run, on }: Report): RunIdentity {
     "model-rules": unusual(on.model.config) || undefined,
     // On another data set, the data of the report is not that of the run.
     ...(run.trainedOnData === undefined
-      ? { dataset: on.data.name, "split-sha256": on.data.splitSha256, "test-images-sha256": on.data.testImagesSha256 }
+      ? {
+        dataset: on.data.name,
+        "split-sha256": on.data.splitSha256,
+        "test-images-sha256": on.data.testImagesSha256,
+        "validation-images-sha256": on.data.validationImagesSha256,
+      }
       : {}),
     "images-sha256": run.imagesSha256,
     "method-sha256": run.methodSha256,

@@ -37,6 +37,8 @@ export interface EvaluationTarget {
   readonly subset: ClassSubset;
   /** The other data set's name or path, as in `--eval caltech101:all`. */
   readonly other?: string;
+  /** True for the validation images of the run, which settings are chosen on, in place of test images. */
+  readonly validation?: true;
 }
 
 /** Gives logits [B, C] of image features [B, E] as the image tower gives them. */

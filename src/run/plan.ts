@@ -9,6 +9,7 @@ import type { RunConfig } from "./config.ts";
 import { configYaml } from "./config_yaml.ts";
 import type { RunData } from "./data.ts";
 import { countLine, TEST_BATCH } from "./evaluate.ts";
+import { evaluatedImages } from "./evaluated_images.ts";
 import { learningImages } from "./identity.ts";
 import type { Inputs } from "./inputs.ts";
 import type { EvaluationTarget } from "./learned.ts";
@@ -49,7 +50,7 @@ interface Cost {
 
 /** The resolved settings, folders, classes, prompts, learned numbers and estimates; and the seconds of all seeds. */
 export async function planOf(at: PlanInputs): Promise<{ lines: string[]; seconds: number }> {
-  const { config, inputs, place } = at;
+  const { config, inputs, targets, place } = at;
   const lines = [configYaml(config, { header: "The resolved configuration." }).trimEnd(), ""];
   for (const seed of config.seeds) lines.push(`Run folder: ${await runPath(config, place(seed))}`);
   const testSets = evaluationLines(at, lines);
@@ -61,9 +62,10 @@ export async function planOf(at: PlanInputs): Promise<{ lines: string[]; seconds
   lines.push(features.sentence);
   const seconds = config.seeds.length * cost.seconds + features.seconds;
   const disk = config.seeds.length * (cost.bytes + tests * 40 + 1e6) + features.bytes;
+  const kind = targets.length > 0 && targets.every(({ validation }) => validation) ? "validation" : "test";
   const seeds = config.seeds.length === 1 ? "" : ` for each of ${config.seeds.length} seeds`;
   lines.push(
-    `Estimate: ${cost.work}${tests.toLocaleString("en-US")} test images${seeds}; about ${duration(seconds)} and ${
+    `Estimate: ${cost.work}${tests.toLocaleString("en-US")} ${kind} images${seeds}; about ${duration(seconds)} and ${
       mebibytes(disk)
     } of disk in all. Nothing was run.`,
   );
@@ -76,7 +78,13 @@ function evaluationLines({ config, inputs, targets, others }: PlanInputs, lines:
   const draw = { shots: config.shots ?? DEFAULT_SHOTS, seed: seed ?? 1 };
   if (config.train !== undefined) lines.push(countLine(config.train, learningImages(config, inputs.data, draw.seed)));
   const tests: number[] = [];
-  for (const { subset, other } of targets) {
+  for (const { subset, other, validation } of targets) {
+    if (validation) {
+      const { samples } = evaluatedImages(config, { subset, validation, data: inputs.data, seed: draw.seed });
+      tests.push(samples.length);
+      lines.push(`Evaluated on ${samples.length.toLocaleString("en-US")} validation images of the ${subset} classes.`);
+      continue;
+    }
     const data = other === undefined ? inputs.data : others.get(other)!;
     const sample = data.draw({ ...(other === undefined ? draw : { shots: DEFAULT_SHOTS, seed: 1 }), classes: subset });
     const isOwn = other === undefined && drawsImages(config.method);

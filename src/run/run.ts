@@ -6,19 +6,14 @@ import type { DatasetDescription } from "../data/description.ts";
 import type { ClassSubset } from "../data/few_shot.ts";
 import { UserError } from "../errors.ts";
 import { modelCard } from "../eval/model_card.ts";
-import { runPage } from "../eval/page/run_page.ts";
-import { readThumbnails } from "../eval/page/thumbnails.ts";
-import { readFolder, writePage, writeRunPage } from "../eval/page/write_page.ts";
-import { predictionsCsv, predictionsName } from "../eval/predictions_file.ts";
-import { buildReport, type Report } from "../eval/report.ts";
-import { reportName, writeReport } from "../eval/report_file.ts";
+import { readFolder, readValidation, writeRunPage } from "../eval/page/write_page.ts";
+import type { Report } from "../eval/report.ts";
 import { sha256Hex } from "../files.ts";
-import { drawsImages, learnsPrompts, type Method, type Values } from "../methods/method.ts";
+import { learnsPrompts, type Method, type Values } from "../methods/method.ts";
 import { completeSettings, type Given, type RunConfig, whyNotOn } from "./config.ts";
 import { configYaml } from "./config_yaml.ts";
 import type { RunData } from "./data.ts";
-import { lookAhead, reportWarnings, requireTestImages } from "./doubts.ts";
-import { classifyAll, countLine, resultLine } from "./evaluate.ts";
+import { lookAhead, requireTestImages } from "./doubts.ts";
 import { learnFromFeatures } from "./feature_learner.ts";
 import { openRunFolder, type RunFolder } from "./folder.ts";
 import {
@@ -29,12 +24,13 @@ import {
   runIdentity,
   testImagesSha256,
 } from "./identity.ts";
-import { recordedSettings } from "./imported.ts";
 import { backbonePart, openInputs } from "./inputs.ts";
-import type { ClassList, EvaluationTarget, Learned, SeedRun } from "./learned.ts";
+import type { EvaluationTarget, Learned, SeedRun } from "./learned.ts";
 import { isTrained, runPath, trainedSiblings } from "./path.ts";
 import { planOf } from "./plan.ts";
 import { type Progress, SILENT } from "./progress.ts";
+import { evaluate, noResult } from "./report_run.ts";
+import { VALIDATION } from "./settings.ts";
 import { storedValues } from "../prompt/stored_prompt.ts";
 import { learnPrompt } from "./prompt_learner.ts";
 
@@ -132,9 +128,7 @@ export async function openRun<S>(
   const needsImages = learnsPrompts(config.method) && config.method.needsImages?.(config.values);
   const inputs = await openInputs(config.run, { progress, description, needsImages });
   const { data, on } = inputs;
-  const targets: EvaluationTarget[] = config.eval.filter((subset) => !without.has(subset)).map((subset) => ({
-    subset,
-  }));
+  const targets = ownTargets(config, without);
   const others = new Map<string, RunData>();
   const open = new Map<LearnedRun, { run: SeedRun; learned: Learned }>();
   const reports: Report[] = [];
@@ -281,115 +275,24 @@ async function withStoredValues(config: RunConfig, folder: RunFolder): Promise<R
 }
 
 /** Classes that were asked for and that the method cannot tell apart after what it learned from. */
-function impossibleSubsets({ method, train, eval: subsets }: RunConfig): ClassSubset[] {
+function impossibleSubsets({ method, train, eval: subsets }: RunConfig): RunConfig["eval"] {
   return train === undefined ? [] : subsets.filter((subset) => whyNotOn(method, { train, subset }) !== undefined);
 }
 
-function noResult(method: Method, place: string, why: string): string {
-  return `${method.label} has no result on ${place} classes, which it has no images of: ${why}.`;
-}
-
-/** Evaluates what was learned and writes the report; a sentence where there can be none. */
-async function evaluate(
-  run: SeedRun,
-  at: { learned: Learned; target: EvaluationTarget; other?: RunData; command: string; methodSha256?: string },
-): Promise<Report | string> {
-  const { config, inputs, progress, seed, folder } = run;
-  const { learned, target: { subset }, other, command, methodSha256 } = at;
-  const { method } = config;
-  const data = other ?? inputs.data;
-  // Of another data set, and of methods that draw none, only names and test images are used: the same for every draw.
-  const draw = drawOf(config, other === undefined ? seed : null);
-  const sample = data.draw({ ...draw, classes: subset });
-  const trainedOn = drawsImages(method) ? config.train ?? "base" : null;
-  const classes: ClassList = { ...sample, data, learnedFrom: other === undefined && subset === trainedOn };
-  const place = other === undefined ? subset : `${other.about.name}, ${subset}`;
-  const counted = other === undefined && seed !== null ? sample : { classNames: sample.classNames, test: sample.test };
-  progress.say(`${other === undefined ? "" : `${other.about.name}: `}${countLine(subset, counted)}`);
-  const before = inputs.data.featureSeconds() + (other?.featureSeconds() ?? 0);
-  const began = performance.now();
-  const classifier = await learned.classifier(classes);
-  if ("impossible" in classifier) {
-    return noResult(method, place, classifier.impossible);
-  }
-  try {
-    const prepared = (performance.now() - began) / 1000;
-    const features = await data.features(sample.test, {
-      what: `${place} test images`,
-      seed: draw.seed,
-      encoder: learned.encoder,
-    });
-    const classified = performance.now();
-    const outcome = await classifyAll(features, {
-      classifier,
-      samples: sample.test,
-      what: `evaluating on ${place} classes${seed === null ? "" : `, seed ${seed}`}`,
-      progress,
-    });
-    const evaluation = prepared + (performance.now() - classified) / 1000;
-    const described = await learned.describe();
-    const training = await learned.seconds();
-    const report = await buildReport({
-      run: {
-        method: method.name,
-        label: method.label,
-        ...recordedSettings(config, learned),
-        seed,
-        shots: config.shots,
-        trainedOn,
-        ...(other === undefined ? {} : { trainedOnData: inputs.data.about.name }),
-        evaluatedOn: subset,
-        classNames: sample.classNames,
-        prompts: learned.prompts(classes),
-        learnedNumbers: learned.learnedNumbers,
-        command,
-        ...(run.identity["images-sha256"] === undefined || learned.imported !== undefined
-          ? {}
-          : { imagesSha256: run.identity["images-sha256"] }),
-        ...(methodSha256 === undefined ? {} : { methodSha256 }),
-        ...(learned.engine === undefined || learned.engine === inputs.on.engine.name
-          ? {}
-          : { trainedWithEngine: learned.engine }),
-      },
-      model: inputs.on.model,
-      data: { ...data.about, ...learned.counts, testImagesSha256: await data.sha256(sample.test) },
-      engine: inputs.on.engine,
-      samples: sample.test,
-      outcome,
-      ...described,
-      warnings: await reportWarnings(run, { other, subset, learned }),
-      seconds: {
-        features: inputs.data.featureSeconds() + (other?.featureSeconds() ?? 0) - before,
-        ...(training === undefined ? {} : { training }),
-        evaluation,
-      },
-    });
-    const predictions = predictionsCsv(outcome, { samples: sample.test, classNames: sample.classNames });
-    await folder.write(predictionsName(reportName(report)), predictions);
-    await writeReport(folder.path, report);
-    if (other !== undefined) await writeTransferPage(folder.path, report, other);
-    // The last results are printed by whoever asked for them; those before are told as they come.
-    const told = seed === config.seeds.at(-1) ? `${place}: evaluated` : resultLine(report);
-    progress.finish(`${told} (${evaluation.toFixed(1)} s)`);
-    return report;
-  } finally {
-    await classifier.dispose();
-  }
-}
-
-/** The page of an evaluation on another data set, in a folder of its own: `caltech101-all/report.html`. */
-async function writeTransferPage(folder: string, report: Report, { images: source }: RunData): Promise<void> {
-  const name = reportName(report).replace(/^report-|\.json$/g, "");
-  const images = source && await readThumbnails(report.results.worst.map(({ path }) => path), source);
-  await writePage(`${folder}/${name}`, await runPage([report], { images }));
+/** What of the data set itself is evaluated on. */
+function ownTargets({ eval: asked, train = "base" }: RunConfig, without: ReadonlySet<string>): EvaluationTarget[] {
+  return asked.filter((subset) => !without.has(subset)).map((subset) =>
+    subset === VALIDATION ? { subset: train, validation: true } : { subset }
+  );
 }
 
 /** Page, card and, last, `done`, from all reports that are in the folder. */
 async function finishFolder({ inputs, folder }: SeedRun, { file, chosen }: Learned): Promise<void> {
   await writeRunPage(folder.path, { images: inputs.data.images });
   const reports = await readFolder(folder.path);
-  if (reports.length === 0 && file === undefined) return;
-  const evaluatedOn = reports.map(({ run }) => run.evaluatedOn);
+  const onValidation = (await readValidation(folder.path)).map(() => VALIDATION);
+  const evaluatedOn = [...reports.map(({ run }) => run.evaluatedOn), ...onValidation];
+  if (evaluatedOn.length === 0 && file === undefined) return;
   if (file === undefined) return await folder.finish({ chosen, evaluatedOn });
   const sha256 = await sha256Hex(`${folder.path}/${file}`);
   // Evaluated on other data sets alone, it has no results of its own yet.

@@ -17,8 +17,11 @@ import {
 /** Another data set to evaluate on, and which of its classes: `caltech101:all`. */
 export type Transfer = `${string}:${ClassSubset}`;
 
-/** What a run is evaluated on. */
-export type Target = ClassSubset | Transfer;
+/** What a run is evaluated on: test images of these classes, or `val`, the validation images of those that it learned from. */
+export type Target = ClassSubset | "val" | Transfer;
+
+/** `--eval val`: what settings are chosen on. */
+export const VALIDATION = "val";
 
 /** Values of the settings that every run has. */
 export type RunValues = {
@@ -67,8 +70,8 @@ const SUBSETS: readonly ClassSubset[] = ["base", "new", "all"];
 function target(value: string, label: string): Target {
   const at = value.lastIndexOf(":");
   if (at === 0) throw new UserError(`${label} "${value}" names no data set: write one such as caltech101:all.`);
-  const subset = oneOf(SUBSETS, value.slice(at + 1), at < 0 ? label : `The part of ${label} after the colon`);
-  return at < 0 ? subset : `${value.slice(0, at)}:${subset}`;
+  if (at < 0) return oneOf([...SUBSETS, VALIDATION], value, label);
+  return `${value.slice(0, at)}:${oneOf(SUBSETS, value.slice(at + 1), `The part of ${label} after the colon`)}`;
 }
 
 const WHAT = { section: "What runs" } as const;
@@ -88,8 +91,8 @@ export const RUN_SETTINGS: SettingsOf<RunValues> = {
     ...WHAT,
     placeholder: "base,new,all",
     help:
-      "classes to evaluate on, each against its own names only; DATASET:all evaluates what was learned on another data " +
-      "set: one in data/, or the path of its images",
+      "classes to evaluate on, each against its own names only; val: the validation images of the classes trained on; " +
+      "DATASET:all evaluates what was learned on another data set: one in data/, or the path of its images",
   }),
   preset: text({
     ...WHAT,

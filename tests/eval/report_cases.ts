@@ -26,6 +26,7 @@ export interface CaseOptions {
   images?: number;
   trainAccuracy?: number | null;
   trainedOn?: ClassSubset;
+  validation?: true;
 }
 
 /** A report with made-up predictions: a pure function of the options, but for the clock. */
@@ -55,6 +56,7 @@ export async function makeReport(options: CaseOptions = {}): Promise<Report> {
       shots: learned ? shots : null,
       trainedOn: learned ? options.trainedOn ?? "base" : null,
       evaluatedOn,
+      ...options.validation ? { validation: true } : {},
       classNames,
       prompts: classNames.map((name) => [learned ? `X X X X ${name}.` : `a photo of a ${name}.`]),
       learnedNumbers: learned ? 35360 : 0,

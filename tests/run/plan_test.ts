@@ -74,6 +74,9 @@ Deno.test("methods on features and zero-shot CLIP: their hand-written prompts by
     const learned = await planOf(gda, { shots: 2, eval: ["base"] });
     assert(learned.includes("5 base classes: 10 train, 10 val, 4,200 test images."), learned.join("\n"));
     assert(learned.some((line) => line.includes('"a photo of a Forest." [49406 320 1125 539 320 4167 269 49407]')));
+    const chosen = await planOf(gda, { shots: 2, eval: ["val"], train: "base" });
+    assert(chosen.includes("Evaluated on 10 validation images of the base classes."), chosen.join("\n"));
+    assert(chosen.at(-1)!.startsWith("Estimate: 10 validation images; about "), chosen.at(-1));
     const probe = await planOf(linearProbe, { data: "images", shots: 2, eval: ["base"] });
     assertEquals(probe.filter((line) => line.startsWith("  ")), []);
     // Four training and four validation images, six of the test.

@@ -42,7 +42,14 @@ Deno.test("what is evaluated: classes of the data set itself, or of another by i
     "../my images:new",
     "C:\\data:base",
   ]);
-  assertThrows(() => parse("bas"), UserError, '--eval is "bas", and can be base, new or all. Did you mean "base"?');
+  assertEquals(parse("val,base"), ["val", "base"]);
+  assertThrows(
+    () => parse("bas"),
+    UserError,
+    '--eval is "bas", and can be base, new, all or val. Did you mean "base"?',
+  );
   assertThrows(() => parse("dtd:most"), UserError, "The part of --eval after the colon");
+  // Of another data set nothing was drawn.
+  assertThrows(() => parse("dtd:val"), UserError, 'is "val", and can be base, new or all.');
   assertThrows(() => parse(":all"), UserError, "names no data set");
 });

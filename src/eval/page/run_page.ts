@@ -1,7 +1,9 @@
 /** `report.html`: what one run gave, on one page. */
 import { hOf } from "../metrics.ts";
 import { methodLabel } from "../../methods/method_label.ts";
+import { predictionsName } from "../predictions_file.ts";
 import type { Report } from "../report.ts";
+import { reportName } from "../report_file.ts";
 import { calibrationChart } from "./calibration_chart.ts";
 import { classChart, lossChart, rateChart } from "./charts.ts";
 import { confusionChart } from "./confusion_chart.ts";
@@ -23,6 +25,11 @@ const MOST_ROWS = 20;
 
 /** What the halves of the classes are called. */
 const SUBSETS = { base: "Base classes", new: "New classes", all: "All classes" } as const;
+
+/** What is evaluated, as a heading. */
+function placeOf({ run }: Pick<Report, "run">): string {
+  return `${SUBSETS[run.evaluatedOn]}${run.validation ? ", validation images" : ""}`;
+}
 
 /** Makes the page of one run. */
 export async function runPage(
@@ -77,7 +84,7 @@ function tiles(reports: readonly Report[]): Markup {
   return html`<div class="tiles">${
     reports.map(({ run, results: { metrics, calibration } }) =>
       tile(
-        SUBSETS[run.evaluatedOn],
+        placeOf({ run }),
         percent(metrics.accuracy),
         html`${count(metrics.correct)} of ${count(metrics.total)} right<br>macro-F1 ${percent(metrics.macroF1)}${
           calibration && html`<br>calibration error ${percent(calibration.ece)}`
@@ -112,7 +119,7 @@ async function trainingCharts({ results: { training } }: Report, charts: Map<str
 async function classCharts(reports: readonly Report[], charts: Map<string, string>): Promise<Content> {
   const columns: Markup[] = [];
   for (const { run, results: { metrics, calibration } } of reports) {
-    const name = SUBSETS[run.evaluatedOn];
+    const name = placeOf({ run });
     const bars = await classChart(metrics, name.toLowerCase());
     charts.set(`classes-${run.evaluatedOn}`, bars);
     const most = metrics.perClass.length > 15 ? ` The 15 lowest of ${metrics.perClass.length} classes.` : "";
@@ -148,16 +155,17 @@ function frequentConfusions({ run, results: { metrics } }: Report): Content {
     metrics.perClass[prediction].name,
     count(images),
   ]);
-  return html`<h3 style="margin-top:18px">${SUBSETS[run.evaluatedOn]}: most frequent confusions</h3>${
+  return html`<h3 style="margin-top:18px">${placeOf({ run })}: most frequent confusions</h3>${
     table([{ title: "True class" }, { title: "Taken for" }, { title: "Images", numeric: true }], rows)
   }`;
 }
 
-function mistakes({ run, results }: Report, images?: ReadonlyMap<string, Uint8Array>): Content {
+function mistakes(report: Report, images?: ReadonlyMap<string, Uint8Array>): Content {
+  const { run, results } = report;
   if (results.worst.length === 0) return null;
   const name = (label: number) => run.classNames[label];
-  const heading = html`<h2>Worst mistakes, ${SUBSETS[run.evaluatedOn].toLowerCase()}</h2>
-<p class="note">The mistakes that the model is surest of; predictions-${run.evaluatedOn}.csv has all images.</p>`;
+  const heading = html`<h2>Worst mistakes, ${placeOf(report).toLowerCase()}</h2>
+<p class="note">The mistakes that the model is surest of; ${predictionsName(reportName(report))} has all images.</p>`;
   const pictures = results.worst.flatMap((mistake) => {
     const address = imageAddress(images?.get(mistake.path) ?? new Uint8Array());
     return address === undefined ? [] : [{ ...mistake, address }];
@@ -211,7 +219,7 @@ function configuration(reports: readonly Report[]): Markup {
   );
   const seconds = reports.map(({ run, timing }) =>
     [
-      SUBSETS[run.evaluatedOn],
+      placeOf({ run }),
       Object.entries(timing.seconds).map(([stage, value]) => `${stage} ${value.toFixed(1)} s`).join(" · "),
     ] as const
   );
@@ -256,7 +264,10 @@ function configuration(reports: readonly Report[]): Markup {
         ["source", on.data.source],
         ["split", on.data.splitOrigin],
         ["sha256", html`<code>${on.data.splitSha256}</code>`],
-        ["test images", reports.map((report) => `${count(report.on.data.test)} ${report.run.evaluatedOn}`).join(", ")],
+        [
+          `${run.validation ? "validation" : "test"} images`,
+          reports.map((report) => `${count(report.results.metrics.total)} ${report.run.evaluatedOn}`).join(", "),
+        ],
         ...seconds.map(([subset, stages]) => [`time, ${subset.toLowerCase()}`, stages] as const),
       ])}</div>
     </div>

@@ -1,7 +1,7 @@
 /** Pages as files: `report.html` and, in `plots/`, each chart as an SVG file. */
 import { writeFileAtomic } from "../../files.ts";
 import type { Report } from "../report.ts";
-import { readReport } from "../report_file.ts";
+import { readReport, reportName, VALIDATION_REPORT } from "../report_file.ts";
 import { type Page, runPage } from "./run_page.ts";
 import { standAlone } from "./theme.ts";
 import { type ImageReader, readThumbnails } from "./thumbnails.ts";
@@ -21,6 +21,11 @@ export async function writePage(folder: string, page: Page): Promise<string> {
   const path = `${folder}/${PAGE_NAME}`;
   await writeFileAtomic(path, page.html);
   return path;
+}
+
+/** The folder of the page of a report that has one by itself, below its run's: `caltech101-all`, `val`. */
+export function folderApart(report: Report): string {
+  return reportName(report).replace(/^report-|\.json$/g, "");
 }
 
 /**
@@ -52,10 +57,23 @@ export async function writeRunPage(
  * if ((await readFolder("data")).length !== 0) throw new Error("unexpected");
  * ```
  */
-export async function readFolder(folder: string): Promise<Report[]> {
+export function readFolder(folder: string): Promise<Report[]> {
+  return readThose(folder, ["base", "new", "all"].map((subset) => `report-${subset}.json`));
+}
+
+/**
+ * The report of a run folder on validation images, which is never read as one on test images; none or one.
+ *
+ * @throws {UserError} when it cannot be used
+ */
+export function readValidation(folder: string): Promise<Report[]> {
+  return readThose(folder, [VALIDATION_REPORT]);
+}
+
+async function readThose(folder: string, names: readonly string[]): Promise<Report[]> {
   const reports: Report[] = [];
-  for (const subset of ["base", "new", "all"]) {
-    const path = `${folder}/report-${subset}.json`;
+  for (const name of names) {
+    const path = `${folder}/${name}`;
     const there = await Deno.stat(path).then(() => true, (error) => {
       if (error instanceof Deno.errors.NotFound) return false;
       throw error;

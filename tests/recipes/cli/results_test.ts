@@ -127,6 +127,16 @@ Deno.test("the next command: the other classes, then other seeds, then another m
   assertEquals(nextCommand("tip-adapter", base, "--eval base"), "deno task tip-adapter --eval base --seeds 1,2,3");
   assertEquals(nextCommand("zeroshot", {}, ""), "deno task compare --methods zeroshot,coop");
   assertEquals(nextCommand("coop", { ...seeds, train: "base", eval: ["new"] }, "--config my.yaml"), undefined);
+  // What was looked at on validation images is tested, and a comparison is of test images.
+  const chosen: Given = { train: "base", eval: ["val"], seeds: [2] };
+  assertEquals(
+    nextCommand("coop", chosen, "--train base --eval val --seeds 2 --lr 0.1"),
+    "deno task coop --train base --seeds 2 --lr 0.1 --eval base",
+  );
+  assertEquals(
+    nextCommand("coop", { ...seeds, train: "all", eval: ["val", "all"] }, "--train all --eval val,all --seeds 1-3"),
+    "deno task compare --methods zeroshot,coop --train all --seeds 1-3",
+  );
 });
 
 Deno.test("the report is named, of several seeds in one path", async () => {
@@ -135,6 +145,15 @@ Deno.test("the report is named, of several seeds in one path", async () => {
   assert(lines.includes("Report: runs/x/shots16/{seed1,seed2}/report.html"), lines.join("\n"));
   const one = resultLines([await report(1, "base")], { ...REAL, folders: folders.slice(0, 1) });
   assert(one.includes("Report: runs/x/shots16/seed1/report.html"));
+  // A run that was evaluated on nothing of its own test images has no other page.
+  const onValidation = await makeReport({ method: "coop", validation: true });
+  const apart = resultLines([onValidation], { ...REAL, folders: folders.slice(0, 1) });
+  assert(apart.includes("Report: runs/x/shots16/seed1/val/report.html"), apart.join("\n"));
+  assertStringIncludes(apart[0], "coop, seed 1, base, validation images: accuracy ");
+  const both = [await report(1, "new"), onValidation];
+  const told = resultLines(both, { ...REAL, folders: folders.slice(0, 1) });
+  assert(told.includes("Report: runs/x/shots16/seed1/report.html"), told.join("\n"));
+  assert(!told.some((line) => line.includes("H (harmonic mean")), "H is of test images");
 });
 
 Deno.test("a method without seeds has none in its lines", async () => {

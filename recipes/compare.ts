@@ -4,8 +4,7 @@
  *
  * `deno task compare --methods zeroshot,coop,cocoop --seeds 1,2,3 --shots 16 --eval base,new`
  */
-import { compareReports, type Comparison, comparisonText, type DatasetDescription, UserError } from "../mod.ts";
-import { fitsALine } from "../src/errors.ts";
+import { compareReports, type Comparison, comparisonText, UserError } from "../mod.ts";
 import { COMPARISON_VERSION } from "../src/eval/comparison.ts";
 import { collectionText } from "../src/eval/comparison_table.ts";
 import { comparisonPage } from "../src/eval/page/comparison_page.ts";
@@ -13,11 +12,9 @@ import { writePage } from "../src/eval/page/write_page.ts";
 import { tableTexts } from "../src/eval/result_files.ts";
 import { KIT_METHODS } from "../src/methods/kit.ts";
 import { collectRuns } from "../src/run/collect.ts";
-import { type ComparisonPlan, findRuns, planComparison, type PlannedRun } from "../src/run/comparison_runs.ts";
+import { findRuns, planComparison } from "../src/run/comparison_runs.ts";
 import { SAMPLE_IMAGES } from "../src/run/open_data.ts";
 import { pathPart } from "../src/run/path.ts";
-import { duration, type Progress } from "../src/run/progress.ts";
-import { jobOf } from "./cli/compare_jobs.ts";
 import {
   type CompareSettings,
   compareSettings,
@@ -25,17 +22,14 @@ import {
   readCompareSettings,
   withWholePaths,
 } from "./cli/compare_settings.ts";
-import { printComparison, printExactly, screen, writeComparison } from "./cli/comparison_output.ts";
+import { PART_OF_TESTS, printComparison, sampleLines, screen, writeComparison } from "./cli/comparison_output.ts";
 import { namedDataset } from "./cli/dataset_file.ts";
-import { commandList, requireSuccess, runJobs, shellLine } from "./cli/jobs.ts";
+import { shellLine } from "./cli/jobs.ts";
 import { withoutFlags } from "./cli/next_step.ts";
+import { emit, missingWarnings, quietly, runCount, runMissing, tellPlan, withoutEmit } from "./cli/planned_runs.ts";
 import { openProgress } from "./cli/progress.ts";
 import { KEPT, runProgram } from "./cli/recipe.ts";
-import { needsOf, slurmScript } from "./cli/slurm.ts";
 import { isStarter, lacksMethodFile, startWithPermissions } from "./cli/start.ts";
-
-/** Training images a class that the sample's stored features hold. */
-const SAMPLE_SHOTS = 16;
 
 if (import.meta.main) {
   const { args, files } = withWholePaths(Deno.args);
@@ -71,14 +65,16 @@ export async function compare(args: string[]): Promise<void> {
   const plan = await planComparison({ ...settings, description }, { progress: quietly(progress) });
   let found = await findRuns(plan, on);
 
-  if (terminal.dryRun) return tellPlan(plan, { missing: found.missing, settings });
-  if (settings.emit && settings.fresh) {
-    // Such a line, started again after a kill, would throw its own work away.
-    throw new UserError("--fresh cannot be emitted: remove the run folders instead, then every line can be repeated.");
+  const work = { ...plan, missing: found.missing, settings, progress, count: runCount(plan.runs) };
+  if (terminal.dryRun) return tellPlan(work, settings.subsets.join(", "));
+  if (settings.emit && found.missing.length === 0 && !settings.fresh) {
+    return progress.say("All runs are there: nothing to emit. Leave --emit out to compare them.");
   }
-  if (settings.emit) return await emit(found.missing, { settings, args, description, progress });
+  if (settings.emit) {
+    return await emit(work, { args, description, next: commandLine([...withoutEmit(args), "--collect"]) });
+  }
   if (!settings.collect && (found.missing.length > 0 || settings.fresh)) {
-    await runMissing(settings.fresh ? plan.runs : found.missing, { plan, settings, progress });
+    await runMissing(work);
     found = await findRuns(plan, on);
   }
   for (const sentence of found.conflicts) progress.say(sentence);
@@ -91,21 +87,9 @@ export async function compare(args: string[]): Promise<void> {
     command: commandLine(args),
     without: plan.without,
   });
-  for (const { compared: { method }, seed, title } of found.missing) {
-    comparison.warnings.push({
-      kind: "missing",
-      method: method.name,
-      seed,
-      text: `${title} is missing: the numbers are without it.`,
-    });
-  }
+  comparison.warnings.push(...missingWarnings(found.missing));
   if (on.data === SAMPLE_IMAGES) {
-    comparison.warnings.push({
-      kind: "part",
-      method: null,
-      seed: null,
-      text: "The test images are the sample's, a part of the published ones: --data EuroSAT.zip takes all.",
-    });
+    comparison.warnings.push(PART_OF_TESTS);
   }
   const path = comparisonFolder(comparison, settings);
   const missing = found.missing.map(({ title }) => `${title} is missing.`);
@@ -118,15 +102,7 @@ export async function compare(args: string[]): Promise<void> {
   const page = await writePage(path, await comparisonPage(comparison));
   if (printComparison(output, { ...settings, json: terminal.json })) {
     console.log(`\nThe whole comparison: ${page}\nTables for papers and programs: ${path}/compare.{csv,md,tex}`);
-    if (comparison.on.model.sample) {
-      if ((on.data ?? SAMPLE_IMAGES) === SAMPLE_IMAGES && settings.shots.some((shots) => shots < SAMPLE_SHOTS)) {
-        console.log(
-          `Fewer than ${SAMPLE_SHOTS} shots are the first images of the sample's ${SAMPLE_SHOTS}-shot draw; the published ` +
-            "draws need the images (--data EuroSAT.zip).",
-        );
-      }
-      console.log("This was the small sample model: its numbers say nothing about OpenAI's CLIP.");
-    }
+    for (const line of sampleLines(comparison.on, settings)) console.log(line);
     const again = withoutFlags(args, compareSettings(KIT_METHODS), ["seeds", "json", "table", "collect", "fresh"]);
     const [what, words] = comparison.seeds.length === 1
       ? ["other seeds, as one says little", [...again, "--seeds", "1,2,3"]]
@@ -151,88 +127,6 @@ async function collect({ folders, wanted, on, terminal, table }: CompareSettings
   if (printComparison(output, { table, json: terminal.json })) {
     console.log(`The tables for papers and programs: ${path}/compare.{csv,md,tex}`);
   }
-}
-
-/** Only counts: what data there is, each run says itself. */
-function quietly(progress: Progress): Progress {
-  return { ...progress, say() {} };
-}
-
-function runCount({ runs }: ComparisonPlan): string {
-  return runs.length === 1 ? "1 run" : `${runs.length} runs`;
-}
-
-async function runMissing(
-  missing: readonly PlannedRun[],
-  { plan, settings, progress }: { plan: ComparisonPlan; settings: CompareSettings; progress: Progress },
-): Promise<void> {
-  const there = plan.runs.length - missing.length;
-  progress.say(`${runCount(plan)}: ${there} there, ${missing.length} to run.`);
-  const fresh = settings.fresh ? ["--fresh"] : [];
-  const jobs = missing.map((run) => jobOf(run, settings)).map((job) => ({ ...job, words: [...job.words, ...fresh] }));
-  const ends = await runJobs(jobs, {
-    parallel: settings.jobs,
-    onChange({ running, ended, last }) {
-      if (last) {
-        const how = last.code === 0 ? `done in ${duration(last.seconds)}` : last.message || `exit code ${last.code}`;
-        progress.finish(`${last.job.title}: ${how}`);
-      }
-      if (running.length === 0) return;
-      const detail = running.map(({ title }) => title).join("; ");
-      progress.update({ what: "running", done: ended.length, total: jobs.length, unit: "runs", detail });
-    },
-  });
-  requireSuccess(ends);
-}
-
-function tellPlan(
-  plan: ComparisonPlan,
-  { missing, settings }: { missing: readonly PlannedRun[]; settings: CompareSettings },
-): void {
-  console.log(
-    `${runCount(plan)}, ${missing.length} missing, ${settings.jobs} at a time; evaluated on ${
-      settings.subsets.join(", ")
-    }.`,
-  );
-  for (const run of plan.runs) {
-    console.log(`${missing.includes(run) ? "missing" : "there  "}  ${run.title}`);
-    if (missing.includes(run)) console.log(`         ${shellLine(["deno", ...jobOf(run, settings).words])}`);
-  }
-}
-
-async function emit(
-  missing: readonly PlannedRun[],
-  at: { settings: CompareSettings; args: string[]; description?: DatasetDescription; progress: Progress },
-): Promise<void> {
-  const { settings, args, description, progress } = at;
-  if (missing.length === 0) {
-    progress.say("All runs are there: nothing to emit. Leave --emit out to compare them.");
-    return;
-  }
-  const broken = args.find((arg) => !fitsALine(arg));
-  if (broken !== undefined) {
-    throw new UserError(`A script has a run a line, and ${JSON.stringify(broken)} has a control character: rename it.`);
-  }
-  const kept = args.filter((arg, i) => !arg.startsWith("--emit") && args[i - 1] !== "--emit");
-  const collect = commandLine([...kept, "--collect"]);
-  // On a cluster a task has the threads that it asks Slurm for.
-  const own = settings.emit === "slurm"
-    ? { ...settings, jobs: 1, on: { ...settings.on, threads: undefined } }
-    : settings;
-  const jobs = missing.map((run) => jobOf(run, own));
-  const lines = settings.emit === "slurm"
-    ? slurmScript(jobs, {
-      folder: Deno.cwd(),
-      out: settings.on.out,
-      collect,
-      cores: settings.on.threads ?? 4,
-      needs: await needsOf(missing, { settings, description, progress }),
-    })
-    : commandList(jobs);
-  // Slurm does not make the folder of its logs, and a task without one fails without a word.
-  if (settings.emit === "slurm") await Deno.mkdir(`${settings.on.out}/slurm`, { recursive: true });
-  printExactly(lines);
-  progress.say(`${missing.length} runs. When they have ended: ${collect}`);
 }
 
 /** `runs/eurosat/compare/sample/zeroshot-coop-cocoop-shots16-seeds1-2-3`. */

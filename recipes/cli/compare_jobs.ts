@@ -1,12 +1,12 @@
 /** The runs of a comparison as processes: which script, with which permissions and flags. */
 import config from "../../deno.json" with { type: "json" };
 import type { PlannedRun } from "../../src/run/comparison_runs.ts";
-import { type CompareSettings, runWords } from "./compare_settings.ts";
+import { runWords, type StartSettings } from "./compare_settings.ts";
 import type { Job } from "./jobs.ts";
 import { RECIPE, shortFlags } from "./permissions.ts";
 
 /** A planned run as a job. */
-export function jobOf(run: PlannedRun, settings: CompareSettings): Job {
+export function jobOf(run: PlannedRun, settings: StartSettings): Job {
   const { href: url } = new URL(`../${scriptOf(run)}`, import.meta.url);
   const threads = settings.on.threads ?? threadsOfEach(settings.jobs);
   const args = runWords(run, { settings, threads });

@@ -13,12 +13,12 @@ import {
 } from "../../src/methods/method.ts";
 import { choice, flagName, type Setting, text, toggle, wholeNumber, wholeNumbers } from "../../src/methods/setting.ts";
 import type { CollectOptions } from "../../src/run/collect.ts";
-import type { ComparedMethod } from "../../src/run/comparison_runs.ts";
+import type { ComparedMethod, Evaluated } from "../../src/run/comparison_runs.ts";
 import type { Given } from "../../src/run/config.ts";
 import { SAMPLE_IMAGES } from "../../src/run/open_data.ts";
-import { DEFAULT_SHOTS, RUN_SETTINGS, type RunValues, settingsOf } from "../../src/run/settings.ts";
+import { DEFAULT_SHOTS, RUN_SETTINGS, type RunValues, settingsOf, VALIDATION } from "../../src/run/settings.ts";
 import { readConfigFile } from "./config_file.ts";
-import { readFlags, type Settings } from "./flags.ts";
+import { isSwitch, readFlags, type Settings } from "./flags.ts";
 import { findMethod, type FoundMethod, isMethodFile, typedPath } from "./method_file.ts";
 import { TERMINAL_SETTINGS, type TerminalValues } from "./terminal.ts";
 
@@ -26,7 +26,7 @@ import { TERMINAL_SETTINGS, type TerminalValues } from "./terminal.ts";
 const USUAL = "zeroshot,coop,cocoop";
 
 /** The comparison's own settings. */
-const COMPARISON_SETTINGS = {
+export const COMPARISON_SETTINGS = {
   methods: text({
     section: "What runs",
     placeholder: "NAME,./FILE.ts|all",
@@ -69,31 +69,39 @@ const NOT_HANDED_ON = [
   ...KIT_METHODS.flatMap(({ variants = {} }) => Object.keys(variants)),
 ];
 
-/** What a comparison is told to do. */
-export interface CompareSettings {
-  methods: ComparedMethod[];
-  /** The methods were asked for as `all`. */
-  all: boolean;
-  shots: number[];
-  seeds: number[];
-  subsets: ClassSubset[];
+/** How runs are started. */
+export interface StartSettings {
   train: ClassSubset;
   /** Processes at a time. */
   jobs: number;
   emit?: "commands" | "slurm";
-  /** Take what is there, run nothing. */
-  collect: boolean;
-  /** Run folders to make one table of, and what of them was asked for. */
-  folders: string[];
-  wanted: Pick<CollectOptions, "methods" | "shots" | "seeds" | "subsets">;
-  /** How the table is printed, where not as text. */
-  table?: TableForm;
   /** Data, model, output folder, engine. */
   on: Pick<RunValues, "out"> & Partial<RunValues>;
   fresh: boolean;
   /** Settings as typed, by name, for the command lines of the runs. */
   typed: Record<string, string>;
   terminal: Partial<TerminalValues>;
+}
+
+/** What comparisons and sweeps are told in the same words. */
+export interface CommonSettings extends StartSettings {
+  seeds: number[];
+  subsets: ClassSubset[];
+  /** Take what is there, run nothing. */
+  collect: boolean;
+  /** How the table is printed, where not as text. */
+  table?: TableForm;
+}
+
+/** What a comparison is told to do. */
+export interface CompareSettings extends CommonSettings {
+  methods: ComparedMethod[];
+  /** The methods were asked for as `all`. */
+  all: boolean;
+  shots: number[];
+  /** Run folders to make one table of, and what of them was asked for. */
+  folders: string[];
+  wanted: Pick<CollectOptions, "methods" | "shots" | "seeds" | "subsets">;
 }
 
 /** Names of all methods that can run on images (`--data`), or on the sample's stored features. */
@@ -113,6 +121,11 @@ function needsImages(method: Method): boolean {
 
 /** The settings of a comparison of these methods. */
 export function compareSettings(methods: readonly Method[]): Settings {
+  return { ...handedOnSettings(methods), ...COMPARISON_SETTINGS, ...TERMINAL_SETTINGS };
+}
+
+/** Settings that the recipes of these methods are handed as they are typed. */
+export function handedOnSettings(methods: readonly Method[]): Settings {
   const handedOn: Record<string, Setting<unknown>> = {};
   for (const method of methods) {
     for (const [name, setting] of Object.entries(settingsOf(method))) {
@@ -120,7 +133,7 @@ export function compareSettings(methods: readonly Method[]): Settings {
       handedOn[name] = asTyped(setting, handedOn[name]);
     }
   }
-  return { ...handedOn, ...COMPARISON_SETTINGS, ...TERMINAL_SETTINGS };
+  return handedOn;
 }
 
 /** Methods may take the same flag in different ways: what one of them understands is kept as it was typed. */
@@ -180,41 +193,57 @@ export async function readCompareSettings(args: readonly string[]): Promise<Comp
   // Methods are known before a configuration is read: their settings decide what may stand in it.
   const { methods: _, ...inFile } = settings;
   const all = typeof flags.config === "string" ? { ...await readConfigFile(flags.config, inFile), ...flags } : flags;
-  const isHandedOn = (name: string) => !(name in COMPARISON_SETTINGS) && !(name in TERMINAL_SETTINGS);
-  const typed = Object.fromEntries(
-    Object.entries(all).filter(([name]) => isHandedOn(name)).map(([name, value]) => [name, String(value)]),
-  );
-  // All methods of a comparison are measured on the same images.
-  if (
-    typed.data === undefined && (typed.model ?? "sample") === "sample" &&
-    found.some(({ method }) => needsImages(method))
-  ) {
-    typed.data = SAMPLE_IMAGES;
-  }
-  const run = parsed(RUN_SETTINGS, typed) as Partial<RunValues>;
-  const own = all as Partial<Pick<CompareSettings, "shots" | "jobs" | "emit" | "collect" | "table">>;
-  if (own.table !== undefined && all.json) {
-    throw new UserError("--table and --json both ask for standard output: give one.");
-  }
-  const subsets = ownSubsets(run.eval);
+  const common = commonSettings(all, { own: COMPARISON_SETTINGS, methods: found });
+  const own = all as Partial<Pick<CompareSettings, "shots">>;
   return {
-    methods: found.map((one) => compared(one, typed)),
+    ...common,
+    methods: found.map((one) => compared(one, common.typed)),
     all: words.includes("all"),
     shots: [...own.shots ?? [DEFAULT_SHOTS]].sort((a, b) => a - b),
-    seeds: run.seeds ?? [1, 2, 3],
-    subsets,
-    train: run.train ?? (subsets.every((subset) => subset === "all") ? "all" : "base"),
-    jobs: own.jobs ?? 1,
-    emit: own.emit,
-    collect: own.collect ?? false,
     folders,
     wanted: {
       methods: flags.methods === undefined ? undefined : found.map(({ method }) => method.name),
       shots: own.shots,
-      seeds: run.seeds,
-      subsets: run.eval === undefined ? undefined : subsets,
+      seeds: common.on.seeds,
+      subsets: common.on.eval === undefined ? undefined : common.subsets,
     },
-    table: own.table,
+  };
+}
+
+/**
+ * What comparisons and sweeps are told in the same words; `own` are settings that are not handed on.
+ *
+ * @throws {UserError} when settings do not go together
+ */
+export function commonSettings(
+  all: Readonly<Record<string, unknown>>,
+  { own, methods }: { own: Settings; methods: readonly FoundMethod[] },
+): CommonSettings {
+  const isHandedOn = (name: string) => !(name in own) && !(name in TERMINAL_SETTINGS);
+  const typed = Object.fromEntries(
+    Object.entries(all).filter(([name]) => isHandedOn(name)).map(([name, value]) => [name, String(value)]),
+  );
+  // All runs are measured on the same images.
+  if (
+    typed.data === undefined && (typed.model ?? "sample") === "sample" &&
+    methods.some(({ method }) => needsImages(method))
+  ) {
+    typed.data = SAMPLE_IMAGES;
+  }
+  const { jobs = 1, emit, collect = false, table, json } = all as Partial<CommonSettings & TerminalValues>;
+  if (table !== undefined && json) {
+    throw new UserError("--table and --json both ask for standard output: give one.");
+  }
+  const run = parsed(RUN_SETTINGS, typed) as Partial<RunValues>;
+  const subsets = ownSubsets(run.eval);
+  return {
+    seeds: run.seeds ?? [1, 2, 3],
+    subsets,
+    train: run.train ?? (subsets.every((subset) => subset === "all") ? "all" : "base"),
+    jobs,
+    emit,
+    collect,
+    table,
     on: { out: "runs", ...run },
     fresh: run.fresh ?? false,
     typed,
@@ -222,8 +251,11 @@ export async function readCompareSettings(args: readonly string[]): Promise<Comp
   };
 }
 
-/** The same words with whole paths of the methods' files, which are typed below the folder that the user stands in. */
-export function withWholePaths(args: readonly string[]): { args: string[]; files: string[] } {
+/**
+ * The same words with whole paths of the methods' files, which are typed below the folder that the user stands in; `flag`
+ * names them.
+ */
+export function withWholePaths(args: readonly string[], flag = "--methods"): { args: string[]; files: string[] } {
   const files: string[] = [];
   const whole = (list: string) =>
     list.split(",").map((word) => {
@@ -232,8 +264,8 @@ export function withWholePaths(args: readonly string[]): { args: string[]; files
       return files[files.length - 1];
     }).join(",");
   const words = args.map((arg, i) => {
-    if (arg.startsWith("--methods=")) return `--methods=${whole(arg.slice("--methods=".length))}`;
-    return args[i - 1] === "--methods" ? whole(arg) : arg;
+    if (arg.startsWith(`${flag}=`)) return `${flag}=${whole(arg.slice(flag.length + 1))}`;
+    return args[i - 1] === flag ? whole(arg) : arg;
   });
   return { args: words, files };
 }
@@ -261,7 +293,8 @@ function parsed(settings: Settings, typed: Record<string, string>): Given {
   return given;
 }
 
-function compared({ method, file }: FoundMethod, typed: Record<string, string>): ComparedMethod {
+/** A method that was found, with those of the typed settings that it has. */
+export function compared({ method, file }: FoundMethod, typed: Record<string, string>): ComparedMethod {
   const { asked, variant } = askedFor(method, KIT_METHODS);
   const settings = Object.fromEntries(
     Object.entries(method.settings).filter(([name]) => !NOT_HANDED_ON.includes(name)),
@@ -275,6 +308,12 @@ function compared({ method, file }: FoundMethod, typed: Record<string, string>):
 /** What `--eval` names: a comparison is on one data set. */
 function ownSubsets(targets: RunValues["eval"] | undefined): ClassSubset[] {
   const other = targets?.find((target) => target.includes(":"));
+  if (targets?.includes(VALIDATION)) {
+    throw new UserError(
+      "--eval val is of validation images, and results are of test images: leave val out (deno task sweep chooses " +
+        "settings on validation images).",
+    );
+  }
   if (other === undefined) return targets as ClassSubset[] | undefined ?? ["base", "new"];
   throw new UserError(
     `--eval ${other} is another data set, and a comparison is on one: run the recipes with it, or compare with --data.`,
@@ -283,15 +322,16 @@ function ownSubsets(targets: RunValues["eval"] | undefined): ClassSubset[] {
 
 /** The words of the command line of one run. */
 export function runWords(
-  { compared: { method, asked, file, given }, subsets, shots, seed }: {
+  { compared: { method, asked, file, given, varied }, subsets, shots, seed }: {
     compared: ComparedMethod;
-    subsets: readonly ClassSubset[];
+    subsets: readonly Evaluated[];
     shots: number | null;
     seed: number | null;
   },
-  { settings, threads }: { settings: CompareSettings; threads?: number },
+  { settings, threads }: { settings: StartSettings; threads?: number },
 ): string[] {
-  const { typed, train } = settings;
+  const { train } = settings;
+  const typed = { ...settings.typed, ...varied };
   const known = settingsOf(asked);
   const decided = ["train", "eval", "shots", "seeds", "threads", "preset"];
   const handedOn = Object.keys(typed).filter((name) =>
@@ -311,9 +351,10 @@ export function runWords(
   ];
 }
 
-function flagWords(name: string, setting: Setting<unknown>, value: string): string[] {
+/** A setting as it is typed. */
+export function flagWords(name: string, setting: Setting<unknown>, value: string): string[] {
   const flag = `--${flagName(name)}`;
-  if (setting.placeholder === undefined) return value === "true" ? [flag] : [];
+  if (isSwitch(setting)) return value === "true" ? [flag] : [`${flag}=${value}`];
   // An empty value, or one that starts with dashes, must not be taken for the next flag.
   return value === "" || value.startsWith("-") ? [`${flag}=${value}`] : [flag, value];
 }

@@ -49,7 +49,7 @@ function usage(name: string, setting: Setting<unknown>): string {
 function defaultWords(name: string, setting: Setting<unknown>, presets: HelpInfo["presets"] = {}): string {
   if (setting.defaultWords !== undefined) return ` [${setting.defaultWords}]`;
   const [first] = Object.keys(presets);
-  if (name === "preset") return ` [${first}]`;
+  if (name === "preset" && first !== undefined) return ` [${first}]`;
   const value = presets[first]?.values(DEFAULT_SHOTS)[name] ?? defaultOf(setting, DEFAULT_SHOTS);
   if (value === undefined || (isSwitch(setting) && value === false)) return "";
   return ` [${value === "" ? '""' : value}]`;

@@ -3,7 +3,7 @@ import { type DatasetDescription, openRun, UserError } from "../../mod.ts";
 import { fitsALine } from "../../src/errors.ts";
 import type { PlannedRun } from "../../src/run/comparison_runs.ts";
 import { duration, type Progress } from "../../src/run/progress.ts";
-import type { CompareSettings } from "./compare_settings.ts";
+import type { StartSettings } from "./compare_settings.ts";
 import { type Job, shellLine } from "./jobs.ts";
 
 /** What the longest run takes, and the largest. */
@@ -23,13 +23,15 @@ const LEAST_GIB = 2;
 export async function needsOf(
   missing: readonly PlannedRun[],
   { settings: { on, train }, description, progress }: {
-    settings: CompareSettings;
+    settings: StartSettings;
     description?: DatasetDescription;
     progress: Progress;
   },
 ): Promise<Needs> {
   const needs: Needs = { seconds: 0, bytes: 0 };
-  const kinds = new Map(missing.map((run) => [`${run.compared.method.name} ${run.shots}`, run]));
+  const kinds = new Map(
+    missing.map((run) => [JSON.stringify([run.compared.method.name, run.compared.varied, run.shots]), run]),
+  );
   for (const { compared, subsets, shots, seed, title } of kinds.values()) {
     const { threads: _cluster, ...here } = on;
     const draw = shots === null ? {} : { train, shots, seeds: [seed!] };

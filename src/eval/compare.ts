@@ -12,6 +12,7 @@ import { UserError } from "../errors.ts";
 import { bySeed } from "./by_seed.ts";
 import { nearChance, unlikeSeeds, type Warning } from "./collapse.ts";
 import {
+  type ComparedRun,
   type Comparison,
   COMPARISON_VERSION,
   type CurvePoint,
@@ -109,19 +110,24 @@ export function compareReports(reports: readonly Report[], options: CompareOptio
     curve: allShots.length < 2 ? [] : curve(reports, { methods, allShots }),
     warnings: warnings(rows, methods),
     without: [...options.without ?? []],
-    runs: reports.map(({ run, results }) => ({
-      method: run.method,
-      preset: run.preset,
-      shots: run.shots,
-      seed: run.seed,
-      evaluatedOn: run.evaluatedOn,
-      accuracy: results.metrics.accuracy,
-      macroF1: results.metrics.macroF1,
-      meanClassAccuracy: results.metrics.meanClassAccuracy,
-      ece: results.calibration?.ece ?? null,
-      trainingAccuracy: results.training?.accuracy ?? null,
-      loss: results.training?.loss ?? [],
-    })),
+    runs: reports.map(comparedRun),
+  };
+}
+
+/** What a comparison keeps of a report. */
+export function comparedRun({ run, results }: Report): ComparedRun {
+  return {
+    method: run.method,
+    preset: run.preset,
+    shots: run.shots,
+    seed: run.seed,
+    evaluatedOn: run.evaluatedOn,
+    accuracy: results.metrics.accuracy,
+    macroF1: results.metrics.macroF1,
+    meanClassAccuracy: results.metrics.meanClassAccuracy,
+    ece: results.calibration?.ece ?? null,
+    trainingAccuracy: results.training?.accuracy ?? null,
+    loss: results.training?.loss ?? [],
   };
 }
 
@@ -180,7 +186,8 @@ function summarize(reports: readonly Report[]): Pick<MethodSummary, "accuracy" |
   return { accuracy, h: { ...spread(perSeed), mean: harmonicMean(base.mean, fresh.mean) } };
 }
 
-function spread(perSeed: Spread["perSeed"]): Spread {
+/** Mean and deviation of what seeds gave. */
+export function spread(perSeed: Spread["perSeed"]): Spread {
   const values = perSeed.map(({ value }) => value);
   return { mean: mean(values), std: values.length > 1 ? populationStd(values) : null, perSeed };
 }

@@ -1,6 +1,6 @@
 /** Comparisons as files that papers and other programs take: tidy CSV, Markdown, LaTeX. */
 import type { ClassSubset } from "../data/few_shot.ts";
-import { type Comparison, noResultSentences } from "./comparison.ts";
+import { type Comparison, type MethodSummary, noResultSentences } from "./comparison.ts";
 import { csvText, type CsvValue } from "./csv.ts";
 import { markdownText } from "./markdown.ts";
 import { harmonicMean } from "./metrics.ts";
@@ -25,15 +25,23 @@ export function tableTexts(groups: readonly Group[], missing: readonly string[] 
     notes: noResultSentences(group.flatMap(({ without }) => without)),
     label: group.map(({ on }) => on.dataset).join("-"),
   }));
+  return { csv: csvText([CSV_COLUMNS, ...groups.flat().flatMap(csvRows)]), ...printedTables(tables, missing) };
+}
+
+/** Tables as they are printed, with their captions. */
+export function printedTables(
+  tables: readonly Labelled[],
+  missing: readonly string[] = [],
+): { md: string; tex: string } {
   return {
-    csv: csvText([CSV_COLUMNS, ...groups.flat().flatMap(csvRows)]),
     md: [...tables.map(markdownTable), ...missing.length > 0 ? [missing.map(markdownText).join("\\\n") + "\n"] : []]
       .join("\n"),
     tex: [PREAMBLE, ...missing.map((sentence) => `% ${oneLine(sentence)}\n`), ...tables.map(latexTable)].join(""),
   };
 }
 
-const CSV_COLUMNS = [
+/** The columns of {@linkcode csvRows}. */
+export const CSV_COLUMNS = [
   "dataset",
   "model",
   "method",
@@ -48,7 +56,12 @@ const CSV_COLUMNS = [
 ] as const;
 
 /** A row a method, shots, seed, subset and metric; H has the subset `base+new`. */
-function csvRows({ on, runs, methods, trainedOn }: Comparison): CsvValue[][] {
+export function csvRows(
+  { on, runs, methods, trainedOn }: Pick<Comparison, "runs" | "trainedOn"> & {
+    on: Pick<Comparison["on"], "dataset" | "model">;
+    methods: readonly Pick<MethodSummary, "method" | "label">[];
+  },
+): CsvValue[][] {
   const labels = new Map(methods.map(({ method, label }) => [method, label]));
   const row = (run: Comparison["runs"][number], subset: string, metric: string, value: number): CsvValue[] => [
     on.dataset,
@@ -82,9 +95,12 @@ function csvRows({ on, runs, methods, trainedOn }: Comparison): CsvValue[][] {
   return [...metrics, ...harmonic];
 }
 
-interface Labelled {
+/** A table to print. */
+export interface Labelled {
   table: ResultTable;
+  /** Sentences at the end of its caption. */
   notes: readonly string[];
+  /** Of its LaTeX label. */
   label: string;
 }
 
@@ -96,12 +112,12 @@ function captionOf({ table, notes }: Omit<Labelled, "label">): string[] {
 function markdownTable({ table, notes }: Labelled): string {
   const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |\n`;
   const cell = ({ text, std, rank }: ResultCell) => {
-    const whole = std === undefined ? text : `${text} ± ${std}`;
+    const whole = std === undefined ? markdownText(text) : `${text} ± ${std}`;
     return rank === "best" ? `**${whole}**` : rank === "second" ? `<u>${whole}</u>` : whole;
   };
   const { columns, blocks } = table;
   const several = blocks.length > 1;
-  const head = [...several ? ["Data set"] : [], "Method", ...columns];
+  const head = [...several ? ["Data set"] : [], table.head ?? "Method", ...columns];
   const rows = blocks.flatMap(({ title, rows }) =>
     rows.map(({ label, cells }) => [...several ? [markdownText(title)] : [], markdownText(label), ...cells.map(cell)])
   );
@@ -115,7 +131,7 @@ const PREAMBLE = "% In the preamble: \\usepackage{booktabs}\n";
 function latexTable({ table, notes, label }: Labelled): string {
   const line = (cells: readonly string[]) => `    ${cells.join(" & ")} \\\\\n`;
   const cell = ({ text, std, rank }: ResultCell) => {
-    const whole = std === undefined ? text : `${text} $\\pm$ ${std}`;
+    const whole = std === undefined ? latexText(text) : `${text} $\\pm$ ${std}`;
     return rank === "best" ? `\\textbf{${whole}}` : rank === "second" ? `\\underline{${whole}}` : whole;
   };
   const { columns, blocks } = table;
@@ -134,8 +150,8 @@ function latexTable({ table, notes, label }: Labelled): string {
     \\toprule
 ${
     line([
-      "Method",
-      ...columns.map((name) => name === "H" ? name : name.charAt(0).toUpperCase() + name.slice(1)),
+      latexText(table.head ?? "Method"),
+      ...columns.map((name) => latexText(name === "H" ? name : name.charAt(0).toUpperCase() + name.slice(1))),
     ])
   }    \\midrule
 ${body.join("    \\midrule\n")}    \\bottomrule

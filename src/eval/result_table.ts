@@ -32,6 +32,8 @@ export interface ResultBlock {
 
 /** A table, and what is to be known of it. */
 export interface ResultTable {
+  /** Heading of the rows' names; `Method` when left out. */
+  head?: string;
   /** Headings of the numbers. */
   columns: string[];
   blocks: ResultBlock[];

@@ -1,42 +1,14 @@
 /** Comparisons: what is missing runs, what is there is used, and what was interrupted anywhere is finished by the next one. */
 import { assert, assertEquals, assertStringIncludes } from "jsr:@std/assert@1.0.19";
-import { pipeline } from "../../recipes/cli/pipeline.ts";
-import { runMethod } from "../../recipes/cli/recipe.ts";
 import { compare } from "../../recipes/compare.ts";
 import { UserError } from "../../src/errors.ts";
 import type { Comparison } from "../../src/eval/comparison.ts";
-import { coop } from "../../src/methods/kit.ts";
 import { failEverywhere, keyOf, Killed } from "../faults.ts";
 import { inFolder } from "../run/run_here.ts";
+import { withRunsHere } from "./runs_here.ts";
 import { assertSameResults, assertSentence, resultsOf, RUN_FOLDER, runRecipe, SMALL_RUN } from "../small_run.ts";
 
 const QUICK = "--data images --shots 2 --epochs 2 --views 0".split(" ");
-
-/** The runs that a comparison starts, in this process: what kills them kills it too, as it is with a whole machine. */
-function withRunsHere(): Disposable {
-  const { Command } = Deno;
-  Deno.Command = class {
-    constructor(_program: string, readonly options: Deno.CommandOptions) {}
-    spawn(): unknown {
-      const args = this.options.args!;
-      const at = args.findIndex((arg) => arg.endsWith("recipes/coop.ts"));
-      const info = { method: coop, examples: [] };
-      const run = runMethod(import.meta.resolve("../../recipes/coop.ts"), {
-        info,
-        args: [...args.slice(at + 1), "--quiet"],
-      }, pipeline(coop));
-      const ended = run.then(() => ({ code: 0, text: "" }), ({ message }) => ({ code: 2, text: `error: ${message}` }));
-      const stderr = new ReadableStream({
-        async start(controller) {
-          controller.enqueue(new TextEncoder().encode((await ended).text));
-          controller.close();
-        },
-      });
-      return { stderr, status: ended, kill() {} };
-    }
-  } as unknown as typeof Deno.Command;
-  return { [Symbol.dispose]: () => void (Deno.Command = Command) };
-}
 
 Deno.test("a comparison that dies at any operation on files, its runs too, is finished whole by the next one", async () => {
   await inFolder(async () => {

@@ -10,8 +10,9 @@ import {
   whyNone,
 } from "../comparison.ts";
 import { methodLabel } from "../../methods/method_label.ts";
-import { axisName, drawChart, legendHeight, legendMarks, type Series, upright } from "./charts.ts";
-import { seriesColour, seriesSymbol } from "./theme.ts";
+import { axisName, drawChart, type Series } from "./charts.ts";
+import { spreadChart, type SpreadSeries } from "./spread_chart.ts";
+import { seriesColour } from "./theme.ts";
 
 /** H is made of the others and stands back a little. */
 const OPACITY: Readonly<Record<Measure, number>> = { base: 1, new: 1, all: 1, h: 0.6 };
@@ -206,71 +207,26 @@ export async function differenceChart(comparison: Comparison): Promise<string> {
 export async function shotsChart(comparison: Comparison, measure: Measure): Promise<string> {
   const { curve } = comparison;
   const methods = [...new Set(curve.map(({ method }) => method))];
-  const series = methods.map((method, i) => {
-    const has = curve.some((point) => point.method === method && measured(point, measure) !== undefined);
+  const series = methods.map((method, colour): SpreadSeries => {
+    const own = curve.flatMap((point) => {
+      const spread = point.method === method ? measured(point, measure) : undefined;
+      return spread === undefined ? [] : [{ x: point.shots, spread }];
+    });
     const name = methodLabel(method);
-    return { name: has ? name : `${name}: ${whyNone(comparison, method, measure)}`, colour: i };
+    return {
+      name: own.length > 0 ? name : `${name}: ${whyNone(comparison, method, measure)}`,
+      colour,
+      points: own.flatMap(({ x, spread }) => x === null ? [] : [{ x: String(x), spread }]),
+      level: own.find(({ x }) => x === null)?.spread.mean,
+    };
   });
-  const points = curve.flatMap((point) => {
-    const found = measured(point, measure);
-    if (found === undefined || point.shots === null) return [];
-    const index = methods.indexOf(point.method);
-    return [{
-      ...point,
-      shots: String(point.shots),
-      ...found,
-      low: found.mean - (found.std ?? 0),
-      high: found.mean + (found.std ?? 0),
-      colour: seriesColour(index),
-      symbol: seriesSymbol(index),
-    }];
-  });
-  const levels = curve.flatMap((point) => {
-    const found = measured(point, measure);
-    return found && point.shots === null
-      ? [{ level: found.mean, colour: seriesColour(methods.indexOf(point.method)) }]
-      : [];
-  });
-  const values = [
-    ...points.flatMap(({ perSeed }) => perSeed.map(({ value }) => value)),
-    ...levels.map(({ level }) => level),
-  ];
   const shots = [...new Set(curve.flatMap((point) => point.shots ?? []))].sort((a, b) => a - b).map(String);
-  return await drawChart(`${measure === "h" ? "H" : `Accuracy, ${measure} classes`} over shots`, (plot) => ({
-    height: 230 + legendHeight(series),
-    marginTop: 14 + legendHeight(series),
-    marginLeft: 48,
-    marginBottom: 36,
-    x: {
-      type: "point",
-      domain: shots,
-      label: "images a class",
-      labelAnchor: "center",
-      labelArrow: "none",
-      padding: 0.3,
-    },
-    y: {
-      ...upright(measure === "h" ? "H, %" : "accuracy, %"),
-      nice: true,
-      domain: [Math.min(...values), Math.max(...values)],
-    },
-    color: { type: "identity" },
-    symbol: { type: "identity" },
-    marks: [
-      plot.ruleY(levels, { y: "level", stroke: "colour", strokeDasharray: "5 4", strokeWidth: 1.6 }),
-      plot.ruleX(points, { x: "shots", y1: "low", y2: "high", stroke: "colour", strokeOpacity: 0.6 }),
-      plot.line(points, { x: "shots", y: "mean", z: "method", stroke: "colour", strokeWidth: 1.8 }),
-      plot.dot(points, { x: "shots", y: "mean", r: 3.5, fill: "colour", stroke: "colour", symbol: "symbol" }),
-      plot.dot(points.flatMap(({ shots, perSeed, colour }) => perSeed.map(({ value }) => ({ shots, value, colour }))), {
-        x: "shots",
-        y: "value",
-        r: 1.6,
-        stroke: "colour",
-        strokeOpacity: 0.6,
-      }),
-      ...legendMarks(plot, series),
-    ],
-  }));
+  return await spreadChart(`${measure === "h" ? "H" : `Accuracy, ${measure} classes`} over shots`, {
+    x: { type: "point", domain: shots, label: "images a class", padding: 0.3 },
+    y: measure === "h" ? "H, %" : "accuracy, %",
+    series,
+    joined: true,
+  });
 }
 
 /** Loss over epochs of all trained runs of the table, a colour a method. */

@@ -80,6 +80,7 @@ for (
     ["--jobs 0", "whole number from 1"],
     ["--emit pbs", "commands or slurm"],
     ["--eval caltech101:all", "--eval caltech101:all is another data set"],
+    ["--eval base,val", "--eval val is of validation images, and results are of test images"],
     ["--shtos 4", 'There is no flag --shtos. Did you mean "--shots"?'],
     ["--over cocoop", "There is no flag --over."],
     ["--head dept", "There is no flag --head."],

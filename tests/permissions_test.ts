@@ -83,6 +83,14 @@ const CASES: Case[] = [
     children: OWN_METHOD,
   },
   {
+    task: "sweep",
+    runs: [
+      "--method mine/anchored.ts --vary pull=0.1 --data data/tiny --shots 2 --views 0 --epochs 1 --seeds 1 --eval base --quiet"
+        .split(" "),
+    ],
+    children: OWN_METHOD,
+  },
+  {
     task: "import",
     runs: [[
       "data/output/base2new/train_base/eurosat/shots_16/CoCoOp/c4/seed2/prompt_learner/model.pth.tar-10",

@@ -35,13 +35,34 @@ export function settingsFromYaml(
         `The configuration ${where} has an unknown key "${key}".${didYouMean(key, [...byFlag.keys()])}`,
       );
     }
-    const items = Array.isArray(value) ? value : [value];
+    const items = settings[name].pairs ? pairsOf(value, { key, where }) : Array.isArray(value) ? value : [value];
     if (!items.every((item) => ["string", "number", "boolean"].includes(typeof item))) {
       throw new UserError(`In the configuration ${where}, "${key}" is not a value or a list of values.`);
     }
     given[name] = settings[name].parse(items.join(","), `"${key}" in ${where}`);
   }
   return given;
+}
+
+/** `lr: [0.001, 0.002]` as `lr=0.001,0.002`. */
+function pairsOf(value: unknown, { key, where }: { key: string; where: string }): unknown[] {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return [value].flat();
+  return Object.entries(value).map(([name, values]) => {
+    const texts = [values].flat().map(String);
+    const odd = texts.find((text) => /[,=]/.test(text));
+    if (odd === undefined) return `${name}=${texts.join(",")}`;
+    throw new UserError(`In the configuration ${where}, "${key}" has the value "${odd}": a value has neither , nor =.`);
+  });
+}
+
+/**
+ * What a configuration says of one key, before anything else of it is known.
+ *
+ * @throws {UserError} when the file is missing or not YAML
+ */
+export async function valueInConfig(path: string, key: string): Promise<string | undefined> {
+  const value = documentOf(await readText(path, WHAT), path)[key];
+  return value === undefined ? undefined : String(value);
 }
 
 const MOST_CONFIG_BYTES = 1 << 20;

@@ -45,6 +45,7 @@ export function readFlags<S extends Settings>(
   const valued = flags.filter((flag) => !switches.includes(flag));
   const whole: string[] = [];
   const switched = new Set<string>();
+  const pairs = new Map<string, string[]>();
   for (let i = 0; i < args.length; i++) {
     const arg = args[i] === "-h" ? "--help" : args[i];
     const [, flag = "", value] = /^--([^=]*)(?:=(.*))?$/s.exec(arg) ?? [];
@@ -53,17 +54,19 @@ export function readFlags<S extends Settings>(
       // parseArgs takes any other word for true.
       if (value !== undefined) settings[byFlag.get(flag)!].parse(value, `--${flag}`);
     }
-    if (value !== undefined || !valued.includes(flag)) {
-      whole.push(arg);
-      continue;
-    }
+    const isPair = valued.includes(flag) && settings[byFlag.get(flag)!].pairs === true;
+    if (value !== undefined && isPair) pairs.set(flag, [...pairs.get(flag) ?? [], value]);
+    else if (value !== undefined || !valued.includes(flag)) whole.push(arg);
+    if (value !== undefined || !valued.includes(flag)) continue;
     const next = args[++i];
     // A forgotten value would otherwise be the next flag or nothing; joined, an empty value and -1 stay values.
     if (next === undefined || next.startsWith("--")) {
       throw new UserError(`${arg} needs a value: ${arg} ${settings[byFlag.get(flag)!].placeholder}.`);
     }
-    whole.push(`${arg}=${next}`);
+    if (isPair) pairs.set(flag, [...pairs.get(flag) ?? [], next]);
+    else whole.push(`${arg}=${next}`);
   }
+  for (const [flag, values] of pairs) whole.push(`--${flag}=${values.join(",")}`);
   const read = parseArgs(whole, {
     string: [...valued, "_"],
     boolean: switches,

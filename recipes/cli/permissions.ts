@@ -166,7 +166,9 @@ function named(args: readonly string[], flags: readonly string[]): string[] {
     const [flag, inline] = arg.split(/=(.*)/s);
     const value = inline ?? args[i + 1];
     if (flag === "--eval" && flags === READ_FLAGS) return otherData(value ?? "");
-    if (flag === "--methods" && flags === READ_FLAGS) return (value ?? "").split(",").flatMap(methodFile);
+    if (["--methods", "--method"].includes(flag) && flags === READ_FLAGS) {
+      return (value ?? "").split(",").flatMap(methodFile);
+    }
     if (!flags.includes(flag) || value === undefined || !isPath(flag, value)) return [];
     if (flag === "--data") return [archiveFolder(value)];
     // Shards and configuration lie beside the file.

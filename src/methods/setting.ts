@@ -21,6 +21,8 @@ export interface Setting<T> {
   changesNumbers?: boolean;
   /** Settings that go back to being empty when this one is given and they are not. */
   resets?: readonly string[];
+  /** True where it is given as NAME=VALUE,VALUE, any number of times; in YAML as a mapping. */
+  pairs?: boolean;
   /** True where its values are variants of the method, and nothing else follows from it. */
   variant?: boolean;
   /** True for a number that the method's paper fixes: it is recorded and no flag changes it. */

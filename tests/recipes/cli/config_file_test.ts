@@ -36,6 +36,16 @@ Deno.test("keys are flags without their dashes; numbers, lists and switches are 
   assertEquals(yaml("# nothing yet\n"), {});
 });
 
+Deno.test("pairs are a mapping, or text as on the command line", () => {
+  const vary = { help: "what is varied", section: "What runs", pairs: true, parse: (value: string) => value } as const;
+  const read = (text: string) => settingsFromYaml(text, { where: "my.yaml", settings: { vary } });
+  assertEquals(read("vary:\n  lr: [1e-3, 0.2]\n  epochs: 1..9\n  init-words: ['']\n"), {
+    vary: "lr=0.001,0.2,epochs=1..9,init-words=",
+  });
+  assertEquals(read("vary: [lr=1, epochs=2]"), { vary: "lr=1,epochs=2" });
+  assertThrows(() => read("vary: {init-words: ['a, b']}"), UserError, '"vary" has the value "a, b"');
+});
+
 Deno.test("YAML goes over the preset, flags over YAML", async () => {
   await withFile("epochs: 7\nlr: 2e-3\nquiet: true\nfresh: true\n", async (path) => {
     const { given, values } = await readSettings(["--config", path, "--epochs", "9", "--fresh=false"], SETTINGS);

@@ -31,6 +31,14 @@ Deno.test("of a flag given twice the last counts, so that a task's flags can be 
   assertEquals(given("--fresh=false"), { fresh: false });
 });
 
+Deno.test("pairs are gathered, however often and in whichever way they are given", () => {
+  const vary = { help: "what is varied", section: "What runs", placeholder: "A=B", pairs: true } as const;
+  const settings = { vary: { ...vary, parse: (value: string) => value }, lr: COOP.lr };
+  const { given } = readFlags(["--vary", "lr=1,2", "--lr", "3", "--vary=epochs=4", "--vary", "views=0"], settings);
+  assertEquals(given, { vary: "lr=1,2,epochs=4,views=0", lr: 3 });
+  assertThrows(() => readFlags(["--vary"], settings), UserError, "--vary needs a value: --vary A=B.");
+});
+
 Deno.test("an empty value and values with a dash stay values", () => {
   assertEquals(given("--init-words", ""), { initWords: "" });
   assertEquals(given("--init-words="), { initWords: "" });

@@ -1,6 +1,8 @@
 import { assert, assertEquals } from "jsr:@std/assert@1.0.19";
+import { compareSettings } from "../../../recipes/cli/compare_settings.ts";
 import { helpText } from "../../../recipes/cli/help.ts";
 import { recipeSettings } from "../../../recipes/cli/recipe.ts";
+import { sweepSettings } from "../../../recipes/cli/sweep_settings.ts";
 import { KIT_METHODS } from "../../../src/methods/kit.ts";
 import { flagName } from "../../../src/methods/setting.ts";
 
@@ -49,5 +51,12 @@ Deno.test("help fits a terminal of a hundred columns, but for commands", () => {
   for (const { name } of KIT_METHODS) {
     const long = helpOf(name).split("\n").filter((line) => line.length > 100 && line !== helpOf(name).split("\n")[0]);
     assertEquals(long, [], name);
+  }
+});
+
+Deno.test("programs of many methods name no preset as the default", () => {
+  for (const settings of [compareSettings(KIT_METHODS), sweepSettings()]) {
+    const text = helpText({ title: "Many.", settings, examples: [] });
+    assert(text.includes("--preset NAME") && !text.includes("undefined"), text);
   }
 });

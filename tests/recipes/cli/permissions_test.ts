@@ -44,6 +44,7 @@ Deno.test("paths that are typed are added where the task does not reach, and not
       [["--prompt", "/d/run"], "/d/run"],
       [["--quiet", "/d/a.jpg"], "/d/a.jpg"],
       [["--methods", "coop,/m/mine.ts"], "/m"],
+      [["--method", "/m/mine.ts", "--vary", "lr=1..2"], "/m"],
       [["/m/mine.ts", "--train", "base"], "/m"],
     ] as [string[], string][]
   ) {

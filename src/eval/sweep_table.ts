@@ -1,0 +1,118 @@
+/** A sweep as tables: for a terminal, for papers and for programs. */
+import { type Comparison, measured, MEASURES, measuresOf, noResultSentences } from "./comparison.ts";
+import { aligned, type TextOptions } from "./comparison_table.ts";
+import { csvText, type CsvValue } from "./csv.ts";
+import { CSV_COLUMNS, csvRows, printedTables, type TableForm } from "./result_files.ts";
+import { drawnFrom, type ResultCell, type ResultTable } from "./result_table.ts";
+import { choiceSentences, ranked, type Sweep, type SweptSetting } from "./sweep.ts";
+import { wrap } from "../text_table.ts";
+
+/** On what and how it was measured: `EuroSAT, sample, 16 shots of base classes, seeds 1, 2, 3`. */
+export function sweepFacts({ on, shots, seeds, trainedOn }: Sweep): string[] {
+  return [on.dataset, on.model.name, ...drawnFrom({ shots, seeds, trainedOn })];
+}
+
+/** Settings down, best first; the axes, validation and the test of what is chosen across. */
+export function sweepTable(sweep: Sweep, digits: number): ResultTable {
+  const { axes: [first, ...others], chosen } = sweep;
+  const test = chosen?.test ?? undefined;
+  const measures = test === undefined ? [] : measuresOf(test);
+  const rows = ranked(sweep).map((setting) => {
+    const isChosen = chosen !== null && setting === sweep.settings[chosen.setting];
+    return {
+      label: shown(setting.values[first.name]),
+      cells: [
+        ...others.map(({ name }): ResultCell => ({ text: shown(setting.values[name]) })),
+        { ...numberCell(setting.validation ?? undefined, digits), ...isChosen ? { rank: "best" as const } : {} },
+        ...measures.map((measure) => isChosen ? numberCell(measured(test!.methods[0], measure), digits) : { text: "" }),
+      ],
+    };
+  });
+  const deviates = sweep.settings.some(({ validation }) => validation !== null && validation.std !== null);
+  return {
+    head: first.name,
+    columns: [
+      ...others.map(({ name }) => name),
+      "validation",
+      ...measures.map((measure) => `test ${MEASURES[measure]}`),
+    ],
+    blocks: [{ title: sweep.on.dataset, rows }],
+    ranked: false,
+    protocol: `Accuracy of ${sweep.method.label} in percent on ${sweepFacts(sweep).join(", ")}.`,
+    spread: [
+      ...deviates ? ["± is the population standard deviation over seeds."] : [],
+      ...measures.includes("h") ? ["H is the harmonic mean of the base and new accuracies beside it."] : [],
+    ].join(" "),
+  };
+}
+
+function shown(value: string): string {
+  return value === "" ? '""' : value;
+}
+
+function numberCell(found: SweptSetting["validation"] | undefined, digits: number): ResultCell {
+  if (!found) return { text: "missing" };
+  return { text: found.mean.toFixed(digits), ...found.std === null ? {} : { std: found.std.toFixed(digits) } };
+}
+
+/** Sentences on results that the method cannot have on test images. */
+function notes({ chosen }: Sweep): string[] {
+  return noResultSentences(chosen?.test?.without ?? []);
+}
+
+/** All warnings, those of the test among them. */
+export function sweepWarnings({ warnings, chosen }: Sweep): string[] {
+  return [...new Set([...warnings, ...chosen?.test?.warnings ?? []].map(({ text }) => text))];
+}
+
+/** The sweep as text for a terminal. */
+export function sweepText(sweep: Sweep, options: TextOptions): string[] {
+  const { head = "", columns, blocks: [{ rows }], spread } = sweepTable(sweep, 1);
+  const bold = (line: string) => options.colour ? `\x1b[1m${line}\x1b[0m` : line;
+  const cell = ({ text, std, rank }: ResultCell) =>
+    text + (std === undefined ? "" : ` ± ${std.padStart(4)}`) + (rank === "best" ? " *" : "");
+  const note = [sweep.chosen === null ? "" : "* chosen.", spread].filter((part) => part !== "").join(" ");
+  const title = `${sweep.method.label} on ${sweepFacts(sweep).join(", ")} (accuracy in percent)`;
+  const warnings = sweepWarnings(sweep).map((text) => `warning: ${text}`);
+  return [
+    ...wrap(title, options.columns).map(bold),
+    ...aligned([[head, ...columns], ...rows.map(({ label, cells }) => [label, ...cells.map(cell)])], options),
+    ...wrap(note, options.columns),
+    "",
+    ...[...choiceSentences(sweep), ...notes(sweep)].flatMap((sentence) => wrap(sentence, options.columns)),
+    ...warnings.length > 0 ? [""] : [],
+    ...warnings.flatMap((text) => wrap(text, options.columns)),
+  ];
+}
+
+/** `sweep.csv`, `sweep.md` and `sweep.tex`. */
+export function sweepTables(sweep: Sweep): Record<TableForm, string> {
+  const captions = ["In bold what is chosen.", ...choiceSentences(sweep), ...notes(sweep)];
+  const table = { table: sweepTable(sweep, 2), notes: captions, label: `sweep-${sweep.method.method}` };
+  return { csv: csvText(rowsOf(sweep)), ...printedTables([table]) };
+}
+
+/** Tidy as a comparison's, with a column an axis, whether the setting is chosen, and what kind of images it is of. */
+function rowsOf(sweep: Sweep): CsvValue[][] {
+  const { axes, settings, chosen, on, method, trainedOn } = sweep;
+  const at = CSV_COLUMNS.indexOf("seed");
+  const names = axes.map(({ name }) => name);
+  const rows = settings.flatMap((setting, i) => {
+    const isChosen = chosen?.setting === i;
+    const values = names.map((name) => setting.values[name]);
+    const ofRuns = (runs: Comparison["runs"], images: string) =>
+      csvRows({ on, runs, trainedOn, methods: [method] }).map((row) => [
+        ...row.slice(0, at),
+        ...values,
+        isChosen ? 1 : 0,
+        images,
+        ...row.slice(at),
+      ]);
+    return [
+      ...ofRuns(setting.runs, "validation"),
+      ...isChosen && chosen.test ? ofRuns(chosen.test.runs, "test") : [],
+    ];
+  });
+  const columns = names.map((name) => name.replaceAll("-", "_"));
+  return [[...CSV_COLUMNS.slice(0, at), ...columns, "chosen", "images", ...CSV_COLUMNS.slice(at)], ...rows];
+}

@@ -106,6 +106,7 @@ const CASES: Case[] = [
 /** Tasks that cannot be run here, and why. What they declare is held by `tests/tasks_test.ts`. */
 const NOT_RUN: Record<string, string> = {
   "gpu:install": "installs packages",
+  serve: "serves until it is stopped",
   features: "encodes EuroSAT's images for half an hour",
   "bench:step": "full-size work for minutes",
   "bench:eval": "full-size work for minutes",

@@ -14,14 +14,21 @@ let partialCount = 0;
  *
  * @throws {UserError} When the disk is full, the folder read-only, or writing not allowed.
  */
-export async function writeFileAtomic(path: string, content: Uint8Array | string): Promise<void> {
-  const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
+export async function writeFileAtomic(
+  path: string,
+  content: Uint8Array | string | readonly Uint8Array[],
+): Promise<void> {
+  const parts = typeof content === "string"
+    ? [new TextEncoder().encode(content)]
+    : content instanceof Uint8Array
+    ? [content]
+    : content;
   const folder = dirname(path);
   const partial = join(folder, `.${basename(path)}.${Deno.pid}.${partialCount++}.partial`);
   try {
     const file = await openPartial(partial, folder);
     try {
-      await writeAll(file, bytes);
+      for (const bytes of parts) await writeAll(file, bytes);
       await file.sync();
     } finally {
       file.close();

@@ -30,6 +30,15 @@ function frozenHost(value: Frozen): FrozenHost {
   return value;
 }
 
+/**
+ * The numbers of a frozen tensor.
+ *
+ * @throws {Error} where another engine than this one froze it
+ */
+export function frozenNumbers(value: Frozen): HostTensor {
+  return frozenHost(value).host;
+}
+
 const bytesOf = ({ data }: HostTensor) => new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 
 /** Graphs whose products take fewer floating-point operations run on the calling thread only. */

@@ -18,24 +18,33 @@ export interface GraphWriter {
 /** Starts a graph. */
 export function writeGraph(): GraphWriter {
   const nodes = new GraphNodes();
-  const reshapes = new Reshapes(nodes);
   return {
-    ops: {
-      shape: (x) => x.shape,
-      constant: (value) => nodes.constant(value),
-      frozen: (value) => nodes.frozen(value),
-      ...products(nodes, reshapes),
-      ...elementwise(nodes, reshapes),
-      ...alongAxes(nodes, reshapes),
-      ...layouts(nodes, reshapes),
-    },
+    ops: symbolicOps(nodes),
     input: (shape) => nodes.input(shape),
     finish: (name, outputs) => nodes.finish(name, outputs),
   };
 }
 
+/** The algebra that writes nodes; `portable` keeps it to the operations of ONNX itself. */
+export function symbolicOps(nodes: GraphNodes, { portable = false }: { portable?: boolean } = {}): Ops<Symbol> {
+  const reshapes = new Reshapes(nodes);
+  return {
+    shape: (x) => x.shape,
+    constant: (value) => nodes.constant(value),
+    frozen: (value) => nodes.frozen(value),
+    ...products(nodes, reshapes, portable),
+    ...elementwise(nodes, reshapes),
+    ...alongAxes(nodes, reshapes),
+    ...layouts(nodes, reshapes),
+  };
+}
+
 /** Matrix products. */
-function products(nodes: GraphNodes, reshapes: Reshapes): Pick<Ops<Symbol>, "linear" | "linearPullback" | "matMul"> {
+function products(
+  nodes: GraphNodes,
+  reshapes: Reshapes,
+  portable: boolean,
+): Pick<Ops<Symbol>, "linear" | "linearPullback" | "matMul"> {
   return {
     linear(x, weight, bias) {
       const [columns, inner] = weight.shape;
@@ -64,6 +73,10 @@ function products(nodes: GraphNodes, reshapes: Reshapes): Pick<Ops<Symbol>, "lin
       const batches = broadcastShape(a.shape.slice(0, -2), b.shape.slice(0, -2));
       const shape = [...batches, rows, columns];
       nodes.countProduct(count(batches) * rows, inner, columns);
+      if (portable) {
+        const [left, right] = [transposeA ? transposed(nodes, a) : a, transposeB ? transposed(nodes, b) : b];
+        return nodes.emit("MatMul", [left, right], shape);
+      }
       if (!transposeA && !transposeB) return nodes.emit("MatMul", [a, b], shape);
       return nodes.emit("FusedMatMul", [a, b], shape, {
         domain: "com.microsoft",
@@ -71,6 +84,13 @@ function products(nodes: GraphNodes, reshapes: Reshapes): Pick<Ops<Symbol>, "lin
       });
     },
   };
+}
+
+/** Rows and columns exchanged. */
+function transposed(nodes: GraphNodes, x: Symbol): Symbol {
+  const axes = x.shape.map((_, axis) => axis);
+  const perm = [...axes.slice(0, -2), ...axes.slice(-2).reverse()];
+  return nodes.emit("Transpose", [x], perm.map((axis) => x.shape[axis]), { attributes: { perm } });
 }
 
 function assertWidth(x: Symbol, weight: Frozen, wanted: number): void {

@@ -1,7 +1,7 @@
 /**
  * Writes ONNX models: the few protobuf messages that a graph of float32 tensors needs (onnx/onnx.proto3).
  *
- * Frozen numbers stay outside the message, as external data passed in memory, so that a model of any size stays below
+ * For an engine, frozen numbers stay outside the message, as external data passed in memory, so that a model of any size stays below
  * protobuf's 2 GiB and is not copied while it is written.
  */
 import { Buffer } from "node:buffer";
@@ -19,10 +19,17 @@ export interface Node {
   domain?: string;
 }
 
-/** A named float32 tensor of known shape. */
+/** A named tensor of known shape. */
 export interface Value {
   name: string;
   shape: readonly number[];
+}
+
+/** An input or an output: float32 unless it is of bytes. A size can be a name, which stands for any number. */
+export interface Port {
+  name: string;
+  shape: readonly (number | string)[];
+  type?: "uint8";
 }
 
 /** A frozen tensor: numbers in the message, or `bytes` bytes of an external file. */
@@ -34,17 +41,29 @@ export type Initializer =
 export interface Graph {
   name: string;
   nodes: readonly Node[];
-  inputs: readonly Value[];
-  outputs: readonly Value[];
+  inputs: readonly Port[];
+  outputs: readonly Port[];
   initializers: readonly Initializer[];
+  /** Texts that go with the model. */
+  metadata?: Readonly<Record<string, string>>;
 }
 
 const FLOAT = 1;
+const UINT8 = 2;
 const INT64 = 7;
+
+/** Bytes from which on a part is handed on as it is, and not copied into the message around it. */
+const LARGE = 1 << 16;
 
 /** A protobuf message that is being encoded. */
 class Message {
   #parts: Uint8Array[] = [];
+  #length = 0;
+
+  #add(part: Uint8Array): void {
+    this.#parts.push(part);
+    this.#length += part.length;
+  }
 
   #varint(value: number | bigint): void {
     let left = BigInt.asUintN(64, BigInt(value));
@@ -54,7 +73,7 @@ class Message {
       left >>= 7n;
       out.push(left > 0n ? low | 128 : low);
     } while (left > 0n);
-    this.#parts.push(Uint8Array.from(out));
+    this.#add(Uint8Array.from(out));
   }
 
   integer(field: number, value: number): this {
@@ -65,14 +84,14 @@ class Message {
 
   float(field: number, value: number): this {
     this.#varint(field << 3 | 5);
-    this.#parts.push(new Uint8Array(Float32Array.of(value).buffer));
+    this.#add(new Uint8Array(Float32Array.of(value).buffer));
     return this;
   }
 
   bytes(field: number, value: Uint8Array): this {
     this.#varint(field << 3 | 2);
     this.#varint(value.length);
-    this.#parts.push(value);
+    this.#add(value);
     return this;
   }
 
@@ -81,11 +100,15 @@ class Message {
   }
 
   message(field: number, value: Message): this {
-    return this.bytes(field, value.finish());
+    this.#varint(field << 3 | 2);
+    this.#varint(value.#length);
+    for (const part of value.parts()) this.#add(part);
+    return this;
   }
 
-  finish(): Uint8Array {
-    return Buffer.concat(this.#parts);
+  /** The bytes, one part after the other. */
+  parts(): Uint8Array[] {
+    return this.#length < LARGE ? [Buffer.concat(this.#parts)] : this.#parts;
   }
 }
 
@@ -125,22 +148,33 @@ function initializerMessage(value: Initializer): Message {
   return message;
 }
 
-function valueMessage(value: Value): Message {
+function portMessage(port: Port): Message {
   const shape = new Message();
-  value.shape.forEach((size) => shape.message(1, new Message().integer(1, size)));
-  const tensor = new Message().integer(1, FLOAT).message(2, shape);
-  return new Message().text(1, value.name).message(2, new Message().message(1, tensor));
+  for (const size of port.shape) {
+    shape.message(1, typeof size === "string" ? new Message().text(2, size) : new Message().integer(1, size));
+  }
+  const tensor = new Message().integer(1, port.type === "uint8" ? UINT8 : FLOAT).message(2, shape);
+  return new Message().text(1, port.name).message(2, new Message().message(1, tensor));
 }
 
-/** The model as bytes: IR version 8, opset 17, with ONNX Runtime's own operations at version 1. */
+/** The model as bytes: IR version 8, opset 17, with ONNX Runtime's own operations at version 1 where there are any. */
 export function onnxModel(graph: Graph): Uint8Array {
+  return Buffer.concat(onnxParts(graph));
+}
+
+/** {@linkcode onnxModel} in parts, so that a large one is not copied before it is written. */
+export function onnxParts(graph: Graph): Uint8Array[] {
   const message = new Message();
   graph.nodes.forEach((node) => message.message(1, nodeMessage(node)));
   message.text(2, graph.name);
   graph.initializers.forEach((value) => message.message(5, initializerMessage(value)));
-  graph.inputs.forEach((value) => message.message(11, valueMessage(value)));
-  graph.outputs.forEach((value) => message.message(12, valueMessage(value)));
+  graph.inputs.forEach((port) => message.message(11, portMessage(port)));
+  graph.outputs.forEach((port) => message.message(12, portMessage(port)));
   const opset = (domain: string, version: number) => new Message().text(1, domain).integer(2, version);
-  return new Message().integer(1, 8).message(7, message).message(8, opset("", 17))
-    .message(8, opset("com.microsoft", 1)).finish();
+  const model = new Message().integer(1, 8).message(7, message).message(8, opset("", 17));
+  if (graph.nodes.some(({ domain }) => domain !== undefined)) model.message(8, opset("com.microsoft", 1));
+  for (const [key, text] of Object.entries(graph.metadata ?? {})) {
+    model.message(14, new Message().text(1, key).text(2, text));
+  }
+  return model.parts();
 }

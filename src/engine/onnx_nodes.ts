@@ -2,7 +2,7 @@
  * The parts of a graph that is being written: nodes in order, constants, and frozen tensors in external files.
  */
 import { count } from "./host_tensor.ts";
-import type { Graph, Initializer, Node, Value } from "./onnx_model.ts";
+import type { Graph, Initializer, Node, Port } from "./onnx_model.ts";
 import type { Symbol } from "./onnx_symbol.ts";
 import type { Frozen, HostTensor } from "./ops.ts";
 
@@ -21,13 +21,19 @@ const MAX_COMPARED = 64;
 /** Collects a graph's parts and gives them names. */
 export class GraphNodes {
   #nodes: Node[] = [];
-  #inputs: Value[] = [];
+  #inputs: Port[] = [];
   #initializers: Initializer[] = [];
   /** Names of the constants in the message, by their content. */
   #constants = new Map<string, string>();
   #frozen = new Map<Frozen, Symbol>();
   #names = 0;
   #flops = 0;
+  #batch?: number;
+
+  /** @param batch a size that stands for any number of images, and of which no other size is a multiple */
+  constructor({ batch }: { batch?: number } = {}) {
+    this.#batch = batch;
+  }
 
   /** A tensor with a new name, the output of a node that is still to be added. */
   symbol(shape: readonly number[]): Symbol {
@@ -35,10 +41,14 @@ export class GraphNodes {
   }
 
   /** The next input of the graph. */
-  input(shape: readonly number[]): Symbol {
-    const symbol = { name: `in${this.#inputs.length}`, shape };
-    this.#inputs.push(symbol);
-    return symbol;
+  input(shape: readonly number[], { name = `in${this.#inputs.length}`, type }: Partial<Port> = {}): Symbol {
+    this.#inputs.push({ name, shape: this.#open(shape), ...(type && { type }) });
+    return { name, shape };
+  }
+
+  /** A shape as it is declared: the number of images is left open. */
+  #open(shape: readonly number[]): (number | string)[] {
+    return shape.map((size) => size === this.#batch ? "N" : size);
   }
 
   /** Adds a node. */
@@ -66,7 +76,33 @@ export class GraphNodes {
 
   /** The name of a list of integers: a shape, axes, or ends of a slice. */
   integers(list: readonly number[]): string {
-    return this.#constant(`i:${list}`, (name) => ({ name, shape: [list.length], integers: list }));
+    const batch = this.#batch;
+    const grows = (item: number) => batch !== undefined && item !== 0 && item % batch === 0;
+    if (!list.some(grows)) {
+      return this.#constant(`i:${list}`, (name) => ({ name, shape: [list.length], integers: list }));
+    }
+    let name = this.#computed.get(`${list}`);
+    if (name === undefined) {
+      const factors = this.integers(list.map((item) => grows(item) ? item / batch! : 0));
+      const product = this.emit("Mul", [this.#batchSize(), factors], [list.length]);
+      const others = this.integers(list.map((item) => grows(item) ? 0 : item));
+      name = this.emit("Add", [product, others], [list.length]).name;
+      this.#computed.set(`${list}`, name);
+    }
+    return name;
+  }
+
+  /** Lists of integers that depend on the number of images. */
+  #computed = new Map<string, string>();
+
+  /** How many images the first input has. */
+  #batchSize(): string {
+    let name = this.#computed.get("");
+    if (name === undefined) {
+      name = this.emit("Shape", [this.#inputs[0].name], [1], { attributes: { start: 0, end: 1 } }).name;
+      this.#computed.set("", name);
+    }
+    return name;
   }
 
   /** A scalar. */
@@ -99,11 +135,11 @@ export class GraphNodes {
     return symbol;
   }
 
-  /** Ends the graph. */
-  finish(name: string, tensors: readonly Symbol[]): WrittenGraph {
+  /** Ends the graph; outputs have the given names, or numbers. */
+  finish(name: string, tensors: readonly Symbol[], names: readonly string[] = []): WrittenGraph {
     // Each output gets its own name, because a tensor may be an output twice, or an input as well.
-    const outputs = tensors.map((tensor, i) => ({ name: `out${i}`, shape: tensor.shape }));
-    tensors.forEach((tensor, i) => this.push({ op: "Identity", inputs: [tensor.name], outputs: [`out${i}`] }));
+    const outputs = tensors.map((tensor, i) => ({ name: names[i] ?? `out${i}`, shape: this.#open(tensor.shape) }));
+    tensors.forEach((tensor, i) => this.push({ op: "Identity", inputs: [tensor.name], outputs: [outputs[i].name] }));
     const frozen = new Map([...this.#frozen].map(([value, { name }]) => [name, value]));
     const files = [...frozen].map(([name, { shape }]) => ({ name, shape, file: name, bytes: 4 * count(shape) }));
     const initializers = [...this.#initializers, ...files];

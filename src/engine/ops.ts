@@ -113,6 +113,9 @@ export interface Ops<T> {
 /** A function of tensors that every engine can run. */
 export type ProgramFunction = <T>(ops: Ops<T>, inputs: readonly T[]) => readonly T[];
 
+/** A function of one tensor that every engine can run. */
+export type TensorFunction = <T>(ops: Ops<T>, x: T) => T;
+
 /** A program bound to an engine; it is prepared once per set of input shapes. */
 export interface Program {
   /** Runs it. Inputs are copied; outputs are new. Throws {@linkcode Error} when an input's data does not fill its shape. */

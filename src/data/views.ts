@@ -35,9 +35,9 @@ const RATIO = [3 / 4, 4 / 3] as const;
 const TRIES = 10;
 const FLIP_PROBABILITY = 0.5;
 
-/** CLIP's channel means and deviations. */
-const MEAN = [0.48145466, 0.4578275, 0.40821073];
-const DEVIATION = [0.26862954, 0.26130258, 0.27577711];
+/** CLIP's channel means and deviations, of bytes that are divided by 255. */
+export const MEAN = [0.48145466, 0.4578275, 0.40821073];
+export const DEVIATION = [0.26862954, 0.26130258, 0.27577711];
 
 interface ViewOptions {
   /** Edge of the square that comes out, in pixels. */

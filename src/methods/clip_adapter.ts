@@ -14,6 +14,7 @@ import { epochBatches } from "../optim/batch_order.ts";
 import { learningRate } from "../optim/schedule.ts";
 import { type Parameter, sgdStep } from "../optim/sgd.ts";
 import {
+  affine,
   countCorrect,
   crossEntropyGradient,
   type FeatureClassifier,
@@ -32,6 +33,7 @@ import {
   withFullValidation,
 } from "./feature_settings.ts";
 import type { FeatureLearning } from "./method.ts";
+import { l2Normalize } from "./prompt_method.ts";
 import { epochsByShots } from "./prompt_settings.ts";
 import { decimal, wholeNumber } from "./setting.ts";
 
@@ -72,6 +74,14 @@ export function learnClipAdapter(task: FeatureTask, options: ClipAdapterOptions 
     logits(features_NE) {
       const { unit_BE } = adapt(toMatrix(features_NE), { weights, ratio });
       return toHost(unit_BE.mmul(toUnitRows(textFeatures_CE).transpose()).mul(task.logitScale));
+    },
+    graph(ops, features_NE) {
+      const map = (x: typeof features_NE, { shape, data }: Parameter) =>
+        ops.relu(ops.matMul(x, ops.constant({ shape, data }), { transposeB: true }));
+      const out_NE = map(map(features_NE, weights.down_HE), weights.up_EH);
+      const blend_NE = ops.add(ops.scale(out_NE, ratio), ops.scale(features_NE, 1 - ratio));
+      const weights_EC = toUnitRows(textFeatures_CE).transpose().mul(task.logitScale);
+      return affine(ops, l2Normalize(ops, blend_NE), { weights_EC });
     },
     newClasses: classifier,
   });

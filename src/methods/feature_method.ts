@@ -6,7 +6,7 @@
  * Shapes: `N` images, `V` augmented views, `C` classes, `E` embedding.
  */
 import { Matrix } from "../deps.ts";
-import type { HostTensor } from "../engine/ops.ts";
+import type { HostTensor, Ops } from "../engine/ops.ts";
 
 /** Images as features, with the class of each. */
 export interface LabelledFeatures {
@@ -38,6 +38,13 @@ export interface FeatureClassifier {
   readonly chosen: Readonly<Record<string, number>>;
   /** Logits [N, C] of image features [N, E], which need not be normalised. */
   logits(features_NE: HostTensor): HostTensor;
+  /**
+   * The same logits as a function of an engine's tensors, for models that other programs run; left out where they are
+   * scaled cosines with {@linkcode FeatureClassifier.texts_CE}, or where there is no such function.
+   */
+  graph?<T>(ops: Ops<T>, features_NE: T): T;
+  /** Unit text features, where the logits are the scaled cosines of the image with them and nothing else. */
+  readonly texts_CE?: HostTensor;
   /** A classifier of classes without training images from their zero-shot text features, or why there is none. */
   readonly newClasses: ((textFeatures_CE: HostTensor) => FeatureClassifier) | { readonly impossible: string };
 }
@@ -71,6 +78,13 @@ export function unitRowsOf(matrix: Matrix): Matrix {
 /** Back to float32. */
 export function toHost(matrix: Matrix): HostTensor {
   return { shape: [matrix.rows, matrix.columns], data: Float32Array.from(matrix.to1DArray()) };
+}
+
+/** `x·A + b` of rows [N, E], in a graph. */
+export function affine<T>(ops: Ops<T>, x_NE: T, at: { weights_EC: Matrix; bias_C?: readonly number[] }): T {
+  const product = ops.matMul(x_NE, ops.constant(toHost(at.weights_EC)));
+  if (at.bias_C === undefined) return product;
+  return ops.add(product, ops.constant({ shape: [at.bias_C.length], data: Float32Array.from(at.bias_C) }));
 }
 
 /** The column of the largest number in a row; the first of equals. */

@@ -10,6 +10,7 @@ import { CholeskyDecomposition, EigenvalueDecomposition, Matrix } from "../deps.
 import type { HostTensor } from "../engine/ops.ts";
 import { UserError } from "../errors.ts";
 import {
+  affine,
   countCorrect,
   type FeatureClassifier,
   type FeatureTask,
@@ -27,6 +28,7 @@ import {
   withFullValidation,
 } from "./feature_settings.ts";
 import type { FeatureLearning } from "./method.ts";
+import { l2Normalize } from "./prompt_method.ts";
 
 /** The options of {@linkcode learnGda}. */
 export interface GdaOptions {
@@ -70,6 +72,11 @@ export function learnGda(task: FeatureTask, options: GdaOptions): FeatureClassif
   const classifier = (at: { head: Head; text_EC: Matrix }): FeatureClassifier => ({
     chosen: { alpha },
     logits: (features_NE) => toHost(mixedLogits(toUnitRows(features_NE), { ...at, alpha, scale: task.logitScale })),
+    graph: (ops, features_NE) =>
+      affine(ops, l2Normalize(ops, features_NE), {
+        weights_EC: Matrix.mul(at.text_EC, task.logitScale).add(Matrix.mul(at.head.weights_EC, alpha)),
+        bias_C: at.head.bias_C.map((bias) => alpha * bias),
+      }),
     newClasses: options.variant === "few-shot"
       ? { impossible: "the few-shot variant has no rule for classes without images; the base-to-new variant has" }
       : (textFeatures_CE: HostTensor) => {

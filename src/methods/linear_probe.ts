@@ -8,6 +8,7 @@
 import { Matrix } from "../deps.ts";
 import { minimize } from "../optim/lbfgs.ts";
 import {
+  affine,
   countCorrect,
   crossEntropyGradient,
   type FeatureClassifier,
@@ -43,6 +44,8 @@ export function learnLinearProbe(task: FeatureTask): FeatureClassifier {
   return {
     chosen: { C: strength },
     logits: (features_NE) => toHost(headLogits(head, toMatrix(features_NE))),
+    graph: (ops, features_NE) =>
+      affine(ops, features_NE, { weights_EC: head.weights_CE.transpose(), bias_C: head.bias_C }),
     newClasses: { impossible: NO_TEXT },
   };
 }

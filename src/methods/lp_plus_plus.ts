@@ -11,6 +11,7 @@
 import { EigenvalueDecomposition, Matrix } from "../deps.ts";
 import { namedStream } from "../data/random.ts";
 import {
+  affine,
   countCorrect,
   crossEntropyGradient,
   type FeatureClassifier,
@@ -29,6 +30,7 @@ import {
   withFullValidation,
 } from "./feature_settings.ts";
 import type { FeatureLearning } from "./method.ts";
+import { l2Normalize } from "./prompt_method.ts";
 import { wholeNumber } from "./setting.ts";
 
 /** Why there is no classifier of classes without training images. */
@@ -65,6 +67,11 @@ export function learnLpPlusPlus(task: FeatureTask, options: LpPlusPlusOptions = 
   return {
     chosen: { epoch, alpha: head.alpha_C.reduce((sum, a) => sum + a, 0) / head.alpha_C.length },
     logits: (features_NE) => toHost(lpLogits(head, toUnitRows(features_NE), text_CE)),
+    graph: (ops, features_NE) =>
+      affine(ops, l2Normalize(ops, features_NE), {
+        weights_EC: text_CE.transpose().mulRowVector(head.alpha_C).add(head.weights_CE.transpose()),
+        bias_C: head.bias_C,
+      }),
     newClasses: { impossible: NO_WEIGHTS },
   };
 }

@@ -14,6 +14,7 @@ import { namedStream } from "../data/random.ts";
 import type { HostTensor } from "../engine/ops.ts";
 import { adamStep } from "../optim/adam.ts";
 import {
+  affine,
   countCorrect,
   crossEntropyGradient,
   type FeatureClassifier,
@@ -34,6 +35,7 @@ import {
   withFullValidation,
 } from "./feature_settings.ts";
 import type { FeatureLearning } from "./method.ts";
+import { l2Normalize } from "./prompt_method.ts";
 import { decimal, wholeNumber } from "./setting.ts";
 
 /** Why there is no classifier of classes without training images. */
@@ -90,6 +92,15 @@ function classifier(cache: Cache, chosen: Mix & { epoch?: number }): FeatureClas
   return {
     chosen: { ...chosen },
     logits: (features_NE) => toHost(tipLogits(cache, toUnitRows(features_NE), chosen)),
+    graph(ops, features_NE) {
+      const unit_NE = l2Normalize(ops, features_NE);
+      const zeroShot_NC = affine(ops, unit_NE, { weights_EC: cache.text_CE.transpose().mul(cache.scale) });
+      const affinities_NK = affine(ops, unit_NE, { weights_EC: cache.keys_KE.transpose() });
+      const weights_NK = ops.exp(ops.scale(ops.shift(affinities_NK, -1), chosen.beta));
+      const votes_KC = Matrix.zeros(cache.labels.length, cache.text_CE.rows);
+      cache.labels.forEach((label, k) => votes_KC.set(k, label, chosen.alpha));
+      return ops.add(zeroShot_NC, affine(ops, weights_NK, { weights_EC: votes_KC }));
+    },
     newClasses: { impossible: NO_KEYS },
   };
 }

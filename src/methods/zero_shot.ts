@@ -3,11 +3,12 @@
  */
 import { spokenName } from "../clip/spoken_name.ts";
 import type { ClipModel } from "../clip/model.ts";
-import type { HostTensor } from "../engine/ops.ts";
+import type { HostTensor, TensorFunction } from "../engine/ops.ts";
 import { UserError } from "../errors.ts";
 import { templates, type TextSettings } from "./feature_settings.ts";
 import type { FeatureClassifier } from "./feature_method.ts";
 import type { FeatureLearning } from "./method.ts";
+import { cosineLogits, l2Normalize } from "./prompt_method.ts";
 
 /**
  * `x / ‖x‖` of every row of the last axis, without an epsilon, as published (clip/model.py:362-363).
@@ -142,6 +143,16 @@ export function featureLogits(
   return { shape: [B, C], data };
 }
 
+/** {@linkcode featureLogits} of features of any length, as a function of tensors. */
+export function cosinesWith(texts_CE: HostTensor, logitScale: number): TensorFunction {
+  return (ops, features_BE) =>
+    cosineLogits(ops, {
+      textFeatures_GCE: ops.constant({ ...texts_CE, shape: [1, ...texts_CE.shape] }),
+      imageFeatures_BE: l2Normalize(ops, features_BE),
+      logitScale,
+    });
+}
+
 /**
  * Zero-shot CLIP as the kit runs it: nothing is learned, so it answers for any classes.
  *
@@ -159,6 +170,7 @@ export const zeroShot: FeatureLearning<TextSettings> = {
     const classifier = (texts_CE: HostTensor): FeatureClassifier => ({
       chosen: {},
       logits: (features_NE) => featureLogits(normalizeRows(features_NE), texts_CE, { logitScale }),
+      texts_CE,
       newClasses: classifier,
     });
     return classifier(textFeatures_CE);

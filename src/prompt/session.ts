@@ -15,6 +15,7 @@ import type { Parameter } from "../optim/sgd.ts";
 import { promptsOf } from "./class_prompts.ts";
 import type { MetaPrograms } from "./meta_programs.ts";
 import { type Descent, type LabelledImages, type PromptPrograms, promptPrograms } from "./programs.ts";
+import { type ClassifierFunctions, promptFunctions } from "./functions.ts";
 import { type TextRuns, textRuns } from "./text_runs.ts";
 import { upperText } from "./upper_text.ts";
 
@@ -80,6 +81,12 @@ export interface PromptSession {
    * @internal
    */
   readonly meta?: MetaSession;
+  /**
+   * The encoder and the logits as functions of tensors at the present parameters, for models that other programs run.
+   *
+   * @internal
+   */
+  functions(options: { learnedFrom: boolean }): Promise<ClassifierFunctions>;
   /** Frees what the engine prepared for steps alone, gigabytes where both towers are prompted; further steps prepare it again. */
   endSteps(): Promise<void>;
   /** Frees what the engine prepared for this prompt; the model stays. */
@@ -157,9 +164,10 @@ export async function openPrompt(
     ? { tower: whole, layout: packed }
     : await upperText(model, { tower: whole, layout: packed, blocks: below.text });
   const image = (method.depth?.image ?? 0) > 0 ? model.image() : undefined;
+  const towers = { method, layout, text, image };
   const bound: BoundPrompt = {
     params: copiesOf(method.params),
-    programs: promptPrograms(model, { method, layout, text, image }),
+    programs: promptPrograms(model, towers),
     runs: textRuns(model, { tower: text, layout, classSpecific: method.shape.classSpecific, classBlock }),
   };
   const { params, programs, runs } = bound;
@@ -172,8 +180,8 @@ export async function openPrompt(
     return await runs.encode((await programs.layers(params, imageFeatures_BE)).text);
   }
   /** Image prompts do not depend on images. */
+  const any = { shape: [1, model.config.embedding], data: new Float32Array(model.config.embedding).fill(1) };
   async function encodeRows(patches_BNK: HostTensor): Promise<HostTensor> {
-    const any = { shape: [1, model.config.embedding], data: new Float32Array(model.config.embedding) };
     return await programs.encodeImages((await programs.layers(params, any)).image, patches_BNK);
   }
   const lower = below && image && { rows: programs.lowerImages, encode: encodeRows };
@@ -229,6 +237,11 @@ export async function openPrompt(
     contexts,
     textFeatures,
     ...(image === undefined ? {} : { encodeImages }),
+    async functions(options) {
+      const imageLayers = image === undefined ? [] : (await programs.layers(params, any)).image;
+      const textFeatures_GCE = method.imageConditioned ? undefined : await textFeatures(any);
+      return promptFunctions(model, towers, { ...options, params, imageLayers, textFeatures_GCE });
+    },
     endSteps: () => programs.endSteps(),
     ...(lower && { lower }),
     async dispose() {

@@ -18,7 +18,7 @@ export const TEST_BATCH = 100;
  */
 export async function classifyAll(
   features_NE: HostTensor,
-  options: { classifier: Classifier; samples: readonly Sample[]; what: string; progress: Progress },
+  options: { classifier: Pick<Classifier, "logits">; samples: readonly Sample[]; what: string; progress: Progress },
 ): Promise<Outcome> {
   const { classifier, samples, what, progress } = options;
   const [N, E] = features_NE.shape;

@@ -8,7 +8,7 @@ import type { HostTensor } from "../engine/ops.ts";
 import { UserError } from "../errors.ts";
 import type { FeatureClassifier, FeatureTask } from "../methods/feature_method.ts";
 import { drawsImages, type FeatureLearning } from "../methods/method.ts";
-import { fillTemplate, zeroShotFeatures } from "../methods/zero_shot.ts";
+import { cosinesWith, fillTemplate, zeroShotFeatures } from "../methods/zero_shot.ts";
 import { countLine } from "./evaluate.ts";
 import { withValidation } from "./evaluated_images.ts";
 import { learningImages } from "./identity.ts";
@@ -16,7 +16,10 @@ import type { Classifier, ClassList, Learned, SeedRun } from "./learned.ts";
 import { templatesOf } from "./templates.ts";
 
 /** Learns from few-shot features, or, where nothing is learned, from class names alone. */
-export async function learnFromFeatures(run: SeedRun, method: FeatureLearning): Promise<Learned> {
+export async function learnFromFeatures(
+  run: Pick<SeedRun, "config" | "inputs" | "progress" | "seed">,
+  method: FeatureLearning,
+): Promise<Learned> {
   const { config, inputs, progress, seed } = run;
   const { model, data } = inputs;
   const sample = drawsImages(config.method) ? withValidation(learningImages(config, data, seed!)) : undefined;
@@ -67,10 +70,11 @@ export async function learnFromFeatures(run: SeedRun, method: FeatureLearning): 
   const C = sample?.classNames.length ?? 0;
   return {
     async classifier(classes) {
-      if (learned === undefined) return wrapped(await ofWords(classes));
-      if (classes.learnedFrom) return wrapped(learned);
+      const { logitScale } = model;
+      if (learned === undefined) return wrapped(await ofWords(classes), logitScale);
+      if (classes.learnedFrom) return wrapped(learned, logitScale);
       const { newClasses } = learned;
-      return typeof newClasses === "function" ? wrapped(newClasses(await texts(classes))) : newClasses;
+      return typeof newClasses === "function" ? wrapped(newClasses(await texts(classes)), logitScale) : newClasses;
     },
     prompts: ({ classNames, data }) =>
       classNames.map((name) =>
@@ -88,15 +92,18 @@ export async function learnFromFeatures(run: SeedRun, method: FeatureLearning): 
   };
 }
 
-function wrapped(classifier: FeatureClassifier): Classifier {
+function wrapped(classifier: FeatureClassifier, logitScale: number): Classifier {
+  const { texts_CE, graph } = classifier;
   return {
     logits: (features_BE) => Promise.resolve(classifier.logits(features_BE)),
+    functions: () =>
+      Promise.resolve({ texts_CE, logits: texts_CE === undefined ? graph : cosinesWith(texts_CE, logitScale) }),
     dispose: () => Promise.resolve(),
   };
 }
 
 async function taskOf(
-  { config, inputs: { model, data }, seed }: SeedRun,
+  { config, inputs: { model, data }, seed }: Pick<SeedRun, "config" | "inputs" | "seed">,
   { sample, textFeatures_CE }: { sample: FewShot; textFeatures_CE: HostTensor },
 ): Promise<FeatureTask> {
   const labels = (samples: readonly Sample[]) => Int32Array.from(samples, ({ label }) => label);

@@ -4,6 +4,7 @@ import type { HostTensor } from "../engine/ops.ts";
 import type { NearestWords } from "../eval/nearest_words.ts";
 import type { ReportedTraining } from "../eval/report.ts";
 import type { PromptMethod } from "../methods/prompt_method.ts";
+import type { ClassifierFunctions } from "../prompt/functions.ts";
 import type { RunConfig } from "./config.ts";
 import type { Encoder, RunData } from "./data.ts";
 import type { RunFolder } from "./folder.ts";
@@ -44,6 +45,8 @@ export interface EvaluationTarget {
 /** Gives logits [B, C] of image features [B, E] as the image tower gives them. */
 export interface Classifier {
   logits(features_BE: HostTensor): Promise<HostTensor>;
+  /** The same as functions of tensors, for other programs. */
+  functions(): Promise<ClassifierFunctions>;
   dispose(): Promise<void>;
 }
 

@@ -263,7 +263,8 @@ function learnedPrompt(
       shapes.set(of, opened.method.shape);
       if (!isSame) copyParameters(session.params, opened.params);
       const logits = await promptLogits(model, opened, { learnedFrom });
-      return { logits, dispose: () => isSame ? Promise.resolve() : opened.dispose() };
+      const functions = () => opened.functions({ learnedFrom });
+      return { logits, functions, dispose: () => isSame ? Promise.resolve() : opened.dispose() };
     },
     prompts: ({ classNames, data }) =>
       classNames.map((name) => [promptText(name, shapes.get(data) ?? session.method.shape)]),
@@ -346,7 +347,7 @@ async function describeTraining(
   const outcome = await classifyAll(
     await data.features(sample.train, { what: "training images", seed: seed!, encoder }),
     {
-      classifier: { logits, dispose: () => Promise.resolve() },
+      classifier: { logits },
       samples: sample.train,
       what: "evaluating on training images",
       progress: SILENT,

@@ -78,6 +78,14 @@ const CASES: Case[] = [
     ],
   },
   {
+    task: "export",
+    runs: [
+      [trained("coop"), "--page", "--quiet"],
+      [`runs/tiny/gda/published+views=0/sample-on-images/shots2/seed1`, "--quiet"],
+      ["--classes", "river,forest", "--format", "json", "--quiet"],
+    ],
+  },
+  {
     task: "compare",
     runs: [[...QUICK, "--methods", "zeroshot,coop,mine/anchored.ts", "--seeds", "1", "--out", "runs/compare"]],
     children: OWN_METHOD,

@@ -171,6 +171,8 @@ function named(args: readonly string[], flags: readonly string[]): string[] {
     }
     if (!flags.includes(flag) || value === undefined || !isPath(flag, value)) return [];
     if (flag === "--data") return [archiveFolder(value)];
+    // Files are written beside and renamed into place.
+    if (flag === "--out" && /\.(onnx|json)$/.test(value)) return [dirname(normalize(value))];
     // Shards and configuration lie beside the file.
     return [flag === "--model" && /\.\w+$/.test(value) ? dirname(value) : normalize(value)];
   });
@@ -239,7 +241,8 @@ export function permissionAdvice(error: unknown, script: Script): string | undef
   const refusal = findRefusal(error);
   if (refusal === undefined) return undefined;
   const [, kind, path] = /^(read|write) access to "(.*)"$/.exec(refusal) ?? [];
-  const more = path === undefined ? {} : { [kind]: [shown(path)] };
+  // A file that is written beside another one has another name next time.
+  const more = path === undefined ? {} : { [kind]: [shown(path.replace(/\/\.[^/]+\.partial(\/.*)?$/, ""))] };
   const lacks = `Deno was started without a permission that this recipe needs (${refusal}).`;
   try {
     return `${lacks} Run: ${commandWith(script, [], shortFlags(script, Deno.args, more))}`;

@@ -32,6 +32,8 @@ Deno.test("paths that are typed are added where the task does not reach, and not
   assertEquals(values(flags, "read"), [...allow.get("read")!, "/far", "../mine"]);
   assertEquals(values(flags, "write"), [...allow.get("write")!, "../mine"]);
   assertEquals(flagsOf(permissionFlags(recipe("coop.ts"), ["--data", "data/x", "--out", "runs/y"])), ofTask("coop"));
+  // A file is written beside its place first.
+  assertEquals(values(permissionFlags(recipe("export.ts"), ["--out", "/o/a.onnx"]), "write")!.at(-1), "/o");
   for (
     const [args, path] of [
       [["--model", "/w/m/clip.pt"], "/w/m"],
@@ -128,6 +130,11 @@ Deno.test("Deno's refusal becomes a command, with the path that was refused", ()
   assert(read.includes("/usr/bin/ldd,/far/images recipes/coop.ts"), read);
   const write = permissionAdvice(refusal('Requires write access to "/o", run again'), recipe("coop.ts"))!;
   assert(write.includes("--allow-write=runs,.cache,/o "), write);
+  const partial = permissionAdvice(
+    refusal('Requires write access to "/o/.a.1.0.partial", run again'),
+    recipe("coop.ts"),
+  )!;
+  assertEquals(partial.slice(partial.indexOf(" Run: ")), write.slice(write.indexOf(" Run: ")));
   const known = permissionAdvice(refusal('Requires read access to "data/x.zip", run again'), recipe("coop.ts"))!;
   assert(known.includes(" Run: deno run -P recipes/coop.ts"), known);
   assertEquals(permissionAdvice(new Error("Something else"), recipe("coop.ts")), undefined);

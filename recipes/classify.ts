@@ -92,7 +92,7 @@ async function main(args: string[]): Promise<void> {
     if (method !== undefined && !learnsPrompts(method)) {
       throw new UserError(`The method of ${given.method} learns no prompt: leave --method out.`);
     }
-    const classifier = await openClassifier(model, { prompt, classNames, templates, method });
+    const classifier = await openClassifier(model, { prompt, classNames, templates, method, progress });
     const answers: ImageAnswer[] = [];
     const failed: ReadImages["failed"] = [];
     const turned: string[] = [];

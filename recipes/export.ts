@@ -182,9 +182,8 @@ async function openWordsOrPrompt(
   }
   const { model, name, close } = await openModel({ ...given, engine: "onnx" }, { prompt, progress });
   try {
-    progress.say(`Encoding the texts of ${classNames.length} classes.`);
     const templates = templatesOf(given, { template: "a photo of a {}.", ensemble: ENSEMBLE_TEMPLATES });
-    const classifier = await openClassifier(model, { prompt, classNames, templates, method });
+    const classifier = await openClassifier(model, { prompt, classNames, templates, method, progress });
     const functions = await classifier.functions();
     const settings = Object.entries(prompt?.settings ?? {}).filter(([name]) => name !== "classes-seen");
     return {

@@ -1,6 +1,6 @@
 /** What tells images of the user's own apart, a learned prompt or words, on the model that belongs to it. */
 import { type Activation } from "../../src/clip/config.ts";
-import { type ClipModel, loadModel } from "../../src/clip/model.ts";
+import { type ClipModel, loadModel, type TextProgress } from "../../src/clip/model.ts";
 import { spokenName } from "../../src/clip/spoken_name.ts";
 import { loadTokenizer } from "../../src/clip/tokenizer.ts";
 import { loadWeights } from "../../src/clip/weights/load.ts";
@@ -99,31 +99,39 @@ function trainedActivation(prompt: StoredPrompt | undefined): Activation | undef
   return name === "quickgelu" || name === "gelu" ? name : undefined;
 }
 
-/** Opens the prompt, or words, on classes of the caller's choice. */
+/** Opens the prompt, or words, on classes of the caller's choice. Texts are encoded when they are first asked for. */
 export async function openClassifier(
   model: ClipModel,
-  options: { prompt?: StoredPrompt; classNames: string[]; templates: readonly string[]; method?: PromptLearning },
+  options: {
+    prompt?: StoredPrompt;
+    classNames: string[];
+    templates: readonly string[];
+    method?: PromptLearning;
+    progress: Progress;
+  },
 ): Promise<Classifier & Pick<Encoder, "encode">> {
-  const { prompt, classNames, templates } = options;
-  const { encodeImages } = model;
+  const { prompt, classNames, templates, progress } = options;
+  const { encodeImages, logitScale } = model;
+  const onProgress: TextProgress = ({ done, total }) =>
+    progress.update({ what: "encoding texts", done, total, unit: "texts", milestone: done === total });
   if (prompt !== undefined) {
     const session = await openStoredPrompt(prompt, { model, ...options });
     const seen = new Set(prompt.classesSeen.map(spokenName));
     const learnedFrom = classNames.every((name) => seen.has(spokenName(name)));
-    const logits = await promptLogits(model, session, { learnedFrom });
+    let logits: ReturnType<typeof promptLogits> | undefined;
     return {
-      logits,
+      logits: async (features) =>
+        await (await (logits ??= promptLogits(model, session, { learnedFrom, onProgress })))(features),
       encode: session.encodeImages ?? encodeImages,
-      functions: () => session.functions({ learnedFrom }),
+      functions: () => session.functions({ learnedFrom, onProgress }),
       dispose: () => session.dispose(),
     };
   }
-  const texts_CE = await zeroShotFeatures(model, { classNames, templates });
+  const texts_CE = await zeroShotFeatures(model, { classNames, templates, onProgress });
   return {
-    logits: (features) =>
-      Promise.resolve(featureLogits(normalizeRows(features), texts_CE, { logitScale: model.logitScale })),
+    logits: (features) => Promise.resolve(featureLogits(normalizeRows(features), texts_CE, { logitScale })),
     encode: encodeImages,
-    functions: () => Promise.resolve({ texts_CE, logits: cosinesWith(texts_CE, model.logitScale) }),
+    functions: () => Promise.resolve({ texts_CE, logits: cosinesWith(texts_CE, logitScale) }),
     dispose: () => Promise.resolve(),
   };
 }

@@ -17,6 +17,9 @@ export const ROWS_PER_RUN = 1024;
 /** Rows of a pack: long enough to share the prefix among many classes, short enough that attention stays small. */
 export const ROWS_PER_PACK = 160;
 
+/** Takes how many texts are encoded by now. */
+export type TextProgress = (count: { done: number; total: number }) => void;
+
 /** CLIP, ready to run; from {@linkcode loadModel}. */
 export interface ClipModel {
   /** Its sizes. */
@@ -43,8 +46,11 @@ export interface ClipModel {
   image(): FrozenImageTower;
   /** Image features [B, E], not normalised, from normalised patches [B, grid², 3·patch²]. */
   encodeImages(patches_BNK: HostTensor): Promise<HostTensor>;
-  /** Text features [n, E], not normalised. Throws `UserError` for a text that is longer than the model reads. */
-  encodeTexts(texts: readonly string[]): Promise<HostTensor>;
+  /** Text features [n, E], not normalised; `onProgress` is told how many there are. Throws `UserError` for a text that is longer than the model reads. */
+  encodeTexts(
+    texts: readonly string[],
+    onProgress?: (count: { done: number; total: number }) => void,
+  ): Promise<HostTensor>;
   /** The token's embedding, [D]; a view, not a copy. */
   tokenEmbedding(id: number): Float32Array;
   /** Position embeddings of the text tower, [77, D]. */
@@ -117,7 +123,7 @@ export function loadModel(weights: ClipWeights, options: { engine: Engine; token
     async encodeImages(patches_BNK) {
       return (await images.run([patches_BNK]))[0];
     },
-    async encodeTexts(list) {
+    async encodeTexts(list, onProgress) {
       textTowerNow = await text();
       const prompts = list.map((line): ClassPrompt => {
         const ids = tokenizer.encode(line);
@@ -131,7 +137,7 @@ export function loadModel(weights: ClipWeights, options: { engine: Engine; token
         return { tokens: [...ids, tokenizer.endToken].map((id) => ({ id })), shared: 0 };
       });
       const layout = packed(prompts, { contextTokens: 0, classSpecific: false });
-      return await encodePacks(layout, (inputs) => texts.run(inputs), config.embedding);
+      return await encodePacks(layout, (inputs) => texts.run(inputs), { E: config.embedding, onProgress });
     },
     tokenEmbedding,
     positions,
@@ -147,7 +153,7 @@ export function loadModel(weights: ClipWeights, options: { engine: Engine; token
 async function encodePacks(
   layout: PromptLayout,
   run: (inputs: HostTensor[]) => Promise<HostTensor[]>,
-  E: number,
+  { E, onProgress }: { E: number; onProgress?: TextProgress },
 ): Promise<HostTensor> {
   const [P, Q, L] = layout.pick.shape;
   const features = new Float32Array(P * Q * E);
@@ -157,6 +163,7 @@ async function encodePacks(
       [layout.fixed, layout.mask, layout.pick].map((t) => rowRange(t, p, Math.min(P, p + step))),
     );
     features.set(out.data, p * Q * E);
+    onProgress?.({ done: Math.min(layout.classes, (p + step) * Q), total: layout.classes });
   }
   return { shape: [layout.classes, E], data: features.slice(0, layout.classes * E) };
 }

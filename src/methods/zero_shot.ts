@@ -2,7 +2,7 @@
  * Zero-shot CLIP: a template around each class name (CoOp trainers/zsclip.py).
  */
 import { spokenName } from "../clip/spoken_name.ts";
-import type { ClipModel } from "../clip/model.ts";
+import type { ClipModel, TextProgress } from "../clip/model.ts";
 import type { HostTensor, TensorFunction } from "../engine/ops.ts";
 import { UserError } from "../errors.ts";
 import { templates, type TextSettings } from "./feature_settings.ts";
@@ -82,11 +82,15 @@ export function fillTemplate(template: string, className: string): string {
  */
 export async function zeroShotFeatures(
   model: Pick<ClipModel, "encodeTexts" | "config">,
-  options: { classNames: readonly string[]; templates: readonly string[] },
+  options: {
+    classNames: readonly string[];
+    templates: readonly string[];
+    onProgress?: (count: { done: number; total: number }) => void;
+  },
 ): Promise<HostTensor> {
-  const { classNames, templates } = options;
+  const { classNames, templates, onProgress } = options;
   const texts = templates.flatMap((template) => classNames.map((name) => fillTemplate(template, name)));
-  const all = normalizeRows(await encodeDistinct(model, texts));
+  const all = normalizeRows(await encodeDistinct(model, texts, onProgress));
   if (templates.length === 1) return all;
   const size = classNames.length * model.config.embedding;
   const mean = new Float32Array(size);
@@ -97,11 +101,15 @@ export async function zeroShotFeatures(
 }
 
 /** Features of texts; equal ones have equal bits, wherever they stand, so that rounding never chooses between them. */
-async function encodeDistinct(model: Pick<ClipModel, "encodeTexts">, texts: readonly string[]): Promise<HostTensor> {
+async function encodeDistinct(
+  model: Pick<ClipModel, "encodeTexts">,
+  texts: readonly string[],
+  onProgress?: TextProgress,
+): Promise<HostTensor> {
   const keys = texts.map((text) => text.normalize("NFC").toLowerCase());
   const distinct = [...new Set(keys)];
-  if (distinct.length === texts.length) return await model.encodeTexts([...texts]);
-  const { shape: [, E], data } = await model.encodeTexts(distinct.map((key) => texts[keys.indexOf(key)]));
+  if (distinct.length === texts.length) return await model.encodeTexts([...texts], onProgress);
+  const { shape: [, E], data } = await model.encodeTexts(distinct.map((key) => texts[keys.indexOf(key)]), onProgress);
   const rows = keys.map((key) => distinct.indexOf(key));
   return {
     shape: [texts.length, E],

@@ -6,7 +6,7 @@
  *
  * Shapes: see `src/methods/method.ts`; `P` packs, `Q` classes a pack.
  */
-import { type ClipModel, ROWS_PER_RUN } from "../clip/model.ts";
+import { type ClipModel, ROWS_PER_RUN, type TextProgress } from "../clip/model.ts";
 import type { ClassPrompt } from "../clip/prompt_layout.ts";
 import { rowsAt } from "../engine/host_tensor.ts";
 import type { HostTensor } from "../engine/ops.ts";
@@ -55,7 +55,10 @@ export interface PromptSession {
   /** Contexts [G, M, D], or [C, M, D] when class-specific, at the present parameters. */
   contexts(imageFeatures_BE: HostTensor): Promise<HostTensor>;
   /** Text features [G, C, E] at the present parameters, not normalised; one group unless contexts depend on images. */
-  textFeatures(imageFeatures_BE: HostTensor): Promise<HostTensor>;
+  textFeatures(
+    imageFeatures_BE: HostTensor,
+    onProgress?: (count: { done: number; total: number }) => void,
+  ): Promise<HostTensor>;
   /** Image features [B, E] of the prompted tower at the present parameters, not normalised; undefined without image prompts. */
   encodeImages?(patches_BNK: HostTensor): Promise<HostTensor>;
   /**
@@ -86,7 +89,9 @@ export interface PromptSession {
    *
    * @internal
    */
-  functions(options: { learnedFrom: boolean }): Promise<ClassifierFunctions>;
+  functions(
+    options: { learnedFrom: boolean; onProgress?: (count: { done: number; total: number }) => void },
+  ): Promise<ClassifierFunctions>;
   /** Frees what the engine prepared for steps alone, gigabytes where both towers are prompted; further steps prepare it again. */
   endSteps(): Promise<void>;
   /** Frees what the engine prepared for this prompt; the model stays. */
@@ -176,8 +181,8 @@ export async function openPrompt(
   async function contexts(imageFeatures_BE: HostTensor): Promise<HostTensor> {
     return (await programs.layers(params, imageFeatures_BE)).text[0];
   }
-  async function textFeatures(imageFeatures_BE: HostTensor): Promise<HostTensor> {
-    return await runs.encode((await programs.layers(params, imageFeatures_BE)).text);
+  async function textFeatures(imageFeatures_BE: HostTensor, onProgress?: TextProgress): Promise<HostTensor> {
+    return await runs.encode((await programs.layers(params, imageFeatures_BE)).text, onProgress);
   }
   /** Image prompts do not depend on images. */
   const any = { shape: [1, model.config.embedding], data: new Float32Array(model.config.embedding).fill(1) };
@@ -237,10 +242,10 @@ export async function openPrompt(
     contexts,
     textFeatures,
     ...(image === undefined ? {} : { encodeImages }),
-    async functions(options) {
+    async functions({ learnedFrom, onProgress }) {
       const imageLayers = image === undefined ? [] : (await programs.layers(params, any)).image;
-      const textFeatures_GCE = method.imageConditioned ? undefined : await textFeatures(any);
-      return promptFunctions(model, towers, { ...options, params, imageLayers, textFeatures_GCE });
+      const textFeatures_GCE = method.imageConditioned ? undefined : await textFeatures(any, onProgress);
+      return promptFunctions(model, towers, { learnedFrom, params, imageLayers, textFeatures_GCE });
     },
     endSteps: () => programs.endSteps(),
     ...(lower && { lower }),

@@ -6,7 +6,7 @@
  *
  * Shapes: `G` groups, `C` classes, `P` packs, `Q` classes a pack, `L` rows a pack, `M` context tokens, `D`, `E`.
  */
-import { type ClipModel, ROWS_PER_RUN } from "../clip/model.ts";
+import { type ClipModel, ROWS_PER_RUN, type TextProgress } from "../clip/model.ts";
 import { packTensors, type PromptLayout } from "../clip/prompt_layout.ts";
 import { type FrozenTextTower, packedInputs, textTower } from "../clip/text_tower.ts";
 import { rowRange as packRange } from "../engine/host_tensor.ts";
@@ -28,7 +28,7 @@ export interface TextRuns {
    * Text features [G, C, E], not normalised, of the learned tokens of layer 0, the contexts, and of deeper layers:
    * [G, M, D] or, class-specific, [C, M, D]; last, where rows branch, those of each class, [C, M, D].
    */
-  encode(layers: readonly HostTensor[]): Promise<HostTensor>;
+  encode(layers: readonly HostTensor[], onProgress?: TextProgress): Promise<HostTensor>;
   /** The gradients at the learned tokens, in their shapes, from the gradient at the features [G, C, E]. Runs the tower again. */
   pullback(layers: readonly HostTensor[], dFeatures_GCE: HostTensor): Promise<HostTensor[]>;
   dispose(): Promise<void>;
@@ -116,13 +116,14 @@ export function textRuns(
   const groups = ([contexts]: readonly HostTensor[]) => classSpecific ? 1 : contexts.shape[0];
 
   return {
-    async encode(layers) {
+    async encode(layers, onProgress) {
       const G = groups(layers);
       const led = layers.map(lead);
       const features = new Float32Array(G * C * E);
       for (const run of splitRuns(G, layout)) {
         const [out] = await forward.run([...packs(run), ...layersOf(led, run)]);
         fresh(run, (from, to) => features.set(out.data.subarray(from, from + E), to));
+        onProgress?.({ done: (run.g1 - 1) * C + Math.min(C, run.p1 * Q), total: G * C });
       }
       return { shape: [G, C, E], data: features };
     },

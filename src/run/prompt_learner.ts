@@ -1,4 +1,5 @@
 /** Learned prompts in a run: trained from the start or from the last checkpoint, or taken as they are. */
+import type { TextProgress } from "../clip/model.ts";
 import { placesIn, spokenName } from "../clip/spoken_name.ts";
 import { createHash } from "node:crypto";
 import { namedStream } from "../data/random.ts";
@@ -289,11 +290,11 @@ function learnedPrompt(
 export async function promptLogits(
   model: SeedRun["inputs"]["model"],
   session: PromptSession,
-  { learnedFrom }: { learnedFrom: boolean },
+  { learnedFrom, onProgress }: { learnedFrom: boolean; onProgress?: TextProgress },
 ): Promise<Classifier["logits"]> {
   if (session.method.imageConditioned) return (features) => session.logits(seenBy(session, features));
   const E = model.config.embedding;
-  const textFeatures_GCE = await session.textFeatures({ shape: [1, E], data: new Float32Array(E).fill(1) });
+  const textFeatures_GCE = await session.textFeatures({ shape: [1, E], data: new Float32Array(E).fill(1) }, onProgress);
   if (session.method.scores !== undefined) {
     return (imageFeatures_BE) => session.logitsAt({ textFeatures_GCE, imageFeatures_BE, learnedFrom });
   }

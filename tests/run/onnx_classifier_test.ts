@@ -95,7 +95,9 @@ for (const method of learning) {
         const images = Array.from({ length: IMAGES }, String);
         const wanted = probabilities(await logits(features), { images, classNames: CLASSES })
           .flatMap(({ probabilities }) => probabilities);
-        const functions = await session.functions({ learnedFrom });
+        const counts: unknown[] = [];
+        const functions = await session.functions({ learnedFrom, onProgress: (count) => counts.push(count) });
+        assertEquals(counts.at(-1), prompt.imageConditioned ? undefined : { done: 3, total: 3 });
         const parts = onnxClassifier(model, functions, ABOUT);
         answers.push(await run(parts, IMAGES));
         assertLess(furthest(answers[answers.length - 1], wanted), 1e-5);

@@ -17,7 +17,7 @@ import { UserError, visible } from "../src/errors.ts";
 import { sha256Hex } from "../src/files.ts";
 import type { PromptLearning } from "../src/methods/method.ts";
 import { promptSettings } from "../src/methods/prompt_settings.ts";
-import { flagName, text } from "../src/methods/setting.ts";
+import { flagName, requireLine, text } from "../src/methods/setting.ts";
 import { tcp } from "../src/methods/tcp.ts";
 import { type PublishedPrompt, readPublishedPrompt } from "../src/published/checkpoint.ts";
 import {
@@ -126,6 +126,7 @@ async function main(args: string[]): Promise<void> {
   }
   const classNames = classes === undefined ? undefined : await readClassNames(classes);
   const model = await openModel(given.model);
+  words.forEach((word) => requireLine(word, "The path of the checkpoint"));
   for (const word of words) await importPrompt(await findCheckpoint(word), { given, method, classNames, model });
 }
 

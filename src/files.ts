@@ -92,18 +92,27 @@ export function infoOf(path: string, what?: string): Promise<Deno.FileInfo | und
   return Deno.stat(path).catch(undefinedWhenMissing(path, "read", what));
 }
 
-/** Bytes of the largest file that is read whole; a split of ImageNet has a tenth, a photo a hundredth. */
+/** Bytes of the largest file of numbers that is read whole, such as a prompt or a chunk of stored features. */
 const MOST_BYTES = 512 << 20;
+/** Of JSON: a report of ImageNet's has a tenth. Values take many times the bytes of their text. */
+const MOST_JSON_BYTES = 64 << 20;
+/** Of texts that people and runs write: settings, lists of names, notes. */
+export const MOST_TEXT_BYTES = 4 << 20;
 
 /** Reads a file of a size that fits in memory. */
 async function readBounded(path: string, what = "the file", most = MOST_BYTES): Promise<Uint8Array<ArrayBuffer>> {
-  const info = await Deno.stat(path);
-  refusePipe(info, { path, what });
-  if (info.size > most) {
-    const mebibytes = Math.round(info.size / 2 ** 20).toLocaleString("en");
-    throw new UserError(`Cannot read ${what} ${path}: it has ${mebibytes} MiB, and ${most / 2 ** 20} are the most.`);
-  }
+  requireReadable(await Deno.stat(path), { path, what }, most);
   return await Deno.readFile(path);
+}
+
+/** Refuses what has no end, and what has more bytes than any file of its kind. */
+export function requireReadable(info: Deno.FileInfo, of: { path: string; what: string }, most: number): void {
+  refusePipe(info, of);
+  if (info.size <= most) return;
+  const mebibytes = Math.round(info.size / 2 ** 20).toLocaleString("en");
+  throw new UserError(
+    `Cannot read ${of.what} ${of.path}: it has ${mebibytes} MiB, and ${most / 2 ** 20} are the most.`,
+  );
 }
 
 /** Reading a pipe or a device may never end, or never begin. A folder is left to the file system to refuse. */
@@ -130,8 +139,12 @@ export function infoOfOpen(file: Deno.FsFile, path: string): Deno.FileInfo {
 }
 
 /** Reads a file whole; undefined when there is none. */
-export function readIfThere(path: string, what?: string): Promise<Uint8Array<ArrayBuffer> | undefined> {
-  return readBounded(path, what).catch(undefinedWhenMissing(path, "read", what));
+export function readIfThere(
+  path: string,
+  what?: string,
+  most?: number,
+): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  return readBounded(path, what, most).catch(undefinedWhenMissing(path, "read", what));
 }
 
 /** Removes a file, or a folder with all that is in it, when it is there. */
@@ -149,13 +162,17 @@ export function readBytes(path: string, what: string, most?: number): Promise<Ui
 }
 
 /** Reads a JSON file; {@linkcode UserError} as of {@linkcode readBytes} and {@linkcode parseJson}. */
-export async function readJson(path: string, what: string): Promise<unknown> {
-  return parseJson(await readBytes(path, what), { path, what });
+export async function readJson(
+  path: string,
+  what: string,
+  { most = MOST_JSON_BYTES, unique = false } = {},
+): Promise<unknown> {
+  return parseJson(await readBytes(path, what, most), { path, what, unique });
 }
 
 /** Reads a text file; {@linkcode UserError} as of {@linkcode readBytes} and {@linkcode textOf}. */
-export async function readText(path: string, what: string): Promise<string> {
-  return textOf(await readBytes(path, what), { path, what });
+export async function readText(path: string, what: string, most = MOST_TEXT_BYTES): Promise<string> {
+  return textOf(await readBytes(path, what, most), { path, what });
 }
 
 /**
@@ -183,15 +200,52 @@ function isUtf16(bytes: Uint8Array): boolean {
   return marked || bytes.length % 2 === 0 && bytes.subarray(0, 64).includes(0);
 }
 
-/** Parses the bytes of a JSON file. Throws {@linkcode UserError} when they are not JSON; the message names the place. */
-export function parseJson(bytes: Uint8Array, options: { path: string; what: string }): unknown {
+/**
+ * Parses the bytes of a JSON file. Throws {@linkcode UserError} when they are not JSON; the message names the place. Where
+ * people write such files, `unique` refuses a key that an object has twice, of which the last would be taken.
+ */
+export function parseJson(bytes: Uint8Array, options: { path: string; what: string; unique?: boolean }): unknown {
   const text = textOf(bytes, options);
   try {
-    return JSON.parse(text);
+    const { levels, colons } = options.unique || bytes.length > HARMLESS_BYTES
+      ? scanJson(bytes)
+      : { levels: 0, colons: 0 };
+    // Lists in lists take thirty times their text.
+    if (levels > MOST_LEVELS) throw new SyntaxError(`its lists are ${levels.toLocaleString("en")} levels deep`);
+    const value = JSON.parse(text);
+    if (options.unique && colons !== keysOf(value)) throw new SyntaxError("it names a key twice");
+    return value;
   } catch (error) {
     const what = options.what.charAt(0).toUpperCase() + options.what.slice(1);
     throw new UserError(`${what} ${options.path} is not valid JSON (${messageOf(error)}): restore it or remove it.`);
   }
+}
+
+/** No file of a user's has more than a few levels, and small ones do no harm. */
+const MOST_LEVELS = 100;
+const HARMLESS_BYTES = 1 << 20;
+
+/** How deep the lists and objects of JSON are, and how many colons it has outside of its texts: one for each key. */
+function scanJson(bytes: Uint8Array): { levels: number; colons: number } {
+  let [level, levels, colons, isText] = [0, 0, 0, false];
+  for (let i = 0; i < bytes.length; i++) {
+    const byte = bytes[i];
+    if (isText) {
+      if (byte === 0x5c) i++;
+      else if (byte === 0x22) isText = false;
+    } else if (byte === 0x22) isText = true;
+    else if (byte === 0x3a) colons++;
+    else if (byte === 0x5b || byte === 0x7b) levels = Math.max(levels, ++level);
+    else if (byte === 0x5d || byte === 0x7d) level--;
+  }
+  return { levels, colons };
+}
+
+function keysOf(value: unknown): number {
+  if (typeof value !== "object" || value === null) return 0;
+  let count = Array.isArray(value) ? 0 : Object.keys(value).length;
+  for (const item of Array.isArray(value) ? value : Object.values(value)) count += keysOf(item);
+  return count;
 }
 
 /** The bytes of a file, block by block; each is overwritten by the next one. */
@@ -270,6 +324,10 @@ function adviceFor(error: Error, path: string, action: "read" | "write"): string
     const folder = action === "write" ? dirname(path) : path;
     return `Deno was started without permission for it, add --allow-${action}=${folder}`;
   }
-  const advice = ADVICE[(error as { code?: string }).code ?? ""];
+  const { code = "" } = error as { code?: string };
+  if (code === "ENOENT" && path.includes("\ufffd")) {
+    return "its name is not UTF-8 (\ufffd stands in its place), or it does not exist: rename it, or check the path";
+  }
+  const advice = ADVICE[code];
   return typeof advice === "object" ? advice[action] : advice;
 }

@@ -2,7 +2,7 @@
 import { spokenName } from "../../src/clip/spoken_name.ts";
 import { UserError } from "../../src/errors.ts";
 import { readText } from "../../src/files.ts";
-import { text } from "../../src/methods/setting.ts";
+import { requireLine, text } from "../../src/methods/setting.ts";
 
 /** The flag. */
 export const classesSetting = text({
@@ -20,9 +20,11 @@ export async function readClassNames(value: string): Promise<string[]> {
   const isFile = /\.(txt|csv)$/i.test(value);
   const words = isFile ? await readText(value, "the list of class names") : value;
   const names = words.split(isFile ? /\r?\n/ : ",").map((name) => name.trim()).filter((name) => name !== "");
+  names.forEach((name) => requireLine(name, "A name of --classes"));
   // Prompts know no capitals, and underscores are spaces in them.
   const spoken = names.map((name) => spokenName(name).normalize("NFC").toLowerCase().trim());
-  const twice = names.find((_, i) => spoken.indexOf(spoken[i]) !== i);
+  const seen = new Set<string>();
+  const twice = names.find((_, i) => seen.size === seen.add(spoken[i]).size);
   if (twice !== undefined) throw new UserError(`--classes names "${twice}" twice: name each class once.`);
   if (names.length >= 2) return names;
   throw new UserError(

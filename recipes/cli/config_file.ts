@@ -1,7 +1,7 @@
 /** A YAML file with settings: keys are the flags' names without dashes in front. */
 import { didYouMean } from "../../src/did_you_mean.ts";
 import { UserError } from "../../src/errors.ts";
-import { readText } from "../../src/files.ts";
+import { MOST_TEXT_BYTES, readText } from "../../src/files.ts";
 import { type Settings, settingsByFlag } from "./flags.ts";
 import { parseYaml } from "./yaml.ts";
 
@@ -35,6 +35,7 @@ export function settingsFromYaml(
         `The configuration ${where} has an unknown key "${key}".${didYouMean(key, [...byFlag.keys()])}`,
       );
     }
+    if (name in given) throw new UserError(`The configuration ${where} gives "${name}" twice: leave one of them out.`);
     const items = settings[name].pairs ? pairsOf(value, { key, where }) : Array.isArray(value) ? value : [value];
     if (!items.every((item) => ["string", "number", "boolean"].includes(typeof item))) {
       throw new UserError(`In the configuration ${where}, "${key}" is not a value or a list of values.`);
@@ -65,13 +66,11 @@ export async function valueInConfig(path: string, key: string): Promise<string |
   return value === undefined ? undefined : String(value);
 }
 
-const MOST_CONFIG_BYTES = 1 << 20;
-
 /** What a configuration says, as flags; nothing where it cannot be read. What is wrong with it is told elsewhere. */
 export function flagsInConfig(path: string): string[] {
   try {
     const { isFile, size } = Deno.statSync(path);
-    if (!isFile || size > MOST_CONFIG_BYTES) return [];
+    if (!isFile || size > MOST_TEXT_BYTES) return [];
     const document = documentOf(Deno.readTextFileSync(path), path);
     return Object.entries(document).map(([key, value]) => `--${key}=${value}`);
   } catch {

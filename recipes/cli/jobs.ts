@@ -32,13 +32,15 @@ export interface RunJobsOptions {
   parallel: number;
   /** Called at each start and end. */
   onChange?: (change: { running: readonly Job[]; ended: readonly JobEnd[]; last?: JobEnd }) => void;
+  /** Called with each line that a job says on standard error, while it runs. */
+  onLine?: (job: Job, line: string) => void;
   /** Starts a process; Deno's own program when left out. */
-  start?: (job: Job) => StartedJob;
+  start?: (job: Job, onLine: (line: string) => void) => StartedJob;
 }
 
 /** Runs all jobs, some at a time. One that fails does not stop the others. */
 export async function runJobs(jobs: readonly Job[], options: RunJobsOptions): Promise<JobEnd[]> {
-  const { parallel, onChange, start = startDeno } = options;
+  const { parallel, onChange, onLine, start = startDeno } = options;
   const running = new Map<Job, StartedJob>();
   const ended: JobEnd[] = [];
   const waiting = [...jobs];
@@ -50,7 +52,7 @@ export async function runJobs(jobs: readonly Job[], options: RunJobsOptions): Pr
   const worker = async () => {
     for (let job = waiting.shift(); job !== undefined; job = waiting.shift()) {
       const began = performance.now();
-      const process = start(job);
+      const process = start(job, (line) => onLine?.(job, line));
       running.set(job, process);
       tell();
       const { code, stderr } = await process.ended;
@@ -68,7 +70,7 @@ export async function runJobs(jobs: readonly Job[], options: RunJobsOptions): Pr
   return jobs.map((job) => ended.find((end) => end.job === job)!);
 }
 
-function startDeno(job: Job): StartedJob {
+function startDeno(job: Job, onLine: (line: string) => void): StartedJob {
   const child = new Deno.Command(Deno.execPath(), {
     args: job.words,
     stdin: "null",
@@ -76,7 +78,7 @@ function startDeno(job: Job): StartedJob {
     stderr: "piped",
     env: { NO_COLOR: "1" },
   }).spawn();
-  const text = new Response(child.stderr).text();
+  const text = linesOf(child.stderr, onLine);
   return {
     ended: child.status.then(async ({ code }) => ({ code, stderr: await text })),
     stop: () => {
@@ -87,6 +89,20 @@ function startDeno(job: Job): StartedJob {
       }
     },
   };
+}
+
+/** All text of a stream; each line is told when it is whole. */
+async function linesOf(stream: ReadableStream<Uint8Array>, onLine: (line: string) => void): Promise<string> {
+  let text = "";
+  let from = 0;
+  for await (const piece of stream.pipeThrough(new TextDecoderStream())) {
+    text += piece;
+    for (let at = text.indexOf("\n", from); at >= 0; at = text.indexOf("\n", from)) {
+      onLine(text.slice(from, at));
+      from = at + 1;
+    }
+  }
+  return text;
 }
 
 function lastWords(stderr: string): string {

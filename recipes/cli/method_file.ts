@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { didYouMean } from "../../src/did_you_mean.ts";
 import { UserError } from "../../src/errors.ts";
-import { sha256Hex } from "../../src/files.ts";
+import { MOST_TEXT_BYTES, requireReadable, sha256Hex } from "../../src/files.ts";
 import { KIT_METHODS } from "../../src/methods/kit.ts";
 import { type Method, methodFault, withVariants } from "../../src/methods/method.ts";
 import { rememberLabel } from "../../src/methods/method_label.ts";
@@ -85,6 +85,10 @@ function requireOwnNames({ name, settings }: Method, path: string): void {
 
 async function importFile(path: string): Promise<Record<string, unknown>> {
   const { href } = pathToFileURL(resolve(path));
+  // Deno would read a device, or any size, to its end; where it may not look, importing says so.
+  const info = await Deno.stat(path).catch(() => undefined);
+  if (info?.isDirectory) throw new UserError(`${path} is a folder: name the file of the method in it.`);
+  if (info !== undefined) requireReadable(info, { path, what: "the method file" }, MOST_TEXT_BYTES);
   try {
     return await import(href);
   } catch (error) {

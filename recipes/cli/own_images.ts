@@ -1,12 +1,13 @@
 /** Images that users name on the command line: found, looked at, and decoded one by one, so that a bad one is only named. */
 import type { ClipModel } from "../../src/clip/model.ts";
 import { patchesOf } from "../../src/data/batches.ts";
+import { byteGate } from "../../src/data/byte_gate.ts";
 import { readImageHead } from "../../src/data/image.ts";
 import { isImagePath, isJunk, isLeftOut, MOST_IMAGE_BYTES } from "../../src/data/paths.ts";
 import { fewAtOnce } from "../../src/data/prefetch.ts";
 import type { HostTensor } from "../../src/engine/ops.ts";
 import { UserError } from "../../src/errors.ts";
-import { fileError, readBytes } from "../../src/files.ts";
+import { fileError, infoOf, readBytes } from "../../src/files.ts";
 
 /** What was found at the words of the command line. */
 interface Found {
@@ -74,12 +75,15 @@ export async function readImages(
   const patches: (HostTensor | undefined)[] = paths.map(() => undefined);
   const failed: ReadImages["failed"] = [];
   const turned = new Set<string>();
+  const reading = byteGate();
   await fewAtOnce(paths, async (path, i) => {
     try {
-      const bytes = await readBytes(path, "the image", MOST_IMAGE_BYTES);
-      if ((await readImageHead(bytes, path)).orientation !== 1) turned.add(path);
-      const images = { read: () => Promise.resolve(bytes) };
-      patches[i] = await patchesOf([{ path }], { ...image, images, recipe: { kind: "test", exif } });
+      await reading((await infoOf(path, "the image"))?.size ?? 0, async () => {
+        const bytes = await readBytes(path, "the image", MOST_IMAGE_BYTES);
+        if ((await readImageHead(bytes, path)).orientation !== 1) turned.add(path);
+        const images = { read: () => Promise.resolve(bytes) };
+        patches[i] = await patchesOf([{ path }], { ...image, images, recipe: { kind: "test", exif } });
+      });
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
       failed.push({ image: path, reason: error.message });

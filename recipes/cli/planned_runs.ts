@@ -3,6 +3,7 @@ import { type DatasetDescription, UserError } from "../../mod.ts";
 import { fitsALine } from "../../src/errors.ts";
 import type { Warning } from "../../src/eval/collapse.ts";
 import type { PlannedRun } from "../../src/run/comparison_runs.ts";
+import { TAKES_DAYS } from "../../src/run/plan.ts";
 import { duration, type Progress } from "../../src/run/progress.ts";
 import { jobOf } from "./compare_jobs.ts";
 import type { StartSettings } from "./compare_settings.ts";
@@ -51,6 +52,9 @@ export async function runMissing({ runs, missing, settings, progress, count }: W
   const jobs = todo.map((run) => jobOf(run, settings));
   const ends = await runJobs(jobs, {
     parallel: settings.jobs,
+    onLine(job, line) {
+      if (line.startsWith(TAKES_DAYS)) progress.say(`${job.title}: ${line}`);
+    },
     onChange({ running, ended, last }) {
       if (last) {
         const how = last.code === 0 ? `done in ${duration(last.seconds)}` : last.message || `exit code ${last.code}`;

@@ -142,7 +142,7 @@ async function openTerminal<S>(
     dryRun: values.dryRun ?? false,
     async showPlan(run) {
       for (const line of (await run.plan()).lines) console.log(visible(line));
-      console.log(`Permissions: ${permissionWords({ url, task: RECIPE }, args)}`);
+      console.log(visible(`Permissions: ${permissionWords({ url, task: RECIPE }, args)}`));
     },
     showResults({ config, reports, missing, folders }) {
       if (reports.length === 0) throw new UserError([...missing].join(" "));
@@ -174,7 +174,7 @@ function report(error: unknown, program: Program): number {
   const mendable = advice !== undefined || error instanceof UserError;
   const reason = error instanceof Error ? error.message : String(error);
   const whose = program.code ?? "this kit, not of what you typed";
-  console.error(`error: ${mendable ? advice ?? reason : `${reason.split("\n")[0]} (a defect of ${whose})`}`);
+  console.error(visible(`error: ${mendable ? advice ?? reason : `${reason.split("\n")[0]} (a defect of ${whose})`}`));
   if (Deno.args.includes("--debug")) console.error(error);
   else if (!mendable) console.error("For a stack trace, add --debug.");
   return mendable ? 2 : 1;

@@ -1,5 +1,6 @@
 /** Images of a step as patches: read, decoded and cropped when the step comes near, a few at once. */
 import type { HostTensor } from "../engine/ops.ts";
+import { byteGate } from "./byte_gate.ts";
 import type { ImageSource } from "./image_source.ts";
 import { fewAtOnce } from "./prefetch.ts";
 import { imageView, normalizeToPatches, type ViewRecipe } from "./views.ts";
@@ -11,14 +12,17 @@ import { imageView, normalizeToPatches, type ViewRecipe } from "./views.ts";
  */
 export async function patchesOf(
   samples: readonly { path: string }[],
-  options: { images: Pick<ImageSource, "read">; recipe: ViewRecipe; size: number; patch: number },
+  options: { images: Pick<ImageSource, "read" | "size">; recipe: ViewRecipe; size: number; patch: number },
 ): Promise<HostTensor> {
   const { images, recipe, size, patch } = options;
   const length = 3 * size * size;
   const data = new Float32Array(samples.length * length);
+  const reading = byteGate();
   await fewAtOnce(samples, async ({ path }, i) => {
-    const rgb = await imageView(await images.read(path), { size, recipe, path });
-    normalizeToPatches(rgb, { size, patch, target: data.subarray(i * length, (i + 1) * length) });
+    await reading(await images.size?.(path) ?? 0, async () => {
+      const rgb = await imageView(await images.read(path), { size, recipe, path });
+      normalizeToPatches(rgb, { size, patch, target: data.subarray(i * length, (i + 1) * length) });
+    });
   });
   return { shape: [samples.length, (size / patch) ** 2, 3 * patch ** 2], data };
 }

@@ -9,7 +9,9 @@ import { UserError } from "../errors.ts";
 import {
   fileError,
   infoOf,
+  MOST_TEXT_BYTES,
   readBlocks,
+  readIfThere,
   readJson,
   removeIfThere,
   sha256Hex,
@@ -17,6 +19,7 @@ import {
   writeAll,
 } from "../files.ts";
 import { archiveKind } from "./archive.ts";
+import { MOST_SPLIT_BYTES } from "./split.ts";
 
 /** What is known of a file. */
 interface ExpectedFile {
@@ -282,7 +285,7 @@ async function settle(partial: string, target: string): Promise<void> {
 async function contentProblem(path: string, name: string): Promise<string | undefined> {
   if (/\.json$/i.test(name)) {
     try {
-      await readJson(path, "the file");
+      await readJson(path, "the file", { most: MOST_SPLIT_BYTES });
     } catch {
       return "is no JSON";
     }
@@ -313,7 +316,8 @@ function validatorOf(response: Response): string | undefined {
 /** A half-written one reads as undefined, and the download starts over. */
 async function readOrigin(partial: string): Promise<Origin | undefined> {
   try {
-    return JSON.parse(await Deno.readTextFile(`${partial}.json`)) ?? undefined;
+    const bytes = await readIfThere(`${partial}.json`, "the note", MOST_TEXT_BYTES);
+    return bytes && JSON.parse(new TextDecoder().decode(bytes)) || undefined;
   } catch {
     return undefined;
   }

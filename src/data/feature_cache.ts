@@ -11,7 +11,8 @@ import type { HostTensor } from "../engine/ops.ts";
 import { UserError } from "../errors.ts";
 import { removeStalePartials, sha256Hex, writeFileAtomic } from "../files.ts";
 import { readChunk, writeChunk } from "./feature_chunk.ts";
-import { decodeRgb } from "./image.ts";
+import { byteGate } from "./byte_gate.ts";
+import { withRgb } from "./image.ts";
 import { fewAtOnce, prefetch } from "./prefetch.ts";
 import type { RgbImage } from "./resize.ts";
 import type { ImageSource } from "./image_source.ts";
@@ -27,7 +28,7 @@ export interface FeatureOptions {
   /** Edge of its patches, in pixels. */
   patch: number;
   samples: readonly { path: string }[];
-  images: Pick<ImageSource, "read">;
+  images: Pick<ImageSource, "read" | "size">;
   /**
    * The sha256 of each image's bytes, by path: with them, images whose features are stored are not read. When left out,
    * all images are read and hashed.
@@ -137,17 +138,19 @@ async function* missingBatches(
     const paths = samples.slice(first, first + CHUNK).map(({ path }) => path);
     const known = hashes?.slice(first, first + CHUNK);
     let stored = known && await storedViews(options, { first, paths, hashes: known });
-    let files: Uint8Array[] = [];
+    let files: (Uint8Array | undefined)[] = [];
+    let read: string[] = [];
     if (stored === undefined || stored.missing.length > 0) {
-      files = await Promise.all(paths.map((path) => images.read(path)));
-      const read = await Promise.all(files.map((bytes) => sha256Hex(bytes)));
+      ({ files, hashes: read } = await readFiles(paths, images));
       // An image may have changed since its hash was taken: features are stored by the bytes that they are made of.
       if (stored === undefined || read.some((hash, i) => hash !== known?.[i])) {
         stored = await storedViews(options, { first, paths, hashes: read });
       }
     }
     onChunk(stored);
-    if (stored.missing.length > 0) yield* prepareBatches(options, stored.missing, decoder(paths, files));
+    if (stored.missing.length > 0) {
+      yield* prepareBatches(options, stored.missing, decoder(paths, { files, hashes: read, images }));
+    }
   }
 }
 
@@ -171,7 +174,7 @@ async function storedViews(
 async function* prepareBatches(
   options: FeatureOptions,
   jobs: readonly Job[],
-  decode: (index: number) => Promise<RgbImage>,
+  decode: Decoder,
 ): AsyncGenerator<Batch> {
   const { imageSize: size, patch, samples, views, batch = 32 } = options;
   const length = 3 * size * size;
@@ -186,7 +189,7 @@ async function* prepareBatches(
       const data = new Float32Array(B * length);
       const first = job.first + begin;
       await fewAtOnce(samples.slice(first, first + B), async ({ path }, i) => {
-        const view = viewOf(await decode(begin + i), { size, recipe: views[job.view], path });
+        const view = await decode(begin + i, (image) => viewOf(image, { size, recipe: views[job.view], path }));
         normalizeToPatches(view, { size, patch, target: data.subarray(i * length, (i + 1) * length) });
       });
       yield { job, begin, patches_BNK: { shape: [B, (size / patch) ** 2, 3 * patch * patch], data } };
@@ -194,15 +197,53 @@ async function* prepareBatches(
   }
 }
 
+/** Bytes of a chunk's files that are kept until their views are made; what is beyond is read again then. */
+const KEEP_BYTES = 256 << 20;
+
+/** The files of a chunk, as many as are kept, and the sha256 of each. */
+async function readFiles(
+  paths: readonly string[],
+  images: FeatureOptions["images"],
+): Promise<{ files: (Uint8Array | undefined)[]; hashes: string[] }> {
+  const files: (Uint8Array | undefined)[] = [];
+  const hashes: string[] = [];
+  const reading = byteGate();
+  let kept = 0;
+  await fewAtOnce(paths, async (path, i) =>
+    await reading(await images.size?.(path) ?? 0, async () => {
+      const bytes = await images.read(path);
+      hashes[i] = await sha256Hex(bytes);
+      if (kept + bytes.length > KEEP_BYTES) return;
+      kept += bytes.length;
+      files[i] = bytes;
+    }));
+  return { files, hashes };
+}
+
+/** Does something with a decoded image, by its number in the chunk. */
+type Decoder = (index: number, use: (image: RgbImage) => Uint8Array) => Promise<Uint8Array>;
+
 /** Decodes the images of a chunk, small ones once for all their views. */
-function decoder(paths: readonly string[], files: readonly Uint8Array[]): (index: number) => Promise<RgbImage> {
+function decoder(
+  paths: readonly string[],
+  { files, hashes, images }: { files: (Uint8Array | undefined)[]; hashes: string[]; images: FeatureOptions["images"] },
+): Decoder {
   const kept = new Map<number, RgbImage>();
-  return async (index) => {
-    const known = kept.get(index);
-    if (known) return known;
-    const image = await decodeRgb(files[index], paths[index]);
-    if (image.width * image.height <= KEEP_PIXELS) kept.set(index, image);
-    return image;
+  const reading = byteGate();
+  const decode = (index: number, bytes: Uint8Array, use: Parameters<Decoder>[1]) =>
+    withRgb({ bytes, name: paths[index] }, (image) => {
+      if (image.width * image.height <= KEEP_PIXELS) kept.set(index, image);
+      return use(image);
+    });
+  return async (index, use) => {
+    const [known, file, path] = [kept.get(index), files[index], paths[index]];
+    if (known) return use(known);
+    if (file) return await decode(index, file, use);
+    return await reading(await images.size?.(path) ?? 0, async () => {
+      const bytes = await images.read(path);
+      if (await sha256Hex(bytes) === hashes[index]) return await decode(index, bytes, use);
+      throw new UserError(`The image ${path} has changed since it was first read: start again.`);
+    });
   };
 }
 

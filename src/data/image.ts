@@ -6,6 +6,7 @@
  */
 import { loadSharp } from "../deps.ts";
 import { messageOf, UserError } from "../errors.ts";
+import { byteGate } from "./byte_gate.ts";
 import type { RgbImage } from "./resize.ts";
 import { bandProblem } from "./tiff_bands.ts";
 
@@ -32,14 +33,39 @@ interface DecodeOptions {
  *
  * @throws {UserError} When it is of another kind, has other bands, is damaged, cut off, or implausibly large.
  */
-export async function decodeRgb(bytes: Uint8Array, name: string, { exif }: DecodeOptions = {}): Promise<RgbImage> {
-  return await onImage({ bytes, name }, async ({ open, metadata, kind }) => {
-    const image = kind === "tiff" || exif ? open().autoOrient() : open();
-    if (metadata.space === "cmyk") return await decodeCmyk(image);
-    if (metadata.space === "grey16" && metadata.channels === 1) return await decodeGrey16(image);
-    const { data, info } = await image.removeAlpha().toColourspace("srgb").raw().toBuffer({ resolveWithObject: true });
-    return { width: info.width, height: info.height, data: info.channels === 3 ? data : repeatChannel(data) };
-  });
+export function decodeRgb(bytes: Uint8Array, name: string, options: DecodeOptions = {}): Promise<RgbImage> {
+  return withRgb({ bytes, name, ...options }, (image) => image);
+}
+
+const decoding = byteGate();
+
+/**
+ * {@linkcode decodeRgb} for a use after which the image is let go: no more are decoded at a time than memory is meant to
+ * hold.
+ */
+export async function withRgb<T>(
+  { bytes, name, exif }: { bytes: Uint8Array; name: string } & DecodeOptions,
+  use: (image: RgbImage) => T,
+): Promise<T> {
+  return await onImage(
+    { bytes, name },
+    (image) => decoding(3 * image.metadata.width * image.metadata.height, async () => use(await rgbOf(image, exif))),
+  );
+}
+
+async function rgbOf({ open, metadata, kind }: OpenImage, exif?: boolean): Promise<RgbImage> {
+  const image = kind === "tiff" || exif ? open().autoOrient() : open();
+  if (metadata.space === "cmyk") return await decodeCmyk(image);
+  if (metadata.space === "grey16" && metadata.channels === 1) return await decodeGrey16(image);
+  const { data, info } = await image.removeAlpha().toColourspace("srgb").raw().toBuffer({ resolveWithObject: true });
+  return { width: info.width, height: info.height, data: info.channels === 3 ? data : repeatChannel(data) };
+}
+
+/** An image whose head is fine. */
+interface OpenImage {
+  open: () => ReturnType<Sharp>;
+  metadata: Metadata;
+  kind: string;
 }
 
 /**
@@ -56,7 +82,7 @@ export async function readImageHead(bytes: Uint8Array, name: string): Promise<{ 
 /** Opens an image whose head is fine; what fails then is told with its name. */
 async function onImage<T>(
   { bytes, name }: { bytes: Uint8Array; name: string },
-  work: (image: { open: () => ReturnType<Sharp>; metadata: Metadata; kind: string }) => Promise<T>,
+  work: (image: OpenImage) => Promise<T>,
 ): Promise<T> {
   const kind = imageKind(bytes);
   if (kind === undefined) {

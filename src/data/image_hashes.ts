@@ -18,6 +18,7 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { readIfThere, removeStalePartials, sha256Hex, writeFileAtomic } from "../files.ts";
+import { byteGate } from "./byte_gate.ts";
 import type { ImageSource } from "./image_source.ts";
 import type { ImageStamp } from "./source_stamp.ts";
 
@@ -25,7 +26,7 @@ interface ImageHashOptions {
   /** Folder of the stores, made when missing: `.cache/hashes`, beside the features and not among them. */
   folder: string;
   /** The images; they must stay open. */
-  images: Pick<ImageSource, "location" | "has" | "stamp" | "read">;
+  images: Pick<ImageSource, "location" | "has" | "stamp" | "size" | "read">;
   /** Looks at the bytes of each image that is read, and throws where they are of no use; what is stored was looked at. */
   check?(bytes: Uint8Array, path: string): Promise<unknown>;
   /** Called while images are read, with the paths that are done of those asked for; never when all are stored. */
@@ -63,6 +64,7 @@ export async function openImageHashes(options: ImageHashOptions): Promise<ImageH
   const { folder, images, check, onProgress } = options;
   const file = join(folder, `${await sha256Hex(new TextEncoder().encode(images.location))}.tsv`);
   const stored = await readStore(file, images);
+  const reading = byteGate();
   let unsaved = false;
 
   async function save(): Promise<void> {
@@ -77,9 +79,11 @@ export async function openImageHashes(options: ImageHashOptions): Promise<ImageH
     const stamp = await images.stamp(path);
     const known = stored.get(path);
     if (known?.stamp === stamp.text) return { path, sha256: known.sha256 };
-    const bytes = await images.read(path);
-    await check?.(bytes, path);
-    return { path, sha256: await sha256Hex(bytes), computedAt: stamp };
+    return await reading(await images.size?.(path) ?? 0, async () => {
+      const bytes = await images.read(path);
+      await check?.(bytes, path);
+      return { path, sha256: await sha256Hex(bytes), computedAt: stamp };
+    });
   }
 
   async function hashesOf(paths: readonly string[]): Promise<string[]> {

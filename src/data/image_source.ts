@@ -14,6 +14,8 @@ export interface ImageSource {
   readonly location: string;
   /** Whether there is an image of this path. */
   has(path: string): boolean;
+  /** How many bytes an image file has, without reading it; left out where all are in memory. */
+  size?(path: string): Promise<number>;
   /** The bytes of an image file. Throws {@linkcode UserError} when it is not there, not whole, or cannot be read. */
   read(path: string): Promise<Uint8Array>;
   /**

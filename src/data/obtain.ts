@@ -1,7 +1,15 @@
 /** Gets everything that belongs to an item of the catalogue: from its sources, or from what the user has. */
 import { basename, dirname, extname, join } from "node:path";
 import { UserError } from "../errors.ts";
-import { fileError, infoOf, sha256Hex, throwFileError, writeFileAtomic } from "../files.ts";
+import {
+  fileError,
+  infoOf,
+  MOST_TEXT_BYTES,
+  readIfThere,
+  sha256Hex,
+  throwFileError,
+  writeFileAtomic,
+} from "../files.ts";
 import { downloadFile, type DownloadOptions, fileProblem, takeFile } from "./download.ts";
 import { type CatalogueFile, catalogueHosts, type CatalogueItem } from "./downloads.ts";
 import { unpackTar } from "./unpack.ts";
@@ -129,12 +137,13 @@ function markerOf(target: string): string {
 }
 
 async function readMarker(target: string): Promise<{ sha256: string; isVerified: boolean } | undefined> {
+  const bytes = await readIfThere(markerOf(target), "the note", MOST_TEXT_BYTES);
+  if (bytes === undefined) return undefined;
   try {
-    const { sha256, isVerified } = JSON.parse(await Deno.readTextFile(markerOf(target)));
+    const { sha256, isVerified } = JSON.parse(new TextDecoder().decode(bytes));
     return typeof sha256 === "string" ? { sha256, isVerified: isVerified === true } : undefined;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound || error instanceof SyntaxError) return undefined;
-    throw fileError(error, markerOf(target), "read");
+  } catch {
+    return undefined;
   }
 }
 

@@ -8,6 +8,8 @@ export function pathProblem(path: string): string | undefined {
   if (path.includes("\\")) return "is written with \\ instead of /";
   if (path.startsWith("/") || /^[A-Za-z]:/.test(path)) return "is absolute";
   if (path.split("/").includes("..")) return "leads out of the folder";
+  // What stands for bytes that are no letter: two names may look alike, and a class would be called so.
+  if (path.includes("\ufffd")) return "has a name that is not UTF-8";
   return undefined;
 }
 

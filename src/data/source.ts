@@ -67,6 +67,7 @@ export function imagesBelow(source: ImageSource, prefix: string): ImageSource {
     leftOut: below(source.leftOut),
     location: `${source.location}/${prefix}`,
     has: (path) => source.has(prefix + path),
+    size: source.size && ((path) => source.size!(prefix + path)),
     read: (path) => source.read(prefix + path),
     stamp: (path) => source.stamp(prefix + path),
   };

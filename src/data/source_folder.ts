@@ -32,6 +32,7 @@ export async function openFolder(folder: string): Promise<ImageSource> {
     describe: `${folder} (folder)`,
     location,
     has: (path) => known.has(path),
+    size: (path) => onImage(path, async (file) => (await Deno.stat(file)).size),
     read: (path) => onImage(path, (file) => readBytes(file, "the image", MOST_IMAGE_BYTES)),
     stamp(path) {
       const lookedAt = Date.now();
@@ -54,6 +55,9 @@ async function listFiles(root: string, real: string): Promise<{ images: string[]
       const path = below + entry.name;
       // A link that leads nowhere is no folder.
       const isDirectory = (entry.isSymlink ? await infoOf(`${root}/${path}`) : entry)?.isDirectory;
+      if (entry.name.includes("\ufffd") && (isDirectory !== false || isImagePath(path))) {
+        throw new UserError(`${root}/${path} has a name that is not UTF-8 (\ufffd stands in its place): rename it.`);
+      }
       if (!isDirectory) {
         if (isImagePath(path)) images.push(path);
         else if (isLeftOut(path)) leftOut.push(path);

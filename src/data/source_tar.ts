@@ -61,6 +61,7 @@ async function readImages(
       if (held > MOST_BYTES) {
         throw new UserError(`The archive ${path} holds over 2 GiB: unpack it and give the folder with --data.`);
       }
+      if (images.has(name)) throw refusedEntry(path, name, "is in it twice");
       if (type === "file" && isLeftOut(name)) leftOut.push(name);
       return type === "file" && isImagePath(name);
     },

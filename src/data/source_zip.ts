@@ -55,6 +55,8 @@ export async function openZip(path: string): Promise<ImageSource> {
     location,
     has: (name) => entries.has(name) && isImagePath(name),
     // deno-lint-ignore require-await -- other sources do wait
+    size: async (name) => entryOf(name).size,
+    // deno-lint-ignore require-await -- other sources do wait
     async read(name) {
       return readEntry(file, entryOf(name), { archive: path, name });
     },
@@ -90,6 +92,7 @@ async function readDirectory(
       if (!isImagePath(name) && !(ARCHIVE.test(name) && isLeftOut(name))) continue;
       const usable = !entry.encrypted && [0, 8].includes(entry.compressionMethod);
       if (!usable) throw refusedEntry(path, name, entry.encrypted ? "is encrypted" : "is compressed in an unusual way");
+      if (entries.has(name)) throw refusedEntry(path, name, "is in it twice");
       entries.set(name, {
         offset: entry.offset,
         compressedSize: entry.compressedSize,

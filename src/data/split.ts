@@ -36,6 +36,9 @@ interface ClassImages {
   paths: readonly string[];
 }
 
+/** Bytes of the largest split; that of the whole of ImageNet has half. */
+export const MOST_SPLIT_BYTES = 128 << 20;
+
 const PARTS = ["train", "val", "test"] as const;
 const TRAIN_SHARE = 0.5;
 const VAL_SHARE = 0.2;
@@ -46,9 +49,9 @@ const VAL_SHARE = 0.2;
  * @throws {UserError} When the file is missing or not such a file; the message names the entry, such as `train[12]`.
  */
 export async function readSplit(path: string): Promise<{ split: Split; sha256: string }> {
-  const bytes = await readBytes(path, "the split file");
+  const bytes = await readBytes(path, "the split file", MOST_SPLIT_BYTES);
   return {
-    split: parseSplit(parseJson(bytes, { path, what: "the split file" }), path),
+    split: parseSplit(parseJson(bytes, { path, what: "the split file", unique: true }), path),
     sha256: await sha256Hex(bytes),
   };
 }

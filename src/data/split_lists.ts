@@ -7,7 +7,7 @@ import { className, type ClassNameRules, isDropped } from "./class_names.ts";
 import { compareCodePoints } from "./code_points.ts";
 import type { SplitRule } from "./description.ts";
 import { pathProblem } from "./paths.ts";
-import type { Sample, Split } from "./split.ts";
+import { MOST_SPLIT_BYTES, type Sample, type Split } from "./split.ts";
 
 /**
  * Reads a split from text files with lines `image class name`; `find` gives the path of a file beside the images.
@@ -105,7 +105,7 @@ async function readNames(path: string): Promise<Map<string, string>> {
 }
 
 async function readLines(path: string): Promise<{ text: string; number: number }[]> {
-  const text = await readText(path, "the list");
+  const text = await readText(path, "the list", MOST_SPLIT_BYTES);
   return text.split("\n").map((line, index) => ({ text: line.trim(), number: index + 1 })).filter(({ text }) => text);
 }
 

@@ -37,6 +37,7 @@ export async function unpackTar(archive: string, options: UnpackOptions): Promis
 
 async function unpackInto(folder: string, archive: string, { prefix, onProgress }: UnpackOptions): Promise<number> {
   const made = new Set<string>();
+  const taken = new Set<string>();
   const below = (name: string) => name.startsWith(prefix) ? name.slice(prefix.length) : "";
   let files = 0;
   await readTar(archive, {
@@ -50,6 +51,8 @@ async function unpackInto(folder: string, archive: string, { prefix, onProgress 
     },
     async take(full, body) {
       const path = join(folder, below(full));
+      if (taken.has(path)) throw refusedEntry(archive, full, "is in it twice");
+      taken.add(path);
       if (!made.has(dirname(path))) await Deno.mkdir(dirname(path), { recursive: true });
       made.add(dirname(path));
       await Deno.writeFile(path, body);

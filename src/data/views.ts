@@ -3,7 +3,7 @@
  * crop and flip by torchvision's law, from random numbers that belong to the seed, the view and the image alone, so
  * that views can be computed in any order, on any machine, and again.
  */
-import { decodeRgb } from "./image.ts";
+import { withRgb } from "./image.ts";
 import { namedStream, type RandomStream } from "./random.ts";
 import { type Box, crop, flipHorizontally, resizeAndCenterCrop, resizeBicubic, type RgbImage } from "./resize.ts";
 import { roundHalfEven } from "./round.ts";
@@ -54,7 +54,10 @@ interface ViewOptions {
  */
 export async function imageView(bytes: Uint8Array, options: ViewOptions): Promise<Uint8Array> {
   const { recipe, path } = options;
-  return viewOf(await decodeRgb(bytes, path, { exif: recipe.kind === "test" && recipe.exif }), options);
+  return await withRgb(
+    { bytes, name: path, exif: recipe.kind === "test" && recipe.exif },
+    (image) => viewOf(image, options),
+  );
 }
 
 /** One view of a decoded image, `size · size · 3` bytes RGB. */

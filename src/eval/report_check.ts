@@ -4,7 +4,7 @@
  */
 import { isDeepStrictEqual } from "node:util";
 import schema from "../../data/report.schema.json" with { type: "json" };
-import { shown, visible } from "../errors.ts";
+import { fitsALine, shown } from "../errors.ts";
 import { expectedError } from "./calibration.ts";
 import { evaluatePredictions, type Metrics } from "./metrics.ts";
 import type { Report } from "./report.ts";
@@ -109,7 +109,7 @@ function schemaFault(value: unknown, { schema, place }: { schema: Schema; place:
   if (typeof value === "number" && (value < minimum || value > maximum)) return `${at} is ${value}`;
   if (
     typeof value === "string" &&
-    (value.length < minLength || !new RegExp(pattern).test(value) || visible(value) !== value)
+    (value.length < minLength || !new RegExp(pattern).test(value) || !fitsALine(value))
   ) {
     return `${at} is ${shown(value)}`;
   }
@@ -126,6 +126,8 @@ function objectFault(value: object, { schema, place }: { schema: Schema; place: 
   const schemaOf = (key: string) => Object.hasOwn(properties, key) ? properties[key] : additionalProperties;
   const missing = required.find((key) => !Object.hasOwn(value, key));
   if (missing !== undefined) return `${below(missing)} is missing`;
+  const odd = Object.keys(value).find((key) => !fitsALine(key));
+  if (odd !== undefined) return `${below(shown(odd))} has no name that fits a line`;
   return firstFault(Object.entries(value), (key) => ({ schema: schemaOf(key), place: below(key) }));
 }
 

@@ -1,5 +1,5 @@
 /** Reports as files. */
-import { UserError } from "../errors.ts";
+import { UserError, visible } from "../errors.ts";
 import { readJson, writeFileAtomic } from "../files.ts";
 import { type Report, REPORT_VERSION } from "./report.ts";
 import { reportFault } from "./report_check.ts";
@@ -30,16 +30,17 @@ export function formatReport(report: Report): string {
  * it starts on; there is no line break at its end.
  */
 export function formatJson(value: unknown, indent: string): string {
-  if (typeof value !== "object" || value === null) return JSON.stringify(value);
+  // JSON itself leaves what turns the direction of text, and the control characters after ASCII, as they are.
+  if (typeof value !== "object" || value === null) return visible(JSON.stringify(value));
   const inner = `${indent}  `;
   const block = (open: string, items: string[], close: string) =>
     items.length === 0 ? open + close : `${open}\n${inner}${items.join(`,\n${inner}`)}\n${indent}${close}`;
   if (Array.isArray(value)) {
-    if (value.every((item) => typeof item !== "object" || item === null)) return JSON.stringify(value);
+    if (value.every((item) => typeof item !== "object" || item === null)) return visible(JSON.stringify(value));
     return block("[", value.map((item) => formatJson(item, inner)), "]");
   }
   const entries = Object.entries(value).filter(([, item]) => item !== undefined);
-  return block("{", entries.map(([key, item]) => `${JSON.stringify(key)}: ${formatJson(item, inner)}`), "}");
+  return block("{", entries.map(([key, item]) => `${visible(JSON.stringify(key))}: ${formatJson(item, inner)}`), "}");
 }
 
 /**

@@ -26,6 +26,7 @@ import {
 } from "./feature_method.ts";
 import {
   type FeatureSettings,
+  MOST_EPOCHS,
   templates,
   type TextSettings,
   tuneOn,
@@ -203,7 +204,12 @@ export const clipAdapter: FeatureLearning<
     templates,
     tuneOn,
     views: views(10),
-    epochs: wholeNumber({ help: "passes over the training images", default: epochsByShots, least: 1 }),
+    epochs: wholeNumber({
+      help: "passes over the training images",
+      default: epochsByShots,
+      least: 1,
+      most: MOST_EPOCHS,
+    }),
     batchSize: wholeNumber({ help: "images a step", default: 32, least: 1 }),
     lr: decimal({ help: "learning rate that the cosine starts from", default: 0.002 }),
   },

@@ -33,6 +33,9 @@ export const tuneOn: Setting<Validation> = choice(["few-shot", "full"], {
   default: "few-shot",
 });
 
+/** Passes over the training images: many times any paper's. These methods learn in one go, without a word on the way. */
+export const MOST_EPOCHS = 10_000;
+
 /** More views of an image than any paper has; each is decoded, run through the tower and stored. */
 export const MOST_VIEWS = 1000;
 

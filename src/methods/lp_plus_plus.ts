@@ -23,6 +23,7 @@ import {
 import { LEAST_AREA_OF_FEATURE_METHODS } from "../data/views.ts";
 import {
   type FeatureSettings,
+  MOST_EPOCHS,
   templates,
   type TextSettings,
   tuneOn,
@@ -171,7 +172,7 @@ export const lpPlusPlus: FeatureLearning<FeatureSettings & TextSettings & { view
       tuneOn,
       // It learns from one augmented view of each image.
       views: views(1),
-      epochs: wholeNumber({ help: "passes over the training images", default: 300, least: 1 }),
+      epochs: wholeNumber({ help: "passes over the training images", default: 300, least: 1, most: MOST_EPOCHS }),
     },
     presets: {},
     leastArea: LEAST_AREA_OF_FEATURE_METHODS,

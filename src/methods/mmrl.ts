@@ -197,11 +197,20 @@ export const mmrl: PromptLearning<MmrlSettings> = {
   title: "MMRL (Guo and Gu, CVPR 2025): tokens of one shared space in the upper layers of both towers.",
   settings: {
     ...withDefaults(trainingSettings, { epochs: 10, lr: 0.001 }),
-    contextTokens: wholeNumber({ section: "Prompt", help: "learned tokens of each tower", default: 5, least: 1 }),
-    tokenWidth: published(wholeNumber({ help: "numbers of a token before it is mapped to a tower", least: 1 }), {
+    contextTokens: wholeNumber({
       section: "Prompt",
-      defaultWords: "as published: 2048 for EuroSAT, 512 for others",
+      help: "learned tokens of each tower",
+      default: 5,
+      least: 1,
+      most: 76,
     }),
+    tokenWidth: published(
+      wholeNumber({ help: "numbers of a token before it is mapped to a tower", least: 1, most: 16_384 }),
+      {
+        section: "Prompt",
+        defaultWords: "as published: 2048 for EuroSAT, 512 for others",
+      },
+    ),
     firstLayer: wholeNumber({
       section: "Prompt",
       help: "first layer with tokens, of twelve; in a tower of another depth the one at the same share of it",

@@ -2,7 +2,7 @@
  * A setting, declared once: its words in `--help`, its default, its check, and whether it changes the numbers. The flag
  * `--batch-size`, the YAML key `batch-size`, the identity of a run, its path and what `compare` hands on follow from it.
  */
-import { UserError } from "../errors.ts";
+import { fitsALine, shown, UserError } from "../errors.ts";
 import { didYouMean } from "../did_you_mean.ts";
 
 /** One setting of a method or of a run. */
@@ -45,7 +45,17 @@ function setting<T>(
   placeholder: string | undefined,
   parse: Setting<T>["parse"],
 ): Setting<T> {
-  return { section: "Training", ...(placeholder === undefined ? {} : { placeholder }), ...words, parse };
+  const parseLine = (text: string, label: string) => {
+    requireLine(text, label);
+    return parse(text, label);
+  };
+  return { section: "Training", ...(placeholder === undefined ? {} : { placeholder }), ...words, parse: parseLine };
+}
+
+/** Refuses what would steer a terminal or end a line: values stand in reports and scripts, too. */
+export function requireLine(text: string, label: string): void {
+  if (fitsALine(text)) return;
+  throw new UserError(`${label} has a line break or another control character, ${shown(text)}: take it out.`);
 }
 
 /**

@@ -118,6 +118,7 @@ export const tcp: PromptLearning<TcpSettings> = {
       help: "learned tokens of the context, and tokens of each class",
       default: 4,
       least: 1,
+      most: 76,
     }),
     classBlock: wholeNumber({
       section: "Prompt",

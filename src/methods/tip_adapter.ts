@@ -28,6 +28,7 @@ import {
 import { LEAST_AREA_OF_FEATURE_METHODS } from "../data/views.ts";
 import {
   type FeatureSettings,
+  MOST_EPOCHS,
   templates,
   type TextSettings,
   tuneOn,
@@ -271,7 +272,7 @@ export const tipAdapterF: FeatureLearning<
     templates,
     tuneOn,
     views: views(10),
-    epochs: wholeNumber({ help: "passes over the training images", default: 100, least: 1 }),
+    epochs: wholeNumber({ help: "passes over the training images", default: 100, least: 1, most: MOST_EPOCHS }),
     batchSize: wholeNumber({ help: "images a step", default: 256, least: 1 }),
     lr: decimal({ help: "learning rate that the cosine starts from", default: 0.001 }),
   },

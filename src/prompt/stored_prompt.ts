@@ -3,7 +3,7 @@ import { activationOf } from "../clip/config.ts";
 import type { ClipModel } from "../clip/model.ts";
 import type { ClassTokenPosition } from "../clip/prompt_layout.ts";
 import { placesIn } from "../clip/spoken_name.ts";
-import { UserError } from "../errors.ts";
+import { fitsALine, UserError } from "../errors.ts";
 import { namedStream } from "../data/random.ts";
 import { KIT_METHODS } from "../methods/kit.ts";
 import { learnsPrompts, type Method, type PromptLearning, publishedValues, withVariants } from "../methods/method.ts";
@@ -74,7 +74,8 @@ export interface OpenOptions {
 export function readNames(text: string, where: string): string[] {
   try {
     const names: unknown = JSON.parse(text);
-    if (Array.isArray(names) && names.length > 0 && names.every((name) => typeof name === "string")) return names;
+    const isName = (name: unknown) => typeof name === "string" && fitsALine(name);
+    if (Array.isArray(names) && names.length > 0 && names.every(isName)) return names;
   } catch {
     // Reported below.
   }

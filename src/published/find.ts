@@ -1,7 +1,7 @@
 /** Finds the checkpoint in a folder as the published code leaves it. */
 import { basename, join } from "node:path";
 import { UserError } from "../errors.ts";
-import { fileError, readIfThere } from "../files.ts";
+import { fileError, MOST_TEXT_BYTES, readIfThere } from "../files.ts";
 
 /** Folders of the models that Dassl saves, in a run's folder. */
 const MODEL_FOLDERS = ["prompt_learner", "MultiModalPromptLearner", "VLPromptLearner", "PromptLearner", "."];
@@ -19,7 +19,7 @@ export async function findCheckpoint(path: string): Promise<string> {
   }
   for (const model of MODEL_FOLDERS) {
     const folder = join(path, model);
-    const latest = await readIfThere(join(folder, "checkpoint"), "the checkpoint's name");
+    const latest = await readIfThere(join(folder, "checkpoint"), "the checkpoint's name", MOST_TEXT_BYTES);
     if (latest !== undefined) return join(folder, basename(new TextDecoder().decode(latest).trim()));
     const files = await checkpointsIn(folder);
     if (files.length === 1) return join(folder, files[0]);

@@ -7,7 +7,7 @@ import { compareReports } from "../eval/compare.ts";
 import { type Comparison, type NoResult, SUBSETS } from "../eval/comparison.ts";
 import { readFolder } from "../eval/page/write_page.ts";
 import type { Report } from "../eval/report.ts";
-import { fileError } from "../files.ts";
+import { fileError, infoOf } from "../files.ts";
 import { KIT_METHODS } from "../methods/kit.ts";
 import { type Method, withVariants } from "../methods/method.ts";
 import { methodLabel } from "../methods/method_label.ts";
@@ -67,10 +67,13 @@ export async function collectRuns(folders: readonly string[], options: CollectOp
   return { groups, missing: groups.flatMap(missingSentences) };
 }
 
-/** The run folders are below, at any depth. */
-async function reportsBelow(folder: string): Promise<Found[]> {
+/** The run folders are below, at any depth; links are followed, once around a circle. */
+async function reportsBelow(folder: string, ancestors: readonly string[] = []): Promise<Found[]> {
   const names: Deno.DirEntry[] = [];
+  let real: string;
   try {
+    real = await Deno.realPath(folder);
+    if (ancestors.includes(real)) return [];
     for await (const entry of Deno.readDir(folder)) names.push(entry);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) {
@@ -80,10 +83,24 @@ async function reportsBelow(folder: string): Promise<Found[]> {
   }
   const isReport = names.some(({ name }) => SUBSETS.some((subset) => name === `report-${subset}.json`));
   const found = isReport ? (await readFolder(folder)).map((report) => ({ report, folder })) : [];
-  for (const { name, isDirectory } of names.toSorted((a, b) => a.name < b.name ? -1 : 1)) {
-    if (isDirectory) found.push(...await reportsBelow(`${folder.replace(/\/$/, "")}/${name}`));
+  found.forEach(requireOwnFolder);
+  for (const { name, isDirectory, isSymlink } of names.toSorted((a, b) => a.name < b.name ? -1 : 1)) {
+    const below = `${folder.replace(/\/$/, "")}/${name}`;
+    // A link that leads nowhere is no folder.
+    if (isDirectory || isSymlink && (await infoOf(below, "the folder"))?.isDirectory) {
+      found.push(...await reportsBelow(below, [...ancestors, real]));
+    }
   }
   return found;
+}
+
+/** A folder that was copied under the name of another seed would be taken for a second result, or hide one. */
+function requireOwnFolder({ report: { run }, folder }: Found): void {
+  const [, shots, seed] = /(?:^|\/)shots(\d+)(?:-\w+)?\/seed(\d+)$/.exec(folder) ?? [];
+  if (shots === undefined || (Number(shots) === run.shots && Number(seed) === run.seed)) return;
+  throw new UserError(
+    `${folder} holds a report of seed ${run.seed} and --shots ${run.shots}: give the folder the name of its run, or remove it.`,
+  );
 }
 
 /** A run that is in two of the folders counts once. */

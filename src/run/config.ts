@@ -12,7 +12,7 @@ import {
   type Values,
 } from "../methods/method.ts";
 import { promptSettings } from "../methods/prompt_settings.ts";
-import { flagName, orList, type Setting } from "../methods/setting.ts";
+import { flagName, orList, requireLine, type Setting } from "../methods/setting.ts";
 import {
   DEFAULT_SHOTS,
   RUN_SETTINGS,
@@ -112,7 +112,10 @@ function requireKnown(given: Given, settings: Readonly<Record<string, Setting<un
     if (!(name in settings)) {
       throw new UserError(`There is no setting "${name}".${didYouMean(name, Object.keys(settings))}`);
     }
-    if (value !== undefined) settings[name].parse(Array.isArray(value) ? value.join(",") : String(value), name);
+    if (value === undefined) continue;
+    const text = Array.isArray(value) ? value.join(",") : String(value);
+    requireLine(text, name);
+    settings[name].parse(text, name);
   }
 }
 

@@ -9,6 +9,8 @@ import type { RunConfig } from "./config.ts";
 import type { RunData } from "./data.ts";
 import { type Evaluated, type EvaluatedImages, evaluatedImages } from "./evaluated_images.ts";
 import { learningImages } from "./identity.ts";
+import { isTrained } from "./path.ts";
+import { longRun } from "./plan.ts";
 import type { EvaluationTarget, Learned, SeedRun } from "./learned.ts";
 
 /**
@@ -50,6 +52,12 @@ export async function lookAhead(
     for (const { text } of await warningsOf(run, at)) if (!told.has(text)) told.add(text);
   }
   for (const text of told) run.progress.say(`warning: ${text}`);
+  const { config, folder, inputs, progress, seed } = run;
+  const isFirst = seed === config.seeds[0];
+  if (isFirst && config.train !== undefined && !await isTrained(folder.path)) {
+    const text = await longRun({ config, inputs, targets, others });
+    if (text !== undefined) progress.say(text);
+  }
 }
 
 /** The warnings of a report: of its data and classes, and of how what it evaluates was learned. */

@@ -7,7 +7,7 @@
  * Every file is written beside and renamed, but `metrics.jsonl`, which grows and is written again from the checkpoint
  * when a run goes on.
  */
-import { fileError, writeFileAtomic } from "../files.ts";
+import { fileError, infoOf, MOST_TEXT_BYTES, readIfThere, writeFileAtomic } from "../files.ts";
 import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from "../train/checkpoint.ts";
 import type { StepRecord, TrainingState } from "../train/loop.ts";
 import type { RunIdentity } from "./identity.ts";
@@ -94,14 +94,8 @@ export async function openRunFolder(path: string): Promise<RunFolder> {
   }
   let noted = -Infinity;
 
-  const read = async (name: string): Promise<Uint8Array | undefined> => {
-    try {
-      return await Deno.readFile(`${path}/${name}`);
-    } catch (error) {
-      if (error instanceof Deno.errors.NotFound) return undefined;
-      throw fileError(error, `${path}/${name}`, "read");
-    }
-  };
+  const read = (name: string): Promise<Uint8Array | undefined> =>
+    readIfThere(`${path}/${name}`, "the file", name.endsWith(".safetensors") ? undefined : MOST_TEXT_BYTES);
 
   /** A half-written note says nothing: it is written before anything else of the run. */
   const readIdentity = async (): Promise<RunIdentity | undefined> => {
@@ -144,9 +138,12 @@ export async function openRunFolder(path: string): Promise<RunFolder> {
     },
     async writeMetrics(records) {
       const text = records.map(jsonLine).join("");
-      const found = await read(METRICS);
+      const file = `${path}/${METRICS}`;
+      const there = await infoOf(file);
+      // Of another size it is another text, however large.
+      const found = there?.isFile && there.size === text.length ? await readIfThere(file) : undefined;
       if (found && new TextDecoder().decode(found) === text) return;
-      await writeFileAtomic(`${path}/${METRICS}`, text);
+      await writeFileAtomic(file, text);
     },
     async appendMetrics(records) {
       if (records.length === 0) return;
@@ -203,12 +200,13 @@ async function partialsBelow(path: string, below = ""): Promise<string[]> {
 
 /** What `done` says is complete; undefined where the run has not come to its end. */
 export async function readDone(path: string): Promise<{ evaluatedOn?: string[] } | undefined> {
+  const bytes = await readIfThere(`${path}/${DONE}`, "the end of the run", MOST_TEXT_BYTES);
+  if (bytes === undefined) return undefined;
   try {
-    const done = JSON.parse(await Deno.readTextFile(`${path}/${DONE}`));
+    const done = JSON.parse(new TextDecoder().decode(bytes));
     return Array.isArray(done?.evaluatedOn) ? done : undefined;
-  } catch (error) {
-    if (error instanceof SyntaxError || error instanceof Deno.errors.NotFound) return undefined;
-    throw fileError(error, `${path}/${DONE}`, "read");
+  } catch {
+    return undefined;
   }
 }
 

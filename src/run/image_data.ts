@@ -19,10 +19,11 @@ import {
   type RunData,
   SAMPLE_TEMPLATE,
 } from "./data.ts";
+import { requireRoom } from "./room.ts";
 import { lowerBytes, lowerSentence } from "./lower_blocks.ts";
 
 /** Where computed features are kept. */
-const FEATURE_FOLDER = ".cache/features";
+export const FEATURE_FOLDER = ".cache/features";
 /** Where the hashes of images are kept. */
 const HASH_FOLDER = ".cache/hashes";
 
@@ -121,6 +122,13 @@ export async function imageData(
   ): Promise<Features> {
     const total = samples.length * views.length;
     const below = encoder?.below;
+    await requireRoom({
+      folder: FEATURE_FOLDER,
+      bytes: total * bound().config.embedding * 4,
+      what: `The features of ${what} (${samples.length.toLocaleString("en-US")} images)`,
+      advice: views.length > 1 ? "take fewer --views" : "take fewer images",
+      inMemory: true,
+    });
     const fromBelow = below !== undefined && lowerBytes(below, total) <= below.most;
     let told = below === undefined;
     const tell = () => {

@@ -20,6 +20,7 @@ export async function lockFolder(folder: string): Promise<Lock> {
   const path = `${folder}/.lock`;
   let file: Deno.FsFile | undefined;
   try {
+    await requireOwnFile(path);
     file = await Deno.open(path, { read: true, write: true, create: true });
     if (!await file.tryLock(true)) throw await inUse(folder, file);
     const stale = await readOwner(file);
@@ -31,6 +32,14 @@ export async function lockFolder(folder: string): Promise<Lock> {
     file?.close();
     throw fileError(error, path, "write", "the lock");
   }
+}
+
+/** What is written into the lock must not go into a file elsewhere that a link leads to. */
+async function requireOwnFile(path: string): Promise<void> {
+  const info = await Deno.lstat(path).catch((error) => {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  });
+  if (info && !info.isFile) throw new UserError(`${path} is no file but a link, a folder or a pipe: remove it.`);
 }
 
 function release(file: Deno.FsFile): void {

@@ -50,9 +50,44 @@ interface Cost {
 
 /** The resolved settings, folders, classes, prompts, learned numbers and estimates; and the seconds of all seeds. */
 export async function planOf(at: PlanInputs): Promise<{ lines: string[]; seconds: number }> {
-  const { config, inputs, targets, place } = at;
-  const lines = [configYaml(config, { header: "The resolved configuration." }).trimEnd(), ""];
-  for (const seed of config.seeds) lines.push(`Run folder: ${await runPath(config, place(seed))}`);
+  const { config, place } = at;
+  const head = [configYaml(config, { header: "The resolved configuration." }).trimEnd(), ""];
+  for (const seed of config.seeds) head.push(`Run folder: ${await runPath(config, place(seed))}`);
+  const { lines, summary, seconds } = await estimateOf(at);
+  return { lines: [...head, ...lines, `Estimate: ${summary}. Nothing was run.`], seconds };
+}
+
+/** What to measure first: fewer of them are a day's work on no machine. */
+const ORDINARY = { steps: 10_000, images: 100_000 };
+const DAY = 86_400;
+/** How the sentence begins, by which a comparison finds it among what its runs say. */
+export const TAKES_DAYS = "warning: this takes days";
+
+/** A sentence for a run that takes over a day, by measurement; undefined for others, most of which need no measuring. */
+export async function longRun(at: Estimated): Promise<string | undefined> {
+  const { config, inputs, targets, others } = at;
+  const seed = config.seeds[0];
+  const { length: images } = seed === null ? [] : learningImages(config, inputs.data, seed).train;
+  const { epochs = 0, batchSize = 1, views = 0 } = config.values as Partial<PromptSettings>;
+  const steps = learnsPrompts(config.method) ? epochs * stepsPerEpoch(images, batchSize) : 0;
+  const encoded = images * (views === "epochs" ? epochs : views) +
+    sum(evaluationLines({ config, inputs, targets, others }, []));
+  if (steps * config.seeds.length <= ORDINARY.steps && encoded * config.seeds.length <= ORDINARY.images) {
+    return undefined;
+  }
+  const { summary, seconds } = await estimateOf(at);
+  if (seconds <= DAY) return undefined;
+  return `${TAKES_DAYS}: ${summary}, less what is done and stored already. Fewer --epochs or --views take less; ` +
+    "what is done is kept when it is stopped.";
+}
+
+/** What an estimate is made from. */
+type Estimated = Omit<PlanInputs, "place">;
+
+/** The classes, prompts and learned numbers, and what it all takes, measured. */
+async function estimateOf(at: Estimated): Promise<{ lines: string[]; summary: string; seconds: number }> {
+  const { config, inputs, targets } = at;
+  const lines: string[] = [];
   const testSets = evaluationLines(at, lines);
   const tests = sum(testSets);
   const { method } = config;
@@ -64,16 +99,14 @@ export async function planOf(at: PlanInputs): Promise<{ lines: string[]; seconds
   const disk = config.seeds.length * (cost.bytes + tests * 40 + 1e6) + features.bytes;
   const kind = targets.length > 0 && targets.every(({ validation }) => validation) ? "validation" : "test";
   const seeds = config.seeds.length === 1 ? "" : ` for each of ${config.seeds.length} seeds`;
-  lines.push(
-    `Estimate: ${cost.work}${tests.toLocaleString("en-US")} ${kind} images${seeds}; about ${duration(seconds)} and ${
-      mebibytes(disk)
-    } of disk in all. Nothing was run.`,
-  );
-  return { lines, seconds };
+  const summary = `${cost.work}${tests.toLocaleString("en-US")} ${kind} images${seeds}; about ${
+    duration(seconds)
+  } and ${mebibytes(disk)} of disk in all`;
+  return { lines, summary, seconds };
 }
 
 /** Adds what is evaluated; gives the number of test images of each target. */
-function evaluationLines({ config, inputs, targets, others }: PlanInputs, lines: string[]): number[] {
+function evaluationLines({ config, inputs, targets, others }: Estimated, lines: string[]): number[] {
   const [seed] = config.seeds;
   const draw = { shots: config.shots ?? DEFAULT_SHOTS, seed: seed ?? 1 };
   if (config.train !== undefined) lines.push(countLine(config.train, learningImages(config, inputs.data, draw.seed)));
@@ -102,7 +135,7 @@ function evaluationLines({ config, inputs, targets, others }: PlanInputs, lines:
   return tests;
 }
 
-function featureCost({ config, inputs }: PlanInputs): Cost {
+function featureCost({ config, inputs }: Estimated): Cost {
   const nothing = { seconds: 2, bytes: 0, work: "" };
   if (!drawsImages(config.method)) return { ...nothing, lines: ["Learned numbers: 0."], views: 0 };
   const sample = learningImages(config, inputs.data, config.seeds[0]!);
@@ -111,7 +144,7 @@ function featureCost({ config, inputs }: PlanInputs): Cost {
 }
 
 async function promptCost(
-  { config, inputs }: PlanInputs,
+  { config, inputs }: Estimated,
   method: PromptLearning,
   tests: readonly number[],
 ): Promise<Cost> {

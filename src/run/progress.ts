@@ -27,9 +27,12 @@ export interface Progress {
 export const SILENT: Progress = { say() {}, update() {}, finish() {} };
 
 /** `42 s`, `3 min 05 s`, `2 h 07 min`. */
+const DAY = 86_400;
+
 export function duration(seconds: number): string {
   const whole = Math.round(seconds);
   if (whole < 60) return `${whole} s`;
   if (whole < 3600) return `${Math.floor(whole / 60)} min ${String(whole % 60).padStart(2, "0")} s`;
+  if (whole >= 2 * DAY) return `${Math.floor(whole / DAY).toLocaleString("en-US")} days`;
   return `${Math.floor(whole / 3600)} h ${String(Math.floor(whole % 3600 / 60)).padStart(2, "0")} min`;
 }

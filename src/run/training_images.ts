@@ -6,6 +6,8 @@ import type { PromptSettings } from "../methods/prompt_settings.ts";
 import { normalizeRows } from "../methods/zero_shot.ts";
 import type { PromptSession } from "../prompt/session.ts";
 import type { TrainingImages } from "../train/loop.ts";
+import { FEATURE_FOLDER } from "./image_data.ts";
+import { requireRoom } from "./room.ts";
 import { lowerBlocks, lowerBytes, lowerSentence } from "./lower_blocks.ts";
 import type { SeedRun } from "./learned.ts";
 
@@ -24,9 +26,22 @@ export async function trainingImages(
   const { views: asked, epochs } = config.values as PromptSettings;
   const labels = Int32Array.from(samples, ({ label }) => label);
   const isPlain = asked === 0;
+  const count = isPlain ? 1 : asked === "epochs" ? epochs : asked;
+  const below = lowerBlocks(run, session);
+  const lowerTotal = below === undefined ? 0 : lowerBytes(below, samples.length * count);
+  const isStored = below !== undefined && lowerTotal <= below.most;
+  if (isStored) {
+    await requireRoom({
+      folder: FEATURE_FOLDER,
+      bytes: lowerTotal,
+      what: `The output of the first ${below.count} blocks for training views`,
+      advice: "compute it each time with --lower-store 0",
+      inMemory: false,
+    });
+  }
   const views = isPlain
-    ? { count: 1, view: () => data.features(samples, { what: "training images", seed }) }
-    : await data.views(samples, { seed, count: asked === "epochs" ? epochs : asked, leastArea });
+    ? { count, view: () => data.features(samples, { what: "training images", seed }) }
+    : await data.views(samples, { seed, count, leastArea });
   const recipe = (view: number) => ({ seed, view: isPlain ? undefined : view, leastArea });
   const patchesAt = (indices: readonly number[], view: number) =>
     data.patches!(indices.map((index) => samples[index]), recipe(view));
@@ -40,11 +55,9 @@ export async function trainingImages(
   /** From patches, or from what the blocks below all learned tokens give: stored where it fits, computed where not. */
   function startOf(): TrainingImages["patches"] {
     const { lower } = session;
-    const below = lowerBlocks(run, session);
     if (lower === undefined || below === undefined) return patchesAt;
-    const total = samples.length * views.count;
-    run.progress.say(lowerSentence(below, { images: total, what: "training views" }));
-    if (lowerBytes(below, total) > below.most) {
+    run.progress.say(lowerSentence(below, { images: samples.length * count, what: "training views" }));
+    if (!isStored) {
       return async (indices, view) => await lower.rows(await patchesAt(indices, view));
     }
     let held: { view: number; rows: Promise<HostTensor> } | undefined;

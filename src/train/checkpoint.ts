@@ -71,7 +71,9 @@ export function decodeCheckpoint(bytes: Uint8Array, where: string): Checkpoint {
   const numbers = (name: string) => {
     const entry = entries.get(name);
     if (entry?.dtype !== "F64" || entry.shape.length !== 1) throw broken(`"${name}" is missing or not a list`);
-    return [...new Float64Array(entry.bytes.slice().buffer)];
+    const values = [...new Float64Array(entry.bytes.slice().buffer)];
+    if (!values.every(Number.isFinite)) throw broken(`"${name}" holds numbers that are not finite`);
+    return values;
   };
   const losses = numbers(LOSSES);
   const order = numbers(ORDER);

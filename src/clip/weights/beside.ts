@@ -1,7 +1,7 @@
 /** What lies beside weights and says of them what their tensors do not: Hugging Face's and open_clip's configurations. */
 import { dirname, join } from "node:path";
 import { UserError } from "../../errors.ts";
-import { parseJson, readIfThere } from "../../files.ts";
+import { MOST_TEXT_BYTES, parseJson, readIfThere } from "../../files.ts";
 import type { Activation, ToldConfig, ToldTower } from "../config.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -44,9 +44,12 @@ export async function readBeside(file: string, naming: "openai" | "hugging-face"
   const folder = dirname(file);
   const read = async (name: string, tell: (fields: Fields, from: string) => ToldConfig | undefined) => {
     const from = join(folder, name);
-    const bytes = await readIfThere(from, "the model's configuration");
+    const bytes = await readIfThere(from, "the model's configuration", MOST_TEXT_BYTES);
     if (bytes === undefined) return undefined;
-    return tell(fieldsOf(parseJson(bytes, { path: from, what: "the model's configuration" })) ?? {}, from);
+    return tell(
+      fieldsOf(parseJson(bytes, { path: from, what: "the model's configuration", unique: true })) ?? {},
+      from,
+    );
   };
   const readers = [() => read("config.json", huggingFace), () => read("open_clip_config.json", openClip)];
   const [first, second] = naming === "hugging-face" ? readers : readers.toReversed();

@@ -64,7 +64,7 @@ async function inFolder(folder: string): Promise<string> {
 }
 
 async function namedByIndex(path: string): Promise<string[]> {
-  const index = await readJson(path, "the index of the weights") as { weight_map?: unknown } | null;
+  const index = await readJson(path, "the index of the weights", { unique: true }) as { weight_map?: unknown } | null;
   const map = index?.weight_map;
   const names = typeof map === "object" && map !== null ? [...new Set(Object.values(map))] : [];
   if (names.length === 0 || !names.every((name): name is string => typeof name === "string" && isPlain(name))) {

@@ -1,10 +1,22 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "jsr:@std/assert@1.0.19";
 import { join } from "node:path";
-import { openRunFolder } from "../src/run/folder.ts";
+import { loadMethod } from "../recipes/cli/method_file.ts";
+import { readSplit } from "../src/data/split.ts";
+import { openRunFolder, readDone } from "../src/run/folder.ts";
 import { openDataset } from "../src/data/dataset.ts";
 import { UserError } from "../src/errors.ts";
 import { openRandomAccess } from "../src/clip/weights/tensor_file.ts";
-import { readHead, readJson, removeStalePartials, sha256Hex, textOf, writeFileAtomic } from "../src/files.ts";
+import {
+  parseJson,
+  readHead,
+  readIfThere,
+  readJson,
+  readText,
+  removeStalePartials,
+  sha256Hex,
+  textOf,
+  writeFileAtomic,
+} from "../src/files.ts";
 import {
   assertSameResults,
   assertSentence,
@@ -107,9 +119,17 @@ Deno.test("a file too large for memory, a pipe and a device are refused before t
       const { message } = await assertRejects(() => readJson(path, "the split file"), UserError);
       assertEquals(message, `Cannot read the split file ${path}: ${why}.`);
     };
-    await refused(large, "it has 3,072 MiB, and 512 are the most");
+    await refused(large, "it has 3,072 MiB, and 64 are the most");
     await refused(pipe, "it is a pipe or a device, give a file");
     await refused("/dev/zero", "it is a pipe or a device, give a file");
+    await assertRejects(() => readText(large, "the list"), UserError, "it has 3,072 MiB, and 4 are the most");
+    await assertRejects(() => readSplit(large), UserError, "it has 3,072 MiB, and 128 are the most");
+    await assertRejects(() => readIfThere(large), UserError, "it has 3,072 MiB, and 512 are the most");
+    for (const [path, why] of [[large, "it has 3,072 MiB"], [pipe, "it is a pipe"], [folder, "is a folder"]]) {
+      await assertRejects(() => loadMethod(path), UserError, why);
+    }
+    await Deno.symlink(pipe, join(folder, "done"));
+    await assertRejects(() => readDone(folder), UserError, "it is a pipe");
     await assertRejects(() => readHead(pipe, 4), UserError, "it is a pipe or a device");
     assertThrows(() => openRandomAccess(pipe), UserError, `Cannot read the weights ${pipe}: it is a pipe`);
   } finally {
@@ -311,4 +331,52 @@ Deno.test("a file is UTF-8, with or without a byte-order mark", () => {
     UserError,
     "The configuration my.yaml is not written in UTF-8",
   );
+});
+
+Deno.test("files of a run that have no end or do not fit end it with a sentence, and none is hung on", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    for (const name of ["identity.json", "checkpoint.safetensors", "time.json"]) {
+      const path = join(folder, name);
+      for (const [target, why] of [["/dev/zero", "it is a pipe or a device"], ["../large", "it has 3,072 MiB"]]) {
+        await Deno.symlink(target.replace("..", folder), path);
+        if (target !== "/dev/zero") {
+          await Deno.writeFile(`${folder}/large`, new Uint8Array());
+          await Deno.truncate(`${folder}/large`, 3 * 2 ** 30);
+        }
+        await Deno.writeTextFile(join(folder, "report-base.json"), "{}");
+        const run = await openRunFolder(folder);
+        const read = name === "time.json" ? () => run.trainSeconds() : () => run.identities();
+        await assertRejects(read, UserError, why);
+        run.close();
+        await Deno.remove(path);
+      }
+    }
+    // A file of the run's own is written anew, whatever a link with its name leads to.
+    await Deno.symlink("large", join(folder, "metrics.jsonl"));
+    const run = await openRunFolder(folder);
+    await run.writeMetrics([{ step: 1, epoch: 1, lr: 0.1, loss: 2 }]);
+    run.close();
+    assertEquals((await Deno.stat(`${folder}/large`)).size, 3 * 2 ** 30);
+    assertEquals(await Deno.readTextFile(join(folder, "metrics.jsonl")), '{"step":1,"epoch":1,"lr":0.1,"loss":2}\n');
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("JSON of many levels is refused where it is large, and a key that stands twice where people write it", () => {
+  const of = (text: string, unique: boolean) =>
+    parseJson(new TextEncoder().encode(text), { path: "a.json", what: "the split file", unique });
+  const levels = (count: number, padding: number) => `${"[".repeat(count)}"${"x".repeat(padding)}"${"]".repeat(count)}`;
+  assertThrows(() => of(levels(101, 1 << 20), false), UserError, "its lists are 101 levels deep");
+  of(levels(100, 1 << 20), false);
+  of(levels(101, 10), false);
+  const twice = '{"a": [{"b": 1, "b": 2}], "c": ":\\":{["}';
+  assertThrows(() => of(twice, true), UserError, "The split file a.json is not valid JSON (it names a key twice)");
+  assertEquals(of(twice, false), { a: [{ b: 2 }], c: ':":{[' });
+  assertEquals(of('{"a": [{"b": 1}, {"b": 2}], "c": ":\\":{["}', true), { a: [{ b: 1 }, { b: 2 }], c: ':":{[' });
+});
+
+Deno.test("a name that is not UTF-8 is told as such", async () => {
+  await assertRejects(() => readJson("/tmp/caf\ufffd.json", "the split file"), UserError, "its name is not UTF-8");
 });

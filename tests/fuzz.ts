@@ -1,11 +1,12 @@
 /**
- * Damaged files for every reader, the same for the same seed: `deno task fuzz` for at least ten thousand of them,
- * `deno task fuzz --target zip --case 123` for one again. A reader may succeed or throw a `UserError` of one line that
- * names the file. It must not throw anything else, hang, take memory beyond what the file can stand for, touch a file
- * outside the given folder, or start a program.
+ * Damaged files for every reader, the same for the same seed: `deno task fuzz` for a hundred thousand of them,
+ * `deno task fuzz --target zip --case 123` for one again. Before them, what is no file that can be read: a pipe, a device,
+ * a folder, and one of 3 GiB. A reader may succeed or throw a `UserError` of one line that names the file. It must not throw
+ * anything else, hang, take memory or time beyond what the file can stand for, touch a file outside the given folder, or
+ * start a program.
  */
 import { parseArgs } from "jsr:@std/cli@1.0.30/parse-args";
-import { UserError } from "../src/errors.ts";
+import { fitsALine, UserError } from "../src/errors.ts";
 import { mutate } from "./fuzz_parts/mutate.ts";
 import { type Target, TARGETS } from "./fuzz_parts/targets.ts";
 import { startWatch } from "./fuzz_parts/watch.ts";
@@ -47,22 +48,40 @@ export async function fuzz(target: Target, { seed, first = 0, inputs }: FuzzOpti
     try {
       await Deno.writeFile(path, wrap(corpus.files[0]));
       await target.read(path);
-      for (let number = first; number < first + inputs; number++) {
-        const bytes = wrap(mutate(corpus, { seed, number }));
-        await Deno.writeFile(path, bytes);
-        const label = `${target.name}, seed ${seed}, case ${number}`;
+      const attempt = async (label: string, size: number): Promise<boolean> => {
         let thrown: unknown;
+        const limits = { folder: inner, writes: target.writes ?? false, mostBytes: target.mostBytes(size), label };
         const wrong = await watch.run(async () => {
           try {
             await target.read(path);
           } catch (error) {
             thrown = error;
           }
-        }, { folder: inner, writes: target.writes ?? false, mostBytes: target.mostBytes(bytes.length), label });
-        if (thrown instanceof UserError) result.refused++;
+        }, limits);
         wrong.push(...thrown === undefined ? [] : faults(thrown, path));
-        if (target.writes) await empty(inner);
         result.failures.push(...wrong.map((what) => `${label}: ${what}`));
+        await empty(inner);
+        return thrown instanceof UserError;
+      };
+      const mustBeRefused = async (label: string, size: number) => {
+        if (!await attempt(label, size)) result.failures.push(`${label}: was read`);
+      };
+      if (first === 0) {
+        for (const [name, make] of Object.entries(NO_FILES)) {
+          if (target.readable?.includes(name)) continue;
+          await empty(inner);
+          await make(path);
+          await mustBeRefused(`${target.name}, ${name}`, 0);
+        }
+        for (const [i, bytes] of (corpus.refused ?? []).entries()) {
+          await Deno.writeFile(path, wrap(bytes));
+          await mustBeRefused(`${target.name}, file ${i} to be refused`, bytes.length);
+        }
+      }
+      for (let number = first; number < first + inputs; number++) {
+        const bytes = wrap(mutate(corpus, { seed, number }));
+        await Deno.writeFile(path, bytes);
+        if (await attempt(`${target.name}, seed ${seed}, case ${number}`, bytes.length)) result.refused++;
       }
     } finally {
       watch.stop();
@@ -72,6 +91,21 @@ export async function fuzz(target: Target, { seed, first = 0, inputs }: FuzzOpti
   }
   return result;
 }
+
+/** A watch takes its place. */
+const Program = Deno.Command;
+
+/** What has the name of a file and cannot be read as one, or not as a whole. */
+const NO_FILES: Readonly<Record<string, (path: string) => Promise<void>>> = {
+  "a pipe": async (path) => void await new Program("mkfifo", { args: [path] }).output(),
+  "a device": (path) => Deno.symlink("/dev/zero", path),
+  "a folder": (path) => Deno.mkdir(path),
+  "a link that leads nowhere": (path) => Deno.symlink("nowhere", path),
+  "3 GiB": async (path) => {
+    await Deno.writeFile(path, new Uint8Array());
+    await Deno.truncate(path, 3 * 2 ** 30);
+  },
+};
 
 async function empty(folder: string): Promise<void> {
   for await (const { name } of Deno.readDir(folder)) await Deno.remove(`${folder}/${name}`, { recursive: true });
@@ -86,15 +120,14 @@ function faults(error: unknown, path: string): string[] {
   const { message } = error;
   const problems = [
     message.includes(path) ? "" : "does not name the file",
-    // deno-lint-ignore no-control-regex -- what would steer a terminal
-    /[\0-\x1f\x7f]/.test(message) ? "has control characters" : "",
+    fitsALine(message) ? "" : "has control characters",
     message.length > 1500 ? `has ${message.length} characters` : "",
     /[.?]$/.test(message) ? "" : "is no sentence",
   ].filter((problem) => problem !== "");
   return problems.map((problem) => `says something that ${problem}: ${JSON.stringify(message.slice(0, 300))}`);
 }
 
-const LONG_INPUTS = 800;
+const LONG_INPUTS = Math.ceil(100_000 / TARGETS.length);
 const SHORT_INPUTS = 40;
 
 if (import.meta.main) {

@@ -48,6 +48,10 @@ export interface TarReading {
 export async function readTar(archive: string, { wants, take, bytes: held, onProgress }: TarReading): Promise<void> {
   const { createTarDecoder } = await loadTar();
   try {
+    // Zeros are the end of an archive, and would be read to their own.
+    if (held === undefined && (await readHead(archive, 512)).every((byte) => byte === 0)) {
+      throw new Error("it is empty");
+    }
     const pieces = ReadableStream.from(held === undefined ? readPieces(archive, onProgress) : [held]);
     const isGzip = (held === undefined ? await archiveKind(archive) : archiveKindOf(held)) === "gzip";
     const bytes = isGzip ? pieces.pipeThrough(new DecompressionStream("gzip")) : pieces;

@@ -3,7 +3,7 @@ import { basename, dirname, join } from "node:path";
 import { UserError } from "../errors.ts";
 import { fileError, infoOf, removeIfThere } from "../files.ts";
 import { readTar, refusedEntry, type TarReading } from "./archive.ts";
-import { isImagePath, pathProblem } from "./paths.ts";
+import { isImagePath, MOST_IMAGE_BYTES, pathProblem } from "./paths.ts";
 
 interface UnpackOptions extends Pick<TarReading, "onProgress"> {
   /** Removed from the names of entries; entries without it are skipped. */
@@ -41,13 +41,18 @@ async function unpackInto(folder: string, archive: string, { prefix, onProgress 
   const below = (name: string) => name.startsWith(prefix) ? name.slice(prefix.length) : "";
   let files = 0;
   await readTar(archive, {
-    wants({ name: full, type }) {
+    wants({ name: full, type, size }) {
       const name = below(full);
       // Links are never created; they could point anywhere.
       if (type !== "file" || name === "") return false;
       const problem = pathProblem(name);
       if (problem) throw refusedEntry(archive, full, problem);
-      return !name.split("/").some((part) => part.startsWith(".")) && (isImagePath(name) || /\.txt$/i.test(name));
+      const isHidden = name.split("/").some((part) => part.startsWith("."));
+      if (isHidden || !isImagePath(name) && !/\.txt$/i.test(name)) return false;
+      if (size > MOST_IMAGE_BYTES) {
+        throw refusedEntry(archive, full, `has ${size} bytes, too many for an image or a text`);
+      }
+      return true;
     },
     async take(full, body) {
       const path = join(folder, below(full));

@@ -216,3 +216,53 @@ sharedTest("EuroSAT.zip is read in place", async () => {
     await source.close();
   }
 });
+
+Deno.test("a name that an archive has twice is refused with the name; in a tar with ./ before one, in a zip with \\", () =>
+  inFolder(async (folder) => {
+    const image = file("a/0.jpg");
+    const latin1 = (bytes: Uint8Array) => new TextDecoder("latin1").decode(bytes);
+    // The library writes no name twice: the second is of the same length.
+    const renamed = (bytes: Uint8Array, name: string) =>
+      Uint8Array.from(latin1(bytes).replaceAll("a/1.jpg", name), (letter) => letter.charCodeAt(0));
+    const zip = await zipOf([{ name: "a/0.jpg" }, { name: "a/1.jpg", data: content("another") }]);
+    const tar = await tarOf([image, { ...image, header: { ...image.header, name: "./a/0.jpg" } }]);
+    const cases = { "a.zip": renamed(zip, "a/0.jpg"), "b.zip": renamed(zip, "a\\0.jpg"), "a.tar": tar };
+    for (const [name, bytes] of Object.entries({ ...cases, "a.tar.gz": gzipSync(tar) })) {
+      const path = join(folder, name);
+      await Deno.writeFile(path, bytes);
+      const { message } = await assertRejects(() => openImages(path), UserError);
+      assertEquals(message, `The archive ${path} is refused, its entry "a/0.jpg" is in it twice: download it again.`);
+    }
+    await Deno.writeFile(join(folder, "c.zip"), zip);
+    await (await openImages(join(folder, "c.zip"))).close();
+  }));
+
+Deno.test("a name that is not UTF-8 is refused in a folder, and in archives what stands in its place", () =>
+  inFolder(async (folder) => {
+    // Deno cannot write such a name.
+    const make = (name: string) =>
+      new Deno.Command("bash", { args: ["-c", `mkdir -p "$0/set" && touch "$0/set/$(printf '${name}')"`, folder] })
+        .output();
+    await make("caf\\351.jpg");
+    const { message } = await assertRejects(() => openImages(folder), UserError);
+    assertEquals(
+      message,
+      `${folder}/set/caf\ufffd.jpg has a name that is not UTF-8 (\ufffd stands in its place): rename it.`,
+    );
+    await new Deno.Command("bash", { args: ["-c", 'rm -r "$0/set"', folder] }).output();
+    const path = join(folder, "a.zip");
+    await Deno.writeFile(path, await zipOf([{ name: "caf\ufffd/1.jpg" }]));
+    await assertRejects(() => openImages(path), UserError, 'its entry "caf\ufffd/1.jpg" has a name that is not UTF-8');
+  }));
+
+Deno.test("how many bytes an image has is told without reading it", () =>
+  inFolder(async (folder) => {
+    await Deno.mkdir(join(folder, "in/a"), { recursive: true });
+    await Deno.writeFile(join(folder, "in/a/0.jpg"), content("a/0.jpg"));
+    await Deno.writeFile(join(folder, "a.zip"), await zipOf([{ name: "in/a/0.jpg" }]));
+    for (const path of [folder, join(folder, "a.zip")]) {
+      const source = imagesBelow(await openImages(path), "in/");
+      assertEquals(await source.size!("a/0.jpg"), content(path === folder ? "a/0.jpg" : "in/a/0.jpg").length);
+      await source.close();
+    }
+  }));

@@ -4,10 +4,11 @@ import { makeReport } from "../eval/report_cases.ts";
 import { stringify as stringifyYaml } from "jsr:@std/yaml@1.3.0";
 import { readConfigFile } from "../../recipes/cli/config_file.ts";
 import { readDescription } from "../../recipes/cli/dataset_file.ts";
-import { settingsByFlag } from "../../recipes/cli/flags.ts";
+import { readClassNames } from "../../recipes/cli/class_list.ts";
+import { readFlags, settingsByFlag } from "../../recipes/cli/flags.ts";
 import { recipeSettings } from "../../recipes/cli/recipe.ts";
 import { decodeRgb } from "../../src/data/image.ts";
-import { pathProblem } from "../../src/data/paths.ts";
+import { MOST_IMAGE_BYTES, pathProblem } from "../../src/data/paths.ts";
 import { openImages } from "../../src/data/source.ts";
 import { readSplit } from "../../src/data/split.ts";
 import { splitFromLists } from "../../src/data/split_lists.ts";
@@ -17,6 +18,11 @@ import { compareReports } from "../../src/eval/compare.ts";
 import { runPage } from "../../src/eval/page/run_page.ts";
 import { readReport } from "../../src/eval/report_file.ts";
 import { formatReport } from "../../src/eval/report_file.ts";
+import { fitsALine, UserError, visible } from "../../src/errors.ts";
+import { readBytes, readText } from "../../src/files.ts";
+import { coop } from "../../src/methods/coop.ts";
+import type { Method } from "../../src/methods/method.ts";
+import { completeSettings, type Given } from "../../src/run/config.ts";
 import { KIT_METHODS } from "../../src/methods/kit.ts";
 import { IMAGES, NUMBERS, type Target, text } from "./target.ts";
 
@@ -109,6 +115,33 @@ async function tars(): Promise<Uint8Array[]> {
 const images = (names: string[]) =>
   Promise.all(names.map((name) => Deno.readFile(new URL(`../fixtures/images/${name}`, import.meta.url))));
 
+/** Two files of one name. */
+async function twice(): Promise<{ zip: Uint8Array; tar: Uint8Array }> {
+  const { packTar } = await loadTar();
+  const entry = (name: string, fill: number) => ({
+    header: { name, size: 4, type: "file" as const },
+    body: new Uint8Array(4).fill(fill),
+  });
+  // The library refuses to write a name twice; what it wrote is of the same length.
+  const text = new TextDecoder("latin1").decode((await zips())[1]).replaceAll("b.png", "a.jpg");
+  return {
+    zip: Uint8Array.from(text, (letter) => letter.charCodeAt(0)),
+    tar: await packTar([entry("a.jpg", 1), entry("./a.jpg", 2)]),
+  };
+}
+
+/** An image whose few bytes stand for gigabytes. */
+async function vastImage(): Promise<Uint8Array> {
+  const [jpeg] = await images(["grey.jpg"]);
+  const at = jpeg.findIndex((byte, i) => byte === 0xff && jpeg[i + 1] === 0xc0);
+  const vast = jpeg.slice();
+  vast.set([0xff, 0xff, 0xff, 0xff], at + 5);
+  return vast;
+}
+
+/** JSON of so many levels. */
+const deep = (levels: number) => text(`${"[".repeat(levels)}${"]".repeat(levels)}`);
+
 /** Each with whole files to damage. */
 export const DATA_TARGETS: readonly Target[] = [
   {
@@ -120,6 +153,7 @@ export const DATA_TARGETS: readonly Target[] = [
       const split = { train: part(6), val: part(2), test: part(4) };
       return Promise.resolve({
         files: [text(JSON.stringify(split)), text(JSON.stringify(split, null, 1))],
+        refused: [text(JSON.stringify(split).replace("{", '{"test":[["a.jpg",0,"Forest"]],')), deep(1 << 20)],
         words: JSON_WORDS,
       });
     },
@@ -140,9 +174,59 @@ export const DATA_TARGETS: readonly Target[] = [
           text("# a run\ntrain: base\neval: [base, new]\npreset: seed-notebook\nlr: 0.002\nepochs: 5\nseeds: [1, 2]\n"),
           text('init-words: "a photo of a"\nclass-token-position: end\nshots: 4\nengine: cpu\nout: runs\n'),
         ],
+        refused: [text("shots: 1\nshots: 2\n"), text("seed: 1\nseeds: [2]\n")],
         words: [...YAML_WORDS, ...settingsByFlag(SETTINGS).keys()],
       }),
     read: async (path) => void await readConfigFile(path, SETTINGS),
+    mostBytes: NUMBERS,
+  },
+  {
+    name: "command lines",
+    ending: ".args",
+    corpus: () =>
+      Promise.resolve({
+        files: [
+          text("--shots\n4\n--seeds\n1-3\n--eval\nbase,new\n--epochs\n20\n--out\nruns\n--views\n3"),
+          text("--data\nphotos\n--split\nsplit.json\n--init-words\na photo of a\n--lr\n0.002\n--threads\n2\n--fresh"),
+        ],
+        refused: ["--epochs\n1e12", "--views\n100000", "--context-tokens\n1000000000", "--threads\n1000000000"].map(
+          text,
+        ),
+        words: ["--", "=", "-1", "1e12", "1-999999999", ",", "\0", ...settingsByFlag(SETTINGS).keys()],
+      }),
+    async read(path) {
+      const words = (await readText(path, "the command line", 1 << 20)).split("\n");
+      try {
+        const given = readFlags(words, recipeSettings(coop as unknown as Method)).given as Given;
+        const { debug: _, help: __, json: ___, quiet: ____, config: _____, dryRun: ______, ...settings } = given;
+        const { run, values } = completeSettings(coop as unknown as Method, settings);
+        const steering = [...Object.values(run), ...Object.values(values)].find((value) => !fitsALine(String(value)));
+        if (steering !== undefined) throw new Error(`lets ${JSON.stringify(steering)} through`);
+      } catch (error) {
+        // What was typed is no file.
+        throw error instanceof UserError ? new UserError(`${path}: ${error.message}`) : error;
+      }
+    },
+    mostBytes: NUMBERS,
+  },
+  {
+    name: "lists of class names",
+    ending: ".txt",
+    corpus: () =>
+      Promise.resolve({
+        files: [text("river\nforest\nsea\n"), text(Array.from({ length: 3000 }, (_, i) => `class ${i}`).join("\r\n"))],
+        refused: [text("river\nRiver\n"), text("river\nsea\u202e\n")],
+        words: ["\n", "_", "river", "é"],
+      }),
+    async read(path) {
+      try {
+        for (const name of await readClassNames(path)) {
+          if (!fitsALine(name)) throw new Error(`lets ${JSON.stringify(name)} through`);
+        }
+      } catch (error) {
+        throw error instanceof UserError ? new UserError(`${path}: ${error.message}`) : error;
+      }
+    },
     mostBytes: NUMBERS,
   },
   {
@@ -174,15 +258,25 @@ export const DATA_TARGETS: readonly Target[] = [
   {
     name: "zip archives of images",
     ending: ".zip",
-    corpus: async () => ({ files: await zips(), words: [...PATH_WORDS, "River", ".jpg"] }),
+    corpus: async () => ({
+      files: await zips(),
+      refused: [(await twice()).zip],
+      words: [...PATH_WORDS, "River", ".jpg"],
+    }),
     read: readAllImages,
+    readable: ["a folder"],
     mostBytes: IMAGES,
   },
   {
     name: "tar archives of images",
     ending: ".tar",
-    corpus: async () => ({ files: await tars(), words: [...PATH_WORDS, "River", ".jpg", "ustar", "0000644"] }),
+    corpus: async () => ({
+      files: await tars(),
+      refused: [(await twice()).tar],
+      words: [...PATH_WORDS, "River", ".jpg", "ustar", "0000644"],
+    }),
     read: readAllImages,
+    readable: ["a folder"],
     mostBytes: IMAGES,
   },
   {
@@ -190,6 +284,7 @@ export const DATA_TARGETS: readonly Target[] = [
     ending: ".tar.gz",
     corpus: async () => ({ files: (await tars()).map((tar) => gzipSync(tar)) }),
     read: readAllImages,
+    readable: ["a folder"],
     mostBytes: IMAGES,
   },
   {
@@ -198,6 +293,7 @@ export const DATA_TARGETS: readonly Target[] = [
     corpus: async () => ({ files: await tars(), words: [...PATH_WORDS, "River", ".jpg", "ustar", "0000644"] }),
     wrap: (bytes) => gzipSync(bytes),
     read: readAllImages,
+    readable: ["a folder"],
     mostBytes: IMAGES,
   },
   {
@@ -227,10 +323,11 @@ export const DATA_TARGETS: readonly Target[] = [
     ending: ".jpg",
     corpus: async () => ({
       files: await images(["grey.jpg", "sampling_420.jpg", "cmyk.jpg", "progressive.jpg", "exif_orientation.jpg"]),
+      refused: [await vastImage()],
       hot: { head: 700, tail: 50 },
     }),
     async read(path) {
-      await decodeRgb(await Deno.readFile(path), path);
+      await decodeRgb(await readBytes(path, "the image", MOST_IMAGE_BYTES), path);
     },
     mostBytes: IMAGES,
   },
@@ -250,7 +347,7 @@ export const DATA_TARGETS: readonly Target[] = [
       hot: { head: 200, tail: 200 },
     }),
     async read(path) {
-      await decodeRgb(await Deno.readFile(path), path);
+      await decodeRgb(await readBytes(path, "the image", MOST_IMAGE_BYTES), path);
     },
     mostBytes: IMAGES,
   },
@@ -263,12 +360,16 @@ export const DATA_TARGETS: readonly Target[] = [
           text(formatReport(await makeReport({ ...options, images: 20 })))
         ),
       ),
+      refused: [deep(1 << 20)],
       words: [...JSON_WORDS, "classNames", "labels", "predictions", "worst", "base", "reportVersion"],
     }),
     async read(path) {
       const report = await readReport(path);
-      await runPage([report]);
-      compareReports([report]);
+      const { html, charts } = await runPage([report]);
+      const comparison = JSON.stringify(compareReports([report]));
+      for (const shown of [html, ...charts.values(), comparison]) {
+        if (visible(shown) !== shown) throw new Error("lets a control character into what is shown");
+      }
     },
     mostBytes: (fileBytes) => NUMBERS(fileBytes) + (64 << 20),
   },

@@ -8,7 +8,7 @@ import { openRandomAccess } from "../../src/clip/weights/tensor_file.ts";
 import { modelTensors, readTorchArchive } from "../../src/clip/weights/torch_archive.ts";
 import { readSampleFeatures, writeSampleFeatures } from "../../src/data/sample_features.ts";
 import type { HostTensor } from "../../src/engine/ops.ts";
-import { readBytes } from "../../src/files.ts";
+import { infoOf, readBytes } from "../../src/files.ts";
 import { decodeCheckpoint, encodeCheckpoint } from "../../src/train/checkpoint.ts";
 import { readPublishedPrompt } from "../../src/published/checkpoint.ts";
 import { NUMBERS, type Target } from "./target.ts";
@@ -107,7 +107,14 @@ export const MODEL_TARGETS: readonly Target[] = [
       const write = (named: Map<string, HostTensor>) =>
         writeSafetensors([...named].map(([name, tensor]) => [name, { dtype: "F16", ...tensor }]));
       const files = [write(tinyNamed()), write(huggingFaceNamed(tinyNamed()))];
-      return Promise.resolve({ files, words: [...TENSOR_WORDS, "weight", "bias"], hot: { head: 4000, tail: 50 } });
+      const damaged = tinyNamed();
+      damaged.get("token_embedding.weight")!.data[3] = NaN;
+      return Promise.resolve({
+        files,
+        refused: [write(damaged)],
+        words: [...TENSOR_WORDS, "weight", "bias"],
+        hot: { head: 4000, tail: 50 },
+      });
     },
     read: readWeights,
     mostBytes: NUMBERS,
@@ -147,9 +154,14 @@ export const MODEL_TARGETS: readonly Target[] = [
     async read(path) {
       // Whole archives around damaged pickles: damage to the archive is another target's.
       const tensors = archiveTensors(new Map([["ctx", { shape: [2, 2], data: new Float32Array(4) }]]));
-      const script = (await Deno.stat(path)).size % 2 === 0;
+      const script = (await infoOf(path))?.size! % 2 === 0;
       const archive = `${path}.pt`;
-      writeTorchArchive(archive, { root: null, tensors, script, entries: { "data.pkl": await Deno.readFile(path) } });
+      writeTorchArchive(archive, {
+        root: null,
+        tensors,
+        script,
+        entries: { "data.pkl": await readBytes(path, "the pickle", 1 << 20) },
+      });
       modelTensors(readTorchArchive(openRandomAccess(archive)), archive);
     },
     mostBytes: (fileBytes) => NUMBERS(fileBytes + 4096),
@@ -194,6 +206,10 @@ export const MODEL_TARGETS: readonly Target[] = [
     corpus: () =>
       Promise.resolve({
         files: [encodeCheckpoint(state(), { method: "coop", classes: '["a","b"]' })],
+        refused: [
+          encodeCheckpoint({ ...state(), losses: [NaN, 1] }, { method: "coop" }),
+          encodeCheckpoint({ ...state(), order: [Infinity] }, { method: "coop" }),
+        ],
         words: [...TENSOR_WORDS, "step", "checkpoint-version", "history/losses", "stream/batch-order", "optimizer/"],
       }),
     async read(path) {

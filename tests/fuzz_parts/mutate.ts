@@ -5,11 +5,16 @@ import { pythonRandom, type RandomStream } from "../../src/data/random.ts";
 export interface Corpus {
   /** Whole files. */
   files: readonly Uint8Array[];
+  /** Files that must be refused as they are: those that say something twice, or stand for more than they hold. */
+  refused?: readonly Uint8Array[];
   /** Texts that this kind of file is sensitive to. */
   words?: readonly string[];
   /** Where in a file most of the damage is done, counted from its beginning and its end. */
   hot?: { head: number; tail: number };
 }
+
+/** What would steer a terminal, turn the direction of text or end a line, and what stands for bytes that are no letters. */
+const STEERING = ["\x1b[31m", "\x1b]0;x\x07", "\x7f", "\u009b31m", "\u202e", "\u2066", "\u2028", "\r", "\ufffd"];
 
 /** Numbers that sizes and offsets go wrong at. */
 const EDGES = [
@@ -92,7 +97,7 @@ const textNumber: Damage = (bytes, { random, at }) => {
 };
 
 const word: Damage = (bytes, { corpus, random, at }) => {
-  const words = corpus.words ?? ["\0", "../"];
+  const words = [...corpus.words ?? ["\0", "../"], ...STEERING];
   return splice(bytes, at, { remove: random.below(12), put: encode(words[random.below(words.length)]) });
 };
 
@@ -121,6 +126,16 @@ const insert: Damage = (bytes, { random, at }) =>
 const cross: Damage = (bytes, { corpus, random, at }) => {
   const other = corpus.files[random.below(corpus.files.length)];
   return splice(bytes.subarray(0, at), at, { put: other.subarray(Math.min(at, other.length)) });
+};
+
+/** The same again and again: what takes time or memory by the square of its length shows. */
+const blow: Damage = (bytes, { random, at }) => {
+  if (random.below(8) > 0) return bytes;
+  const piece = bytes.subarray(at, at + 1 + random.below(64));
+  const times = Math.floor((1 << (12 + random.below(7))) / Math.max(1, piece.length));
+  const put = new Uint8Array(piece.length * times);
+  for (let i = 0; i < times; i++) put.set(piece, i * piece.length);
+  return splice(bytes, at, { put });
 };
 
 const nest: Damage = (bytes, { random, at }) => {
@@ -187,4 +202,5 @@ const DAMAGES: readonly Damage[] = [
   insert,
   cross,
   nest,
+  blow,
 ];

@@ -12,6 +12,8 @@ export interface Target {
   wrap?(bytes: Uint8Array): Uint8Array;
   /** Reads the file as the kit does; ends well or throws a `UserError`. */
   read(path: string): Promise<void>;
+  /** What can be read although it is no file: `a folder`. */
+  readable?: readonly string[];
   /** Whether the reader writes beside the file. */
   writes?: boolean;
   /** What may be taken in one piece for a file of this size. */

@@ -1,6 +1,8 @@
-import { assertEquals, assertThrows } from "jsr:@std/assert@1.0.19";
+import { assert, assertEquals, assertThrows } from "jsr:@std/assert@1.0.19";
 import { UserError } from "../../src/errors.ts";
-import { coop } from "../../src/methods/coop.ts";
+import { clipAdapter, coop, lpPlusPlus, maple, mmrl, tcp, tipAdapterF } from "../../src/methods/kit.ts";
+import { completeSettings } from "../../src/run/config.ts";
+import { RUN_SETTINGS } from "../../src/run/settings.ts";
 import {
   choice,
   decimal,
@@ -74,4 +76,25 @@ Deno.test("flags, lists of words and defaults", () => {
   assertEquals([defaultOf(byShots, 4), defaultOf(decimal({ help: "" }), 4)], [8, undefined]);
   const changed = withDefaults(coop.settings, { epochs: 7 });
   assertEquals([changed.epochs.default, coop.settings.epochs.default, changed.lr], [7, 100, coop.settings.lr]);
+});
+
+Deno.test("a value that would end a line or steer a terminal is refused, in every kind of setting and from a library", () => {
+  for (const value of ["a\nb", "\x1b[31m", "\x07", "\x7f", "\u009b31m", "\u202e", "\u2028", "a\tb"]) {
+    for (const setting of [RUN_SETTINGS.data, RUN_SETTINGS.out, RUN_SETTINGS.eval, RUN_SETTINGS.dataset]) {
+      assertThrows(() => setting.parse(value, "--x"), UserError, "--x has a line break or another control character");
+    }
+    assertThrows(() => completeSettings(coop, { initWords: value }), UserError, "initWords has a line break");
+    assertThrows(() => completeSettings(coop, { out: value }), UserError, "out has a line break");
+  }
+  assertEquals(RUN_SETTINGS.data.parse("Bilder für später/猫 🐈", "--data"), "Bilder für später/猫 🐈");
+});
+
+Deno.test("numbers that would take for ever have a largest value", () => {
+  const bound = (method: unknown, name: string, value: number) => {
+    const { message } = assertThrows(() => completeSettings(method as typeof coop, { [name]: value }), UserError);
+    assert(message.endsWith("at most."), message);
+  };
+  for (const method of [mmrl, tcp, maple, coop]) bound(method, "contextTokens", 77);
+  for (const method of [clipAdapter, tipAdapterF, lpPlusPlus]) bound(method, "epochs", 10_001);
+  bound(mmrl, "tokenWidth", 16_385);
 });

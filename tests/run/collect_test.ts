@@ -98,3 +98,29 @@ Deno.test("runs of 0.1.0 are collected as they are", async () => {
   assert(runs.length >= 3 && runs.every(({ ece }) => ece === null));
   assertEquals(missing.filter((sentence) => sentence.startsWith("CoOp")), []);
 });
+
+Deno.test("linked folders are collected, once around a circle; a folder of another seed's name is refused", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const report = await makeReport({ method: "coop", seed: 1 });
+    await writeReport(`${folder}/elsewhere/x/shots16/seed1`, report);
+    await Deno.mkdir(`${folder}/runs`);
+    await Deno.symlink("../elsewhere", `${folder}/runs/set`);
+    await Deno.symlink("..", `${folder}/elsewhere/x/up`);
+    await Deno.symlink("nowhere", `${folder}/runs/gone`);
+    const { groups } = await collectRuns([`${folder}/runs`]);
+    assertEquals(groups.map(([{ runs }]) => runs.length), [1]);
+    for (const name of ["shots16/seed2", "shots4/seed1", "shots4-all/seed1"]) {
+      const other = `${folder}/copy/${name}`;
+      await writeReport(other, report);
+      const { message } = await assertRejects(() => collectRuns([`${folder}/copy`]), UserError);
+      assertEquals(
+        message,
+        `${other} holds a report of seed 1 and --shots 16: give the folder the name of its run, or remove it.`,
+      );
+      await Deno.remove(`${folder}/copy`, { recursive: true });
+    }
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});

@@ -110,3 +110,16 @@ Deno.test("runs at the same time share the features, and end as each would alone
     for (const folder of [together, alone]) await Deno.remove(folder, { recursive: true });
   }
 });
+
+Deno.test("a lock that is a link is refused, and what it leads to stays whole", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    await Deno.writeTextFile(`${folder}/letter.txt`, "what somebody wrote");
+    await Deno.mkdir(`${folder}/run`);
+    await Deno.symlink("../letter.txt", `${folder}/run/.lock`);
+    await assertRejects(() => lockFolder(`${folder}/run`), UserError, "run/.lock is no file but a link");
+    assertEquals(await Deno.readTextFile(`${folder}/letter.txt`), "what somebody wrote");
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});

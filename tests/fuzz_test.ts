@@ -1,10 +1,12 @@
+import process from "node:process";
 import { assert, assertEquals, assertStringIncludes } from "jsr:@std/assert@1.0.19";
 import { UserError } from "../src/errors.ts";
+import { readBytes } from "../src/files.ts";
 import { fuzz } from "./fuzz.ts";
 import { mutate } from "./fuzz_parts/mutate.ts";
 import { type Target, TARGETS } from "./fuzz_parts/targets.ts";
 
-/** `deno task fuzz` has eight hundred for each. */
+/** `deno task fuzz` has four thousand for each. */
 const INPUTS = 30;
 
 for (const target of TARGETS) {
@@ -21,7 +23,7 @@ const reader = (read: Target["read"]): Target => ({
   ending: ".bin",
   corpus: () => Promise.resolve({ files: [new Uint8Array(32)] }),
   read: async (path) => {
-    if ((await Deno.readFile(path)).every((byte) => byte === 0)) return;
+    if ((await readBytes(path, "the file", 1000)).every((byte) => byte === 0)) return;
     await read(path);
   },
   mostBytes: (fileBytes) => fileBytes + 1000,
@@ -43,6 +45,32 @@ Deno.test("the fuzz sees what a reader must not do", async () => {
     await failure(() => Promise.resolve(void new Deno.Command("true"))),
     "A reader started a program",
   );
+});
+
+Deno.test("the fuzz sees a reader that takes time or memory, or takes for whole what must be refused", async () => {
+  const failures = async (read: Target["read"], corpus = {}) => {
+    const files = [new Uint8Array(32)];
+    const target = { ...reader(read), corpus: () => Promise.resolve({ files, ...corpus }) };
+    return (await fuzz(target, { seed: 1, inputs: 1 })).failures;
+  };
+  const refuse = (path: string) => Promise.reject(new UserError(`No ${path}.`));
+  assertEquals(await failures(refuse), []);
+  // Pieces that are small each.
+  const kept: Uint8Array[] = [];
+  const greedy = await failures((path) => {
+    for (let i = 0; i < 400_000 && kept.length < 400_000; i++) kept.push(new Uint8Array(1000).fill(1));
+    return refuse(path);
+  });
+  assert(greedy.some((failure) => failure.includes("let the process grow by")), greedy.join("\n"));
+  kept.length = 0;
+  const slow = await failures((path) => {
+    const start = process.cpuUsage();
+    while (process.cpuUsage(start).user < 3.1e6);
+    return refuse(path);
+  });
+  assert(slow.length === 1 && slow[0].includes("ms of the processor"), slow.join("\n"));
+  const trusting = await failures(() => Promise.resolve(), { refused: [new Uint8Array(3)] });
+  assertEquals(trusting, ["test files, file 0 to be refused: was read"]);
 });
 
 Deno.test("the same seed damages in the same way, another in another", () => {

@@ -24,7 +24,7 @@ export interface Limits {
 }
 
 /** Milliseconds of the processor: no input of a few hundred kilobytes takes this long, however busy the machine is. */
-const MOST_MS = 5_000;
+const MOST_MS = 3_000;
 const HANG_MS = 60_000;
 /** The process itself grows now and then, whatever is read. */
 const MOST_GROWTH_KILOBYTES = 300 * 1024;

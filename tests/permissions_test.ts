@@ -42,6 +42,8 @@ interface Case {
 const UNUSED: Record<string, string> = {
   "env NVIDIA_TF32_OVERRIDE": "set before engine tensorflow is loaded, and only then",
   "env TF_CPP_MIN_LOG_LEVEL": "set before engine tensorflow is loaded, and only then",
+  "sys statfs": "asked before hundreds of megabytes are stored",
+  "sys systemMemoryInfo": "asked before hundreds of megabytes are held in memory",
 };
 /** Deno does not write down which programs were started and which hosts were asked. */
 const NOT_AUDITED = ["run", "net"];

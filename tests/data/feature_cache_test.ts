@@ -253,3 +253,42 @@ cacheTest("an image that does not decode stops the run and is named", async (fol
 Deno.test("a store that cannot be written is a user error", async () => {
   await assertRejects(() => get("/proc/nowhere"), UserError, "Cannot write the file /proc/nowhere");
 });
+
+cacheTest(
+  "large files are read one at a time and not kept, to the same features; one that changes is told",
+  async (folder) => {
+    const samples = SAMPLES.slice(0, 140);
+    const views = [TEST, train(0)];
+    const usual = await get(`${folder}/usual`, { samples, views });
+    // Two megabytes more behind each image: a chunk of them is more than is kept.
+    const padded = new Map([...FILES].map(([name, bytes]) => {
+      const longer = new Uint8Array(bytes.length + (9 << 18));
+      longer.set(bytes);
+      return [name, longer] as const;
+    }));
+    let [reading, most, reads] = [0, 0, 0];
+    const images = (change?: (path: string, count: number) => boolean) => ({
+      size: () => Promise.resolve(200 << 20),
+      async read(path: string) {
+        most = Math.max(most, ++reading);
+        reads++;
+        await new Promise((resolve) => setTimeout(resolve));
+        reading--;
+        const bytes = padded.get(path.split("/")[1])!;
+        return change?.(path, reads) ? Uint8Array.from(bytes).fill(1, bytes.length - 1) : bytes;
+      },
+    });
+    const large = await get(`${folder}/large`, { samples, views, images: images() });
+    assertEquals(large.features_VNE, usual.features_VNE);
+    assertEquals(most, 1);
+    // Small images are decoded once for both views.
+    assert(reads > samples.length && reads < 2 * samples.length, String(reads));
+    reads = 0;
+    const changing = images((_, count) => count > samples.length);
+    await assertRejects(
+      () => get(`${folder}/changing`, { samples, views, images: changing }),
+      UserError,
+      "has changed since it was first read: start again.",
+    );
+  },
+);

@@ -51,3 +51,24 @@ Deno.test("a tar that is cut off anywhere, or damaged, leaves nothing behind", (
       assertEquals(namesIn(folder), ["set.tar"]);
     }
   }));
+
+Deno.test("a tar with a name twice, with an image too large for any, or of nothing is refused", () =>
+  inFolder(async (folder) => {
+    const { packTar } = await loadTar();
+    const path = `${folder}/set.tar`;
+    const refused = async (bytes: Uint8Array, why: string) => {
+      await Deno.writeFile(path, bytes);
+      await assertRejects(() => unpackTar(path, { prefix: "" }), UserError, why);
+      assertEquals(namesIn(folder), ["set.tar"]);
+    };
+    await refused(await packTar([file("a.jpg", 7), file("./a.jpg", 8)]), 'its entry "a.jpg" is in it twice');
+    // The head alone tells the size.
+    const large = await packTar([file("a.jpg", 7)]);
+    const size = (2 ** 28).toString(8).padStart(11, "0");
+    large.set(new TextEncoder().encode(size), 124);
+    large.fill(0x20, 148, 156);
+    const sum = large.subarray(0, 512).reduce((all, byte) => all + byte, 0);
+    large.set(new TextEncoder().encode(`${sum.toString(8).padStart(6, "0")}\0 `), 148);
+    await refused(large, 'its entry "a.jpg" has 268435456 bytes, too many for an image or a text');
+    await refused(new Uint8Array(4096), "it is empty");
+  }));

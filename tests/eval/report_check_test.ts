@@ -18,6 +18,12 @@ Deno.test("what keeps a value from being a report is named with its place", asyn
   const cases: [change: (copy: Report) => void, fault: string][] = [
     [(r) => delete (r as Partial<Report>).run, "run is missing"],
     [(r) => (r as unknown as Loose).more = 1, "more is unknown"],
+    [
+      (r) => (r.run.hyperparameters as Loose)["lr\x1b[31m"] = 1,
+      'run.hyperparameters."lr\\u001b[31m" has no name that fits a line',
+    ],
+    [(r) => r.run.classNames[0] = "a\nb", 'run.classNames[0] is "a\\nb"'],
+    [(r) => r.run.command = "deno \u202e", 'run.command is "deno \u202e"'],
     [(r) => (r.run as unknown as Loose).shots = 0, "run.shots is 0"],
     [(r) => (r.run as unknown as Loose).shots = "16", 'run.shots is "16", not integer'],
     [(r) => (r.run.classNames as unknown[])[2] = null, "run.classNames[2] is null, not string"],

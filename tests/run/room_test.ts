@@ -40,6 +40,9 @@ Deno.test("a training of days says so before its first step, and one of seconds 
     said.length = 0;
     const progress = {
       ...SILENT,
+      update() {
+        if (epochs > 1) throw new UserError("It trains.");
+      },
       say(text: string) {
         said.push(text);
         if (text.startsWith(TAKES_DAYS)) throw new UserError("Stopped here.");

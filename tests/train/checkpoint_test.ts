@@ -35,6 +35,8 @@ Deno.test("what does not fit together is refused with the file and what is wrong
   refused({ step: 3, losses: [1] }, "it says step 3 and has 1 losses");
   refused({ step: 1, losses: [1] }, 'the momentum of "ctx" is missing');
   refused({ params: {} }, "no learned tensor");
+  refused({ step: 1, losses: [NaN] }, '"history/losses" holds numbers that are not finite');
+  refused({ order: [Infinity] }, '"stream/batch-order" holds numbers that are not finite');
   refused(
     { params: { ctx: { shape: [2], data: Float32Array.of(1, NaN) } } },
     '"ctx" holds numbers that are not finite',

@@ -46,6 +46,17 @@ Deno.test("a job is a process of Deno's", async () => {
   assertEquals(ends.map(({ code, message }) => [code, message]), [[0, ""], [3, "error: why"]]);
 });
 
+Deno.test("what a job says on its way is told line by line", async () => {
+  const script = 'console.error("one\\ntwo é"); console.log("not this"); console.error("error: three")';
+  const lines: string[] = [];
+  const [{ message }] = await runJobs([{ title: "a", words: ["eval", script] }], {
+    parallel: 1,
+    onLine: ({ title }, line) => lines.push(`${title}: ${line}`),
+  });
+  assertEquals(lines, ["a: one", "a: two é", "a: error: three"]);
+  assertEquals(message, "error: three");
+});
+
 Deno.test("words with spaces and quotes come through a shell as they were", async () => {
   const words = ["plain", "a photo of a", "it's", "$HOME", "", "a\\b", "*"];
   const { stdout } = await new Deno.Command("bash", { args: ["-c", `printf '%s\\n' ${shellLine(words)}`] }).output();

@@ -21,6 +21,15 @@ export const SAMPLE_IMAGES = "sample";
  */
 export async function openData(settings: DataSettings, options: DataOptions): Promise<RunData> {
   const { data, dataset, split } = settings;
+  if (data === undefined || data === SAMPLE_IMAGES) {
+    const isOther = options.description !== undefined || dataset !== undefined && !sameName(dataset, "EuroSAT");
+    const alone = isOther ? "--dataset" : split !== undefined ? "--split" : undefined;
+    if (alone !== undefined) {
+      throw new UserError(
+        `${alone} is for images of yours, and the sample is EuroSAT with its own split: give --data, too.`,
+      );
+    }
+  }
   if (data === SAMPLE_IMAGES || (data === undefined && options.sample && options.needsImages)) {
     return timed(await openSampleImages(options));
   }

@@ -19,6 +19,22 @@ Deno.test("without --data it is the sample's stored features, which belong to th
   );
 });
 
+Deno.test("another data set's name or split without its images is refused, not left aside", async () => {
+  const description = parseDescription({ name: "My birds" }, "birds.yaml");
+  for (const data of [undefined, "sample"]) {
+    const refused = (settings: { dataset?: string; split?: string }, options = {}, flag = "--dataset") =>
+      assertRejects(
+        () => openData({ data, ...settings }, { ...OPTIONS, ...options }),
+        UserError,
+        `${flag} is for images`,
+      );
+    await refused({ dataset: "dtd" });
+    await refused({ split: "split.json" }, {}, "--split");
+    await refused({}, { description });
+  }
+  await (await openData({ dataset: "eurosat" }, OPTIONS)).close();
+});
+
 Deno.test("images: their split, their bytes, and words of the sample's own template where the weights are the sample's", async () => {
   await inFolder(async (folder) => {
     const said: string[] = [];

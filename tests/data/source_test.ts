@@ -266,3 +266,16 @@ Deno.test("how many bytes an image has is told without reading it", () =>
       await source.close();
     }
   }));
+
+Deno.test("a tar.gz of many images that are nothing but zeros is refused before they fill the memory", () =>
+  inFolder(async (folder) => {
+    const path = join(folder, "zeros.tar.gz");
+    const body = new Uint8Array(25 << 20);
+    const entries = Array.from({ length: 4 }, (_, i) => ({
+      header: { name: `a/${i}.jpg`, size: body.length, type: "file" as const },
+      body,
+    }));
+    await Deno.writeFile(path, gzipSync(await tarOf(entries)));
+    const { message } = await assertRejects(() => openImages(path), UserError);
+    assertStringIncludes(message, 'its entry "a/2.jpg" is where it has grown to over 100 times its bytes');
+  }));

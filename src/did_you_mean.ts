@@ -1,10 +1,14 @@
 import { levenshtein } from "./deps.ts";
 
+/** A longer word is no slip, and looking for its neighbours takes time by the third power of its length. */
+const LONGEST = 100;
+
 /**
  * A suggestion for a word that is not known: ` Did you mean "batch-size"?`, or an empty string when no known word is near.
  * Starts with a space, so that it can follow a sentence.
  */
 export function didYouMean(word: string, known: Iterable<string>): string {
+  if (word.length > LONGEST) return "";
   const ranked = [...known]
     .map((candidate) => ({ candidate, mistakes: mistakes(plain(word), plain(candidate)) }))
     .sort((a, b) => a.mistakes - b.mistakes);

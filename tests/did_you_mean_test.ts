@@ -24,3 +24,10 @@ Deno.test("nothing is suggested where nothing is near", () => {
   for (const word of ["--frobnicate", "--x", "", "--stosh"]) assertEquals(didYouMean(word, FLAGS), "", word);
   assertEquals(didYouMean("--shots", []), "");
 });
+
+Deno.test("words of over a hundred letters are not looked at", () => {
+  const known = ["a".repeat(100)];
+  assertEquals(didYouMean("a".repeat(99), known), ` Did you mean "${known[0]}"?`);
+  assertEquals(didYouMean("a".repeat(101), known), "");
+  assertEquals(didYouMean(`--shot${"s".repeat(100_000)}`, FLAGS), "");
+});

@@ -179,7 +179,7 @@ export const DATA_TARGETS: readonly Target[] = [
           text("# a run\ntrain: base\neval: [base, new]\npreset: seed-notebook\nlr: 0.002\nepochs: 5\nseeds: [1, 2]\n"),
           text('init-words: "a photo of a"\nclass-token-position: end\nshots: 4\nengine: cpu\nout: runs\n'),
         ],
-        refused: [text("shots: 1\nshots: 2\n"), text("seed: 1\nseeds: [2]\n")],
+        refused: ["shots: 1\nshots: 2\n", "seed: 1\nseeds: [2]\n", `${"x".repeat(60_000)}: 1\n`].map(text),
         words: [...YAML_WORDS, ...settingsByFlag(SETTINGS).keys()],
       }),
     read: async (path) => void await readConfigFile(path, SETTINGS),

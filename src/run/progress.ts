@@ -33,6 +33,8 @@ export function duration(seconds: number): string {
   const whole = Math.round(seconds);
   if (whole < 60) return `${whole} s`;
   if (whole < 3600) return `${Math.floor(whole / 60)} min ${String(whole % 60).padStart(2, "0")} s`;
-  if (whole >= 2 * DAY) return `${Math.floor(whole / DAY).toLocaleString("en-US")} days`;
+  if (whole >= 2 * DAY) {
+    return `${Math.floor(whole / DAY).toLocaleString("en-US")} days ${Math.floor(whole % DAY / 3600)} h`;
+  }
   return `${Math.floor(whole / 3600)} h ${String(Math.floor(whole % 3600 / 60)).padStart(2, "0")} min`;
 }

@@ -74,7 +74,7 @@ export function learnGda(task: FeatureTask, options: GdaOptions): FeatureClassif
 
   const classifier = (at: { head: Head; text_EC: Matrix }): FeatureClassifier => ({
     chosen: { alpha },
-    logits: (features_NE) => toHost(mixedLogits(toUnitRows(features_NE), { ...at, alpha, scale: task.logitScale })),
+    logits: (features_NE) => toHost(logitsByAlpha(toUnitRows(features_NE), { ...at, scale: task.logitScale })(alpha)),
     graph: (ops, features_NE) =>
       affine(ops, l2Normalize(ops, features_NE), {
         weights_EC: Matrix.mul(at.text_EC, task.logitScale).add(Matrix.mul(at.head.weights_EC, alpha)),
@@ -90,17 +90,19 @@ export function learnGda(task: FeatureTask, options: GdaOptions): FeatureClassif
   return classifier({ head, text_EC });
 }
 
-function mixedLogits(unit_NE: Matrix, at: { head: Head; text_EC: Matrix; alpha: number; scale: number }): Matrix {
+/** Logits for any α: what the texts and the Gaussians give is the same for all. */
+function logitsByAlpha(unit_NE: Matrix, at: { head: Head; text_EC: Matrix; scale: number }): (alpha: number) => Matrix {
   const gaussian = product(unit_NE, at.head.weights_EC).addRowVector(at.head.bias_C);
-  return product(unit_NE, at.text_EC).mul(at.scale).add(gaussian.mul(at.alpha));
+  const texts = product(unit_NE, at.text_EC).mul(at.scale);
+  return (alpha) => Matrix.mul(gaussian, alpha).add(texts);
 }
 
 /** The first α of the grid that no other beats on the validation images. */
 function chooseAlpha(task: FeatureTask, at: { head: Head; text_EC: Matrix }): number {
-  const unit_NE = toUnitRows(task.val.features_NE);
+  const logits = logitsByAlpha(toUnitRows(task.val.features_NE), { ...at, scale: task.logitScale });
   let best = { alpha: 0.1, correct: 0 };
   for (const alpha of GDA_ALPHAS) {
-    const correct = countCorrect(mixedLogits(unit_NE, { ...at, alpha, scale: task.logitScale }), task.val.labels);
+    const correct = countCorrect(logits(alpha), task.val.labels);
     if (correct > best.correct) best = { alpha, correct };
   }
   return best.alpha;

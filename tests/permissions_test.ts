@@ -126,6 +126,7 @@ const NOT_RUN: Record<string, string> = {
   "bench:tricks": "full-size work for minutes",
   "bench:run": "full-size work for minutes",
   "bench:load": "full-size work for minutes",
+  "bench:large": "full-size work for minutes",
   "bench:coverage": "simulates for minutes",
 };
 

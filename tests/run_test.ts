@@ -1,5 +1,5 @@
 import { assertEquals } from "jsr:@std/assert@1.0.19";
-import { readCounts } from "./run.ts";
+import { partsOf, readCounts } from "./run.ts";
 
 Deno.test("the counts of deno test are read, with colours or without", () => {
   assertEquals(readCounts("a ... ok (1ms)\n\nok | 12 passed (3 steps) | 0 failed | 2 ignored (3s)\n\n"), {
@@ -17,4 +17,13 @@ Deno.test("the counts of deno test are read, with colours or without", () => {
 Deno.test("a run that never came to its last line has no counts", () => {
   assertEquals(readCounts("error: Type checking failed.\n"), undefined);
   assertEquals(readCounts("a test that prints ok | 3 passed | 0 failed\n"), undefined);
+});
+
+Deno.test("every file is tested by one process, those last by name first, and the documentation's examples by another", () => {
+  const files = Array.from({ length: 19 }, (_, i) => `tests/${String(i).padStart(2, "0")}_test.ts`);
+  const parts = partsOf(files);
+  assertEquals(parts.at(-1), ["--doc", "mod.ts", "README.md", "src"]);
+  assertEquals(parts[0].slice(0, 2), ["--no-check", "tests/18_test.ts"]);
+  const tested = parts.slice(0, -1).flatMap((part) => part.slice(1));
+  assertEquals([tested.length, tested.toSorted()], [19, files]);
 });

@@ -100,7 +100,9 @@ function pair(
 }
 
 function rightOnes({ results: { predictions: { labels, predictions } } }: Report): Uint8Array {
-  return Uint8Array.from(labels, (label, i) => label === predictions[i] ? 1 : 0);
+  const right = new Uint8Array(labels.length);
+  for (let i = 0; i < right.length; i++) right[i] = labels[i] === predictions[i] ? 1 : 0;
+  return right;
 }
 
 function meanAccuracy(outcomes: readonly Uint8Array[]): number {

@@ -27,11 +27,16 @@ interface Schema {
   pattern?: string;
 }
 
-const DEFINITIONS: Record<string, Schema> = schema.$defs;
+/** By how they are referred to. */
+const DEFINITIONS = new Map(
+  Object.entries(schema.$defs).map(([name, definition]) => [`#/$defs/${name}`, definition as Schema]),
+);
 
 /** What keeps a value from being a report, with its place: `run.shots is 0`; undefined when it is one. */
 export function reportFault(value: unknown): string | undefined {
-  return schemaFault(value, { schema: schema as Schema, place: "" }) ?? inconsistency(value as Report);
+  const fault = schemaFault(value, schema as Schema);
+  if (fault === undefined) return inconsistency(value as Report);
+  return `${fault.place.replace(/^\./, "") || "the whole"} ${fault.text}`;
 }
 
 /** The numbers must be those of the predictions, and every number of a class that of one of its classes. */
@@ -87,60 +92,66 @@ const TYPES: Readonly<Record<string, (value: unknown) => boolean>> = {
   boolean: (value) => typeof value === "boolean",
 };
 
-function schemaFault(value: unknown, { schema, place }: { schema: Schema; place: string }): string | undefined {
-  const at = place === "" ? "the whole" : place;
-  const { $ref, anyOf, minimum = -Infinity, maximum = Infinity, minLength = 0, pattern = "", minItems = 0 } = schema;
+/** What is wrong below a value, and where: `.shots[3]`. Nearly all values are right, so places are put together on the way out. */
+interface Fault {
+  place: string;
+  text: string;
+}
+
+function schemaFault(value: unknown, schema: Schema): Fault | undefined {
+  const { $ref, anyOf } = schema;
+  const here = (text: string): Fault => ({ place: "", text });
   if ($ref !== undefined) {
-    const fault = schemaFault(value, { schema: DEFINITIONS[$ref.slice("#/$defs/".length)], place });
+    const fault = schemaFault(value, DEFINITIONS.get($ref)!);
     if (fault !== undefined) return fault;
   }
   if (anyOf !== undefined) {
-    const faults = anyOf.map((option) => schemaFault(value, { schema: option, place }));
+    const faults = anyOf.map((option) => schemaFault(value, option));
     if (!faults.includes(undefined)) return faults[0];
   }
   const types = typeof schema.type === "string" ? [schema.type] : schema.type;
-  if (types?.some((type) => TYPES[type](value)) === false) return `${at} is ${shown(value)}, not ${types[0]}`;
+  if (types?.some((type) => TYPES[type](value)) === false) return here(`is ${shown(value)}, not ${types[0]}`);
   if (schema.const !== undefined && value !== schema.const) {
-    return `${at} is ${shown(value)}, not ${shown(schema.const)}`;
+    return here(`is ${shown(value)}, not ${shown(schema.const)}`);
   }
   if (schema.enum !== undefined && !schema.enum.includes(value)) {
-    return `${at} is ${shown(value)}, not one of ${schema.enum.map(shown).join(", ")}`;
+    return here(`is ${shown(value)}, not one of ${schema.enum.map(shown).join(", ")}`);
   }
-  if (typeof value === "number" && (value < minimum || value > maximum)) return `${at} is ${value}`;
-  if (
-    typeof value === "string" &&
-    (value.length < minLength || !new RegExp(pattern).test(value) || !fitsALine(value))
-  ) {
-    return `${at} is ${shown(value)}`;
+  if (typeof value === "number") {
+    const { minimum = -Infinity, maximum = Infinity } = schema;
+    return value < minimum || value > maximum ? here(`is ${value}`) : undefined;
+  }
+  if (typeof value === "string") {
+    const { minLength = 0, pattern = "" } = schema;
+    const isFine = value.length >= minLength && new RegExp(pattern).test(value) && fitsALine(value);
+    return isFine ? undefined : here(`is ${shown(value)}`);
   }
   if (Array.isArray(value)) {
-    if (value.length < minItems) return `${at} has ${value.length} items`;
-    return firstFault(value.entries(), (i) => ({ schema: schema.items, place: `${place}[${i}]` }));
+    const { items, minItems = 0 } = schema;
+    if (value.length < minItems) return here(`has ${value.length} items`);
+    for (let i = 0; items !== undefined && i < value.length; i++) {
+      const fault = schemaFault(value[i], items);
+      if (fault !== undefined) return { ...fault, place: `[${i}]${fault.place}` };
+    }
+    return undefined;
   }
-  return typeof value === "object" && value !== null ? objectFault(value, { schema, place }) : undefined;
+  return typeof value === "object" && value !== null
+    ? objectFault(value as Record<string, unknown>, schema)
+    : undefined;
 }
 
-function objectFault(value: object, { schema, place }: { schema: Schema; place: string }): string | undefined {
+/** The first fault among the fields of an object; where the schema of others is `false`, there may be no other. */
+function objectFault(value: Record<string, unknown>, schema: Schema): Fault | undefined {
   const { properties = {}, required = [], additionalProperties } = schema;
-  const below = (key: string) => place === "" ? key : `${place}.${key}`;
-  const schemaOf = (key: string) => Object.hasOwn(properties, key) ? properties[key] : additionalProperties;
   const missing = required.find((key) => !Object.hasOwn(value, key));
-  if (missing !== undefined) return `${below(missing)} is missing`;
+  if (missing !== undefined) return { place: `.${missing}`, text: "is missing" };
   const odd = Object.keys(value).find((key) => !fitsALine(key));
-  if (odd !== undefined) return `${below(shown(odd))} has no name that fits a line`;
-  return firstFault(Object.entries(value), (key) => ({ schema: schemaOf(key), place: below(key) }));
-}
-
-/** The first fault among the items of a list or an object; where the schema is `false`, there may be no item. */
-function firstFault<K>(
-  items: Iterable<[K, unknown]>,
-  ruleOf: (key: K) => { schema: Schema | boolean | undefined; place: string },
-): string | undefined {
-  for (const [key, item] of items) {
-    const { schema, place } = ruleOf(key);
-    if (schema === false) return `${place} is unknown`;
-    const fault = typeof schema === "object" ? schemaFault(item, { schema, place }) : undefined;
-    if (fault !== undefined) return fault;
+  if (odd !== undefined) return { place: `.${shown(odd)}`, text: "has no name that fits a line" };
+  for (const key of Object.keys(value)) {
+    const own = Object.hasOwn(properties, key) ? properties[key] : additionalProperties;
+    if (own === false) return { place: `.${key}`, text: "is unknown" };
+    const fault = typeof own === "object" ? schemaFault(value[key], own) : undefined;
+    if (fault !== undefined) return { ...fault, place: `.${key}${fault.place}` };
   }
   return undefined;
 }

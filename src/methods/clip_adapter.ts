@@ -35,6 +35,7 @@ import {
 } from "./feature_settings.ts";
 import type { FeatureLearning } from "./method.ts";
 import { l2Normalize } from "./prompt_method.ts";
+import { product } from "./product.ts";
 import { epochsByShots } from "./prompt_settings.ts";
 import { decimal, wholeNumber } from "./setting.ts";
 
@@ -65,7 +66,7 @@ export function learnClipAdapter(task: FeatureTask, options: ClipAdapterOptions 
   for (const ratio of ratios) {
     const weights = initialWeights(task);
     trainAdapter(weights, task, { ...options, ratio });
-    const logits_NC = adapt(validation_NE, { weights, ratio }).unit_BE.mmul(text_EC);
+    const logits_NC = product(adapt(validation_NE, { weights, ratio }).unit_BE, text_EC);
     const correct = countCorrect(logits_NC, task.val.labels);
     if (best === undefined || correct > best.correct) best = { weights, ratio, correct };
   }
@@ -74,7 +75,7 @@ export function learnClipAdapter(task: FeatureTask, options: ClipAdapterOptions 
     chosen: { ratio },
     logits(features_NE) {
       const { unit_BE } = adapt(toMatrix(features_NE), { weights, ratio });
-      return toHost(unit_BE.mmul(toUnitRows(textFeatures_CE).transpose()).mul(task.logitScale));
+      return toHost(product(unit_BE, toUnitRows(textFeatures_CE), { transposed: "right" }).mul(task.logitScale));
     },
     graph(ops, features_NE) {
       const map = (x: typeof features_NE, { shape, data }: Parameter) =>
@@ -147,8 +148,8 @@ interface Adapted {
 
 function adapt(features_BE: Matrix, at: { weights: AdapterWeights; ratio: number }): Adapted {
   const [down, up] = [toMatrix(at.weights.down_HE), toMatrix(at.weights.up_EH)];
-  const hidden_BH = relu(features_BE.mmul(down.transpose()));
-  const out_BE = relu(hidden_BH.mmul(up.transpose()));
+  const hidden_BH = relu(product(features_BE, down, { transposed: "right" }));
+  const out_BE = relu(product(hidden_BH, up, { transposed: "right" }));
   const unit_BE = Matrix.mul(out_BE, at.ratio).add(Matrix.mul(features_BE, 1 - at.ratio));
   const inverse_B = Matrix.mul(unit_BE, unit_BE).sum("row").map((squares) => 1 / Math.sqrt(squares));
   return { hidden_BH, out_BE, unit_BE: unit_BE.mulColumnVector(inverse_B), inverse_B };
@@ -161,15 +162,15 @@ function adapterGradients(
 ): Record<keyof AdapterWeights, Float32Array> {
   const { features_BE, labels, text_EC, scale, ratio } = batch;
   const { hidden_BH, out_BE, unit_BE, inverse_B } = adapt(features_BE, { weights, ratio });
-  const { gradient_NC } = crossEntropyGradient(unit_BE.mmul(text_EC).mul(scale), labels);
-  const dUnit_BE = gradient_NC.mmul(text_EC.transpose()).mul(scale / features_BE.rows);
+  const { gradient_NC } = crossEntropyGradient(product(unit_BE, text_EC).mul(scale), labels);
+  const dUnit_BE = product(gradient_NC, text_EC, { transposed: "right" }).mul(scale / features_BE.rows);
   const along_B = Matrix.mul(dUnit_BE, unit_BE).sum("row");
   const dBlend_BE = dUnit_BE.sub(unit_BE.clone().mulColumnVector(along_B)).mulColumnVector(inverse_B);
   const dOut_BE = where(dBlend_BE.mul(ratio), out_BE);
-  const dHidden_BH = where(dOut_BE.mmul(toMatrix(weights.up_EH)), hidden_BH);
+  const dHidden_BH = where(product(dOut_BE, toMatrix(weights.up_EH)), hidden_BH);
   return {
-    down_HE: toHost(dHidden_BH.transpose().mmul(features_BE)).data,
-    up_EH: toHost(dOut_BE.transpose().mmul(hidden_BH)).data,
+    down_HE: toHost(product(dHidden_BH, features_BE, { transposed: "left" })).data,
+    up_EH: toHost(product(dOut_BE, hidden_BH, { transposed: "left" })).data,
   };
 }
 

@@ -29,6 +29,7 @@ import {
 } from "./feature_settings.ts";
 import type { FeatureLearning } from "./method.ts";
 import { l2Normalize } from "./prompt_method.ts";
+import { product } from "./product.ts";
 
 /** The options of {@linkcode learnGda}. */
 export interface GdaOptions {
@@ -45,6 +46,8 @@ export const GDA_ALPHAS = [1e-4, 1e-3, 1e-2, 1e-1, 1, 10, 100] as const;
 /** Training vectors that stand in for a class without images, and copies of its text feature among them. */
 const NEIGHBOURS = 64;
 const TEXT_COPIES = 16;
+/** Classes whose similarities to all training vectors are in memory at once. */
+const CLASSES_AT_ONCE = 64;
 
 /** A linear head: logits of features [N, E] are `F·weights + bias`. */
 interface Head {
@@ -71,7 +74,7 @@ export function learnGda(task: FeatureTask, options: GdaOptions): FeatureClassif
 
   const classifier = (at: { head: Head; text_EC: Matrix }): FeatureClassifier => ({
     chosen: { alpha },
-    logits: (features_NE) => toHost(mixedLogits(toUnitRows(features_NE), { ...at, alpha, scale: task.logitScale })),
+    logits: (features_NE) => toHost(logitsByAlpha(toUnitRows(features_NE), { ...at, scale: task.logitScale })(alpha)),
     graph: (ops, features_NE) =>
       affine(ops, l2Normalize(ops, features_NE), {
         weights_EC: Matrix.mul(at.text_EC, task.logitScale).add(Matrix.mul(at.head.weights_EC, alpha)),
@@ -87,24 +90,26 @@ export function learnGda(task: FeatureTask, options: GdaOptions): FeatureClassif
   return classifier({ head, text_EC });
 }
 
-function mixedLogits(unit_NE: Matrix, at: { head: Head; text_EC: Matrix; alpha: number; scale: number }): Matrix {
-  const gaussian = unit_NE.mmul(at.head.weights_EC).addRowVector(at.head.bias_C);
-  return unit_NE.mmul(at.text_EC).mul(at.scale).add(gaussian.mul(at.alpha));
+/** Logits for any α: what the texts and the Gaussians give is the same for all. */
+function logitsByAlpha(unit_NE: Matrix, at: { head: Head; text_EC: Matrix; scale: number }): (alpha: number) => Matrix {
+  const gaussian = product(unit_NE, at.head.weights_EC).addRowVector(at.head.bias_C);
+  const texts = product(unit_NE, at.text_EC).mul(at.scale);
+  return (alpha) => Matrix.mul(gaussian, alpha).add(texts);
 }
 
 /** The first α of the grid that no other beats on the validation images. */
 function chooseAlpha(task: FeatureTask, at: { head: Head; text_EC: Matrix }): number {
-  const unit_NE = toUnitRows(task.val.features_NE);
+  const logits = logitsByAlpha(toUnitRows(task.val.features_NE), { ...at, scale: task.logitScale });
   let best = { alpha: 0.1, correct: 0 };
   for (const alpha of GDA_ALPHAS) {
-    const correct = countCorrect(mixedLogits(unit_NE, { ...at, alpha, scale: task.logitScale }), task.val.labels);
+    const correct = countCorrect(logits(alpha), task.val.labels);
     if (correct > best.correct) best = { alpha, correct };
   }
   return best.alpha;
 }
 
 function gaussianHead(means_CE: Matrix, precision_EE: Matrix): Head {
-  const weights_EC = precision_EE.mmul(means_CE.transpose());
+  const weights_EC = product(precision_EE, means_CE, { transposed: "right" });
   const C = means_CE.rows;
   const bias_C = Array.from({ length: C }, (_, c) => {
     let quadratic = 0;
@@ -138,20 +143,19 @@ function pooledCovariance(
 ): Matrix {
   const weighted = centred.clone();
   labels.forEach((label, n) => weighted.mulRow(n, 1 / ((counts[label] - 1) * counts.length)));
-  return centred.transpose().mmul(weighted);
+  return product(centred, weighted, { transposed: "left" });
 }
 
 /** The head of classes that have no images: their neighbours among the training vectors, and their text features. */
 function synthesizedHead(vectors: Matrix, text_CE: Matrix): Head {
   const [C, E] = [text_CE.rows, text_CE.columns];
   const k = Math.min(NEIGHBOURS, vectors.rows);
-  const similarities_CN = text_CE.mmul(vectors.transpose());
+  const nearest = nearestVectors(vectors, text_CE, k);
   const means_CE = Matrix.zeros(C, E);
   const precision_EE = Matrix.zeros(E, E);
   for (let c = 0; c < C; c++) {
     const text = text_CE.getRow(c);
-    const nearest = similarities_CN.getRow(c).map((value, n) => ({ value, n })).sort((a, b) => b.value - a.value);
-    const spread = vectors.subMatrixRow(nearest.slice(0, k).map(({ n }) => n)).subRowVector(text);
+    const spread = vectors.subMatrixRow(nearest[c]).subRowVector(text);
     const mean = spread.sum("column").map((sum, e) => text[e] + sum / (k + TEXT_COPIES));
     means_CE.setRow(c, mean);
     precision_EE.add(shrunkPrecision(spread, traceOf(spread) / (k - 1)).mul(1 / C));
@@ -159,15 +163,40 @@ function synthesizedHead(vectors: Matrix, text_CE: Matrix): Head {
   return gaussianHead(means_CE, precision_EE);
 }
 
+/** For each text the numbers of the `k` vectors that are nearest to it, nearest first. */
+function nearestVectors(vectors: Matrix, text_CE: Matrix, k: number): number[][] {
+  const [C, E] = [text_CE.rows, text_CE.columns];
+  const found: number[][] = [];
+  for (let from = 0; from < C; from += CLASSES_AT_ONCE) {
+    const texts = text_CE.subMatrix(from, Math.min(C, from + CLASSES_AT_ONCE) - 1, 0, E - 1);
+    const similarities_CN = product(texts, vectors, { transposed: "right" });
+    for (let c = 0; c < texts.rows; c++) found.push(largestAt(similarities_CN.getRow(c), k));
+  }
+  return found;
+}
+
+/** Where the largest values are, largest first, and of equals the first. */
+function largestAt(values: readonly number[], count: number): number[] {
+  const best: number[] = [];
+  values.forEach((value, n) => {
+    if (best.length === count && value <= values[best[count - 1]]) return;
+    let at = best.length;
+    while (at > 0 && values[best[at - 1]] < value) at--;
+    best.splice(at, 0, n);
+    if (best.length > count) best.pop();
+  });
+  return best;
+}
+
 /** `E·(YᵀY + ridge·I)⁻¹`, through the smaller of YᵀY and YYᵀ (Woodbury). */
 function shrunkPrecision(rows_NE: Matrix, ridge: number): Matrix {
   const [N, E] = [rows_NE.rows, rows_NE.columns];
-  const transposed = rows_NE.transpose();
   const inverse = (gram: Matrix) =>
     new CholeskyDecomposition(gram.add(Matrix.eye(gram.rows).mul(ridge))).solve(Matrix.eye(gram.rows));
-  if (N >= E) return inverse(transposed.mmul(rows_NE)).mul(E);
-  const inner = inverse(rows_NE.mmul(transposed));
-  return Matrix.eye(E).sub(transposed.mmul(inner.mmul(rows_NE))).mul(E / ridge);
+  if (N >= E) return inverse(product(rows_NE, rows_NE, { transposed: "left" })).mul(E);
+  const inner = inverse(product(rows_NE, rows_NE, { transposed: "right" }));
+  const outer = product(rows_NE, product(inner, rows_NE), { transposed: "left" });
+  return Matrix.eye(E).sub(outer).mul(E / ridge);
 }
 
 /** The trace of YᵀY. */
@@ -188,7 +217,7 @@ function pseudoInverse(symmetric: Matrix): Matrix {
   const least = symmetric.rows * 2 ** -23 * values.reduce((a, b) => Math.max(a, Math.abs(b)), 0);
   const scaled = vectors.clone();
   values.forEach((value, i) => scaled.mulColumn(i, Math.abs(value) > least ? 1 / value : 0));
-  return scaled.mmul(vectors.transpose());
+  return product(scaled, vectors, { transposed: "right" });
 }
 
 function countPerClass(labels: Int32Array, classNames: readonly string[]): number[] {

@@ -18,6 +18,7 @@ import {
 } from "./feature_method.ts";
 import { type FeatureSettings, tuneOn, withFullValidation } from "./feature_settings.ts";
 import type { FeatureLearning } from "./method.ts";
+import { product } from "./product.ts";
 
 /** Why there is no classifier of classes without training images. */
 const NO_TEXT = "its weights are learned from images of each class, and no text is used";
@@ -52,7 +53,7 @@ export function learnLinearProbe(task: FeatureTask): FeatureClassifier {
 
 /** Logits [N, C]. */
 export function headLogits(head: LinearHead, features_NE: Matrix): Matrix {
-  return features_NE.mmul(head.weights_CE.transpose()).addRowVector(head.bias_C);
+  return product(features_NE, head.weights_CE, { transposed: "right" }).addRowVector(head.bias_C);
 }
 
 /**
@@ -97,7 +98,7 @@ export function logisticRegression(
   const { x } = minimize(
     (x) => {
       const { loss, gradient_NC } = crossEntropyGradient(headLogits(headOf(x), images_NE), labels);
-      const slope_CE = gradient_NC.transpose().mmul(images_NE);
+      const slope_CE = product(gradient_NC, images_NE, { transposed: "left" });
       const gradient = new Float64Array(x.length);
       let squares = 0;
       for (let c = 0; c < free; c++) {

@@ -32,6 +32,7 @@ import {
 } from "./feature_settings.ts";
 import type { FeatureLearning } from "./method.ts";
 import { l2Normalize } from "./prompt_method.ts";
+import { product } from "./product.ts";
 import { wholeNumber } from "./setting.ts";
 
 /** Why there is no classifier of classes without training images. */
@@ -87,7 +88,8 @@ export function fitLpPlusPlus(
   const unit_NE = toUnitRows(viewOf(task.train.views_VNE, 0));
   const validation_NE = toUnitRows(task.val.features_NE);
   const text_CE = toUnitRows(task.textFeatures_CE);
-  const cosines_NC = unit_NE.mmul(text_CE.transpose());
+  const cosines_NC = product(unit_NE, text_CE, { transposed: "right" });
+  const ofValidation_NC = product(validation_NE, text_CE, { transposed: "right" });
   const [N, C] = [cosines_NC.rows, cosines_NC.columns];
   const rates = stepSizes(unit_NE, cosines_NC);
 
@@ -102,11 +104,11 @@ export function fitLpPlusPlus(
   let best = { head, epoch: 0, correct: -1 };
 
   for (let epoch = 1; epoch <= epochs; epoch++) {
-    const { gradient_NC } = crossEntropyGradient(lpLogits(head, unit_NE, text_CE), labels);
+    const { gradient_NC } = crossEntropyGradient(headLogits(head, unit_NE, cosines_NC), labels);
     gradient_NC.mul(1 / N);
     const present = Matrix.mul(gradient_NC, cosines_NC).sum("column");
     alphaSlope = alphaGradient === "present" ? present : alphaSlope.map((sum, c) => sum + present[c]);
-    weightVelocity = weightVelocity.mul(MOMENTUM).add(gradient_NC.transpose().mmul(unit_NE));
+    weightVelocity = weightVelocity.mul(MOMENTUM).add(product(gradient_NC, unit_NE, { transposed: "left" }));
     const biasSlope = gradient_NC.sum("column");
     biasVelocity = biasVelocity.map((v, c) => MOMENTUM * v + biasSlope[c]);
     const moves = epoch % ALPHA_EVERY === 0;
@@ -115,7 +117,7 @@ export function fitLpPlusPlus(
       bias_C: head.bias_C.map((b, c) => b - rates.weights * biasVelocity[c]),
       alpha_C: moves ? head.alpha_C.map((a, c) => a - rates.alpha * alphaSlope[c]) : head.alpha_C,
     };
-    const correct = countCorrect(lpLogits(head, validation_NE, text_CE), task.val.labels);
+    const correct = countCorrect(headLogits(head, validation_NE, ofValidation_NC), task.val.labels);
     if (correct >= best.correct) best = { head, epoch, correct };
   }
   return best;
@@ -123,15 +125,19 @@ export function fitLpPlusPlus(
 
 /** Logits [N, C] of normalised features. */
 export function lpLogits(head: LpHead, unit_NE: Matrix, text_CE: Matrix): Matrix {
-  const texts = unit_NE.mmul(text_CE.transpose()).mulRowVector(head.alpha_C);
-  return unit_NE.mmul(head.weights_CE.transpose()).addRowVector(head.bias_C).add(texts);
+  return headLogits(head, unit_NE, product(unit_NE, text_CE, { transposed: "right" }));
+}
+
+/** The same from the cosines of features and texts, which no step changes. */
+function headLogits(head: LpHead, unit_NE: Matrix, cosines_NC: Matrix): Matrix {
+  const texts = cosines_NC.clone().mulRowVector(head.alpha_C);
+  return product(unit_NE, head.weights_CE, { transposed: "right" }).addRowVector(head.bias_C).add(texts);
 }
 
 function stepSizes(unit_NE: Matrix, cosines_NC: Matrix): { weights: number; alpha: number } {
   const N = unit_NE.rows;
-  const transposed = unit_NE.transpose();
   // FᵀF and FFᵀ share their largest eigenvalue; the smaller is the quicker.
-  const gram = N < unit_NE.columns ? unit_NE.mmul(transposed) : transposed.mmul(unit_NE);
+  const gram = product(unit_NE, unit_NE, { transposed: N < unit_NE.columns ? "right" : "left" });
   const { realEigenvalues } = new EigenvalueDecomposition(gram, { assumeSymmetric: true });
   const largest = realEigenvalues.reduce((a, b) => Math.max(a, b));
   const squares = Matrix.mul(cosines_NC, cosines_NC).sum("column");

@@ -37,6 +37,7 @@ import {
 } from "./feature_settings.ts";
 import type { FeatureLearning } from "./method.ts";
 import { l2Normalize } from "./prompt_method.ts";
+import { product } from "./product.ts";
 import { decimal, wholeNumber } from "./setting.ts";
 
 /** Why there is no classifier of classes without training images. */
@@ -120,11 +121,11 @@ function cacheOf(task: FeatureTask): Cache {
 }
 
 function affinities(cache: Cache, unit_NE: Matrix): Matrix {
-  return unit_NE.mmul(cache.keys_KE.transpose());
+  return product(unit_NE, cache.keys_KE, { transposed: "right" });
 }
 
 function zeroShotLogits(cache: Cache, unit_NE: Matrix): Matrix {
-  return unit_NE.mmul(cache.text_CE.transpose()).mul(cache.scale);
+  return product(unit_NE, cache.text_CE, { transposed: "right" }).mul(cache.scale);
 }
 
 function tipLogits(cache: Cache, unit_NE: Matrix, { beta, alpha }: Mix): Matrix {
@@ -238,7 +239,7 @@ function keysGradient(cache: Cache, batch: { unit_NE: Matrix; labels: Int32Array
       gradient_NK.set(n, k, slope * gradient_NC.get(n, label) / unit_NE.rows);
     });
   }
-  return gradient_NK.transpose().mmul(unit_NE);
+  return product(gradient_NK, unit_NE, { transposed: "left" });
 }
 
 /**

@@ -82,7 +82,9 @@ async function reportsBelow(folder: string, ancestors: readonly string[] = []): 
     throw fileError(error, folder, "read", "the folder");
   }
   const isReport = names.some(({ name }) => SUBSETS.some((subset) => name === `report-${subset}.json`));
-  const found = isReport ? (await readFolder(folder)).map((report) => ({ report, folder })) : [];
+  const found = isReport
+    ? (await readFolder(folder)).map((report) => ({ report: withoutConfusion(report), folder }))
+    : [];
   found.forEach(requireOwnFolder);
   for (const { name, isDirectory, isSymlink } of names.toSorted((a, b) => a.name < b.name ? -1 : 1)) {
     const below = `${folder.replace(/\/$/, "")}/${name}`;
@@ -101,6 +103,12 @@ function requireOwnFolder({ report: { run }, folder }: Found): void {
   throw new UserError(
     `${folder} holds a report of seed ${run.seed} and --shots ${run.shots}: give the folder the name of its run, or remove it.`,
   );
+}
+
+/** Comparisons read no confusion matrix, and of 1,000 classes it is a million numbers for each report that is held. */
+function withoutConfusion(report: Report): Report {
+  const { results } = report;
+  return { ...report, results: { ...results, metrics: { ...results.metrics, confusion: [] } } };
 }
 
 /** A run that is in two of the folders counts once. */
@@ -142,11 +150,15 @@ function settingsOf({ run: { preset, changed, hyperparameters } }: Report): stri
 
 /** Where a method is there with several settings, each is a method of its own. */
 function withVariantNames(reports: readonly Report[]): Report[] {
-  const settings = Map.groupBy(reports, ({ run }) => run.method);
-  return reports.map((report) => {
+  const settings = new Map<string, Set<string>>();
+  const found = reports.map((report) => ({ report, own: settingsOf(report) }));
+  for (const { report: { run: { method } }, own } of found) {
+    settings.set(method, (settings.get(method) ?? new Set()).add(own));
+  }
+  return found.map(({ report, own }) => {
     const { run } = report;
-    if (new Set(settings.get(run.method)!.map(settingsOf)).size < 2) return report;
-    const words = settingsOf(report) || "default";
+    if (settings.get(run.method)!.size < 2) return report;
+    const words = own || "default";
     const label = `${run.label ?? methodLabel(run.method)} (${words})`;
     return { ...report, run: { ...run, method: `${run.method} (${words})`, label } };
   });

@@ -23,6 +23,8 @@ export interface TfjsEngineOptions {
   threads: number;
   /** Transpose in a separate step, because the backend's products of transposed operands are slow (wasm). */
   transposeFirst: boolean;
+  /** Operations that do not run on tfjs's own kernels. */
+  own?: Partial<Ops<tf.Tensor>>;
   /** Called after every run; returns what went wrong on the device without an exception, if anything did. */
   failure?: () => string | undefined;
   /** Releases the device. */
@@ -183,7 +185,7 @@ function kernelCounter(tf: Tfjs): () => number {
 export function tfjsEngine(tf: Tfjs, options: TfjsEngineOptions): Engine {
   const backend = tf.getBackend();
   const scalars = new Map<number, tf.Scalar>();
-  const ops = tfjsOps(tf, options.transposeFirst, { scalars });
+  const ops = { ...tfjsOps(tf, options.transposeFirst, { scalars }), ...options.own };
   const frozen = new Set<FrozenTensor>();
   const memories = new Set<Map<string, Constants>>();
 

@@ -78,7 +78,7 @@ export async function openMethod<S>(
 }
 
 /** Patches of images, [B, N, K]. */
-export function noisePatches(images: number): HostTensor {
-  const { size, patch } = VIT_B_16.image;
+export function noisePatches(images: number, { image }: ClipConfig): HostTensor {
+  const { size, patch } = image;
   return noiseTensor([images, (size / patch) ** 2, 3 * patch * patch], 3);
 }

@@ -4,12 +4,10 @@
  *     deno task bench:kernels
  *     deno task bench:kernels --size small --json
  */
-import { parseArgs } from "jsr:@std/cli@1.0.30/parse-args";
 import { loadTfjs } from "../../src/deps.ts";
-import { openEngine } from "../../src/engine/choose.ts";
-import { EUROSAT_BASE, printTable, round, timed } from "../measure.ts";
+import { UserError } from "../../src/errors.ts";
+import { benchOptions, EUROSAT_BASE, median, printJson, printTable, round, timed } from "../measure.ts";
 import { promptBench } from "../prompt_bench.ts";
-import { SMALL, VIT_B_16 } from "../random_clip.ts";
 
 /** The parts of tfjs's backend that are looked at. */
 interface Backend {
@@ -23,11 +21,11 @@ interface Backend {
 const nameOf = (program: { shaderKey: string }) =>
   program.constructor === Object ? program.shaderKey.split(" ")[1] : program.constructor.name;
 
-const args = parseArgs(Deno.args, { string: ["size"], boolean: ["json"], default: { size: "ViT-B/16" } });
-const size = args.size === "small" ? SMALL : VIT_B_16;
-const engine = await openEngine("webgpu");
+const options = await benchOptions("kernels", 3, "webgpu");
+const { engine } = options;
+if (engine.name !== "webgpu") throw new UserError("bench:kernels counts WebGPU's dispatches: leave --engine out.");
 const backend = (await loadTfjs()).backend() as unknown as Backend;
-const bench = await promptBench(engine, EUROSAT_BASE, size);
+const bench = await promptBench(engine, EUROSAT_BASE, options.size);
 const batch = { imageFeatures_BE: bench.images(4), labels: [0, 1, 2, 3] };
 const step = () => bench.session.step(batch);
 
@@ -51,7 +49,7 @@ const before = engine.kernelCount();
 const names = await programsOfStep();
 const kernels = engine.kernelCount() - before;
 const times: number[] = [];
-for (let i = 0; i < 3; i++) times.push(await timed(step));
+for (let i = 0; i < options.rounds; i++) times.push(await timed(step));
 const counts = new Map<string, { dispatches: number; ms: number }>();
 for (const name of names) {
   const { dispatches, ms } = counts.get(name) ?? { dispatches: 0, ms: 0 };
@@ -65,21 +63,22 @@ if (backend.supportTimestampQuery) {
 }
 const dispatches = [...counts.values()].reduce((sum, { dispatches }) => sum + dispatches, 0);
 const rows = [...counts].toSorted(([, a], [, b]) => b.dispatches - a.dispatches);
-const ms = round(Math.min(...times));
-console.log(`CoCoOp step, ${args.size}, 4 images × 5 classes, on ${engine.device}: ${dispatches} dispatches, ${ms} ms`);
+const ms = round(median(times), 3);
+console.log(
+  `CoCoOp step, ${options.sizeName}, 4 images × 5 classes, on ${engine.device}: ${dispatches} dispatches, ${ms} ms`,
+);
 printTable([
   ["program", "dispatches", "ms"],
   ...rows.map(([name, { dispatches, ms }]) => [name, String(dispatches), ms.toFixed(2)]),
 ]);
-if (args.json) {
-  console.log(JSON.stringify({
-    bench: "kernels",
-    size: args.size,
-    device: engine.device,
-    dispatches,
-    kernels,
-    ms,
-    programs: Object.fromEntries(rows),
-  }));
-}
+printJson(options, {
+  bench: "kernels",
+  engine: engine.name,
+  device: engine.device,
+  size: options.sizeName,
+  dispatches,
+  kernels,
+  ms,
+  programs: Object.fromEntries(rows),
+});
 await engine.dispose();

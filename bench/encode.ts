@@ -15,7 +15,7 @@ const { engine, flops } = countProducts(options.engine, [4 * options.size.image.
 const model = loadModel(randomClip(options.size), { engine, tokenizer: await loadTokenizer() });
 const { size, patch } = options.size.image;
 const patches = noiseTensor([BATCH, (size / patch) ** 2, 3 * patch * patch], 3);
-const peak = productRate(engine);
+const peak = productRate(engine, options);
 const pytorch = await besides(options, { kind: "encode", tokens: [], images: BATCH });
 const before = flops();
 await model.encodeImages(patches);

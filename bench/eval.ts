@@ -22,7 +22,7 @@ const options = await benchOptions("eval", 3);
 const { engine, flops } = countProducts(options.engine, [4 * options.size.text.width]);
 const bench = await promptBench(engine, EUROSAT_BASE, options.size);
 const images = bench.images(IMAGES);
-const peak = productRate(engine);
+const peak = productRate(engine, options);
 const pytorch = await besides(options, { kind: "eval", tokens: bench.tokens, images: IMAGES });
 const before = flops();
 await bench.session.logits(images);

@@ -51,7 +51,7 @@ export const EUROSAT_NEW = [
 
 /** Reads the command line. */
 export async function benchOptions(name: string, rounds: number, engine = "auto"): Promise<BenchOptions> {
-  addEventListener("unhandledrejection", tellUserError);
+  tellUserErrors();
   const args = parseArgs(Deno.args, {
     string: ["engine", "device", "threads", "rounds", "size"],
     boolean: ["cpu", "json", "pytorch", "cuda", "help"],
@@ -104,6 +104,10 @@ export async function benchOptions(name: string, rounds: number, engine = "auto"
 }
 
 /** What the user can mend is one sentence, as in recipes; anything else keeps its stack. */
+export function tellUserErrors(): void {
+  addEventListener("unhandledrejection", tellUserError);
+}
+
 function tellUserError(event: PromiseRejectionEvent): void {
   if (!(event.reason instanceof UserError)) return;
   console.error(`error: ${event.reason.message}`);
@@ -245,7 +249,11 @@ export async function alternate(rounds: number, contestants: readonly (() => Pro
 }
 
 /** A product of frozen and fresh numbers, large enough to show the machine's rate: GFLOP/s of one run. */
-export function productRate(engine: Engine, size = 1536): { run(): Promise<number>; close(): Promise<void> } {
+export function productRate(
+  engine: Engine,
+  options: Pick<BenchOptions, "size">,
+): { run(): Promise<number>; close(): Promise<void> } {
+  const size = options.size === VIT_B_16 ? 1536 : 128;
   const weight = engine.freeze("peak", noiseTensor([size, size], 1));
   const x = engine.freeze("peak_input", noiseTensor([size, size], 2));
   const repeats = 8;

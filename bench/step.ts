@@ -36,7 +36,7 @@ async function severalSteps(): Promise<number> {
   }) / STEPS_A_TURN;
 }
 
-const peak = productRate(engine);
+const peak = productRate(engine, options);
 const pytorch = await besides(options, { kind: "step", tokens: bench.tokens, images: 4 });
 
 // The first step also computes what depends on frozen numbers alone.

@@ -37,7 +37,7 @@ const widths = [options.size.text.width, options.size.image.width];
 const { engine, flops } = countProducts(options.engine, widths.map((width) => 4 * width));
 const model = await benchModel(engine, options.size);
 const tokens = placeholderTokens(model, EUROSAT_BASE);
-const peak = productRate(engine);
+const peak = productRate(engine, options);
 
 /** One contest: ours, the machine's product rate, and the published code's. */
 async function contest(

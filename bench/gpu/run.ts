@@ -16,7 +16,8 @@ import { tellUserErrors } from "../measure.ts";
 interface Part {
   name: string;
   engine?: string;
-  task: string[];
+  /** The script, and its words. */
+  words: string[];
   /** Its share of the time, at most. */
   seconds: number;
   /** Left out of a dry run, because it takes minutes without a card. */
@@ -113,7 +114,7 @@ async function memoryOfCard(): Promise<number | undefined> {
 
 /** Runs a part, and looks at the card's memory meanwhile. */
 async function run(
-  { name, engine, task, seconds: most, short = (x) => x }: Part,
+  { name, engine, words, seconds: most, short = (x) => x }: Part,
   env: Record<string, string>,
 ): Promise<void> {
   const about = { part: name, ...engine !== undefined && { engine } };
@@ -121,7 +122,7 @@ async function run(
   if (left < 5) return tell({ ...about, skipped: "no time is left" });
   const began = elapsed();
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["task", "--quiet", ...task],
+    args: ["run", "--quiet", "--cached-only", "--allow-all", ...words],
     cwd: ROOT,
     env,
     stdin: "null",
@@ -173,23 +174,42 @@ function plan(pytorch: boolean): Part[] {
   const bench = (name: string, engine: string, more: string[] = []): Part => ({
     name: `bench:${name}`,
     engine,
-    task: [`bench:${name}`, ...of(engine), "--size", args.size, ...rounds, ...more, "--json"],
-    seconds: 60,
+    words: [
+      `bench/${name === "kernels" ? "gpu/" : ""}${name}.ts`,
+      ...of(engine),
+      "--size",
+      args.size,
+      ...rounds,
+      ...more,
+      "--json",
+    ],
+    seconds: 90,
     // Prompts inside both towers are three benches.
     long: name === "towers",
   });
   const whole = (engine: string): Part => ({
     name: "cocoop:base",
     engine,
-    task: ["cocoop:base", ...of(engine), "--fresh", "--json", "--out", `runs/gpu-${engine}`],
+    words: [
+      "recipes/cocoop.ts",
+      "--train",
+      "base",
+      "--eval",
+      "base",
+      ...of(engine),
+      "--fresh",
+      "--json",
+      "--out",
+      `runs/gpu-${engine}`,
+    ],
     seconds: 60,
     long: true,
-    short: ({ results, times, environment }) => ({ accuracy: results?.metrics?.accuracy, times, environment }),
+    short: ({ on, results, timing }) => ({ accuracy: results.metrics.accuracy, engine: on.engine, timing }),
   });
   const parity = (engine: string): Part => ({
     name: "parity",
     engine,
-    task: ["parity", "../shared/reference", ...of(engine), "--json"],
+    words: ["recipes/parity.ts", "../shared/reference", ...of(engine), "--json"],
     seconds: 90,
     long: true,
     short: ({ passed, rows }) => ({
@@ -199,10 +219,8 @@ function plan(pytorch: boolean): Part[] {
     }),
   });
   return [
-    { name: "engines", task: ["engines", "--json"], seconds: 60, long: true },
-    ...engines.includes("webgpu")
-      ? [{ ...bench("kernels", "webgpu"), task: ["bench:kernels", "--size", args.size, ...rounds, "--json"] }]
-      : [],
+    { name: "engines", words: ["recipes/engines.ts", "--json"], seconds: 60, long: true },
+    ...engines.includes("webgpu") ? [bench("kernels", "webgpu")] : [],
     ...BENCHES.flatMap((name) => engines.map((engine) => bench(name, engine, beside))),
     ...engines.map(whole),
     ...engines.map(parity),

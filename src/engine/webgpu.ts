@@ -57,6 +57,7 @@ export async function openWebgpu(): Promise<Engine> {
     threads: 1,
     transposeFirst: false,
     own: webgpuOps(tf),
+    joinOutputs: true,
     failure: () => failure,
     close() {
       if (--openEngines === 0) tf.removeBackend("webgpu");

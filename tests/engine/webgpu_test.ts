@@ -55,7 +55,7 @@ webgpuTest(
   },
 );
 
-webgpuTest("webgpu trains as onnx does, in at most 110 kernels a step of four blocks", async (engine) => {
+webgpuTest("webgpu trains as onnx does, in at most 110 kernels a step of two blocks", async (engine) => {
   assert(await assertSameTraining(engine) <= 110);
 });
 

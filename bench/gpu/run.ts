@@ -132,7 +132,8 @@ async function run(
   let late = false;
   const timer = setTimeout(() => {
     late = true;
-    child.kill("SIGTERM");
+    // Native code that computes does not hear of a gentler one.
+    child.kill("SIGKILL");
   }, 1000 * Math.min(most, left));
   let cardMiB: number | undefined;
   const watch = setInterval(async () => {
@@ -202,7 +203,7 @@ function plan(pytorch: boolean): Part[] {
       "--out",
       `runs/gpu-${engine}`,
     ],
-    seconds: 60,
+    seconds: 90,
     long: true,
     short: ({ on, results, timing }) => ({ accuracy: results.metrics.accuracy, engine: on.engine, timing }),
   });

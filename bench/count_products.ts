@@ -3,7 +3,7 @@
  * leaves out is not counted as work done, nor are zeros that only fill up rows.
  */
 import { hiddenWidth } from "../src/clip/block_weights.ts";
-import type { Engine, Ops, Program, ProgramFunction } from "../src/engine/ops.ts";
+import type { AttentionRows, Engine, Ops, Program, ProgramFunction } from "../src/engine/ops.ts";
 
 /** An engine whose programs are counted. */
 export interface CountedEngine {
@@ -29,8 +29,32 @@ export function countProducts(engine: Engine, perceptrons: readonly number[]): C
       traced += 2 * size(shape.slice(0, -1)) * counted(shape.at(-1)!) * counted(inner);
       return result;
     };
+    /** What attention does is the same whether it is one kernel or many products. */
+    const attended = ({ query, key, shared }: AttentionRows<T>, products: number): void => {
+      const [[Q, N], [L]] = [ops.shape(query.of), ops.shape(key.of)];
+      const X = shared === undefined ? 0 : ops.shape(shared.keys)[0];
+      traced += products * 2 * Q * N * (X + L) * key.count;
+    };
+    const { kernels } = ops;
     return {
       ...ops,
+      ...(kernels && {
+        kernels: {
+          ...kernels,
+          attention(rows) {
+            attended(rows, 2);
+            return kernels.attention(rows);
+          },
+          attentionScores(rows, dAttended) {
+            attended(rows, 1);
+            return kernels.attentionScores(rows, dAttended);
+          },
+          attentionPullback(rows, at) {
+            attended(rows, { query: 1, keyValue: 2, queryKeyValue: 3 }[at.parts]);
+            return kernels.attentionPullback(rows, at);
+          },
+        },
+      }),
       linear: (x, weight, bias) => add(ops.linear(x, weight, bias), weight.shape[1]),
       linearPullback: (dy, weight) => add(ops.linearPullback(dy, weight), weight.shape[0]),
       matMul: (a, b, options: { transposeA?: boolean; transposeB?: boolean } = {}) =>

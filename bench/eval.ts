@@ -6,50 +6,49 @@
 import {
   alternate,
   benchOptions,
+  besides,
   EUROSAT_BASE,
   printJson,
   printTable,
   productRate,
-  publishedPytorch,
   round,
   timed,
 } from "./measure.ts";
 import { countProducts } from "./count_products.ts";
 import { promptBench } from "./prompt_bench.ts";
-import { VIT_B_16 } from "./random_clip.ts";
 
 const IMAGES = 100;
 const options = await benchOptions("eval", 3);
-const { engine, flops } = countProducts(options.engine, [4 * VIT_B_16.text.width]);
-const bench = await promptBench(engine, EUROSAT_BASE);
+const { engine, flops } = countProducts(options.engine, [4 * options.size.text.width]);
+const bench = await promptBench(engine, EUROSAT_BASE, options.size);
 const images = bench.images(IMAGES);
-const peak = productRate(engine);
-const pytorch = options.pytorch
-  ? await publishedPytorch("eval", { threads: options.threads, tokens: bench.tokens, images: IMAGES })
-  : undefined;
+const peak = productRate(engine, options);
+const pytorch = await besides(options, { kind: "eval", tokens: bench.tokens, images: IMAGES });
 const before = flops();
 await bench.session.logits(images);
 const work = flops() - before;
-const [ms, peakGflops, pytorchMs] = await alternate(options.rounds, [
+const [ms, peakGflops, ...beside] = await alternate(options.rounds, [
   () => timed(() => bench.session.logits(images)),
   () => peak.run(),
-  ...(pytorch ? [() => pytorch.run()] : []),
+  ...pytorch.runs,
 ]);
-await pytorch?.close();
+await pytorch.close();
 const gflops = work / ms / 1e6;
 const result = {
   bench: "eval",
   engine: engine.name,
   device: engine.device,
+  size: options.sizeName,
   threads: options.threads,
-  ms: round(ms),
+  ms: round(ms, 3),
   imagesPerSecond: round(IMAGES * 1000 / ms),
   gflops: round(gflops),
   peakGflops: round(peakGflops),
   fractionOfPeak: round(gflops / peakGflops, 3),
-  ...(pytorchMs === undefined ? {} : { pytorchMs: round(pytorchMs), ratio: round(pytorchMs / ms, 2) }),
+  residentMB: round(Deno.memoryUsage().rss / 1e6, 0),
+  ...pytorch.results(ms, beside),
 };
-console.log(`CoCoOp evaluation, ViT-B/16 size, ${IMAGES} images × 5 classes from cached features`);
+console.log(`CoCoOp evaluation, ${options.sizeName} size, ${IMAGES} images × 5 classes from cached features`);
 printTable([["", "median"], ...Object.entries(result).map(([key, value]) => [key, String(value)])]);
 printJson(options, result);
 await engine.dispose();

@@ -7,7 +7,8 @@ import { table } from "../src/text_table.ts";
 import { openEngine } from "../src/engine/choose.ts";
 import { UserError } from "../src/errors.ts";
 import type { Engine } from "../src/engine/ops.ts";
-import { noiseTensor } from "./random_clip.ts";
+import type { ClipConfig } from "../src/clip/config.ts";
+import { noiseTensor, SMALL, VIT_B_16 } from "./random_clip.ts";
 
 /** Options of every benchmark. */
 export interface BenchOptions {
@@ -16,7 +17,15 @@ export interface BenchOptions {
   rounds: number;
   json: boolean;
   pytorch: boolean;
+  /** PyTorch computes on the card, in float32 and in half precision. */
+  cuda: boolean;
+  /** The size of the model, and its name. */
+  size: ClipConfig;
+  sizeName: string;
 }
+
+/** Sizes by their names. */
+const SIZES: Readonly<Record<string, ClipConfig>> = { "ViT-B/16": VIT_B_16, small: SMALL };
 
 /** Milliseconds of the wall's clock, or with `--cpu` of this process's time on processors. */
 let clock = () => performance.now();
@@ -41,21 +50,25 @@ export const EUROSAT_NEW = [
 ];
 
 /** Reads the command line. */
-export async function benchOptions(name: string, rounds: number): Promise<BenchOptions> {
-  addEventListener("unhandledrejection", tellUserError);
+export async function benchOptions(name: string, rounds: number, engine = "auto"): Promise<BenchOptions> {
+  tellUserErrors();
   const args = parseArgs(Deno.args, {
-    string: ["engine", "threads", "rounds"],
-    boolean: ["cpu", "json", "pytorch", "help"],
-    default: { engine: "auto", rounds: String(rounds), threads: String(navigator.hardwareConcurrency) },
+    string: ["engine", "device", "threads", "rounds", "size"],
+    boolean: ["cpu", "json", "pytorch", "cuda", "help"],
+    default: { engine, rounds: String(rounds), size: "ViT-B/16", threads: String(navigator.hardwareConcurrency) },
     unknown: (arg) => {
       throw new UserError(`bench:${name} does not know ${arg}: --help lists its flags.`);
     },
   });
   if (args.help) {
     console.log(
-      `deno task bench:${name} [--engine auto] [--threads ${navigator.hardwareConcurrency}] [--rounds ${rounds}] [--cpu] [--pytorch] [--json]\n\n` +
+      `deno task bench:${name} [--engine ${engine}] [--device NAME] [--threads ${navigator.hardwareConcurrency}] ` +
+        `[--rounds ${rounds}] [--size ViT-B/16] [--cpu] [--pytorch [--cuda]] [--json]\n\n` +
+        "--device is where the engine runs, as recipes have it.\n" +
+        "--size small takes a model that is quick everywhere, for trying out.\n" +
         "--cpu counts processor time, for a machine that others use too; with --threads 1, as waiting threads use it too.\n" +
         "--pytorch runs the published loop beside ours, alternately; it needs python3 with torch.\n" +
+        "--cuda runs that on the card, in float32 and in half precision.\n" +
         "--json prints one line of JSON last.",
     );
     Deno.exit(0);
@@ -63,6 +76,10 @@ export async function benchOptions(name: string, rounds: number): Promise<BenchO
   if (!/^[1-9]\d{0,5}$/.test(args.rounds)) {
     throw new UserError(`--rounds is ${args.rounds}: give a whole number from 1 up.`);
   }
+  const size = SIZES[args.size];
+  if (size === undefined) throw new UserError(`--size is ${args.size}: give one of ${Object.keys(SIZES).join(", ")}.`);
+  if (args.cuda && !args.pytorch) throw new UserError("--cuda is where PyTorch runs: add --pytorch.");
+  if (args.pytorch && size !== VIT_B_16) throw new UserError("--pytorch is of ViT-B/16's size: leave --size out.");
   const threads = Number(args.threads);
   if (args.cpu) {
     if (threads !== 1) throw new UserError(`bench:${name} --cpu would count threads that wait: add --threads 1.`);
@@ -73,11 +90,24 @@ export async function benchOptions(name: string, rounds: number): Promise<BenchO
     };
   }
   const onnx = args.engine === "auto" || args.engine === "onnx";
-  const engine = await openEngine(args.engine, onnx ? { threads } : {});
-  return { engine, threads: engine.threads, rounds: Number(args.rounds), json: args.json, pytorch: args.pytorch };
+  const opened = await openEngine(args.engine, { device: args.device, ...onnx && { threads } });
+  return {
+    engine: opened,
+    threads: opened.threads,
+    rounds: Number(args.rounds),
+    json: args.json,
+    pytorch: args.pytorch,
+    cuda: args.cuda,
+    size,
+    sizeName: args.size,
+  };
 }
 
 /** What the user can mend is one sentence, as in recipes; anything else keeps its stack. */
+export function tellUserErrors(): void {
+  addEventListener("unhandledrejection", tellUserError);
+}
+
 function tellUserError(event: PromiseRejectionEvent): void {
   if (!(event.reason instanceof UserError)) return;
   console.error(`error: ${event.reason.message}`);
@@ -106,22 +136,58 @@ export interface Contestant {
 
 const NO_PYTORCH = "PyTorch's part did not run: --pytorch needs python3 on the path, with torch (pip install torch).";
 
+/** What PyTorch is to do. */
+interface Published {
+  kind: string;
+  tokens: number[][];
+  images: number;
+  script?: "published" | "towers";
+}
+
+/** The published loop beside ours. */
+export interface Beside {
+  /** A run each: in float32, and on a card in half precision as well; none where PyTorch is not asked for. */
+  runs: (() => Promise<number>)[];
+  /** Their medians, and how many times ours they are. */
+  results(ms: number, medians: readonly number[]): Record<string, number>;
+  close(): Promise<void>;
+}
+
+/** Starts what the options ask for. */
+export async function besides(options: BenchOptions, published: Published): Promise<Beside> {
+  const flags = options.cuda ? [["--cuda"], ["--cuda", "--half"]] : options.pytorch ? [[]] : [];
+  const contestants: Contestant[] = [];
+  for (const more of flags) contestants.push(await publishedPytorch(published, { threads: options.threads, more }));
+  return {
+    runs: contestants.map(({ run }) => run),
+    results: (ms, medians) =>
+      Object.fromEntries(medians.flatMap((median, i) => [
+        [i === 0 ? "pytorchMs" : "pytorchHalfMs", round(median, 3)],
+        [i === 0 ? "ratio" : "ratioToHalf", round(median / ms, 2)],
+      ])),
+    async close() {
+      for (const { close } of contestants) await close();
+    },
+  };
+}
+
 /** The published loop in a process of its own. */
-export async function publishedPytorch(
-  kind: string,
-  options: { threads: number; tokens: number[][]; images: number; script?: "published" | "towers" },
+async function publishedPytorch(
+  { kind, tokens, images, script: name = "published" }: Published,
+  { threads, more }: { threads: number; more: string[] },
 ): Promise<Contestant> {
-  const script = new URL(`./pytorch/${options.script ?? "published"}.py`, import.meta.url).pathname;
+  const script = new URL(`./pytorch/${name}.py`, import.meta.url).pathname;
   const command = new Deno.Command("python3", {
     // Without -B, what one script imports from the other would be compiled into the checkout.
     args: [
       "-B",
       script,
       kind,
-      String(options.threads),
-      JSON.stringify(options.tokens),
-      String(options.images),
+      String(threads),
+      JSON.stringify(tokens),
+      String(images),
       ...onProcessor ? ["--cpu"] : [],
+      ...more,
     ],
     stdin: "piped",
     stdout: "piped",
@@ -183,7 +249,11 @@ export async function alternate(rounds: number, contestants: readonly (() => Pro
 }
 
 /** A product of frozen and fresh numbers, large enough to show the machine's rate: GFLOP/s of one run. */
-export function productRate(engine: Engine, size = 1536): { run(): Promise<number>; close(): Promise<void> } {
+export function productRate(
+  engine: Engine,
+  options: Pick<BenchOptions, "size">,
+): { run(): Promise<number>; close(): Promise<void> } {
+  const size = options.size === VIT_B_16 ? 1536 : 128;
   const weight = engine.freeze("peak", noiseTensor([size, size], 1));
   const x = engine.freeze("peak_input", noiseTensor([size, size], 2));
   const repeats = 8;

@@ -1,6 +1,7 @@
 /**
  * Sessions on a model of ViT-B/16's size, as the benchmarks time them: CoCoOp, and methods with prompts inside the towers.
  */
+import type { ClipConfig } from "../src/clip/config.ts";
 import { type ClipModel, loadModel } from "../src/clip/model.ts";
 import { loadTokenizer } from "../src/clip/tokenizer.ts";
 import { namedStream } from "../src/data/random.ts";
@@ -23,8 +24,12 @@ export interface PromptBench {
 }
 
 /** Opens CoCoOp with four context tokens on the given classes. */
-export async function promptBench(engine: Engine, classNames: readonly string[]): Promise<PromptBench> {
-  const model = await benchModel(engine);
+export async function promptBench(
+  engine: Engine,
+  classNames: readonly string[],
+  size: ClipConfig = VIT_B_16,
+): Promise<PromptBench> {
+  const model = await benchModel(engine, size);
   const { embedding } = model.config;
   const method = cocoopPrompt({
     contextTokens: 4,
@@ -51,9 +56,9 @@ export function placeholderTokens({ tokenizer, config }: ClipModel, classNames: 
   });
 }
 
-/** A model of ViT-B/16's size. */
-export async function benchModel(engine: Engine): Promise<ClipModel> {
-  return loadModel(randomClip(VIT_B_16), { engine, tokenizer: await loadTokenizer() });
+/** A model of random weights, of ViT-B/16's size unless another is given. */
+export async function benchModel(engine: Engine, size: ClipConfig = VIT_B_16): Promise<ClipModel> {
+  return loadModel(randomClip(size), { engine, tokenizer: await loadTokenizer() });
 }
 
 /** Opens a method by its first preset. */
@@ -73,7 +78,7 @@ export async function openMethod<S>(
 }
 
 /** Patches of images, [B, N, K]. */
-export function noisePatches(images: number): HostTensor {
-  const { size, patch } = VIT_B_16.image;
+export function noisePatches(images: number, { image }: ClipConfig): HostTensor {
+  const { size, patch } = image;
   return noiseTensor([images, (size / patch) ** 2, 3 * patch * patch], 3);
 }

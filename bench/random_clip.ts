@@ -12,6 +12,13 @@ export const VIT_B_16: ClipConfig = {
   text: { context: 77, vocabulary: 49408, width: 512, layers: 12, heads: 8 },
 };
 
+/** A small CLIP of the same depth, for trying out: what is counted does not depend on widths. */
+export const SMALL: ClipConfig = {
+  embedding: 64,
+  image: { size: 32, patch: 8, width: 64, layers: 12, heads: 2 },
+  text: { context: 77, vocabulary: 49408, width: 64, layers: 12, heads: 2 },
+};
+
 /** Shape and spread of every tensor, in OpenAI's names; `1` as centre for the scales of LayerNorms. */
 function plan(
   { embedding: E, image, text }: ClipConfig,

@@ -7,22 +7,21 @@ import { sgdStep } from "../src/optim/sgd.ts";
 import {
   alternate,
   benchOptions,
+  besides,
   EUROSAT_BASE,
   printJson,
   printTable,
   productRate,
-  publishedPytorch,
   round,
   timed,
 } from "./measure.ts";
 import { countProducts } from "./count_products.ts";
 import { promptBench } from "./prompt_bench.ts";
-import { VIT_B_16 } from "./random_clip.ts";
 
 const STEPS_A_TURN = 4;
 const options = await benchOptions("step", 9);
-const { engine, flops } = countProducts(options.engine, [4 * VIT_B_16.text.width]);
-const bench = await promptBench(engine, EUROSAT_BASE);
+const { engine, flops } = countProducts(options.engine, [4 * options.size.text.width]);
+const bench = await promptBench(engine, EUROSAT_BASE, options.size);
 const batch = { imageFeatures_BE: bench.images(4), labels: [0, 1, 2, 3] };
 const velocity = {};
 async function step(): Promise<void> {
@@ -37,10 +36,8 @@ async function severalSteps(): Promise<number> {
   }) / STEPS_A_TURN;
 }
 
-const peak = productRate(engine);
-const pytorch = options.pytorch
-  ? await publishedPytorch("step", { threads: options.threads, tokens: bench.tokens, images: 4 })
-  : undefined;
+const peak = productRate(engine, options);
+const pytorch = await besides(options, { kind: "step", tokens: bench.tokens, images: 4 });
 
 // The first step also computes what depends on frozen numbers alone.
 await step();
@@ -48,27 +45,30 @@ const [kernelsBefore, flopsBefore] = [engine.kernelCount(), flops()];
 await step();
 const kernels = engine.kernelCount() - kernelsBefore;
 const flopsPerStep = flops() - flopsBefore;
-const [ms, peakGflops, pytorchMs] = await alternate(options.rounds, [
+const [ms, peakGflops, ...beside] = await alternate(options.rounds, [
   severalSteps,
   () => peak.run(),
-  ...(pytorch ? [() => pytorch.run()] : []),
+  ...pytorch.runs,
 ]);
-await pytorch?.close();
+await pytorch.close();
 const gflops = flopsPerStep / ms / 1e6;
-const ratio = pytorchMs === undefined ? {} : { pytorchMs: round(pytorchMs), ratio: round(pytorchMs / ms, 2) };
 const result = {
   bench: "step",
   engine: engine.name,
   device: engine.device,
+  size: options.sizeName,
   threads: options.threads,
-  ms: round(ms),
+  ms: round(ms, 3),
   gflops: round(gflops),
   peakGflops: round(peakGflops),
   fractionOfPeak: round(gflops / peakGflops, 3),
+  residentMB: round(Deno.memoryUsage().rss / 1e6, 0),
   kernelsPerStep: kernels,
-  ...ratio,
+  ...pytorch.results(ms, beside),
 };
-console.log(`CoCoOp step, ViT-B/16 size, 4 images × 5 classes, ${bench.session.tokenRows} token rows an image`);
+console.log(
+  `CoCoOp step, ${options.sizeName} size, 4 images × 5 classes, ${bench.session.tokenRows} token rows an image`,
+);
 printTable([["", "median"], ...Object.entries(result).map(([key, value]) => [key, String(value)])]);
 printJson(options, result);
 await engine.dispose();

@@ -2,7 +2,8 @@
  * Every exact saving of prompts inside both towers, switched off: time of the blocks of both towers at ViT-B/16's size,
  * forward and pull-back to the learned rows of a MaPLe step, and how far the gradients move.
  */
-import { type BlockOptions, pickRows, spreadRows } from "../src/clip/block.ts";
+import type { BlockOptions } from "../src/clip/block.ts";
+import { pickRows, spreadRows } from "../src/engine/rows.ts";
 import type { FrozenBlock } from "../src/clip/block_weights.ts";
 import type { ClipModel } from "../src/clip/model.ts";
 import { FORBIDDEN } from "../src/clip/prompt_layout.ts";
@@ -115,7 +116,9 @@ function oneIn(shape: [number, number, number], isOne: (row: number, column: num
 /** Products that also give the gradients of the maps; `taken` adds each of them up to a number. */
 function withWeightGradients<T>(ops: Ops<T>, blocks: readonly FrozenBlock[], taken: T[]): Ops<T> {
   const inputs = new Map<Frozen, T>();
-  const parts = new Map(blocks.flatMap((b) => [[b.queryKeyValue, b.key], [b.keyValue, b.key]] as [Frozen, Frozen][]));
+  const parts = new Map(
+    blocks.flatMap((b) => [[b.queryKeyValue.weight, b.key], [b.keyValue, b.key]] as [Frozen, Frozen][]),
+  );
   const matrix = (x: T) => ops.reshape(x, [ops.shape(x).slice(0, -1).reduce((a, b) => a * b, 1), ops.shape(x).at(-1)!]);
   return {
     ...ops,
@@ -124,7 +127,7 @@ function withWeightGradients<T>(ops: Ops<T>, blocks: readonly FrozenBlock[], tak
       return ops.linear(x, weight, bias);
     },
     linearPullback(dy, weight) {
-      const x = inputs.get(parts.get(weight) ?? weight)!;
+      const x = (inputs.get(weight) ?? inputs.get(parts.get(weight)!))!;
       taken.push(ops.sum(ops.sum(ops.matMul(matrix(dy), matrix(x), { transposeA: true }), 0), 1));
       return ops.linearPullback(dy, weight);
     },

@@ -13,17 +13,17 @@ import { promptLogits } from "../src/run/prompt_learner.ts";
 import {
   alternate,
   benchOptions,
+  besides,
   EUROSAT_BASE,
   printJson,
   printTable,
   productRate,
-  publishedPytorch,
   round,
   timed,
 } from "./measure.ts";
 import { countProducts } from "./count_products.ts";
 import { benchModel, noisePatches, openMethod, placeholderTokens } from "./prompt_bench.ts";
-import { noiseTensor, VIT_B_16 } from "./random_clip.ts";
+import { noiseTensor } from "./random_clip.ts";
 
 const STEP_IMAGES = 4;
 /** A published test batch has 100 images; this is as many whole batches of the kit's as fit. */
@@ -33,11 +33,11 @@ const IMAGES_AT_ONCE = 32;
 const EVALUATIONS_LESS = 3;
 
 const options = await benchOptions("towers", 9);
-const widths = [VIT_B_16.text.width, VIT_B_16.image.width];
+const widths = [options.size.text.width, options.size.image.width];
 const { engine, flops } = countProducts(options.engine, widths.map((width) => 4 * width));
-const model = await benchModel(engine);
+const model = await benchModel(engine, options.size);
 const tokens = placeholderTokens(model, EUROSAT_BASE);
-const peak = productRate(engine);
+const peak = productRate(engine, options);
 
 /** One contest: ours, the machine's product rate, and the published code's. */
 async function contest(
@@ -46,31 +46,29 @@ async function contest(
   published: { kind: string; images: number; rounds: number },
 ): Promise<Record<string, string | number>> {
   const { kind, images, rounds } = published;
-  const pytorch = options.pytorch
-    ? await publishedPytorch(kind, { threads: options.threads, tokens, images, script: "towers" })
-    : undefined;
+  const pytorch = await besides(options, { kind, tokens, images, script: "towers" });
   // The first time also prepares programs.
   await work();
   const before = flops();
   await work();
   const done = flops() - before;
-  const [ms, peakGflops, pytorchMs] = await alternate(rounds, [
+  const [ms, peakGflops, ...beside] = await alternate(rounds, [
     () => timed(work),
     () => peak.run(),
-    ...(pytorch ? [() => pytorch.run()] : []),
+    ...pytorch.runs,
   ]);
-  await pytorch?.close();
+  await pytorch.close();
   // What the engine took for the largest moment of a step, it keeps.
   const resident = Deno.memoryUsage().rss;
   const gflops = done / ms / 1e6;
   return {
     what,
-    ms: round(ms),
+    ms: round(ms, 3),
     gflops: round(gflops),
     peakGflops: round(peakGflops),
     fractionOfPeak: round(gflops / peakGflops, 3),
     residentMB: round(resident / 1e6, 0),
-    ...(pytorchMs === undefined ? {} : { pytorchMs: round(pytorchMs), ratio: round(pytorchMs / ms, 2) }),
+    ...pytorch.results(ms, beside),
   };
 }
 
@@ -78,7 +76,7 @@ async function contest(
 function stepOf(session: PromptSession): () => Promise<void> {
   const batch = {
     imageFeatures_BE: normalizeRows(noiseTensor([STEP_IMAGES, model.config.embedding], 5)),
-    patches_BNK: noisePatches(STEP_IMAGES),
+    patches_BNK: noisePatches(STEP_IMAGES, options.size),
     labels: [0, 1, 2, 3],
   };
   const velocity = {};
@@ -90,7 +88,7 @@ function stepOf(session: PromptSession): () => Promise<void> {
 
 /** Text features once, images a batch at a time, logits: what an evaluation does with decoded images. */
 function evaluationOf(session: PromptSession): () => Promise<void> {
-  const patches = noisePatches(IMAGES_AT_ONCE);
+  const patches = noisePatches(IMAGES_AT_ONCE, options.size);
   return async () => {
     const logits = await promptLogits(model, session, { learnedFrom: true });
     for (let done = 0; done < TEST_IMAGES; done += IMAGES_AT_ONCE) await logits(await session.encodeImages!(patches));
@@ -118,11 +116,18 @@ results.push(
 );
 await session.dispose();
 console.log(
-  `Prompts inside both towers, ViT-B/16 size, steps of ${STEP_IMAGES} images × ${EUROSAT_BASE.length} classes`,
+  `Prompts inside both towers, ${options.sizeName} size, steps of ${STEP_IMAGES} images × ${EUROSAT_BASE.length} classes`,
 );
 console.log(`${engine.device}, ${options.threads} threads`);
 printTable([Object.keys(results[0]), ...results.map((row) => Object.values(row).map(String))]);
-printJson(options, { bench: "towers", engine: engine.name, device: engine.device, threads: options.threads, results });
+printJson(options, {
+  bench: "towers",
+  engine: engine.name,
+  device: engine.device,
+  size: options.sizeName,
+  threads: options.threads,
+  results,
+});
 await peak.close();
 await model.dispose();
 await engine.dispose();

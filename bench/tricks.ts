@@ -5,12 +5,13 @@
  *
  *     deno task bench:tricks --json
  */
-import { block, pickRows, spreadRows, swapped } from "../src/clip/block.ts";
+import { block } from "../src/clip/block.ts";
 import { type ClassPrompt, FORBIDDEN, type PromptToken } from "../src/clip/prompt_layout.ts";
 import type { FrozenTextTower } from "../src/clip/text_tower.ts";
 import type { HostTensor, Ops } from "../src/engine/ops.ts";
 import { UserError } from "../src/errors.ts";
-import { standardizePullback } from "../src/engine/tape.ts";
+import { standardized } from "../src/engine/fused.ts";
+import { pickRows, spreadRows, swapped } from "../src/engine/rows.ts";
 import { featureLogits, normalizeRows } from "../src/methods/zero_shot.ts";
 import { alternate, benchOptions, EUROSAT_BASE, printJson, printTable, round, timed } from "./measure.ts";
 import { maple } from "../src/methods/maple.ts";
@@ -138,12 +139,12 @@ function variantTower<Tensor>(
     x = result.y;
   });
   const picked = savings.lastRowOnly ? x : pickRows(ops, pick, x);
-  const final = ops.standardize(picked, tower.epsilon);
+  const final = standardized(ops, picked, tower.epsilon);
   const { weight, bias } = tower.projection;
   return {
     features: swapped(ops, ops.linear(final.normalized, weight, bias)),
     pullback(dFeatures) {
-      const dPicked = standardizePullback(ops, ops.linearPullback(swapped(ops, dFeatures), weight), final);
+      const dPicked = final.pullback(ops.linearPullback(swapped(ops, dFeatures), weight));
       let dx = savings.lastRowOnly ? dPicked : spreadRows(ops, pick, dPicked);
       for (let i = pullbacks.length - 1; i > 0; i--) dx = pullbacks[i](dx);
       return swapped(ops, pullbacks[0](dx, ops.transpose(place, [0, 2, 1])));

@@ -109,11 +109,9 @@ function row({ engine, device, toGet }: Candidate, result: ProbeResult): EngineR
 /** What `auto` takes, and why: the same rule as openEngine's. */
 function choice(rows: readonly EngineRow[]): { engine: string; reason: string } {
   const cuda = rows.find(({ engine }) => engine === "tensorflow-gpu")!;
-  if (cuda.available && cuda.device === "CUDA") return { engine: "tensorflow-gpu", reason: "CUDA is ready" };
-  return {
-    engine: "onnx on cpu",
-    reason: cuda.available ? "tensorflow-gpu finds no CUDA device" : "no CUDA engine is ready",
-  };
+  return cuda.available
+    ? { engine: "tensorflow-gpu", reason: "CUDA is ready" }
+    : { engine: "onnx on cpu", reason: "no CUDA engine is ready" };
 }
 
 function describe(row: EngineRow): string {

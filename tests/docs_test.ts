@@ -38,7 +38,16 @@ function isThere(path: string): boolean {
 }
 
 /** Flags of Deno itself that pages name. */
-const OF_DENO = ["frozen", "allow-import", "allow-net", "allow-read", "allow-write", "allow-ffi", "install"];
+const OF_DENO = [
+  "frozen",
+  "allow-all",
+  "allow-import",
+  "allow-net",
+  "allow-read",
+  "allow-write",
+  "allow-ffi",
+  "install",
+];
 
 /** The setting of the method that docs/methods.md shows. */
 const OF_ANCHORED = ["pull"];

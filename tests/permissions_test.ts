@@ -121,6 +121,7 @@ const NOT_RUN: Record<string, string> = {
   "bench:step": "full-size work for minutes",
   "bench:eval": "full-size work for minutes",
   "bench:encode": "full-size work for minutes",
+  "bench:kernels": "needs a device for WebGPU",
   "bench:scale": "full-size work for minutes",
   "bench:towers": "full-size work for minutes",
   "bench:tricks": "full-size work for minutes",

@@ -1,9 +1,10 @@
 """The published PyTorch code's work, transcribed in short, for timing beside the kit.
 
 Architecture as in openai/CLIP clip/model.py and CoOp trainers/cocoop.py: 77 tokens, nn.MultiheadAttention, LayerNorm,
-QuickGELU, one pass of the text encoder for each image; float32; random weights of ViT-B/16's size.
+QuickGELU, one pass of the text encoder for each image; float32, or with --half half precision throughout, as the
+published `prec: fp16`; random weights of ViT-B/16's size.
 
-usage: published.py {step|eval|encode} THREADS TOKENS_JSON IMAGES [--cpu]
+usage: published.py {step|eval|encode} THREADS TOKENS_JSON IMAGES [--cpu] [--cuda [--half]]
 
 Speaks over its standard streams: for each line that it reads it does the work once and writes the milliseconds.
 TOKENS_JSON is a list with the 77 ids of each class's prompt.
@@ -138,14 +139,24 @@ def work_of(kind, tokens, images):
 
 def main(work_of):
     kind, threads, tokens, images = sys.argv[1], int(sys.argv[2]), json.loads(sys.argv[3]), int(sys.argv[4])
-    clock = time.process_time if "--cpu" in sys.argv[5:] else time.perf_counter
+    flags = sys.argv[5:]
+    clock = time.process_time if "--cpu" in flags else time.perf_counter
     torch.set_num_threads(threads)
     torch.manual_seed(1)
+    wait = lambda: None
+    if "--cuda" in flags:
+        torch.set_default_device("cuda")
+        # float32 is to be float32, as it is beside it.
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+        wait = torch.cuda.synchronize
+    if "--half" in flags:
+        torch.set_default_dtype(torch.float16)
     work = work_of(kind, tokens, images)
     print(json.dumps({"torch": torch.__version__, "images": images}), flush=True)
     for _ in sys.stdin:
         start = clock()
         work()
+        wait()
         print(1000 * (clock() - start), flush=True)
 
 

@@ -18,6 +18,8 @@ export const CUDA_LIBRARIES = [
 export interface CudaState {
   /** The card and its driver, in words. */
   card?: string;
+  /** The newest CUDA that the driver runs, such as 13. */
+  driverCuda?: number;
   /** The libraries that the loader finds; left out where it is unknown which are needed. */
   libraries?: ReadonlySet<string>;
 }
@@ -26,13 +28,19 @@ export interface CudaState {
 export async function findCuda(libraryPath: string | undefined): Promise<CudaState> {
   const smi = await said("nvidia-smi", ["--query-gpu=name,driver_version", "--format=csv,noheader"]);
   const [name, driver] = smi?.trim().split("\n")[0].split(", ") ?? [];
+  // No query gives the version, only the table.
+  const [, driverCuda] = /CUDA Version\s*:\s*(\d+)/.exec(await said("nvidia-smi", []) ?? "") ?? [];
   const listed = await said("ldconfig", ["-p"]) ?? await said("/sbin/ldconfig", ["-p"]) ?? "";
   const libraries = new Set([...listed.matchAll(/^\s*(\S+) \(/gm)].map((match) => match[1]));
   for (const folder of (libraryPath ?? "").split(":").filter((path) => path !== "")) {
     const files = await said("ls", ["-1", folder]);
     files?.split("\n").forEach((file) => libraries.add(file));
   }
-  return { card: driver === undefined ? undefined : `${name}, driver ${driver}`, libraries };
+  return {
+    ...(driver !== undefined && { card: `${name}, driver ${driver}` }),
+    ...(driverCuda !== undefined && { driverCuda: Number(driverCuda) }),
+    libraries,
+  };
 }
 
 /** One sentence on what is missing, and what to do; undefined when all is there. */
@@ -47,9 +55,15 @@ export function cudaProblem(state: CudaState): string | undefined {
     ...(missing.some((name) => !name.startsWith("libcudnn")) ? ["CUDA 11"] : []),
     ...(missing.includes("libcudnn.so.8") ? ["cuDNN 8"] : []),
   ];
-  return `${parts.join(" and ")} ${parts.length > 1 ? "are" : "is"} not where the loader looks (missing: ${
-    missing.join(", ")
-  }): install ${parts.length > 1 ? "them" : "it"}, or add the folder to LD_LIBRARY_PATH.`;
+  const lacks = `(missing: ${missing.join(", ")})`;
+  if ((state.driverCuda ?? 11) > 11 && parts.includes("CUDA 11")) {
+    return `This machine's driver is of CUDA ${state.driverCuda} (${state.card}), and TensorFlow 2.9 needs the libraries of ` +
+      `${parts.join(" and ")} beside it ${lacks}: use --engine webgpu, for which nothing is to be installed, or ` +
+      "--engine onnx --device cuda after deno task gpu:install --onnx.";
+  }
+  return `${parts.join(" and ")} ${parts.length > 1 ? "are" : "is"} not where the loader looks ${lacks}: install ${
+    parts.length > 1 ? "them" : "it"
+  }, or add the folder to LD_LIBRARY_PATH.`;
 }
 
 async function said(command: string, args: string[]): Promise<string | undefined> {

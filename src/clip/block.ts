@@ -8,7 +8,9 @@
  * other rows are not needed), `X` rows that all sequences share, `K` = X + L keys, `D` width, `H` heads,
  * `d` = D/H numbers of a head, `F` the perceptron's width.
  */
-import type { Ops } from "../engine/ops.ts";
+import { attention, columnsOf, project, standardized } from "../engine/fused.ts";
+import type { Columns, Ops, RowRange } from "../engine/ops.ts";
+import { pickRows, rangeOf, spreadRows, withoutRange, withRange } from "../engine/rows.ts";
 import { ACTIVATIONS } from "./activation.ts";
 import type { FrozenBlock, FrozenLinear } from "./block_weights.ts";
 
@@ -18,12 +20,6 @@ export interface AttentionContext<T> {
   shared?: { keys: T; values: T };
   /** Added to the scores, [N or 1, 1, L, X + L]. */
   mask?: T;
-}
-
-/** Neighbouring rows of every sequence. */
-export interface RowRange {
-  from: number;
-  count: number;
 }
 
 /** Which rows come out of a block: all of them where neither is given. */
@@ -39,8 +35,8 @@ export interface BlockResult<T> {
   /** [Q, N, D] */
   y: T;
   /** Keys and values [L, N, H, d] of this block's own rows. */
-  keys: T;
-  values: T;
+  keys(): T;
+  values(): T;
   /**
    * The gradient at the block's input [L, N, D]; with `rows` [N or 1, R, L], a 0/1 matrix with
    * at most one 1 in a row, only at those rows [R, N, D], for a first block most of whose input never changes.
@@ -50,71 +46,12 @@ export interface BlockResult<T> {
   pullbackToLeft(dy: T): T;
 }
 
-/**
- * The pull-back of `standardize` where the mean of `dy` is 0, as after every map of {@linkcode foldLayerNorm}:
- * `rstd · (dy − y · mean(dy · y))`.
- */
-export function centredPullback<T>(ops: Ops<T>, dy: T, at: { normalized: T; rstd: T }): T {
-  return ops.mul(at.rstd, ops.sub(dy, ops.mul(at.normalized, ops.mean(ops.mul(dy, at.normalized), -1))));
-}
-
-/** [N, L, D] to [L, N, D], and back. */
-export function swapped<T>(ops: Ops<T>, x: T): T {
-  return ops.transpose(x, [1, 0, 2]);
-}
-
-/** Rows of [L, N, D] picked by a 0/1 matrix [N or 1, R, L]: [R, N, D]. */
-export function pickRows<T>(ops: Ops<T>, matrix_NRL: T, x_LND: T): T {
-  return swapped(ops, ops.matMul(matrix_NRL, swapped(ops, x_LND)));
-}
-
-/** The pull-back of {@linkcode pickRows}: rows [R, N, D] put back among `L` rows of zeros, [L, N, D]. */
-export function spreadRows<T>(ops: Ops<T>, matrix_NRL: T, x_RND: T): T {
-  return swapped(ops, ops.matMul(matrix_NRL, swapped(ops, x_RND), { transposeA: true }));
-}
-
-/** A range of an axis. */
-export function rangeOf<T>(ops: Ops<T>, x: T, { from, count }: RowRange, axis = 0): T {
-  const shape = ops.shape(x);
-  return ops.slice(x, shape.map((_, i) => i === axis ? from : 0), shape.with(axis, count));
-}
-
-/** An axis without a range of it. */
-export function withoutRange<T>(ops: Ops<T>, x: T, { from, count }: RowRange, axis = 0): T {
-  const after = from + count;
-  const rest = [{ from: 0, count: from }, { from: after, count: ops.shape(x)[axis] - after }];
-  return ops.concat(rest.filter(({ count }) => count > 0).map((range) => rangeOf(ops, x, range, axis)), axis);
-}
-
-/** The pull-back of {@linkcode withoutRange}, with `part` in the place of what was left out; zeros when absent. */
-export function withRange<T>(ops: Ops<T>, x: T, { from, count }: RowRange, { axis = 0, part }: {
-  axis?: number;
-  part?: T;
-} = {}): T {
-  const shape = ops.shape(x);
-  const zero = () => ops.constant({ shape: shape.map(() => 1), data: new Float32Array(1) });
-  const parts = [
-    ...from > 0 ? [rangeOf(ops, x, { from: 0, count: from }, axis)] : [],
-    part ?? ops.broadcastTo(zero(), shape.with(axis, count)),
-    ...from < shape[axis] ? [rangeOf(ops, x, { from, count: shape[axis] - from }, axis)] : [],
-  ];
-  return ops.concat(parts, axis);
-}
-
 /** Runs a block on `x_LND`; the pull-back keeps the tensors that it needs. */
 export function block<T>(ops: Ops<T>, x_LND: T, weights: FrozenBlock, options: BlockOptions<T> = {}): BlockResult<T> {
   const { pick, leave, shared, mask } = options;
-  const [L, N] = ops.shape(x_LND);
-  const H = weights.heads;
-  const d = weights.key.shape[0] / H;
-  const { gate, slope } = ACTIVATIONS[weights.activation];
+  const { heads, epsilon, query, queryKeyValue } = weights;
+  const [L, N, D] = ops.shape(x_LND);
   const linear = (x: T, { weight, bias }: FrozenLinear) => ops.linear(x, weight, bias);
-  const split = (x_RND: T) => ops.reshape(x_RND, [ops.shape(x_RND)[0], N, H, d]);
-  const toHeads = (x_RNHd: T) => ops.transpose(x_RNHd, [1, 2, 0, 3]);
-  const fromHeads = (x_NHRd: T) => {
-    const [, heads, R] = ops.shape(x_NHRd);
-    return ops.reshape(ops.transpose(x_NHRd, [2, 0, 1, 3]), [R, N, heads * d]);
-  };
 
   function askingMask(mask_N1LK: T): T {
     if (leave !== undefined) return withoutRange(ops, mask_N1LK, leave, 2);
@@ -128,81 +65,61 @@ export function block<T>(ops: Ops<T>, x_LND: T, weights: FrozenBlock, options: B
     return pick === undefined ? x_LND : pickRows(ops, pick, x_LND);
   }
 
-  const first = ops.standardize(x_LND, weights.epsilon);
-  const asking_QND = askingRows(first.normalized);
-  const keys = split(ops.linear(first.normalized, weights.key));
-  const values = split(ops.linear(first.normalized, weights.value));
-  const X = shared === undefined ? 0 : ops.shape(shared.keys)[0];
-  const afterShared = (rows: T, first: T) => ops.concat([ops.broadcastTo(first, [X, N, H, d]), rows], 0);
-  const q_NHQd = toHeads(split(linear(asking_QND, weights.query)));
-  const k_NHKd = toHeads(shared === undefined ? keys : afterShared(keys, shared.keys));
-  const v_NHKd = toHeads(shared === undefined ? values : afterShared(values, shared.values));
-  const scores_NHQK = ops.matMul(q_NHQd, k_NHKd, { transposeB: true });
-  const p_NHQK = ops.softmax(mask === undefined ? scores_NHQK : ops.add(scores_NHQK, askingMask(mask)));
-  const attended_QND = fromHeads(ops.matMul(p_NHQK, v_NHKd));
-  const middle_QND = ops.add(askingRows(x_LND), linear(attended_QND, weights.out));
+  const first = standardized(ops, x_LND, epsilon);
+  const keyValue = { parts: [{ weight: weights.key }, { weight: weights.value }], whole: { weight: weights.keyValue } };
+  const [queries, keys, values] = pick === undefined && leave === undefined
+    ? project(ops, first.normalized, { parts: [query, ...keyValue.parts], whole: queryKeyValue })
+    : [
+      ...project(ops, askingRows(first.normalized), { parts: [query], whole: query }),
+      ...project(ops, first.normalized, keyValue),
+    ];
+  const attending = attention(ops, {
+    query: queries,
+    key: keys,
+    value: values,
+    heads,
+    shared,
+    mask: mask && askingMask(mask),
+  }, leave);
+  const middle_QND = ops.add(askingRows(x_LND), linear(attending.attended, weights.out));
 
-  const second = ops.standardize(middle_QND, weights.epsilon);
+  const second = standardized(ops, middle_QND, epsilon);
   // The activation's factor is in the maps before and after.
-  const z_QNF = linear(second.normalized, weights.up);
-  const gate_QNF = gate(ops, z_QNF);
-  const active_QNF = ops.mul(z_QNF, gate_QNF);
-  const y_QND = ops.add(middle_QND, linear(active_QNF, weights.down));
+  const active = ACTIVATIONS[weights.activation].activate(ops, linear(second.normalized, weights.up));
+  const y_QND = ops.add(middle_QND, linear(active.y, weights.down));
 
   /** The way back as far as the scores. */
   function toScores(dy_QND: T) {
-    const slope_QNF = slope(ops, { z: z_QNF, gate: gate_QNF, active: active_QNF });
-    const dz_QNF = ops.mul(ops.linearPullback(dy_QND, weights.down.weight), slope_QNF);
-    const dMiddle_QND = ops.add(dy_QND, centredPullback(ops, ops.linearPullback(dz_QNF, weights.up.weight), second));
-    const dAttended_NHQd = toHeads(split(ops.linearPullback(dMiddle_QND, weights.out.weight)));
-    const dP_NHQK = ops.matMul(dAttended_NHQd, v_NHKd, { transposeB: true });
-    const along_NHQ1 = ops.sum(ops.mul(dP_NHQK, p_NHQK), -1);
-    const dScores_NHQK = ops.mul(p_NHQK, ops.sub(dP_NHQK, along_NHQ1));
-    return { dMiddle_QND, dAttended_NHQd, dScores_NHQK };
-  }
-  /** The gradients at keys and values, of columns of the scores that are no shared keys. */
-  function toKeysAndValues({ dAttended_NHQd, dScores_NHQK }: ReturnType<typeof toScores>, columns: RowRange): T[] {
-    // The columns of others are left out before the products, not after.
-    const some = (x_NHQK: T) => rangeOf(ops, x_NHQK, { from: X + columns.from, count: columns.count }, 3);
-    return [
-      ops.matMul(some(dScores_NHQK), q_NHQd, { transposeA: true }),
-      ops.matMul(some(p_NHQK), dAttended_NHQd, { transposeA: true }),
-    ];
+    const dz_QNF = active.pullback(ops.linearPullback(dy_QND, weights.down.weight));
+    const dMiddle_QND = second.pullback(ops.linearPullback(dz_QNF, weights.up.weight), { centred: true, plus: dy_QND });
+    return { dMiddle_QND, attending: attending.pullback(ops.linearPullback(dMiddle_QND, weights.out.weight)) };
   }
 
   function pullback(dy_QND: T, rows?: T): T {
     const back = toScores(dy_QND);
-    const dq_NHQd = ops.matMul(back.dScores_NHQK, k_NHKd);
-    const [dk_NHLd, dv_NHLd] = toKeysAndValues(back, { from: 0, count: L });
     const wanted = (x: T) => rows === undefined ? x : pickRows(ops, rows, x);
     // From the rows with a query back to all rows, and on to the ones that are asked for.
     const spread = (x: T) => {
       if (leave !== undefined) return wanted(withRange(ops, x, leave));
       return wanted(pick === undefined ? x : spreadRows(ops, pick, x));
     };
-    const together = (...heads: T[]) => wanted(fromHeads(ops.concat(heads, 1)));
-    const allQueries = leave === undefined ? dq_NHQd : withRange(ops, dq_NHQd, leave, { axis: 2 });
     const dFirst = pick === undefined
-      ? ops.linearPullback(together(allQueries, dk_NHLd, dv_NHLd), weights.queryKeyValue)
+      ? ops.linearPullback(wanted(back.attending.queryKeyValue()), queryKeyValue.weight)
       : ops.add(
-        spread(ops.linearPullback(fromHeads(dq_NHQd), weights.query.weight)),
-        ops.linearPullback(together(dk_NHLd, dv_NHLd), weights.keyValue),
+        spread(ops.linearPullback(back.attending.query(), query.weight)),
+        ops.linearPullback(wanted(back.attending.keyValue()), weights.keyValue),
       );
-
-    return ops.add(
-      spread(back.dMiddle_QND),
-      centredPullback(ops, dFirst, { normalized: wanted(first.normalized), rstd: wanted(first.rstd) }),
-    );
+    return first.pullback(dFirst, { centred: true, plus: spread(back.dMiddle_QND), rows: wanted });
   }
 
   function pullbackToLeft(dy_QND: T): T {
-    const heads = toKeysAndValues(toScores(dy_QND), leave!);
-    const dFirst = ops.linearPullback(fromHeads(ops.concat(heads, 1)), weights.keyValue);
-    return centredPullback(ops, dFirst, {
-      normalized: rangeOf(ops, first.normalized, leave!),
-      rstd: rangeOf(ops, first.rstd, leave!),
+    const heads = toScores(dy_QND).attending.keyValue(leave!);
+    return first.pullback(ops.linearPullback(heads, weights.keyValue), {
+      centred: true,
+      rows: (x) => rangeOf(ops, x, leave!),
     });
   }
 
-  return { y: y_QND, keys, values, pullback, pullbackToLeft };
+  const split = (columns: Columns<T>) => ops.reshape(columnsOf(ops, columns), [L, N, heads, D / heads]);
+  return { y: y_QND, keys: () => split(keys), values: () => split(values), pullback, pullbackToLeft };
 }

@@ -36,9 +36,9 @@ export interface FrozenBlock {
   key: Frozen;
   /** Rows to values: [D, D]. */
   value: Frozen;
-  /** Query, key and value in one, for the pull-back of blocks in which every row has a query: [3·D, D]. */
-  queryKeyValue: Frozen;
-  /** Key and value in one, for the pull-back of the others: [2·D, D]. */
+  /** Query, key and value in one, where every row has a query: [3·D, D]. */
+  queryKeyValue: FrozenLinear;
+  /** Key and value in one, for other blocks: [2·D, D]. */
   keyValue: Frozen;
   /** Heads to the residual stream: [D, D]. */
   out: FrozenLinear;
@@ -142,7 +142,10 @@ export function freezeBlock(
     query: { weight: weight("query", 0, 1), bias: engine.freeze(`${prefix}.query.bias`, query.bias) },
     key: weight("key", 1, 2),
     value: weight("value", 2, 3),
-    queryKeyValue: weight("query_key_value", 0, 3),
+    queryKeyValue: {
+      weight: weight("query_key_value", 0, 3),
+      bias: engine.freeze(`${prefix}.query_key_value.bias`, padRows(query.bias, 3 * width)),
+    },
     keyValue: weight("key_value", 1, 3),
     out: freeze("out", { weight: out.weight, bias: through(out, value.bias.data) }),
     up: freeze("up", { weight: padRows(up.weight, hidden), bias: padRows(up.bias, hidden) }),

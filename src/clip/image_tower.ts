@@ -4,8 +4,8 @@
  * Shapes: `B` images, `N` patches, `K` = 3·patch² numbers of a patch, `M` learned rows, `D` width, `E` embedding.
  */
 import type { Engine, Frozen, HostTensor, Ops } from "../engine/ops.ts";
-import { standardizePullback } from "../engine/tape.ts";
-import { centredPullback, swapped } from "./block.ts";
+import { standardized } from "../engine/fused.ts";
+import { swapped } from "../engine/rows.ts";
 import { freezeBlock, freezeProjection, type FrozenBlock, type FrozenLinear } from "./block_weights.ts";
 import { type ClipConfig, epsilonOf } from "./config.ts";
 import { stack } from "./stack.ts";
@@ -106,11 +106,11 @@ export function imageTower<T>(
     // Only the class row is read after the last block.
     pick: prompted === undefined ? ops.frozen(tower.pick) : firstRow(ops, 1 + N + M),
   });
-  const final = ops.standardize(rows.y, tower.epsilon);
+  const final = standardized(ops, rows.y, tower.epsilon);
   const features = ops.linear(final.normalized, tower.projection.weight, tower.projection.bias);
   const toRows = (dFeatures_BE: T) => {
     const dFeatures = ops.reshape(dFeatures_BE, [1, B, E]);
-    return centredPullback(ops, ops.linearPullback(dFeatures, tower.projection.weight), final);
+    return final.pullback(ops.linearPullback(dFeatures, tower.projection.weight), { centred: true });
   };
 
   return {
@@ -118,12 +118,12 @@ export function imageTower<T>(
     pullback(dFeatures_BE) {
       const dRows = swapped(ops, rows.pullback(toRows(dFeatures_BE)));
       const dImage = prompted === undefined ? dRows : ops.slice(dRows, [0, 0, 0], [B, 1 + N, D]);
-      const dx = standardizePullback(ops, scaled(ops, tower, dImage), pre);
+      const dx = pre.pullback(scaled(ops, tower, dImage));
       return ops.linearPullback(ops.slice(dx, [0, 1, 0], [B, N, D]), tower.patch);
     },
     pullbackToPrompts(dFeatures_BE) {
       const [first, ...deeper] = rows.pullbackToLearned(toRows(dFeatures_BE));
-      return [standardizePullback(ops, scaled(ops, tower, first), prompted!.pre), ...deeper];
+      return [prompted!.pre.pullback(scaled(ops, tower, first)), ...deeper];
     },
   };
 }
@@ -134,7 +134,7 @@ function scaled<T>(ops: Ops<T>, tower: FrozenImageTower, x: T): T {
 
 /** ln_pre. */
 function beforeBlocks<T>(ops: Ops<T>, tower: FrozenImageTower, x: T) {
-  const pre = ops.standardize(x, tower.epsilon);
+  const pre = standardized(ops, x, tower.epsilon);
   return { pre, rows: ops.add(scaled(ops, tower, pre.normalized), ops.frozen(tower.preShift)) };
 }
 

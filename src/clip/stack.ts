@@ -7,19 +7,9 @@
  * Shapes: `N` sequences, `L` rows of a sequence, `Q` rows that are picked, `M` learned tokens, `X` rows that all sequences
  * share, `D` width, `H` heads, `d` = D/H.
  */
-import type { Ops } from "../engine/ops.ts";
-import {
-  type AttentionContext,
-  block,
-  type BlockOptions,
-  pickRows,
-  rangeOf,
-  type RowRange,
-  spreadRows,
-  swapped,
-  withoutRange,
-  withRange,
-} from "./block.ts";
+import type { Ops, RowRange } from "../engine/ops.ts";
+import { pickRows, rangeOf, spreadRows, swapped, withoutRange, withRange } from "../engine/rows.ts";
+import { type AttentionContext, block, type BlockOptions } from "./block.ts";
 import type { FrozenBlock } from "./block_weights.ts";
 
 /** Learned tokens in the rows of a tower. */
@@ -54,7 +44,7 @@ export interface StackResult<T> {
   /** [Q, N, D] */
   y: T;
   /** Keys and values [L, N, H, d] of each block's own rows. */
-  attended: readonly { keys: T; values: T }[];
+  attended: readonly { keys(): T; values(): T }[];
   /** The gradient at `x`, [L, N, D]. */
   pullback(dy_QND: T): T;
   /**

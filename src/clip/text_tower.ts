@@ -4,7 +4,8 @@
  * Shapes: `N` packs, `L` rows a pack, `M` learned tokens, `Q` prompts a pack, `D` width, `E` embedding, `H` heads, `d` = D/H.
  */
 import type { Engine, Frozen, HostTensor, Ops } from "../engine/ops.ts";
-import { centredPullback, pickRows, spreadRows, swapped } from "./block.ts";
+import { standardized } from "../engine/fused.ts";
+import { pickRows, spreadRows, swapped } from "../engine/rows.ts";
 import { freezeBlock, freezeProjection, type FrozenBlock, type FrozenLinear } from "./block_weights.ts";
 import { type ClipConfig, epsilonOf } from "./config.ts";
 import type { PromptLayout } from "./prompt_layout.ts";
@@ -77,7 +78,7 @@ export async function freezeTextTower(
   for (let i = 0; i < text.width; i++) row[i] += positions[i];
   const program = engine.program(
     "start_token",
-    (ops, [x]) => stack(ops, x, blocks).attended.flatMap(({ keys, values }) => [keys, values]),
+    (ops, [x]) => stack(ops, x, blocks).attended.flatMap(({ keys, values }) => [keys(), values()]),
   );
   const outputs = await program.run([{ shape: [1, 1, text.width], data: row }]);
   await program.dispose();
@@ -109,10 +110,10 @@ export function textTower<T>(
     upper: (x) =>
       stack(ops, x, tower.blocks.slice(split), { mask: branch.mask, pick, shared: (layer) => start(split + layer) }),
   });
-  const final = ops.standardize(rows.y, tower.epsilon);
+  const final = standardized(ops, rows.y, tower.epsilon);
   const features = swapped(ops, ops.linear(final.normalized, tower.projection.weight, tower.projection.bias));
   const toRows = (dFeatures_NQE: T) =>
-    centredPullback(ops, ops.linearPullback(swapped(ops, dFeatures_NQE), tower.projection.weight), final);
+    final.pullback(ops.linearPullback(swapped(ops, dFeatures_NQE), tower.projection.weight), { centred: true });
 
   return {
     features,

@@ -8,8 +8,8 @@
  * Shapes: `B` images, `N` patches, `K` = 3·patch² numbers of a patch, `M` learned tokens, `D` width, `E` embedding.
  */
 import type { Ops } from "../engine/ops.ts";
-import { standardizePullback } from "../engine/tape.ts";
-import { swapped } from "./block.ts";
+import { standardized } from "../engine/fused.ts";
+import { swapped } from "../engine/rows.ts";
 import { atTheEnd, firstRows, type FrozenImageTower, type ImageResult } from "./image_tower.ts";
 import { stack } from "./stack.ts";
 
@@ -38,7 +38,7 @@ export function upperImageTower<T>(
     learned: { place: atTheEnd(ops, R, M), placedOnce: true, from: R, layers: tokens },
     pick: classAndTokens(ops, R, M),
   });
-  const final = ops.standardize(passed.y, tower.epsilon);
+  const final = standardized(ops, passed.y, tower.epsilon);
   const classRow = ops.slice(final.normalized, [0, 0, 0], [1, B, D]);
   const mean = ops.mean(ops.slice(final.normalized, [1, 0, 0], [M, B, D]), 0);
   const scale = ops.frozen(tower.postScale);
@@ -53,7 +53,7 @@ export function upperImageTower<T>(
       const dClass = ops.linearPullback(ops.slice(dFeatures_1BF, [0, 0, 0], [1, B, E]), tower.projection.weight);
       const dMean = ops.scale(ops.mul(ops.slice(dFeatures_1BF, [0, 0, E], [1, B, D]), scale), 1 / M);
       const dRows = ops.concat([dClass, ops.broadcastTo(dMean, [M, B, D])], 0);
-      return passed.pullbackToLearned(standardizePullback(ops, dRows, final));
+      return passed.pullbackToLearned(final.pullback(dRows));
     },
   };
 }

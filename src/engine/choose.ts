@@ -82,7 +82,7 @@ export async function openEngine(name: string, options: EngineOptions = {}): Pro
       return await openWebgpu();
     case "tensorflow":
     case "tensorflow-gpu":
-      return await openTensorflow(chosen, { device, log });
+      return await openTensorflow(chosen, { device });
   }
 }
 

@@ -4,7 +4,7 @@
  * A program is the same sequence of operations for the same shapes and the same frozen inputs, so a value is identified
  * by its position in that sequence. Engines that compile a graph fold constants themselves.
  */
-import type { Ops } from "./ops.ts";
+import type { AttentionRows, Kernels, Ops } from "./ops.ts";
 
 /** Constant results of a program, by their position in the sequence. */
 export type Folded<T> = Map<number, T | { normalized: T; rstd: T }>;
@@ -66,5 +66,25 @@ export function foldConstants<T extends object>(
     concat: (parts, axis) => fold(parts, () => ops.concat(parts, axis)),
     slice: (x, begin, size) => fold([x], () => ops.slice(x, begin, size)),
     broadcastTo: (x, shape) => fold([x], () => ops.broadcastTo(x, shape)),
+    ...(ops.kernels && { kernels: foldKernels(ops.kernels, fold) }),
+  };
+}
+
+function foldKernels<T>(kernels: Kernels<T>, fold: (operands: readonly T[], compute: () => T) => T): Kernels<T> {
+  const given = (...operands: (T | undefined)[]) => operands.filter((x) => x !== undefined);
+  const operands = ({ query, key, value, shared, mask }: AttentionRows<T>) =>
+    given(query.of, key.of, value.of, shared?.keys, shared?.values, mask);
+  return {
+    maxKeys: kernels.maxKeys,
+    standardize: (x, epsilon) => fold([x], () => kernels.standardize(x, epsilon)),
+    standardizePullback: (dy, at) => fold(given(dy, at.x, at.plus), () => kernels.standardizePullback(dy, at)),
+    silu: (z) => fold([z], () => kernels.silu(z)),
+    siluPullback: (dy, z) => fold([dy, z], () => kernels.siluPullback(dy, z)),
+    pickRows: (matrix, x, transpose) => fold([matrix, x], () => kernels.pickRows(matrix, x, transpose)),
+    attention: (rows) => fold(operands(rows), () => kernels.attention(rows)),
+    attentionScores: (rows, dAttended) =>
+      fold([...operands(rows), dAttended], () => kernels.attentionScores(rows, dAttended)),
+    attentionPullback: (rows, at) =>
+      fold([...operands(rows), at.scores, at.dAttended], () => kernels.attentionPullback(rows, at)),
   };
 }

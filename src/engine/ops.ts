@@ -108,6 +108,72 @@ export interface Ops<T> {
   slice(x: T, begin: readonly number[], size: readonly number[]): T;
   /** Copies along axes of size 1 and along new leading axes. */
   broadcastTo(x: T, shape: readonly number[]): T;
+  /**
+   * Kernels of the engine for several of these at once.
+   *
+   * @internal
+   */
+  readonly kernels?: Kernels<T>;
+}
+
+/** Some columns of a tensor's last axis, which need not be copied out of it. */
+export interface Columns<T> {
+  of: T;
+  from: number;
+  count: number;
+}
+
+/** Neighbouring rows. */
+export interface RowRange {
+  from: number;
+  count: number;
+}
+
+/** What attention works on, in CLIP's layout: rows first, sequences second; see `fused.ts`. */
+export interface AttentionRows<T> {
+  /** Of the rows that have a query, [Q, N, D], divided by √d. */
+  query: Columns<T>;
+  /** Of all rows, [L, N, D]. */
+  key: Columns<T>;
+  value: Columns<T>;
+  heads: number;
+  /** Keys and values that all sequences share, [X, 1, H, d]; they come before the rows' own. */
+  shared?: { keys: T; values: T };
+  /** Added to the scores, [N or 1, 1, Q, X + L]. */
+  mask?: T;
+}
+
+/**
+ * What an engine may have as one kernel each, where its other operations would take many. Only `fused.ts` calls them, and
+ * composes the same of {@linkcode Ops} for engines without.
+ *
+ * @internal
+ */
+export interface Kernels<T> {
+  /** `normalized` of {@linkcode Ops.standardize}. */
+  standardize(x: T, epsilon: number): T;
+  /** The pull-back of that, and `plus` added to it. */
+  standardizePullback(dy: T, at: { x: T; epsilon: number; plus?: T }): T;
+  /** `z · σ(z)`. */
+  silu(z: T): T;
+  /** The pull-back of that. */
+  siluPullback(dy: T, z: T): T;
+  /** 0/1 rows picked from [L, N, D] by a matrix [N or 1, R, L]: [R, N, D]; transposed, put back among rows of zeros. */
+  pickRows(matrix: T, x: T, transpose: boolean): T;
+  /** Keys up to which there are the kernels below. */
+  readonly maxKeys: number;
+  /** The softmax of queries times keys, times values: [Q, N, D]. */
+  attention(rows: AttentionRows<T>): T;
+  /** Probabilities and the gradients at the scores, one after the other, [2, N, H, Q, X + L]. */
+  attentionScores(rows: AttentionRows<T>, dAttended: T): T;
+  /**
+   * From those to the gradients at queries (those of the rows in `leave`, which have none, are zero), keys and values:
+   * at the columns of `parts` in this order, of the rows of `range`.
+   */
+  attentionPullback(
+    rows: AttentionRows<T>,
+    at: { scores: T; dAttended: T; parts: "query" | "keyValue" | "queryKeyValue"; leave?: RowRange; range?: RowRange },
+  ): T;
 }
 
 /** A function of tensors that every engine can run. */

@@ -5,6 +5,7 @@
  * as part of an emitted graph. Only values that depend on a {@linkcode TapeOps.variable} are recorded. A tape over a
  * tape gives second derivatives.
  */
+import { standardizePullback } from "./fused.ts";
 import type { Frozen, HostTensor, Ops } from "./ops.ts";
 
 /** A value on a tape. */
@@ -233,12 +234,6 @@ function assertRecorded(value: unknown, what: string): void {
   throw new Error(
     `custom() over another tape got a ${what} that is not recorded there: calculate it with that tape's operations`,
   );
-}
-
-/** The pull-back of {@linkcode Ops.standardize}: `rstd · (dy − mean(dy) − y · mean(dy · y))`. */
-export function standardizePullback<T>(ops: Ops<T>, dy: T, at: { normalized: T; rstd: T }): T {
-  const alongMean = ops.mul(at.normalized, ops.mean(ops.mul(dy, at.normalized), -1));
-  return ops.mul(at.rstd, ops.sub(ops.sub(dy, ops.mean(dy, -1)), alongMean));
 }
 
 /** The pull-back of `rstd` of {@linkcode Ops.standardize}, D numbers a row: `rstd² · dy · y · (−1/D)`. */

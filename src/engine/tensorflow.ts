@@ -64,14 +64,26 @@ export function readFound(name: TensorflowEngineName): TensorflowFound | undefin
 }
 
 /**
- * Opens TensorFlow: on device `cuda` only with a CUDA device, on `cpu` with TensorFlow's own kernels on the processor,
- * by default on either. `log` gets a line when no CUDA device was found. Throws {@linkcode UserError} when it is not
- * installed, does not load, lacks the device, or computes wrong numbers.
+ * Why TensorFlow, which finds a CUDA device or does not, is not what was asked for; undefined when it is. The processor
+ * never computes in a card's place: under the name tensorflow-gpu only for who says `--device cpu`.
  */
-export async function openTensorflow(
+export function deviceProblem(
   name: TensorflowEngineName,
-  { device, log = () => {} }: { device?: string; log?: (line: string) => void },
-): Promise<Engine> {
+  { device, cuda }: { device?: string; cuda: boolean },
+): string | undefined {
+  if (cuda && device === "cpu") {
+    return "TensorFlow uses the graphics card although --device cpu was given: use --engine tensorflow, or set CUDA_VISIBLE_DEVICES=-1.";
+  }
+  if (cuda || name === "tensorflow" || device === "cpu") return undefined;
+  return "TensorFlow finds no CUDA device (with TF_CPP_MIN_LOG_LEVEL=0 it says what it could not open), and tensorflow-gpu " +
+    "does not compute on the processor in its place: use --engine webgpu, --engine onnx --device cuda, or --engine onnx.";
+}
+
+/**
+ * Opens TensorFlow: `tensorflow-gpu` on a CUDA device, or for device `cpu` on the processor, as `tensorflow` always. Throws
+ * {@linkcode UserError} when it is not installed, does not load, lacks the device, or computes wrong numbers.
+ */
+export async function openTensorflow(name: TensorflowEngineName, { device }: { device?: string }): Promise<Engine> {
   if (device !== undefined && device !== "cpu" && device !== "cuda") {
     throw new UserError(`There is no device "${device}" for the engine ${name}: use cpu or cuda.`);
   }
@@ -82,23 +94,14 @@ export async function openTensorflow(
   const tf = await load(name);
   const backend = tf.backend() as unknown as { isUsingGpuDevice: boolean; binding: { TF_Version: string } };
   const cuda = backend.isUsingGpuDevice;
-  if (!cuda && device === "cuda") {
-    throw new UserError(
-      "TensorFlow finds no CUDA device: `deno task engines` says what is missing, or leave --device out.",
-    );
-  }
-  if (cuda && device === "cpu") {
-    throw new UserError(
-      "TensorFlow uses the graphics card although --device cpu was given: use --engine tensorflow, or set CUDA_VISIBLE_DEVICES=-1.",
-    );
-  }
-  if (!cuda && name === "tensorflow-gpu" && device === undefined) {
-    log("Engine: tensorflow-gpu finds no CUDA device and computes with TensorFlow's kernels for the processor.");
-  }
-  const kernels = cuda ? "CUDA" : name === "tensorflow-gpu" ? "processor, no CUDA device" : "processor";
+  const problem = deviceProblem(name, { device, cuda });
+  if (problem !== undefined) throw new UserError(problem);
   const engine = tfjsEngine(tf, {
-    name,
-    device: `${kernels} (TensorFlow ${backend.binding.TF_Version}, ${packageOf(name)} ${TFJS_VERSION})`,
+    // What runs on the processor is not called by the card's name.
+    name: cuda ? name : "tensorflow",
+    device: `${cuda ? "CUDA" : "processor"} (TensorFlow ${backend.binding.TF_Version}, ${
+      packageOf(name)
+    } ${TFJS_VERSION})`,
     threads: navigator.hardwareConcurrency,
     transposeFirst: false,
   });

@@ -23,6 +23,10 @@ export interface TfjsEngineOptions {
   threads: number;
   /** Transpose in a separate step, because the backend's products of transposed operands are slow (wasm). */
   transposeFirst: boolean;
+  /** Operations that do not run on tfjs's own kernels. */
+  own?: Partial<Ops<tf.Tensor>>;
+  /** Read a run's outputs in one piece, because each transfer waits for the device. */
+  joinOutputs?: boolean;
   /** Called after every run; returns what went wrong on the device without an exception, if anything did. */
   failure?: () => string | undefined;
   /** Releases the device. */
@@ -183,7 +187,7 @@ function kernelCounter(tf: Tfjs): () => number {
 export function tfjsEngine(tf: Tfjs, options: TfjsEngineOptions): Engine {
   const backend = tf.getBackend();
   const scalars = new Map<number, tf.Scalar>();
-  const ops = tfjsOps(tf, options.transposeFirst, { scalars });
+  const ops = { ...tfjsOps(tf, options.transposeFirst, { scalars }), ...options.own };
   const frozen = new Set<FrozenTensor>();
   const memories = new Set<Map<string, Constants>>();
 
@@ -223,6 +227,7 @@ export function tfjsEngine(tf: Tfjs, options: TfjsEngineOptions): Engine {
           }
         }
         let outputs: readonly tf.Tensor[] = [];
+        let shapes: readonly number[][] = [];
         try {
           // tfjs has one active backend in a process.
           if (tf.getBackend() !== backend) await tf.setBackend(backend);
@@ -234,15 +239,23 @@ export function tfjsEngine(tf: Tfjs, options: TfjsEngineOptions): Engine {
               const { data, shape } = input as HostTensor;
               return tf.tensor(data, [...shape], "float32");
             });
-            outputs = fn(runOps, tensors).map((output) => tf.clone(output));
+            const results = fn(runOps, tensors);
+            shapes = results.map(({ shape }) => [...shape]);
+            const isJoined = options.joinOutputs === true && results.length > 1;
+            outputs = isJoined
+              ? [tf.concat(results.map((output) => tf.reshape(output, [-1])))]
+              : results.map((output) => tf.clone(output));
             outputs.forEach((output) => tf.keep(output));
           } finally {
             tf.engine().endScope();
           }
-          const results = await Promise.all(outputs.map(async (output) => ({
-            shape: [...output.shape],
-            data: Float32Array.from(await output.data<"float32">()),
-          })));
+          const read = await Promise.all(outputs.map((output) => output.data<"float32">()));
+          let from = 0;
+          const results = shapes.map((shape, i) => {
+            if (read.length === shapes.length) return { shape, data: Float32Array.from(read[i]) };
+            const data = read[0].slice(from, from += count(shape));
+            return { shape, data };
+          });
           const failure = options.failure?.();
           if (failure !== undefined) throw new Error(failure);
           return results;

@@ -6,6 +6,7 @@ import { UserError } from "../errors.ts";
 import type { Engine } from "./ops.ts";
 import { tested } from "./self_test.ts";
 import { tfjsEngine } from "./tfjs.ts";
+import { webgpuOps } from "./webgpu_kernels.ts";
 
 /** The part of Deno's WebGPU device that is used here. */
 interface Device extends EventTarget {
@@ -55,6 +56,8 @@ export async function openWebgpu(): Promise<Engine> {
     } (WebGPU of Deno ${Deno.version.deno}, tfjs ${TFJS_VERSION})`,
     threads: 1,
     transposeFirst: false,
+    own: webgpuOps(tf),
+    joinOutputs: true,
     failure: () => failure,
     close() {
       if (--openEngines === 0) tf.removeBackend("webgpu");

@@ -1,5 +1,6 @@
 import { assert, assertLess } from "jsr:@std/assert@1.0.19";
-import { block, type BlockOptions, pickRows } from "../../src/clip/block.ts";
+import { block, type BlockOptions } from "../../src/clip/block.ts";
+import { pickRows } from "../../src/engine/rows.ts";
 import type { Activation } from "../../src/clip/config.ts";
 import { freezeBlock, type FrozenBlock } from "../../src/clip/block_weights.ts";
 import type { HostTensor, Ops } from "../../src/engine/ops.ts";

@@ -91,8 +91,8 @@ async function train(
   return losses;
 }
 
-/** Fails unless twenty steps of CoCoOp on the mini model give onnx's losses within 1e-3. */
-export async function assertSameTraining(engine: Engine): Promise<void> {
+/** Fails unless twenty steps of CoCoOp on the mini model give onnx's losses within 1e-3. Gives the kernels of a step. */
+export async function assertSameTraining(engine: Engine): Promise<number> {
   const weights = await loadWeights(sharedPath("reference/mini_openai.safetensors"));
   const tokenizer = await loadTokenizer();
   async function losses(on: Engine): Promise<number[]> {
@@ -106,14 +106,14 @@ export async function assertSameTraining(engine: Engine): Promise<void> {
   const start = performance.now();
   const [before, found] = [engine.kernelCount(), await losses(engine)];
   const ms = (performance.now() - start) / 20;
-  console.log(
-    `${engine.name}: ${ms.toFixed(1)} ms and ${Math.round((engine.kernelCount() - before) / 20)} kernels a step`,
-  );
+  const kernels = (engine.kernelCount() - before) / 20;
+  console.log(`${engine.name}: ${ms.toFixed(1)} ms and ${Math.round(kernels)} kernels a step`);
   const onnx = await openEngine("onnx", { threads: 2 });
   const wanted = await losses(onnx);
   await onnx.dispose();
   assert(wanted[19] !== wanted[0]);
   found.forEach((loss, step) => assertAlmostEquals(loss, wanted[step], 1e-3, `step ${step + 1}`));
+  return kernels;
 }
 
 /** Fails unless the number of tensors is constant from the first of 200 steps on, and over evaluations. */

@@ -1,7 +1,7 @@
 /**
  * tfjs on Deno's own WebGPU, on whatever device there is: a card, or Mesa's software Vulkan.
  */
-import { assertEquals, assertRejects, assertStringIncludes } from "jsr:@std/assert@1.0.19";
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "jsr:@std/assert@1.0.19";
 import { loadTfjs } from "../../src/deps.ts";
 import { openEngine } from "../../src/engine/choose.ts";
 import type { Engine } from "../../src/engine/ops.ts";
@@ -9,6 +9,8 @@ import { webgpuDevice } from "../../src/engine/webgpu.ts";
 import { UserError } from "../../src/errors.ts";
 import { assertFeatures } from "../clip/fixture_features.ts";
 import { assertFlat, assertParity, assertSameTraining, engineTest } from "./engine_cases.ts";
+import { fused, FUSED_INPUTS } from "./fused_cases.ts";
+import { relativeL2, runOnce, withEngine } from "./ops_cases.ts";
 
 const device = await webgpuDevice();
 const options = { there: device !== undefined, engine: "webgpu", variable: "CI_REQUIRE_WEBGPU" };
@@ -34,7 +36,28 @@ webgpuTest("webgpu agrees with the published code", assertParity);
 
 webgpuTest("webgpu gives PyTorch's features of other CLIPs: GELU, other heads, epsilon and perceptron", assertFeatures);
 
-webgpuTest("webgpu trains as onnx does", assertSameTraining);
+webgpuTest(
+  "webgpu's own kernels give what the cpu engine composes, also where an operand is constant",
+  async (engine) => {
+    const wanted = await withEngine("cpu", (cpu) => runOnce(cpu, fused, FUSED_INPUTS));
+    // With all numbers but one frozen, most results are constants, which the second run takes from the first.
+    const frozen = FUSED_INPUTS.map((input, i) => engine.freeze(`input ${i}`, input));
+    const program = engine.program("fused", fused);
+    const runs = [FUSED_INPUTS, ...new Array(2).fill([FUSED_INPUTS[0], ...frozen.slice(1)])];
+    for (const inputs of runs) {
+      const found = await program.run(inputs);
+      assertEquals(found.map(({ shape }) => shape), wanted.map(({ shape }) => [...shape]));
+      found.forEach(({ data }, i) => {
+        const off = relativeL2(data, wanted[i].data);
+        assert(off < 2e-6, `result ${i} is off by ${off}`);
+      });
+    }
+  },
+);
+
+webgpuTest("webgpu trains as onnx does, in at most 110 kernels a step of two blocks", async (engine) => {
+  assert(await assertSameTraining(engine) <= 110);
+});
 
 webgpuTest("webgpu keeps the number of its tensors over 200 steps", assertFlat);
 

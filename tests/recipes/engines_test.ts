@@ -8,16 +8,22 @@ import { destination, installLibrary, librariesOf, libraryAddress } from "../../
 import type { EngineRow } from "../../recipes/engines.ts";
 import { loadTar } from "../../src/deps.ts";
 import { ENGINE_NAMES } from "../../src/engine/choose.ts";
+import { deviceProblem } from "../../src/engine/tensorflow.ts";
 import { webgpuDevice } from "../../src/engine/webgpu.ts";
 import { UserError } from "../../src/errors.ts";
 import { ROOT } from "../tasks.ts";
 
-async function task(...words: string[]): Promise<{ code: number; out: string; err: string }> {
+const task = (...words: string[]) => taskWith({}, words);
+
+async function taskWith(
+  env: Record<string, string>,
+  words: string[],
+): Promise<{ code: number; out: string; err: string }> {
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["task", "--quiet", ...words],
     cwd: ROOT,
     stdin: "null",
-    env: { NO_COLOR: "1" },
+    env: { NO_COLOR: "1", ...env },
   }).output();
   return { code, out: new TextDecoder().decode(stdout), err: new TextDecoder().decode(stderr) };
 }
@@ -94,6 +100,51 @@ Deno.test("the installer says in one sentence what CUDA lacks", async () => {
     assertEquals(code, 2);
     assertEquals(err.trim(), `error: ${cudaProblem({ libraries: all })}`);
   }
+});
+
+Deno.test("the installer says that a driver of CUDA 12 or 13 is not enough, and what runs with it, before it writes", async () => {
+  const folder = await Deno.makeTempDir();
+  const fake = async (name: string, lines: string[]) => {
+    await Deno.writeTextFile(`${folder}/${name}`, ["#!/bin/sh", ...lines, ""].join("\n"));
+    await Deno.chmod(`${folder}/${name}`, 0o755);
+  };
+  try {
+    for (const cuda of ["12.8", "13.0"]) {
+      await fake("nvidia-smi", [
+        'if [ $# -gt 0 ]; then echo "NVIDIA H100 80GB HBM3, 570.86.15"; exit; fi',
+        `echo "| NVIDIA-SMI 570.86.15   Driver Version: 570.86.15   CUDA Version: ${cuda}  |"`,
+      ]);
+      await fake("ldconfig", ['echo "	libcudart.so.12 (libc6,x86-64) => /usr/lib/libcudart.so.12"']);
+      const { code, err } = await taskWith({ PATH: `${folder}:${Deno.env.get("PATH")}`, LD_LIBRARY_PATH: "" }, [
+        "gpu:install",
+      ]);
+      assertEquals(code, 2, err);
+      assertEquals(err.trim().split("\n").length, 1, err);
+      assertStringIncludes(err, `driver is of CUDA ${cuda.slice(0, 2)} (NVIDIA H100 80GB HBM3, driver 570.86.15)`);
+      for (const instead of ["--engine webgpu", "--engine onnx --device cuda"]) assertStringIncludes(err, instead);
+    }
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+  const card = "A card, driver 1";
+  const missing = new Set(CUDA_LIBRARIES.filter((name) => name !== "libcudnn.so.8"));
+  assertStringIncludes(cudaProblem({ card, driverCuda: 13, libraries: missing })!, "cuDNN 8 is not where");
+  assertStringIncludes(
+    cudaProblem({ card, driverCuda: 11, libraries: new Set() })!,
+    "CUDA 11 and cuDNN 8 are not where",
+  );
+});
+
+Deno.test("tensorflow-gpu never computes on the processor in a card's place", () => {
+  assertEquals(deviceProblem("tensorflow-gpu", { cuda: true }), undefined);
+  for (const device of [undefined, "cuda"]) {
+    const said = deviceProblem("tensorflow-gpu", { cuda: false, device })!;
+    assertStringIncludes(said, "does not compute on the processor in its place");
+    assertStringIncludes(said, "--engine webgpu");
+  }
+  assertEquals(deviceProblem("tensorflow-gpu", { cuda: false, device: "cpu" }), undefined);
+  assertStringIncludes(deviceProblem("tensorflow-gpu", { cuda: true, device: "cpu" })!, "although --device cpu");
+  assertEquals(deviceProblem("tensorflow", { cuda: false }), undefined);
 });
 
 Deno.test("mirrors are named as in tfjs-node's own install script", () => {

@@ -115,7 +115,7 @@ const CASES: Case[] = [
 const NOT_RUN: Record<string, string> = {
   "gpu:install": "installs packages",
   serve: "serves until it is stopped",
-  features: "encodes EuroSAT's images for half an hour",
+  sample: "encodes EuroSAT's images for half an hour",
   "bench:step": "full-size work for minutes",
   "bench:eval": "full-size work for minutes",
   "bench:encode": "full-size work for minutes",

@@ -2,7 +2,7 @@
  * Makes the sample's files again from EuroSAT's images: their features under the sample model, so that a fresh clone
  * trains and evaluates without images, and the images that methods inside the image tower need.
  *
- * `deno task features --data data/eurosat` (27,000 images; about 56,000 passes of the small image tower)
+ * `deno task sample --data data/eurosat` (27,000 images; about 56,000 passes of the small image tower)
  */
 import { fileURLToPath } from "node:url";
 import { SAMPLE_MODEL_SHA256 } from "../src/clip/weights/known.ts";
@@ -40,7 +40,7 @@ const program: Program = {
   }, ${VIEWS} training views).`,
   url: import.meta.url,
   settings: SETTINGS,
-  examples: ["deno task features --data data/eurosat"],
+  examples: ["deno task sample --data data/eurosat"],
 };
 
 if (import.meta.main) await runProgram(program, main);

@@ -99,6 +99,21 @@ const CASES: Case[] = [
     children: OWN_METHOD,
   },
   {
+    task: "features",
+    runs: [[
+      "--data",
+      "data/tiny",
+      "--shots",
+      "2",
+      "--quiet",
+      "--methods",
+      "zeroshot,mine/anchored.ts",
+      "--seeds",
+      "1",
+    ]],
+    children: `${commandOf("features")} --allow-read=mine`,
+  },
+  {
     task: "import",
     runs: [[
       "data/output/base2new/train_base/eurosat/shots_16/CoCoOp/c4/seed2/prompt_learner/model.pth.tar-10",

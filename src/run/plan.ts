@@ -7,7 +7,7 @@ import { stepsPerEpoch } from "../optim/batch_order.ts";
 import type { PromptSession } from "../prompt/session.ts";
 import type { RunConfig } from "./config.ts";
 import { configYaml } from "./config_yaml.ts";
-import type { RunData } from "./data.ts";
+import type { LowerBlocks, RunData } from "./data.ts";
 import { countLine, TEST_BATCH } from "./evaluate.ts";
 import { evaluatedImages } from "./evaluated_images.ts";
 import { learningImages } from "./identity.ts";
@@ -48,15 +48,20 @@ interface Cost {
   work: string;
 }
 
-/** The resolved settings, folders, classes, prompts, learned numbers and estimates; and the seconds of all seeds. */
-export async function planOf(at: PlanInputs): Promise<{ lines: string[]; seconds: number }> {
+/**
+ * The resolved settings, folders, classes, prompts, learned numbers and estimates; and the seconds of all seeds, those of
+ * image features among them, which may be there.
+ */
+export async function planOf(
+  at: PlanInputs,
+): Promise<{ lines: string[]; seconds: number; featureSeconds: number }> {
   const { config, inputs, targets, place } = at;
   const lines = [configYaml(config, { header: "The resolved configuration." }).trimEnd(), ""];
   for (const seed of config.seeds) lines.push(`Run folder: ${await runPath(config, place(seed))}`);
   const testSets = evaluationLines(at, lines);
   const tests = sum(testSets);
   const { method } = config;
-  const cost = learnsPrompts(method) ? await promptCost(at, method, testSets) : featureCost(at);
+  const cost = learnsPrompts(method) ? await promptCost(at, method, testSets) : cheapCost(at);
   lines.push(...cost.lines);
   const features = await featureEstimate(inputs, tests + cost.views * config.seeds.length);
   lines.push(features.sentence);
@@ -69,7 +74,7 @@ export async function planOf(at: PlanInputs): Promise<{ lines: string[]; seconds
       mebibytes(disk)
     } of disk in all. Nothing was run.`,
   );
-  return { lines, seconds };
+  return { lines, seconds, featureSeconds: features.seconds };
 }
 
 /** Adds what is evaluated; gives the number of test images of each target. */
@@ -102,7 +107,7 @@ function evaluationLines({ config, inputs, targets, others }: PlanInputs, lines:
   return tests;
 }
 
-function featureCost({ config, inputs }: PlanInputs): Cost {
+function cheapCost({ config, inputs }: PlanInputs): Cost {
   const nothing = { seconds: 2, bytes: 0, work: "" };
   if (!drawsImages(config.method)) return { ...nothing, lines: ["Learned numbers: 0."], views: 0 };
   const sample = learningImages(config, inputs.data, config.seeds[0]!);
@@ -198,17 +203,26 @@ async function timeOf(
   };
 }
 
-/** How long the image features of a run take and how much they weigh, from one batch through the image tower. */
+/** How long image features take and how much they weigh, or what lower blocks give, from one batch. */
+export async function featureCost(
+  model: ClipModel,
+  { images, below }: { images: number; below?: LowerBlocks },
+): Promise<{ seconds: number; bytes: number }> {
+  if (images === 0) return { seconds: 0, bytes: 0 };
+  const { size, patch } = model.config.image;
+  const shape = [TIMED, (size / patch) ** 2, 3 * patch ** 2];
+  const batch = { shape, data: new Float32Array(shape[0] * shape[1] * shape[2]).fill(0.5) };
+  const encode = below?.encode ?? model.encodeImages;
+  const seconds = images / TIMED * await secondsOf(() => encode(batch));
+  return { seconds, bytes: images * (below?.numbers ?? model.config.embedding) * 4 };
+}
+
 async function featureEstimate(
   { model, data }: Inputs,
   images: number,
 ): Promise<{ seconds: number; bytes: number; sentence: string }> {
   if (data.images === undefined) return { seconds: 0, bytes: 0, sentence: "Image features are stored." };
-  const { size, patch } = model.config.image;
-  const shape = [TIMED, (size / patch) ** 2, 3 * patch ** 2];
-  const batch = { shape, data: new Float32Array(shape[0] * shape[1] * shape[2]).fill(0.5) };
-  const seconds = images / TIMED * await secondsOf(() => model.encodeImages(batch));
-  const bytes = images * model.config.embedding * 4;
+  const { seconds, bytes } = await featureCost(model, { images });
   return {
     seconds,
     bytes,
@@ -240,6 +254,6 @@ function sum(numbers: readonly number[]): number {
 }
 
 /** `12 MiB`. */
-function mebibytes(bytes: number): string {
+export function mebibytes(bytes: number): string {
   return `${Math.ceil(bytes / 2 ** 20).toLocaleString("en-US")} MiB`;
 }

@@ -51,8 +51,9 @@ function askedBy(run: AskedRun, { data, below }: { data: RunData; below?: LowerB
   const { config, seed } = run;
   const { method, values } = config;
   const tests = config.eval.map((subset) => {
-    const isVal = subset === VALIDATION;
-    const evaluated = { subset: isVal ? config.train ?? "base" : subset, validation: isVal };
+    const evaluated = subset === VALIDATION
+      ? { subset: config.train ?? "base", validation: true as const }
+      : { subset };
     return { samples: evaluatedImages(config, { ...evaluated, data, seed }).samples, views: [TEST] };
   });
   if (!drawsImages(method)) return tests;

@@ -15,6 +15,7 @@ import { collectRuns } from "../src/run/collect.ts";
 import { findRuns, planComparison } from "../src/run/comparison_runs.ts";
 import { SAMPLE_IMAGES } from "../src/run/open_data.ts";
 import { pathPart } from "../src/run/path.ts";
+import { featureJobWords } from "./cli/compare_jobs.ts";
 import {
   type CompareSettings,
   compareSettings,
@@ -26,9 +27,10 @@ import { PART_OF_TESTS, printComparison, sampleLines, screen, writeComparison } 
 import { namedDataset } from "./cli/dataset_file.ts";
 import { shellLine } from "./cli/jobs.ts";
 import { withoutFlags } from "./cli/next_step.ts";
-import { emit, missingWarnings, quietly, runCount, runMissing, tellPlan, withoutEmit } from "./cli/planned_runs.ts";
+import { emit, missingWarnings, quietly, runCount, runMissing, tellPlan } from "./cli/planned_runs.ts";
 import { openProgress } from "./cli/progress.ts";
 import { KEPT, runProgram } from "./cli/recipe.ts";
+import { featureTasksOf } from "./cli/slurm.ts";
 import { isStarter, lacksMethodFile, startWithPermissions } from "./cli/start.ts";
 
 if (import.meta.main) {
@@ -71,7 +73,17 @@ export async function compare(args: string[]): Promise<void> {
     return progress.say("All runs are there: nothing to emit. Leave --emit out to compare them.");
   }
   if (settings.emit) {
-    return await emit(work, { args, description, next: commandLine([...withoutEmit(args), "--collect"]) });
+    const flags = compareSettings([...KIT_METHODS, ...settings.methods.map(({ method }) => method)]);
+    const next = commandLine([...withoutFlags(args, flags, ["emit", "featureTasks"]), "--collect"]);
+    return await emit(work, {
+      args,
+      description,
+      next,
+      async features() {
+        const tasks = await featureTasksOf({ settings, description, progress });
+        return tasks && { ...tasks, words: featureJobWords(args, settings) };
+      },
+    });
   }
   if (!settings.collect && (found.missing.length > 0 || settings.fresh)) {
     await runMissing(work);

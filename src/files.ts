@@ -6,7 +6,8 @@ import { createHash } from "node:crypto";
 import { basename, dirname, join } from "node:path";
 import { messageOf, UserError } from "./errors.ts";
 
-let partialCount = 0;
+/** Containers that share a folder may have the same process ids too. */
+let partialCount = Math.floor(Math.random() * 2 ** 32);
 
 /**
  * Writes a file so that no reader ever sees a part of it: first as `.NAME.PID.N.partial`, flushed, then renamed.
@@ -84,6 +85,16 @@ export async function removeStalePartials(folder: string): Promise<void> {
     }
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw fileError(error, folder, "write", "in the folder");
+  }
+}
+
+/** The names in a folder; none where there is no folder. */
+export async function namesIn(folder: string): Promise<Set<string>> {
+  try {
+    return new Set((await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name));
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return new Set();
+    throw fileError(error, folder, "read", "the folder");
   }
 }
 

@@ -101,6 +101,21 @@ const CASES: Case[] = [
     children: OWN_METHOD,
   },
   {
+    task: "features",
+    runs: [[
+      "--data",
+      "data/tiny",
+      "--shots",
+      "2",
+      "--quiet",
+      "--methods",
+      "zeroshot,mine/anchored.ts",
+      "--seeds",
+      "1",
+    ]],
+    children: `${commandOf("features")} --allow-read=mine`,
+  },
+  {
     task: "import",
     runs: [[
       "data/output/base2new/train_base/eurosat/shots_16/CoCoOp/c4/seed2/prompt_learner/model.pth.tar-10",
@@ -117,7 +132,7 @@ const CASES: Case[] = [
 const NOT_RUN: Record<string, string> = {
   "gpu:install": "installs packages",
   serve: "serves until it is stopped",
-  features: "encodes EuroSAT's images for half an hour",
+  sample: "encodes EuroSAT's images for half an hour",
   "bench:step": "full-size work for minutes",
   "bench:eval": "full-size work for minutes",
   "bench:encode": "full-size work for minutes",

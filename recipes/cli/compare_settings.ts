@@ -15,6 +15,7 @@ import { choice, flagName, type Setting, text, toggle, wholeNumber, wholeNumbers
 import type { CollectOptions } from "../../src/run/collect.ts";
 import type { ComparedMethod, Evaluated } from "../../src/run/comparison_runs.ts";
 import type { Given } from "../../src/run/config.ts";
+import type { Part } from "../../src/run/feature_parts.ts";
 import { SAMPLE_IMAGES } from "../../src/run/open_data.ts";
 import { DEFAULT_SHOTS, RUN_SETTINGS, type RunValues, settingsOf, VALIDATION } from "../../src/run/settings.ts";
 import { readConfigFile } from "./config_file.ts";
@@ -24,6 +25,9 @@ import { TERMINAL_SETTINGS, type TerminalValues } from "./terminal.ts";
 
 /** What is compared when nothing is said. */
 const USUAL = "zeroshot,coop,cocoop";
+
+/** Slurm takes no longer array unless it is set up for that. */
+const MOST_TASKS = 1000;
 
 /** The comparison's own settings. */
 export const COMPARISON_SETTINGS = {
@@ -51,6 +55,13 @@ export const COMPARISON_SETTINGS = {
     help: "print what is missing as a list of commands or as an array job, and run nothing",
     defaultWords: "run here",
   }),
+  featureTasks: wholeNumber({
+    section: "Output",
+    help:
+      "with --emit slurm, tasks that compute image features before the runs, which else compute their own; 0 for none",
+    defaultWords: "one for each hour that they take here, 128 at most",
+    most: MOST_TASKS,
+  }),
   collect: toggle({
     section: "Output",
     help: "run nothing: compare what is there; --collect DIR … makes one table of all data sets in these run folders",
@@ -75,6 +86,10 @@ export interface StartSettings {
   /** Processes at a time. */
   jobs: number;
   emit?: "commands" | "slurm";
+  /** Tasks that compute features before the runs. */
+  featureTasks?: number;
+  /** Of the features, where only a part of them is asked for. */
+  part?: Part;
   /** Data, model, output folder, engine. */
   on: Pick<RunValues, "out"> & Partial<RunValues>;
   fresh: boolean;
@@ -170,11 +185,14 @@ export function methodsHelp(): string {
 }
 
 /**
- * Reads the command line of a comparison.
+ * Reads the command line of a comparison, or of a recipe that takes others of its flags.
  *
  * @throws {UserError} for an unknown flag or method, or a missing or wrong value
  */
-export async function readCompareSettings(args: readonly string[]): Promise<CompareSettings> {
+export async function readCompareSettings(
+  args: readonly string[],
+  flagsFrom: (settings: Settings) => Settings = (settings) => settings,
+): Promise<CompareSettings> {
   const words = wordsOf(args);
   const data = args.findLast((arg, i) => args[i - 1] === "--data" || arg.startsWith("--data="))?.replace(
     /^--data=/,
@@ -189,17 +207,21 @@ export async function readCompareSettings(args: readonly string[]): Promise<Comp
     );
   }
   const settings = compareSettings([...KIT_METHODS, ...found.map(({ method }) => method)]);
-  const { given: flags, words: folders } = readFlags(args, settings, { words: args.includes("--collect") });
+  const asked = flagsFrom(settings);
+  const others = Object.fromEntries(Object.entries(asked).filter(([name]) => !(name in settings)));
+  const { given: flags, words: folders } = readFlags(args, asked, { words: args.includes("--collect") });
   // Methods are known before a configuration is read: their settings decide what may stand in it.
   const { methods: _, ...inFile } = settings;
   const all = typeof flags.config === "string" ? { ...await readConfigFile(flags.config, inFile), ...flags } : flags;
-  const common = commonSettings(all, { own: COMPARISON_SETTINGS, methods: found });
-  const own = all as Partial<Pick<CompareSettings, "shots">>;
+  const common = commonSettings(all, { own: { ...COMPARISON_SETTINGS, ...others }, methods: found });
+  const own = all as Partial<Pick<CompareSettings, "shots" | "featureTasks" | "part">>;
   return {
     ...common,
     methods: found.map((one) => compared(one, common.typed)),
     all: words.includes("all"),
     shots: [...own.shots ?? [DEFAULT_SHOTS]].sort((a, b) => a - b),
+    featureTasks: own.featureTasks,
+    part: own.part,
     folders,
     wanted: {
       methods: flags.methods === undefined ? undefined : found.map(({ method }) => method.name),

@@ -9,7 +9,7 @@ import { jobOf } from "./compare_jobs.ts";
 import type { StartSettings } from "./compare_settings.ts";
 import { printExactly } from "./comparison_output.ts";
 import { commandList, requireSuccess, runJobs, shellLine } from "./jobs.ts";
-import { needsOf, slurmScript } from "./slurm.ts";
+import { needsOf, type SlurmOptions, slurmScript } from "./slurm.ts";
 
 /** Runs, and which of them are not there. */
 export interface Work {
@@ -84,7 +84,13 @@ export function tellPlan({ runs, missing, settings, count }: Omit<Work, "progres
  */
 export async function emit(
   { missing, settings, progress }: Omit<Work, "count">,
-  at: { args: readonly string[]; description?: DatasetDescription; next: string },
+  at: {
+    args: readonly string[];
+    description?: DatasetDescription;
+    next: string;
+    /** What Slurm computes before the runs. */
+    features?: () => Promise<SlurmOptions["features"]>;
+  },
 ): Promise<void> {
   const { args, description, next } = at;
   if (settings.fresh) {
@@ -100,13 +106,15 @@ export async function emit(
     ? { ...settings, jobs: 1, on: { ...settings.on, threads: undefined } }
     : settings;
   const jobs = missing.map((run) => jobOf(run, own));
+  const features = settings.emit === "slurm" ? await at.features?.() : undefined;
   const lines = settings.emit === "slurm"
     ? slurmScript(jobs, {
       folder: Deno.cwd(),
       out: settings.on.out,
       collect: next,
       cores: settings.on.threads ?? 4,
-      needs: await needsOf(missing, { settings, description, progress }),
+      needs: await needsOf(missing, { settings, description, progress, features }),
+      features,
     })
     : commandList(jobs);
   // Slurm does not make the folder of its logs, and a task without one fails without a word.

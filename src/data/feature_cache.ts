@@ -5,11 +5,11 @@
  *
  * `V` views, `N` images, `B` images encoded at once, `E` embedding.
  */
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { rowRange } from "../engine/host_tensor.ts";
 import type { HostTensor } from "../engine/ops.ts";
 import { UserError } from "../errors.ts";
-import { removeStalePartials, sha256Hex, writeFileAtomic } from "../files.ts";
+import { namesIn, removeStalePartials, sha256Hex, writeFileAtomic } from "../files.ts";
 import { readChunk, writeChunk } from "./feature_chunk.ts";
 import { byteGate } from "./byte_gate.ts";
 import { withRgb } from "./image.ts";
@@ -18,8 +18,8 @@ import type { RgbImage } from "./resize.ts";
 import type { ImageSource } from "./image_source.ts";
 import { LEAST_AREA, normalizeToPatches, viewOf, type ViewRecipe } from "./views.ts";
 
-/** What features to get, and the folder of the store. */
-export interface FeatureOptions {
+/** The store, and what computes features that are not in it. */
+export interface StoreOptions {
   folder: string;
   /** What made the features: the sha256 of the weights, and whatever else changes their bits. */
   modelId: string;
@@ -27,15 +27,12 @@ export interface FeatureOptions {
   imageSize: number;
   /** Edge of its patches, in pixels. */
   patch: number;
-  samples: readonly { path: string }[];
   images: Pick<ImageSource, "read" | "size">;
   /**
    * The sha256 of each image's bytes, by path: with them, images whose features are stored are not read. When left out,
    * all images are read and hashed.
    */
   hashes?: { hashesOf(paths: readonly string[]): Promise<string[]> };
-  /** One or more views of each image. */
-  views: readonly ViewRecipe[];
   /** What is encoded in place of patches, [n, …] of some images that are stored together, in one view. */
   inputs?: (samples: readonly { path: string }[], view: ViewRecipe) => Promise<HostTensor>;
   /** Encodes patches [B, grid², 3·patch²] to features [B, E], not normalised; `encodeImages` of a `ClipModel`. */
@@ -46,30 +43,45 @@ export interface FeatureOptions {
   onProgress?: (progress: { done: number; total: number; fromCache: number }) => void;
 }
 
-/** Features and where they came from, from {@linkcode getFeatures}. */
-export interface Features {
-  /** [V, N, E], not normalised, in the order of the views and samples. */
-  features_VNE: HostTensor;
+/** What features to get. */
+export interface FeatureOptions extends StoreOptions {
+  samples: readonly { path: string }[];
+  /** One or more views of each image. */
+  views: readonly ViewRecipe[];
+}
+
+/** Images whose features are stored together, a file a view, whoever asks for them; from {@linkcode chunksOf}. */
+export interface FeatureChunk {
+  samples: readonly { path: string }[];
+  views: readonly ViewRecipe[];
+}
+
+/** Where features came from. */
+export interface FeatureCounts {
   fromCache: number;
   computed: number;
   /** Files of the store that were damaged and have been replaced. */
   damaged: number;
 }
 
+/** Features and where they came from, from {@linkcode getFeatures}. */
+export interface Features extends FeatureCounts {
+  /** [V, N, E], not normalised, in the order of the views and samples. */
+  features_VNE: HostTensor;
+}
+
 /** Raise it when preprocessing changes in any pixel: features from before are then no longer found. */
 const PREPROCESSING = "pillow-bicubic, clip-normalisation, 1";
-/** Images in a file: what a kill can cost. */
+/** Images in a file: what a kill can cost, and the least that a part of the work can be. */
 const CHUNK = 128;
 /** Decoded images up to this many pixels are kept while their views are made. */
 const KEEP_PIXELS = 1 << 20;
 
-/** Images of a chunk in one view. */
+/** A file of the store: the images of a chunk in one view. */
 interface Job {
   key: string;
-  view: number;
-  /** Number of the first image among all. */
-  first: number;
-  count: number;
+  chunk: FeatureChunk;
+  view: ViewRecipe;
 }
 
 /** A part of a job, ready for the encoder. */
@@ -80,6 +92,12 @@ interface Batch {
   patches_BNK: HostTensor;
 }
 
+/** Images as they are stored: no chunk depends on the others, so each comes out the same wherever it is computed. */
+export function chunksOf({ samples, views }: FeatureChunk): FeatureChunk[] {
+  const count = Math.ceil(samples.length / CHUNK);
+  return Array.from({ length: count }, (_, i) => ({ samples: samples.slice(i * CHUNK, (i + 1) * CHUNK), views }));
+}
+
 /**
  * Gets features of images from the store, or computes and stores them. The next images are decoded while the encoder
  * works.
@@ -88,35 +106,90 @@ interface Batch {
  * cannot be written.
  */
 export async function getFeatures(options: FeatureOptions): Promise<Features> {
-  const { samples, views, encode, onProgress } = options;
+  const { samples, views } = options;
+  const chunks = chunksOf(options);
+  const [V, N] = [views.length, samples.length];
+  let E = 0;
+  let data = new Float32Array(0);
+  const counts = await fillStore(options, {
+    chunks,
+    onFeatures({ chunk, view }, features) {
+      const width = features.length / chunk.samples.length;
+      if (data.length === 0) {
+        E = width;
+        data = new Float32Array(V * N * E);
+      }
+      if (width !== E) throw new Error(`Features of ${width} numbers beside features of ${E}`);
+      data.set(features, (views.indexOf(view) * N + chunks.indexOf(chunk) * CHUNK) * E);
+    },
+  });
+  return { features_VNE: { shape: [V, N, E], data }, ...counts };
+}
+
+/**
+ * Sees to it that features are in the store; gives them to `onFeatures`, file by file.
+ *
+ * @throws {UserError} As {@linkcode getFeatures} does.
+ */
+export async function fillStore(
+  options: StoreOptions,
+  { chunks, onFeatures }: {
+    chunks: readonly FeatureChunk[];
+    onFeatures?: (file: Pick<Job, "chunk" | "view">, features: Float32Array) => void;
+  },
+): Promise<FeatureCounts> {
+  const { encode, onProgress } = options;
   const counts = { fromCache: 0, computed: 0, damaged: 0 };
-  const total = views.length * samples.length;
-  const table = featureTable(views.length, samples.length);
+  const total = viewsIn(chunks);
   const report = () => onProgress?.({ done: counts.fromCache + counts.computed, total, fromCache: counts.fromCache });
 
-  await removeStalePartials(dirname(chunkPath(options, "")));
+  await removeStalePartials(storeFolder(options));
   const onChunk = ({ cached, damaged }: StoredViews) => {
     counts.damaged += damaged;
     for (const { job, features } of cached) {
-      table.put(job.view, job.first, features, features.length / job.count);
-      counts.fromCache += job.count;
+      onFeatures?.(job, features);
+      counts.fromCache += job.chunk.samples.length;
       report();
     }
   };
-  const batches = missingBatches(options, onChunk);
-  for await (const { job, begin, patches_BNK } of prefetch(batches)) {
+  let features = new Float32Array(0);
+  for await (const { job, begin, patches_BNK } of prefetch(missingBatches(options, { chunks, onChunk }))) {
+    const { samples } = job.chunk;
     const features_BE = await encode(patches_BNK);
-    checkFinite(features_BE, samples.slice(job.first + begin));
+    checkFinite(features_BE, samples.slice(begin));
     const [B, E] = features_BE.shape;
-    table.put(job.view, job.first + begin, features_BE.data, E);
-    if (begin + B === job.count) {
-      const chunk = { shape: [job.count, E], data: table.rows(job.view, job.first, job.count) };
-      await writeFileAtomic(chunkPath(options, job.key), await writeChunk(job.key, chunk));
+    if (begin === 0) features = new Float32Array(samples.length * E);
+    features.set(features_BE.data, begin * E);
+    if (begin + B === samples.length) {
+      const file = await writeChunk(job.key, { shape: [samples.length, E], data: features });
+      await writeFileAtomic(chunkPath(options, job.key), file);
+      onFeatures?.(job, features);
     }
     counts.computed += B;
     report();
   }
-  return { features_VNE: table.tensor(), ...counts };
+  return counts;
+}
+
+/** How many views of images have no file in the store; what is in the files is not looked at. */
+export async function countMissing(
+  options: StoreOptions & Required<Pick<StoreOptions, "hashes">>,
+  chunks: readonly FeatureChunk[],
+): Promise<number> {
+  const there = await namesIn(storeFolder(options));
+  let missing = 0;
+  for (const { chunk, hashes } of await withHashes(options, chunks)) {
+    for (const view of chunk.views) {
+      const key = await chunkKey(options, { view, hashes: hashes!, paths: pathsOf(chunk) });
+      if (!there.has(fileName(key))) missing += chunk.samples.length;
+    }
+  }
+  return missing;
+}
+
+/** Views of images, all counted. */
+export function viewsIn(chunks: readonly FeatureChunk[]): number {
+  return chunks.reduce((sum, { samples, views }) => sum + samples.length * views.length, 0);
 }
 
 /** Views of a chunk of which the features were found in the store, and those that are to be computed. */
@@ -129,22 +202,20 @@ interface StoredViews {
 
 /** Looks every chunk up in the store and reports it; yields what the encoder needs for views that are not there. */
 async function* missingBatches(
-  options: FeatureOptions,
-  onChunk: (stored: StoredViews) => void,
+  options: StoreOptions,
+  { chunks, onChunk }: { chunks: readonly FeatureChunk[]; onChunk: (stored: StoredViews) => void },
 ): AsyncGenerator<Batch> {
-  const { samples, images } = options;
-  const hashes = await options.hashes?.hashesOf(samples.map(({ path }) => path));
-  for (let first = 0; first < samples.length; first += CHUNK) {
-    const paths = samples.slice(first, first + CHUNK).map(({ path }) => path);
-    const known = hashes?.slice(first, first + CHUNK);
-    let stored = known && await storedViews(options, { first, paths, hashes: known });
+  const { images } = options;
+  for (const { chunk, hashes: known } of await withHashes(options, chunks)) {
+    const paths = pathsOf(chunk);
+    let stored = known && await storedViews(options, { chunk, hashes: known });
     let files: (Uint8Array | undefined)[] = [];
     let read: string[] = [];
     if (stored === undefined || stored.missing.length > 0) {
       ({ files, hashes: read } = await readFiles(paths, images));
       // An image may have changed since its hash was taken: features are stored by the bytes that they are made of.
       if (stored === undefined || read.some((hash, i) => hash !== known?.[i])) {
-        stored = await storedViews(options, { first, paths, hashes: read });
+        stored = await storedViews(options, { chunk, hashes: read });
       }
     }
     onChunk(stored);
@@ -154,16 +225,29 @@ async function* missingBatches(
   }
 }
 
-/** Looks up consecutive images, of which the features are stored together; `first` is the number of the first among all. */
+/** Chunks with the hashes of their images, where hashes are kept. */
+async function withHashes(
+  { hashes }: StoreOptions,
+  chunks: readonly FeatureChunk[],
+): Promise<{ chunk: FeatureChunk; hashes?: string[] }[]> {
+  const all = await hashes?.hashesOf(chunks.flatMap(pathsOf));
+  let at = 0;
+  return chunks.map((chunk) => ({ chunk, hashes: all?.slice(at, at += chunk.samples.length) }));
+}
+
+function pathsOf({ samples }: FeatureChunk): string[] {
+  return samples.map(({ path }) => path);
+}
+
 async function storedViews(
-  options: FeatureOptions,
-  { first, paths, hashes }: { first: number; paths: readonly string[]; hashes: readonly string[] },
+  options: StoreOptions,
+  { chunk, hashes }: { chunk: FeatureChunk; hashes: readonly string[] },
 ): Promise<StoredViews> {
   const stored: StoredViews = { cached: [], missing: [], damaged: 0 };
-  for (const [view, recipe] of options.views.entries()) {
-    const key = await chunkKey(options, { view: recipe, hashes, paths });
-    const job: Job = { key, view, first, count: paths.length };
-    const { features, damaged } = await readChunk(chunkPath(options, key), { key, rows: paths.length });
+  for (const view of chunk.views) {
+    const key = await chunkKey(options, { view, hashes, paths: pathsOf(chunk) });
+    const job: Job = { key, chunk, view };
+    const { features, damaged } = await readChunk(chunkPath(options, key), { key, rows: chunk.samples.length });
     if (features) stored.cached.push({ job, features });
     else stored.missing.push(job);
     if (damaged) stored.damaged++;
@@ -172,24 +256,24 @@ async function storedViews(
 }
 
 async function* prepareBatches(
-  options: FeatureOptions,
+  options: StoreOptions,
   jobs: readonly Job[],
   decode: Decoder,
 ): AsyncGenerator<Batch> {
-  const { imageSize: size, patch, samples, views, batch = 32 } = options;
+  const { imageSize: size, patch, batch = 32 } = options;
   const length = 3 * size * size;
   for (const job of jobs) {
-    const inputs = await options.inputs?.(samples.slice(job.first, job.first + job.count), views[job.view]);
-    for (let begin = 0; begin < job.count; begin += batch) {
-      const B = Math.min(batch, job.count - begin);
+    const { chunk: { samples }, view: recipe } = job;
+    const inputs = await options.inputs?.(samples, recipe);
+    for (let begin = 0; begin < samples.length; begin += batch) {
+      const B = Math.min(batch, samples.length - begin);
       if (inputs !== undefined) {
         yield { job, begin, patches_BNK: rowRange(inputs, begin, begin + B) };
         continue;
       }
       const data = new Float32Array(B * length);
-      const first = job.first + begin;
-      await fewAtOnce(samples.slice(first, first + B), async ({ path }, i) => {
-        const view = await decode(begin + i, (image) => viewOf(image, { size, recipe: views[job.view], path }));
+      await fewAtOnce(samples.slice(begin, begin + B), async ({ path }, i) => {
+        const view = await decode(begin + i, (image) => viewOf(image, { size, recipe, path }));
         normalizeToPatches(view, { size, patch, target: data.subarray(i * length, (i + 1) * length) });
       });
       yield { job, begin, patches_BNK: { shape: [B, (size / patch) ** 2, 3 * patch * patch], data } };
@@ -248,7 +332,7 @@ function decoder(
 }
 
 function chunkKey(
-  { modelId, imageSize }: FeatureOptions,
+  { modelId, imageSize }: StoreOptions,
   { view, hashes, paths }: { view: ViewRecipe; hashes: readonly string[]; paths: readonly string[] },
 ): Promise<string> {
   // Random crops depend on the path too.
@@ -257,34 +341,24 @@ function chunkKey(
   return sha256Hex(new TextEncoder().encode(JSON.stringify(parts)));
 }
 
-function chunkPath({ folder, modelId }: FeatureOptions, key: string): string {
-  return join(folder, modelId.replaceAll(/[^A-Za-z0-9]/g, "").slice(0, 12) || "model", `${key}.safetensors`);
+function chunkPath(options: StoreOptions, key: string): string {
+  return join(storeFolder(options), fileName(key));
 }
 
-function checkFinite({ shape: [, E], data }: HostTensor, samples: FeatureOptions["samples"]): void {
+function fileName(key: string): string {
+  return `${key}.safetensors`;
+}
+
+/** The features of one model. */
+function storeFolder({ folder, modelId }: StoreOptions): string {
+  return join(folder, modelId.replaceAll(/[^A-Za-z0-9]/g, "").slice(0, 12) || "model");
+}
+
+function checkFinite({ shape: [, E], data }: HostTensor, samples: FeatureChunk["samples"]): void {
   const at = data.findIndex((value) => !Number.isFinite(value));
   if (at < 0) return;
   throw new UserError(
     `The features of the image ${samples[Math.floor(at / E)].path} are not finite numbers (${data[at]}): check the ` +
       "weights, or try another engine with --engine.",
   );
-}
-
-/** Features [V, N, E] that are filled in piece by piece; E is known from the first piece. */
-function featureTable(V: number, N: number) {
-  let E = 0;
-  let data = new Float32Array(0);
-  const offset = (view: number, row: number) => (view * N + row) * E;
-  return {
-    put(view: number, row: number, features: Float32Array, width: number): void {
-      if (data.length === 0) {
-        E = width;
-        data = new Float32Array(V * N * E);
-      }
-      if (width !== E) throw new Error(`Features of ${width} numbers beside features of ${E}`);
-      data.set(features, offset(view, row));
-    },
-    rows: (view: number, row: number, count: number) => data.subarray(offset(view, row), offset(view, row + count)),
-    tensor: (): HostTensor => ({ shape: [V, N, E], data }),
-  };
 }

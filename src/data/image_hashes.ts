@@ -12,8 +12,8 @@
  * | 2 | the location, as JSON |
  * | others | sha256, stamp and path (as JSON) of an image, with tabs between |
  *
- * A file that does not match its checksum or names another location is ignored and replaced. When two processes write
- * at the same time the last one wins; hashes that are lost that way are computed again.
+ * A file that does not match its checksum or names another location is ignored and replaced. What other processes have
+ * stored meanwhile is kept; when two write at the same moment the last one wins, and lost hashes are computed again.
  */
 import { createHash } from "node:crypto";
 import { join } from "node:path";
@@ -70,6 +70,7 @@ export async function openImageHashes(options: ImageHashOptions): Promise<ImageH
   async function save(): Promise<void> {
     unsaved = false;
     await removeStalePartials(folder);
+    for (const [path, hash] of await readStore(file, images)) if (!stored.has(path)) stored.set(path, hash);
     await writeFileAtomic(file, await storeText(images.location, stored));
   }
 

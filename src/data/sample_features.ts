@@ -1,6 +1,6 @@
 /**
  * The stored features of the sample: EuroSAT under the sample model, so that a fresh clone trains and evaluates without
- * images. `recipes/features.ts` makes the file; half precision, not normalised.
+ * images. `recipes/sample.ts` makes the file; half precision, not normalised.
  *
  * `N` test images, `K` few-shot training images of all classes, `V` views, `E` embedding.
  *
@@ -101,11 +101,13 @@ export function readSampleFeatures(bytes: Uint8Array, where: string): SampleFeat
   const { entries, metadata } = readSafetensors(bytes, where);
   const entry = (name: string): SafetensorEntry => {
     const found = entries.get(name);
-    if (found === undefined) throw new UserError(`${where} has no "${name}": restore it, or run deno task features.`);
+    if (found === undefined) {
+      throw new UserError(`${where} has no "${name}": restore it, or run deno task sample --data data/eurosat.`);
+    }
     return found;
   };
   const broken = (why: string) =>
-    new UserError(`${where} is not usable (${why}): restore it, or run deno task features.`);
+    new UserError(`${where} is not usable (${why}): restore it, or run deno task sample --data data/eurosat.`);
   const source = parseSource(metadata[SOURCE_KEY], broken);
 
   const lists = new Map<string, Sample[]>();

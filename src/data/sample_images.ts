@@ -1,6 +1,6 @@
 /**
  * The images that ship with the kit, `data/sample/images.zip`: so many of EuroSAT's that methods inside the image tower
- * train and are evaluated on a fresh clone. `recipes/features.ts` makes the file, the same bytes each time.
+ * train and are evaluated on a fresh clone. `recipes/sample.ts` makes the file, the same bytes each time.
  */
 import { crc32 } from "node:zlib";
 import type { SampleFeatures } from "./sample_features.ts";

@@ -27,6 +27,13 @@ export type ViewRecipe =
     leastArea?: number;
   };
 
+/** The first training views of a seed. */
+export function trainingRecipes(
+  { seed, count, leastArea }: { seed: number; count: number; leastArea?: number },
+): ViewRecipe[] {
+  return Array.from({ length: count }, (_, view) => ({ kind: "train", view, seed, leastArea }));
+}
+
 /** torchvision's `RandomResizedCrop` as the published configurations of prompt learning set it. */
 export const LEAST_AREA = 0.08;
 /** {@linkcode ViewRecipe}'s `leastArea` for Tip-Adapter, GDA and LP++, whose training crops keep at least half of the image. */

@@ -47,17 +47,21 @@ export interface ComparisonRequest {
   description?: DatasetDescription;
 }
 
-/** A run that a comparison needs. */
-export interface PlannedRun {
+/** A run that was asked for; its data are not looked at yet. */
+export interface AskedRun {
   compared: ComparedMethod;
   config: RunConfig;
-  /** For people: `CoOp, 16 shots, seed 2`. */
-  title: string;
   /** Null for methods that draw no images; so is the seed. */
   shots: number | null;
   seed: number | null;
   /** What it is evaluated on: of what was asked for, all that the method can. */
   subsets: Evaluated[];
+}
+
+/** A run that a comparison needs. */
+export interface PlannedRun extends AskedRun {
+  /** For people: `CoOp, 16 shots, seed 2`. */
+  title: string;
   /** Its folder. */
   path: string;
   /** What decides its numbers. */
@@ -78,6 +82,26 @@ export interface ComparisonPlan {
 }
 
 /**
+ * The runs that a comparison asks for, and the results that it cannot have.
+ *
+ * @throws {UserError} when no method can have any result that was asked for
+ */
+export function askedRuns(request: ComparisonRequest): { runs: AskedRun[]; without: NoResult[] } {
+  const { methods, subsets, train } = request;
+  const without = withoutResults(methods.map(({ method }) => method), { train, subsets });
+  const isPossible = (method: Method, subset: Evaluated) =>
+    !without.some((one) => one.method === method.name && one.subset === subset);
+  if (methods.every(({ method }) => subsets.every((subset) => !isPossible(method, subset)))) {
+    throw new UserError(noResultSentences(without).join(" "));
+  }
+  const runs = methods.flatMap((compared) => {
+    const possible = subsets.filter((subset) => isPossible(compared.method, subset));
+    return possible.length === 0 ? [] : runsOf(compared, { request, subsets: possible });
+  });
+  return { runs, without };
+}
+
+/**
  * Plans a comparison. Data and model are looked at, since a run is known by their bytes; nothing is computed.
  *
  * @throws {UserError} when no method can have any result that was asked for, or data or model are missing
@@ -86,26 +110,17 @@ export async function planComparison(
   request: ComparisonRequest,
   { progress }: { progress: Progress },
 ): Promise<ComparisonPlan> {
-  const { methods, subsets, train } = request;
-  const without = withoutResults(methods.map(({ method }) => method), { train, subsets });
-  const isPossible = (method: Method, subset: Evaluated) =>
-    !without.some((one) => one.method === method.name && one.subset === subset);
-  if (methods.every(({ method }) => subsets.every((subset) => !isPossible(method, subset)))) {
-    throw new UserError(noResultSentences(without).join(" "));
-  }
+  const asked = askedRuns(request);
   const model = await modelFacts(request.on);
   const data = await openData(request.on, { sample: model.sample, description: request.description, progress });
   try {
     const runs: PlannedRun[] = [];
-    for (const compared of methods) {
-      const possible = subsets.filter((subset) => isPossible(compared.method, subset));
-      if (possible.length > 0) runs.push(...await runsOf(compared, { request, subsets: possible, data, model }));
-    }
+    for (const run of asked.runs) runs.push(await planned(run, { data, model }));
     const testImages = new Map<ClassSubset, string>();
-    for (const subset of subsets) {
+    for (const subset of request.subsets) {
       if (subset !== VALIDATION) testImages.set(subset, await testImagesSha256(data, subset));
     }
-    return { dataset: data.about.name, runs, without, testImages };
+    return { dataset: data.about.name, runs, without: asked.without, testImages };
   } finally {
     await data.close();
   }
@@ -126,43 +141,42 @@ export function withoutResults(
   );
 }
 
-async function runsOf(
+function runsOf(
   compared: ComparedMethod,
-  at: { request: ComparisonRequest; subsets: Evaluated[]; data: RunData; model: ModelFacts },
-): Promise<PlannedRun[]> {
-  const { request: { train, shots, seeds, on }, subsets, data, model } = at;
-  const { method, asked, given, file, varied = {} } = compared;
-  const name = [method.label, ...Object.keys(varied).map((key) => `${flagName(key)} ${varied[key]}`)].join(", ");
+  { request: { train, shots, seeds, on }, subsets }: { request: ComparisonRequest; subsets: Evaluated[] },
+): AskedRun[] {
+  const { method, asked, given } = compared;
   const draws = drawsImages(method)
     ? shots.flatMap((count) => seeds.map((seed) => ({ shots: count, seed })))
     : [{ shots: null, seed: null }];
-  const runs: PlannedRun[] = [];
-  for (const { shots, seed } of draws) {
-    const config = completeSettings(asked, {
-      ...given,
-      ...on,
-      eval: subsets,
-      ...(shots === null ? {} : { train, shots, seeds: [seed] }),
-    });
-    runs.push({
+  return draws.map(({ shots, seed }) => {
+    const drawn = shots === null ? {} : { train, shots, seeds: [seed] };
+    return {
       compared,
-      config,
-      title: shots === null ? name : `${name}, ${shots} ${shots === 1 ? "shot" : "shots"}, seed ${seed}`,
       shots,
       seed,
       subsets,
-      path: await runPath(config, { dataset: data.about.name, backbone: backbonePart(model, data.about), seed }),
-      identity: await runIdentity(config, { model, data, seed, methodSha256: file?.sha256 }),
-      ...(subsets.includes(VALIDATION)
-        ? {
-          validationImages: await data.sha256(
-            evaluatedImages(config, { subset: train, validation: true, data, seed }).samples,
-          ),
-        }
-        : {}),
-    });
-  }
-  return runs;
+      config: completeSettings(asked, { ...given, ...on, eval: subsets, ...drawn }),
+    };
+  });
+}
+
+async function planned(run: AskedRun, { data, model }: { data: RunData; model: ModelFacts }): Promise<PlannedRun> {
+  const { compared: { method, file, varied = {} }, config, shots, seed, subsets } = run;
+  const name = [method.label, ...Object.keys(varied).map((key) => `${flagName(key)} ${varied[key]}`)].join(", ");
+  return {
+    ...run,
+    title: shots === null ? name : `${name}, ${shots} ${shots === 1 ? "shot" : "shots"}, seed ${seed}`,
+    path: await runPath(config, { dataset: data.about.name, backbone: backbonePart(model, data.about), seed }),
+    identity: await runIdentity(config, { model, data, seed, methodSha256: file?.sha256 }),
+    ...(subsets.includes(VALIDATION)
+      ? {
+        validationImages: await data.sha256(
+          evaluatedImages(config, { subset: config.train ?? "base", validation: true, data, seed }).samples,
+        ),
+      }
+      : {}),
+  };
 }
 
 /** What is there of a plan. */

@@ -2,6 +2,7 @@
 import type { ClipModel } from "../clip/model.ts";
 import type { DatasetDescription } from "../data/description.ts";
 import type { ClassSubset, FewShot } from "../data/few_shot.ts";
+import type { FeatureChunk, FeatureCounts } from "../data/feature_cache.ts";
 import type { ImageSource } from "../data/image_source.ts";
 import type { Sample } from "../data/split.ts";
 import type { HostTensor } from "../engine/ops.ts";
@@ -42,9 +43,24 @@ export interface RunData {
   patches?(samples: readonly Sample[], options: PatchesOptions): Promise<HostTensor>;
   /** What blocks below all learned tokens give, [n, numbers], from the store; undefined where only features are stored. */
   lowerRows?(samples: readonly Sample[], options: PatchesOptions & { below: LowerBlocks }): Promise<HostTensor>;
+  /** What the frozen image tower gave, as runs look it up; undefined where only features are stored. */
+  readonly store?: FeatureStore;
   /** Seconds spent on features so far. */
   featureSeconds(): number;
   close(): Promise<void>;
+}
+
+/** What is stored by the files that it is stored in. */
+export interface FeatureStore {
+  /** How many views of images have no file. */
+  missing(chunks: readonly NeededChunk[]): Promise<number>;
+  /** Computes what is missing or damaged. */
+  fill(chunks: readonly NeededChunk[], options: { what: string }): Promise<FeatureCounts>;
+}
+
+/** Images whose features are needed, or what blocks below all learned tokens give of them. */
+export interface NeededChunk extends FeatureChunk {
+  below?: LowerBlocks;
 }
 
 /** Which features. */

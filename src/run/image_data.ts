@@ -3,18 +3,27 @@ import { activationOf, unusual } from "../clip/config.ts";
 import { patchesOf } from "../data/batches.ts";
 import { openDataset } from "../data/dataset.ts";
 import type { DatasetDescription } from "../data/description.ts";
-import { type FeatureOptions, type Features, getFeatures } from "../data/feature_cache.ts";
+import {
+  countMissing,
+  type FeatureCounts,
+  type Features,
+  fillStore,
+  getFeatures,
+  type StoreOptions,
+  viewsIn,
+} from "../data/feature_cache.ts";
 import { chooseClasses, fewShot } from "../data/few_shot.ts";
 import { readImageHead } from "../data/image.ts";
 import { openImageHashes } from "../data/image_hashes.ts";
 import type { ImageSource } from "../data/image_source.ts";
 import type { Sample } from "../data/split.ts";
-import type { ViewRecipe } from "../data/views.ts";
+import { trainingRecipes, type ViewRecipe } from "../data/views.ts";
 import type { HostTensor } from "../engine/ops.ts";
 import {
   type DataOptions,
   type Encoder,
   type LowerBlocks,
+  type NeededChunk,
   type PatchesOptions,
   type RunData,
   SAMPLE_TEMPLATE,
@@ -76,30 +85,31 @@ export async function imageData(
     return model;
   };
 
-  /** From the store, or computed now. */
-  function stored(
-    samples: readonly Sample[],
-    views: readonly ViewRecipe[],
-    options: Pick<FeatureOptions, "encode"> & Partial<FeatureOptions> & { encodedBy?: string },
-  ): Promise<Features> {
+  /** The store of features that are encoded in one way. */
+  function storeOf(
+    { encodedBy, ...others }: Pick<StoreOptions, "encode"> & Partial<StoreOptions> & { encodedBy?: string },
+  ): StoreOptions & Required<Pick<StoreOptions, "hashes">> {
     const { sha256, engine, config } = bound();
     const { image } = config;
     const activation = activationOf(config);
     // Of most models what it was before there were others.
     const rules = [activation === "quickgelu" ? "" : activation, unusual(config)].filter((rule) => rule !== "");
-    const { encodedBy, ...others } = options;
-    return getFeatures({
+    return {
       folder: FEATURE_FOLDER,
       modelId: [sha256, ...rules, engine.name, ...encodedBy === undefined ? [] : [encodedBy]].join(" "),
       imageSize: image.size,
       patch: image.patch,
-      samples,
       images,
       hashes,
-      views,
       batch: BATCH,
       ...others,
-    });
+    };
+  }
+
+  /** What the frozen tower gives, or its blocks below all learned tokens. */
+  function frozenStore(below: LowerBlocks | undefined) {
+    if (below === undefined) return storeOf({ encode: bound().encodeImages });
+    return storeOf({ encode: below.encode, encodedBy: `first ${below.count} blocks` });
   }
 
   /** What the blocks below all learned tokens give of some images in one view. */
@@ -107,11 +117,7 @@ export async function imageData(
     samples: readonly { path: string }[],
     { recipe, below }: { recipe: ViewRecipe; below: LowerBlocks },
   ): Promise<HostTensor> {
-    const { encode, count } = below;
-    const { features_VNE } = await stored(samples as Sample[], [recipe], {
-      encode,
-      encodedBy: `first ${count} blocks`,
-    });
+    const { features_VNE } = await getFeatures({ ...frozenStore(below), samples, views: [recipe] });
     return { shape: features_VNE.shape.slice(1), data: features_VNE.data };
   }
 
@@ -135,7 +141,7 @@ export async function imageData(
       if (!told) progress.say(lowerSentence(below!, { images: total, what }));
       told = true;
     };
-    const found = await stored(samples, views, {
+    const store = storeOf({
       encodedBy: encoder?.id,
       encode: fromBelow ? below.onwards : encoder?.encode ?? bound().encodeImages,
       ...(fromBelow && {
@@ -144,25 +150,34 @@ export async function imageData(
           return lowerRows(samples, { recipe, below });
         },
       }),
-      onProgress: ({ done, fromCache }) => {
-        if (done > fromCache) tell();
-        progress.update({
-          what: `image features, ${what}`,
-          done,
-          total,
-          unit: "images",
-          detail: fromCache > 0 ? `${fromCache} from the cache` : undefined,
-          milestone: done === total || Math.floor(done / total * 10) > Math.floor((done - BATCH) / total * 10),
-        });
+      onProgress(count) {
+        if (count.done > count.fromCache) tell();
+        update(what, count);
       },
     });
-    if (found.damaged > 0) progress.say(`${found.damaged} damaged files of the feature cache were computed again.`);
-    progress.finish(
-      found.computed === 0
-        ? `Image features, ${what}: all ${total} from the cache in ${FEATURE_FOLDER}, the image tower did not run.`
-        : `Image features, ${what}: ${found.computed} computed, ${found.fromCache} from the cache in ${FEATURE_FOLDER}.`,
-    );
+    const found = await getFeatures({ ...store, samples, views });
+    tellCounts(what, found);
     return found;
+  }
+
+  function update(what: string, { done, total, fromCache }: { done: number; total: number; fromCache: number }): void {
+    progress.update({
+      what: `image features, ${what}`,
+      done,
+      total,
+      unit: "images",
+      detail: fromCache > 0 ? `${fromCache} from the cache` : undefined,
+      milestone: done === total || Math.floor(done / total * 10) > Math.floor((done - BATCH) / total * 10),
+    });
+  }
+
+  function tellCounts(what: string, { computed, fromCache, damaged }: FeatureCounts): void {
+    if (damaged > 0) progress.say(`${damaged} damaged files of the feature cache were computed again.`);
+    progress.finish(
+      computed === 0
+        ? `Image features, ${what}: all ${fromCache} from the cache in ${FEATURE_FOLDER}, the image tower did not run.`
+        : `Image features, ${what}: ${computed} computed, ${fromCache} from the cache in ${FEATURE_FOLDER}.`,
+    );
   }
 
   const oneView = ({ features_VNE: { shape: [, N, E], data } }: Features, index: number): HostTensor => ({
@@ -176,17 +191,39 @@ export async function imageData(
     sha256: (samples) => hashes.imagesSha256(samples.map(({ path }) => path)),
     features: async (samples, options) => oneView(await features(samples, [{ kind: "test" }], options), 0),
     async views(samples, { seed, count, leastArea }) {
-      const recipes = Array.from(
-        { length: count },
-        (_, view): ViewRecipe => ({ kind: "train", view, seed, leastArea }),
-      );
+      const recipes = trainingRecipes({ seed, count, leastArea });
       const all = await features(samples, recipes, { what: `${count} training views` });
       return { count, view: (index) => Promise.resolve(oneView(all, index)) };
     },
     patches: (samples, options) => patchesOf(samples, { ...bound().config.image, images, recipe: recipeOf(options) }),
     lowerRows: (samples, { below, ...options }) => lowerRows(samples, { recipe: recipeOf(options), below }),
+    store: {
+      async missing(chunks) {
+        let missing = 0;
+        for (const [below, own] of byBlocks(chunks)) missing += await countMissing(frozenStore(below), own);
+        return missing;
+      },
+      async fill(chunks, { what }) {
+        const total = viewsIn(chunks);
+        const all = { fromCache: 0, computed: 0, damaged: 0 };
+        for (const [below, own] of byBlocks(chunks)) {
+          const { fromCache, computed } = all;
+          const onProgress: StoreOptions["onProgress"] = (count) =>
+            update(what, { done: fromCache + computed + count.done, total, fromCache: fromCache + count.fromCache });
+          const counts = await fillStore({ ...frozenStore(below), onProgress }, { chunks: own });
+          for (const name of ["fromCache", "computed", "damaged"] as const) all[name] += counts[name];
+        }
+        tellCounts(what, all);
+        return all;
+      },
+    },
     close: () => images.close(),
   };
+}
+
+/** Chunks by what gives them, in the order of their first ones. */
+function byBlocks(chunks: readonly NeededChunk[]): Map<LowerBlocks | undefined, NeededChunk[]> {
+  return Map.groupBy(chunks, ({ below }) => below);
 }
 
 function recipeOf({ seed, view, leastArea }: PatchesOptions): ViewRecipe {

@@ -7,7 +7,7 @@ import { stepsPerEpoch } from "../optim/batch_order.ts";
 import type { PromptSession } from "../prompt/session.ts";
 import type { RunConfig } from "./config.ts";
 import { configYaml } from "./config_yaml.ts";
-import type { RunData } from "./data.ts";
+import type { LowerBlocks, RunData } from "./data.ts";
 import { countLine, TEST_BATCH } from "./evaluate.ts";
 import { evaluatedImages } from "./evaluated_images.ts";
 import { learningImages } from "./identity.ts";
@@ -48,13 +48,18 @@ interface Cost {
   work: string;
 }
 
-/** The resolved settings, folders, classes, prompts, learned numbers and estimates; and the seconds of all seeds. */
-export async function planOf(at: PlanInputs): Promise<{ lines: string[]; seconds: number }> {
+/**
+ * The resolved settings, folders, classes, prompts, learned numbers and estimates; and the seconds of all seeds, those of
+ * image features among them, which may be there.
+ */
+export async function planOf(
+  at: PlanInputs,
+): Promise<{ lines: string[]; seconds: number; featureSeconds: number }> {
   const { config, place } = at;
   const head = [configYaml(config, { header: "The resolved configuration." }).trimEnd(), ""];
   for (const seed of config.seeds) head.push(`Run folder: ${await runPath(config, place(seed))}`);
-  const { lines, summary, seconds } = await estimateOf(at);
-  return { lines: [...head, ...lines, `Estimate: ${summary}. Nothing was run.`], seconds };
+  const { lines, summary, ...times } = await estimateOf(at);
+  return { lines: [...head, ...lines, `Estimate: ${summary}. Nothing was run.`], ...times };
 }
 
 /** What to measure first: fewer of them are a day's work on no machine. */
@@ -85,13 +90,15 @@ export async function longRun(at: Estimated): Promise<string | undefined> {
 type Estimated = Omit<PlanInputs, "place">;
 
 /** The classes, prompts and learned numbers, and what it all takes, measured. */
-async function estimateOf(at: Estimated): Promise<{ lines: string[]; summary: string; seconds: number }> {
+async function estimateOf(
+  at: Estimated,
+): Promise<{ lines: string[]; summary: string; seconds: number; featureSeconds: number }> {
   const { config, inputs, targets } = at;
   const lines: string[] = [];
   const testSets = evaluationLines(at, lines);
   const tests = sum(testSets);
   const { method } = config;
-  const cost = learnsPrompts(method) ? await promptCost(at, method, testSets) : featureCost(at);
+  const cost = learnsPrompts(method) ? await promptCost(at, method, testSets) : cheapCost(at);
   lines.push(...cost.lines);
   const features = await featureEstimate(inputs, tests + cost.views * config.seeds.length);
   lines.push(features.sentence);
@@ -102,7 +109,7 @@ async function estimateOf(at: Estimated): Promise<{ lines: string[]; summary: st
   const summary = `${cost.work}${tests.toLocaleString("en-US")} ${kind} images${seeds}; about ${
     duration(seconds)
   } and ${mebibytes(disk)} of disk in all`;
-  return { lines, summary, seconds };
+  return { lines, summary, seconds, featureSeconds: features.seconds };
 }
 
 /** Adds what is evaluated; gives the number of test images of each target. */
@@ -135,7 +142,7 @@ function evaluationLines({ config, inputs, targets, others }: Estimated, lines: 
   return tests;
 }
 
-function featureCost({ config, inputs }: Estimated): Cost {
+function cheapCost({ config, inputs }: Estimated): Cost {
   const nothing = { seconds: 2, bytes: 0, work: "" };
   if (!drawsImages(config.method)) return { ...nothing, lines: ["Learned numbers: 0."], views: 0 };
   const sample = learningImages(config, inputs.data, config.seeds[0]!);
@@ -231,17 +238,26 @@ async function timeOf(
   };
 }
 
-/** How long the image features of a run take and how much they weigh, from one batch through the image tower. */
+/** How long image features take and how much they weigh, or what lower blocks give, from one batch. */
+export async function featureCost(
+  model: ClipModel,
+  { images, below }: { images: number; below?: LowerBlocks },
+): Promise<{ seconds: number; bytes: number }> {
+  if (images === 0) return { seconds: 0, bytes: 0 };
+  const { size, patch } = model.config.image;
+  const shape = [TIMED, (size / patch) ** 2, 3 * patch ** 2];
+  const batch = { shape, data: new Float32Array(shape[0] * shape[1] * shape[2]).fill(0.5) };
+  const encode = below?.encode ?? model.encodeImages;
+  const seconds = images / TIMED * await secondsOf(() => encode(batch));
+  return { seconds, bytes: images * (below?.numbers ?? model.config.embedding) * 4 };
+}
+
 async function featureEstimate(
   { model, data }: Inputs,
   images: number,
 ): Promise<{ seconds: number; bytes: number; sentence: string }> {
   if (data.images === undefined) return { seconds: 0, bytes: 0, sentence: "Image features are stored." };
-  const { size, patch } = model.config.image;
-  const shape = [TIMED, (size / patch) ** 2, 3 * patch ** 2];
-  const batch = { shape, data: new Float32Array(shape[0] * shape[1] * shape[2]).fill(0.5) };
-  const seconds = images / TIMED * await secondsOf(() => model.encodeImages(batch));
-  const bytes = images * model.config.embedding * 4;
+  const { seconds, bytes } = await featureCost(model, { images });
   return {
     seconds,
     bytes,
@@ -273,6 +289,6 @@ function sum(numbers: readonly number[]): number {
 }
 
 /** `12 MiB`. */
-function mebibytes(bytes: number): string {
+export function mebibytes(bytes: number): string {
   return `${Math.ceil(bytes / 2 ** 20).toLocaleString("en-US")} MiB`;
 }

@@ -70,8 +70,8 @@ export interface Run {
   readonly missing: readonly string[];
   /** The folders of what was learned so far. */
   readonly folders: readonly string[];
-  /** What the run would do, with measured estimates, and the seconds of all seeds; nothing is learned or written. */
-  plan(): Promise<{ lines: string[]; seconds: number }>;
+  /** What the run would do, and the estimated seconds of all seeds, with those of image features; nothing is done. */
+  plan(): Promise<{ lines: string[]; seconds: number; featureSeconds: number }>;
   /** Learns, or goes on where an earlier process was killed, or takes what is there. */
   learn(seed: number | null): Promise<LearnedRun>;
   /** Evaluates and writes the report; undefined where the method can have no result on these classes. */

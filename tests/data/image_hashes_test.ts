@@ -296,6 +296,19 @@ Deno.test("progress is told while images are read, and not when all hashes are s
     assertEquals(seen, [16, 32, 40].map((done) => ({ done, total: 40 })));
   }));
 
+Deno.test("processes that hash a part each leave the hashes of all", () =>
+  inFolder(async (folder) => {
+    const [images, store] = [await writeImages(join(folder, "images")), join(folder, "store")];
+    await later(() =>
+      withHashes(images, store, (one) =>
+        withHashes(images, store, async (other) => {
+          await one.hashesOf(PATHS.slice(0, 1));
+          await other.hashesOf(PATHS.slice(1));
+        }))
+    );
+    assertEquals(await later(() => hash(images, { folder: store })), { hashes: HASHES, read: [] });
+  }));
+
 Deno.test("processes that hash at the same time leave a whole store and right hashes", () =>
   inFolder(async (root) => {
     const folder = join(root, "hashes");

@@ -11,7 +11,7 @@ async function stored() {
   return readSampleFeatures(await Deno.readFile(`${SAMPLE}/features.safetensors`), "features.safetensors");
 }
 
-/** The archive as `deno task features` writes it, of images from somewhere. */
+/** The archive as `deno task sample` writes it, of images from somewhere. */
 async function written(archive: string, prefix = ""): Promise<Uint8Array> {
   const images = await openImages(archive);
   try {

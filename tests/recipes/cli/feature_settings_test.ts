@@ -1,0 +1,52 @@
+import { assertEquals, assertThrows } from "jsr:@std/assert@1.0.19";
+import { compareSettings, readCompareSettings } from "../../../recipes/cli/compare_settings.ts";
+import { featureFlags, featureWords } from "../../../recipes/cli/feature_settings.ts";
+import { featureJobWords } from "../../../recipes/cli/compare_jobs.ts";
+import { readFlags } from "../../../recipes/cli/flags.ts";
+import { UserError } from "../../../src/errors.ts";
+import { KIT_METHODS } from "../../../src/methods/kit.ts";
+
+const SETTINGS = compareSettings(KIT_METHODS);
+const FLAGS = featureFlags(SETTINGS);
+
+Deno.test("--part is a part of a whole, or a sentence", () => {
+  const read = (part: string) => readFlags(["--part", part], FLAGS).given.part;
+  assertEquals([read("3/16"), read("1/1"), read(" 16 / 16 ")], [
+    { part: 3, of: 16 },
+    { part: 1, of: 1 },
+    { part: 16, of: 16 },
+  ]);
+  for (
+    const part of ["17/16", "0/16", "3", "3/", "/16", "3/0", "0/0", "-1/4", "1.5/4", "1e0/4", "3/16/2", "a/b", "1/x"]
+  ) {
+    assertThrows(
+      () => read(part),
+      UserError,
+      `--part is "${part}", and must be a part and the number of parts, such as 3/16: from 1/16 to 16/16.`,
+    );
+  }
+  assertThrows(() => read("1/9999999"), UserError, "with 1,000,000 parts at most.");
+});
+
+Deno.test("features takes what decides the runs' needs, and refuses what does not", async () => {
+  const settings = await readCompareSettings(["--seeds", "1-3", "--views", "4", "--part", "2/5"], featureFlags);
+  assertEquals([settings.seeds, settings.typed, settings.part], [[1, 2, 3], { seeds: "1-3", views: "4" }, {
+    part: 2,
+    of: 5,
+  }]);
+  for (const flag of ["--emit=slurm", "--out=x", "--fresh", "--json", "--collect", "--table=md", "--jobs=2"]) {
+    assertThrows(() => readFlags([flag], FLAGS), UserError, `There is no flag ${flag.replace(/=.*/, "")}.`);
+  }
+  assertThrows(() => readFlags(["--part", "1/2"], SETTINGS), UserError, "There is no flag --part.");
+});
+
+Deno.test("the features of a comparison are those of its flags", () => {
+  const args =
+    "--methods coop,maple --data my/set --seeds 1,2 --emit slurm --feature-tasks 4 --threads 8 --out o --jobs=2 --quiet"
+      .split(" ");
+  const words = ["--methods", "coop,maple", "--data", "my/set", "--seeds", "1,2"];
+  assertEquals(featureWords(args, SETTINGS), words);
+  readFlags(featureWords(args, SETTINGS), FLAGS);
+  const job = featureJobWords(args, { methods: [] });
+  assertEquals([job[0], job.slice(-words.length)], ["run", words]);
+});

@@ -205,6 +205,15 @@ export async function imageData(
       },
       async fill(chunks, { what }) {
         const total = viewsIn(chunks);
+        const bytesOf = ([below, own]: [LowerBlocks | undefined, NeededChunk[]]) =>
+          viewsIn(own) * (below?.numbers ?? bound().config.embedding) * 4;
+        await requireRoom({
+          folder: FEATURE_FOLDER,
+          bytes: byBlocks(chunks).entries().map(bytesOf).reduce((sum, bytes) => sum + bytes, 0),
+          what: `The features of ${what}`,
+          advice: "take fewer --views",
+          inMemory: false,
+        });
         const all = { fromCache: 0, computed: 0, damaged: 0 };
         for (const [below, own] of byBlocks(chunks)) {
           const { fromCache, computed } = all;

@@ -88,3 +88,19 @@ Deno.test("training views are random crops of their seed: as many as asked for, 
     await inputs.close();
   });
 });
+
+Deno.test("a part of the features that the disk cannot hold is refused before it is computed", async () => {
+  await inFolder(async () => {
+    const inputs = await openInputs({ engine: "onnx", threads: 1, data: "images" }, { progress: linesInto([]) });
+    const { data } = inputs;
+    const { test: samples } = data.draw({ shots: 1, seed: 1, classes: "all" });
+    const encode = () => Promise.reject(new Error("It is computed."));
+    const below = { count: 1, numbers: 2 ** 50, most: Infinity, encode, onwards: encode };
+    await assertRejects(
+      () => data.store!.fill([{ samples, views: [{ kind: "test" }], below }], { what: "part 3/16" }),
+      UserError,
+      "The features of part 3/16 take 50,331,648 GiB of disk in .cache/features, and ",
+    );
+    await inputs.close();
+  });
+});

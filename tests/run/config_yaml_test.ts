@@ -1,7 +1,8 @@
 /** What a run writes down of its settings, and what `--dry-run` prints, is a configuration that gives the same run. */
-import { assertEquals, assertStringIncludes } from "jsr:@std/assert@1.0.19";
+import { assertEquals, assertStringIncludes, assertThrows } from "jsr:@std/assert@1.0.19";
 import { settingsFromYaml } from "../../recipes/cli/config_file.ts";
 import { recipeSettings } from "../../recipes/cli/recipe.ts";
+import { UserError } from "../../src/errors.ts";
 import { coop, gda, kgcoop, KIT_METHODS, linearProbe, zeroShot } from "../../src/methods/kit.ts";
 import { learnsPrompts, type Method, withVariants } from "../../src/methods/method.ts";
 import { decimal, text } from "../../src/methods/setting.ts";
@@ -37,8 +38,7 @@ const TEXTS = [
     "it's",
     '"a" {}',
     "a\\b",
-    "a\nb\t\u0000",
-    "\u2028\ufeff",
+    "\ufeff",
     "日本 ü",
     "🐦",
   ],
@@ -83,6 +83,9 @@ Deno.test("texts of any kind come back as texts", () => {
   for (const value of TEXTS) {
     const config = completeSettings(coop, { initWords: value, ...value === "" ? {} : { data: value, model: value } });
     assertComesBack(config);
+  }
+  for (const value of ["a\nb", "\u0000", "a\u2028"]) {
+    assertThrows(() => completeSettings(coop, { data: value }), UserError, "data has a line break or another control");
   }
 });
 

@@ -133,6 +133,7 @@ const NOT_RUN: Record<string, string> = {
   "gpu:install": "installs packages",
   serve: "serves until it is stopped",
   sample: "encodes EuroSAT's images for half an hour",
+  watch: "serves until it is stopped",
   "bench:step": "full-size work for minutes",
   "bench:eval": "full-size work for minutes",
   "bench:encode": "full-size work for minutes",

@@ -1,4 +1,5 @@
-/** `serve` as its task starts it, for tests. */
+/** `serve` and `watch` as their tasks start them, for tests. */
+import { request } from "node:http";
 import { allowed, readTasks, resolveTask, ROOT } from "./tasks.ts";
 
 /** A running server. */
@@ -9,11 +10,14 @@ export interface Served extends AsyncDisposable {
 }
 
 /** Starts it, on a free port unless `args` say which. Rejects with what it printed when it does not start. */
-export async function served(args: readonly string[], { reads }: { reads: string }): Promise<Served> {
+export async function served(
+  args: readonly string[],
+  { reads, task = "serve" }: { reads: string; task?: "serve" | "watch" },
+): Promise<Served> {
   const tasks = readTasks();
-  const net = allowed(resolveTask(tasks.find(({ name }) => name === "serve")!, tasks).command).get("net")!;
+  const net = allowed(resolveTask(tasks.find(({ name }) => name === task)!, tasks).command).get("net")!;
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", `--allow-read=${reads}`, `--allow-net=${net}`, `${ROOT}recipes/serve.ts`, "--port", "0", ...args],
+    args: ["run", `--allow-read=${reads}`, `--allow-net=${net}`, `${ROOT}recipes/${task}.ts`, "--port", "0", ...args],
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
@@ -34,4 +38,17 @@ export async function served(args: readonly string[], { reads }: { reads: string
       await Promise.all([lines.cancel(), child.stderr.cancel(), child.status]);
     },
   };
+}
+
+/** A request as typed: browsers and `fetch` tidy paths, and set the host themselves. */
+export function ask(port: number, path: string, { method = "GET", host }: { method?: string; host?: string } = {}) {
+  const { promise, resolve, reject } = Promise.withResolvers<{ status: number; text: string; headers: Headers }>();
+  const headers = host === undefined ? {} : { host };
+  const sent = request({ host: "127.0.0.1", port, path, method, headers }, async (response) => {
+    const text = (await response.toArray()).join("");
+    resolve({ status: response.statusCode!, text, headers: new Headers(response.headers as Record<string, string>) });
+  });
+  sent.on("error", reject);
+  sent.end();
+  return promise;
 }

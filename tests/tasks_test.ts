@@ -5,7 +5,7 @@ import { typed } from "./typed.ts";
 
 const NETWORK = ["download", "gpu:install"];
 /** Those that show pages to the browser of the same machine. */
-const LOOPBACK = ["serve"];
+const LOOPBACK = ["serve", "watch"];
 const tasks = readTasks();
 const forUsers = tasks.filter(({ name }) => !DEVELOPMENT.includes(name));
 

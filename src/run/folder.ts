@@ -11,18 +11,22 @@ import { fileError, infoOf, MOST_TEXT_BYTES, readIfThere, writeFileAtomic } from
 import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from "../train/checkpoint.ts";
 import type { StepRecord, TrainingState } from "../train/loop.ts";
 import type { RunIdentity } from "./identity.ts";
-import { lockFolder } from "./lock.ts";
+import { LOCK, lockFolder } from "./lock.ts";
 import { FINAL_CHECKPOINT } from "./path.ts";
 
 const LATEST = "checkpoint.safetensors";
-const METRICS = "metrics.jsonl";
-const LOCK = ".lock";
-const DONE = "done";
-const IDENTITY = "identity.json";
+/** A line a step. */
+export const METRICS = "metrics.jsonl";
+/** The seconds of training. */
+export const TIME = "time.json";
+/** Written last. */
+export const DONE = "done";
+/** What decides the numbers. */
+export const IDENTITY = "identity.json";
 const REPORT = /^report-.*\.json$/;
 
 /** Seconds between two notes of the time spent; more would cost more than they tell. */
-const TIME_NOTE_SECONDS = 5;
+export const TIME_NOTE_SECONDS = 5;
 
 /** The folder of a run, locked for this process. */
 export interface RunFolder {
@@ -154,7 +158,7 @@ export async function openRunFolder(path: string): Promise<RunFolder> {
       }
     },
     async trainSeconds() {
-      const bytes = await read("time.json");
+      const bytes = await read(TIME);
       if (bytes === undefined) return 0;
       try {
         const seconds: unknown = JSON.parse(new TextDecoder().decode(bytes)).trainSeconds;
@@ -166,7 +170,7 @@ export async function openRunFolder(path: string): Promise<RunFolder> {
     async noteTrainSeconds(seconds, { last }) {
       if (!last && performance.now() - noted < TIME_NOTE_SECONDS * 1000) return;
       noted = performance.now();
-      await writeFileAtomic(`${path}/time.json`, `${JSON.stringify({ trainSeconds: seconds })}\n`);
+      await writeFileAtomic(`${path}/${TIME}`, `${JSON.stringify({ trainSeconds: seconds })}\n`);
     },
     write: (name, content) => writeFileAtomic(`${path}/${name}`, content),
     async read(name) {

@@ -2,6 +2,9 @@
 import { UserError } from "../errors.ts";
 import { fileError } from "../files.ts";
 
+/** The file of a lock. */
+export const LOCK = ".lock";
+
 /** A held lock. */
 export interface Lock {
   /** The process that held it and ended without letting go, when there was one. */
@@ -17,12 +20,12 @@ export interface Lock {
  * @throws {UserError} when another process works in the folder; names its id
  */
 export async function lockFolder(folder: string): Promise<Lock> {
-  const path = `${folder}/.lock`;
+  const path = `${folder}/${LOCK}`;
   let file: Deno.FsFile | undefined;
   try {
     await requireOwnFile(path);
     file = await Deno.open(path, { read: true, write: true, create: true });
-    if (!await file.tryLock(true)) throw await inUse(folder, file);
+    if (!await file.tryLock(true) && !await triesAgain(file)) throw await inUse(folder, file);
     const stale = await readOwner(file);
     await file.truncate(0);
     await file.seek(0, Deno.SeekMode.Start);
@@ -51,11 +54,25 @@ function release(file: Deno.FsFile): void {
   }
 }
 
-/** Long enough for the other process to write its id, once it has the lock. */
-const WRITES_ITS_ID_MS = 50;
+/**
+ * The process that left its id in the lock of a folder, and whether it still works there; undefined where none did. Of one that
+ * was killed, this holds the lock for a moment.
+ */
+export async function ownerOf(folder: string): Promise<{ pid: number; alive: boolean } | undefined> {
+  using file = await Deno.open(`${folder}/${LOCK}`, { read: true });
+  const pid = await readOwner(file);
+  return pid === undefined ? undefined : { pid, alive: !await file.tryLock(false) };
+}
+
+/** Long enough for the other process to write its id, once it has the lock, and for one that only looks to be gone. */
+const A_MOMENT_MS = 50;
+
+async function triesAgain(file: Deno.FsFile): Promise<boolean> {
+  await new Promise((resolve) => setTimeout(resolve, A_MOMENT_MS));
+  return await file.tryLock(true);
+}
 
 async function inUse(folder: string, file: Deno.FsFile): Promise<UserError> {
-  await new Promise((resolve) => setTimeout(resolve, WRITES_ITS_ID_MS));
   const owner = await readOwner(file);
   const who = owner === undefined ? "another process" : `process ${owner}`;
   return new UserError(`${folder} is in use by ${who}: wait for it to end, or give another folder with --out.`);

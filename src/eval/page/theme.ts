@@ -115,7 +115,7 @@ export const STYLE = `
 @media (prefers-color-scheme:dark){:root{${variables(DARK)}}}
 *{box-sizing:border-box}
 body{margin:0;background:var(--page);color:var(--ink);font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif;
-  -webkit-text-size-adjust:100%}
+  -webkit-text-size-adjust:100%;overflow-wrap:break-word}
 main{max-width:1240px;margin:0 auto;padding:20px 16px 48px}
 h1{font-size:1.55rem;line-height:1.25;margin:0 0 2px}
 h2{font-size:1.1rem;margin:32px 0 10px}
@@ -148,7 +148,7 @@ tr:last-child>*{border-bottom:0}
 th{font-weight:600}td b{white-space:nowrap}
 thead th{color:var(--muted);font-weight:500;white-space:nowrap}
 .num{text-align:right;white-space:nowrap}
-td.text{overflow-wrap:break-word}dd{overflow-wrap:anywhere}
+dd{overflow-wrap:anywhere}
 @media (max-width:500px){table{font-size:.8rem}th,td{padding-right:8px}}
 td.text{min-width:6em}
 dl{display:grid;grid-template-columns:minmax(90px,max-content) 1fr;gap:3px 14px;margin:0;font-size:.9rem}

@@ -1,20 +1,6 @@
 /** The server of pages: what it shows, what it refuses, and to whom. */
 import { assert, assertEquals, assertMatch } from "jsr:@std/assert@1.0.19";
-import { request } from "node:http";
-import { served } from "../../served.ts";
-
-/** A request as typed: browsers and `fetch` tidy paths, and set the host themselves. */
-function ask(port: number, path: string, { method = "GET", host }: { method?: string; host?: string } = {}) {
-  const { promise, resolve, reject } = Promise.withResolvers<{ status: number; text: string; headers: Headers }>();
-  const headers = host === undefined ? {} : { host };
-  const sent = request({ host: "127.0.0.1", port, path, method, headers }, async (response) => {
-    const text = (await response.toArray()).join("");
-    resolve({ status: response.statusCode!, text, headers: new Headers(response.headers as Record<string, string>) });
-  });
-  sent.on("error", reject);
-  sent.end();
-  return promise;
-}
+import { ask, served } from "../../served.ts";
 
 Deno.test("a folder is served to this machine, read-only, and nothing outside of it", async () => {
   const parent = await Deno.realPath(await Deno.makeTempDir());

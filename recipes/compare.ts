@@ -25,35 +25,48 @@ import {
 } from "./cli/compare_settings.ts";
 import { PART_OF_TESTS, printComparison, sampleLines, screen, writeComparison } from "./cli/comparison_output.ts";
 import { namedDataset } from "./cli/dataset_file.ts";
+import type { Settings } from "./cli/flags.ts";
+import { helpText } from "./cli/help.ts";
 import { shellLine } from "./cli/jobs.ts";
+import { loadMethod } from "./cli/method_file.ts";
 import { withoutFlags } from "./cli/next_step.ts";
 import { emit, missingWarnings, quietly, runCount, runMissing, tellPlan } from "./cli/planned_runs.ts";
 import { openProgress } from "./cli/progress.ts";
-import { KEPT, runProgram } from "./cli/recipe.ts";
+import { KEPT, type Program, runProgram } from "./cli/recipe.ts";
 import { featureTasksOf } from "./cli/slurm.ts";
-import { isStarter, lacksMethodFile, startWithPermissions } from "./cli/start.ts";
+import { isStarter, lacksTypedPath, startWithPermissions } from "./cli/start.ts";
+
+const program: Program & { settings: Settings } = {
+  url: import.meta.url,
+  title:
+    `Compares methods over seeds: base, new and H with their spread, differences with their 95 % intervals.\n\n${methodsHelp()}`,
+  settings: compareSettings(KIT_METHODS),
+  kept: KEPT,
+  examples: [
+    "deno task compare --seeds 1,2,3",
+    "deno task compare --methods all --seeds 1,2,3",
+    "deno task compare --methods coop,./anchored.ts --seeds 1,2",
+    "deno task compare --methods zeroshot,coop --shots 1,2,4,8,16 --eval all --jobs 2",
+    "deno task compare --emit slurm > compare.slurm",
+    "deno task compare --collect runs --table tex",
+  ],
+};
 
 if (import.meta.main) {
   const { args, files } = withWholePaths(Deno.args);
-  // Like run.ts: the task may start Deno, and a method's file lies anywhere.
-  if (await lacksMethodFile(files) && await isStarter()) {
+  // Like run.ts: the task may start Deno, and a method's file or data lie anywhere.
+  if (await lacksTypedPath(args) && await isStarter()) {
     Deno.exit(await startWithPermissions(import.meta.url, args, { task: "compare" }));
   }
-  await runProgram({
-    url: import.meta.url,
-    title:
-      `Compares methods over seeds: base, new and H with their spread, differences with their 95 % intervals.\n\n${methodsHelp()}`,
-    settings: compareSettings(KIT_METHODS),
-    kept: KEPT,
-    examples: [
-      "deno task compare --seeds 1,2,3",
-      "deno task compare --methods all --seeds 1,2,3",
-      "deno task compare --methods coop,./anchored.ts --seeds 1,2",
-      "deno task compare --methods zeroshot,coop --shots 1,2,4,8,16 --eval all --jobs 2",
-      "deno task compare --emit slurm > compare.slurm",
-      "deno task compare --collect runs --table tex",
-    ],
-  }, compare);
+  const isHelp = files.length > 0 && (args.includes("--help") || args.includes("-h"));
+  if (isHelp) await runProgram({ ...program, settings: undefined }, () => tellHelp(files));
+  else await runProgram(program, compare);
+}
+
+/** The help with the settings of methods in files. */
+async function tellHelp(files: readonly string[]): Promise<void> {
+  const methods = (await Promise.all(files.map(loadMethod))).map(({ method }) => method);
+  console.log(helpText({ ...program, settings: compareSettings([...KIT_METHODS, ...methods]) }));
 }
 
 /** Compares methods, with the flags of a command line. */

@@ -14,12 +14,12 @@ import { namedDataset } from "./cli/dataset_file.ts";
 import { featureFlags } from "./cli/feature_settings.ts";
 import { openProgress } from "./cli/progress.ts";
 import { runProgram } from "./cli/recipe.ts";
-import { isStarter, lacksMethodFile, startWithPermissions } from "./cli/start.ts";
+import { isStarter, lacksTypedPath, startWithPermissions } from "./cli/start.ts";
 
 if (import.meta.main) {
-  const { args, files } = withWholePaths(Deno.args);
-  // Like compare.ts: a method's file lies anywhere.
-  if (await lacksMethodFile(files) && await isStarter()) {
+  const { args } = withWholePaths(Deno.args);
+  // Like compare.ts: a method's file or data lie anywhere.
+  if (await lacksTypedPath(args) && await isStarter()) {
     Deno.exit(await startWithPermissions(import.meta.url, args, { task: "features" }));
   }
   await runProgram({

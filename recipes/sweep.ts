@@ -38,13 +38,13 @@ import {
 } from "./cli/planned_runs.ts";
 import { openProgress } from "./cli/progress.ts";
 import { KEPT, runProgram } from "./cli/recipe.ts";
-import { isStarter, lacksMethodFile, startWithPermissions } from "./cli/start.ts";
+import { isStarter, lacksTypedPath, startWithPermissions } from "./cli/start.ts";
 import { readSweepSettings, sweepHelp, type SweepSettings, sweepSettings, withMethod } from "./cli/sweep_settings.ts";
 
 if (import.meta.main) {
-  const { args, files } = withWholePaths(withMethod(Deno.args), "--method");
-  // Like run.ts: the task may start Deno, and a method's file lies anywhere.
-  if (await lacksMethodFile(files) && await isStarter()) {
+  const { args } = withWholePaths(withMethod(Deno.args), "--method");
+  // Like run.ts: the task may start Deno, and a method's file or data lie anywhere.
+  if (await lacksTypedPath(args) && await isStarter()) {
     Deno.exit(await startWithPermissions(import.meta.url, args, { task: "sweep" }));
   }
   await runProgram({

@@ -1,8 +1,7 @@
 /** A YAML file with settings: keys are the flags' names without dashes in front. */
-import { didYouMean } from "../../src/did_you_mean.ts";
 import { UserError } from "../../src/errors.ts";
 import { MOST_TEXT_BYTES, readText } from "../../src/files.ts";
-import { type Settings, settingsByFlag } from "./flags.ts";
+import { flagSuggestion, type Settings, settingsByFlag } from "./flags.ts";
 import { parseYaml } from "./yaml.ts";
 
 const WHAT = "the configuration";
@@ -32,7 +31,7 @@ export function settingsFromYaml(
     const name = byFlag.get(key);
     if (name === undefined || name === "config" || name === "help") {
       throw new UserError(
-        `The configuration ${where} has an unknown key "${key}".${didYouMean(key, [...byFlag.keys()])}`,
+        `The configuration ${where} has an unknown key "${key}".${flagSuggestion(key, [...byFlag.keys()])}`,
       );
     }
     if (name in given) throw new UserError(`The configuration ${where} gives "${name}" twice: leave one of them out.`);

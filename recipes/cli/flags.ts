@@ -92,7 +92,43 @@ export function readFlags<S extends Settings>(
   return { given: given as CommandLine<S>["given"], words };
 }
 
+/** Flags by what the published code, its papers and other trainers call them. */
+const ELSEWHERE = new Map([
+  ["n-ctx", "context-tokens"],
+  ["num-tokens", "context-tokens"],
+  ["prompt-length", "context-tokens"],
+  ["ctx-init", "init-words"],
+  ["csc", "class-specific"],
+  ["prompt-depth", "depth"],
+  ["num-shots", "shots"],
+  ["n-shots", "shots"],
+  ["k-shot", "shots"],
+  ["num-epochs", "epochs"],
+  ["max-epoch", "epochs"],
+  ["num-train-epochs", "epochs"],
+  ["per-device-train-batch-size", "batch-size"],
+  ["subsample-classes", "train"],
+  ["eval-only", "eval"],
+  ["backbone", "model"],
+  ["arch", "model"],
+  ["root", "data"],
+  ["data-dir", "data"],
+  ["output-dir", "out"],
+  ["num-workers", "threads"],
+  ["random-seed", "seeds"],
+  ["trainer", "methods"],
+  ["overwrite", "fresh"],
+]);
+
+/** A suggestion for a flag or a key that is not known; empty where no known one is near. */
+export function flagSuggestion(word: string, known: readonly string[]): string {
+  const [, dashes, name] = /^(-*)(.*)$/s.exec(word)!;
+  const meant = ELSEWHERE.get(name.toLowerCase().replaceAll("_", "-"));
+  const isKnown = meant !== undefined && known.includes(meant);
+  return isKnown ? ` Did you mean "${dashes}${meant}"?` : didYouMean(word, known.map((one) => dashes + one));
+}
+
 function unknownFlag(flag: string, flags: readonly string[]): string {
-  const suggestion = didYouMean(flag, flags.map((name) => `--${name}`));
+  const suggestion = flagSuggestion(flag, flags);
   return `There is no flag ${flag}.${suggestion || " --help lists all flags."}`;
 }

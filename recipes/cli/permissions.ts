@@ -42,6 +42,9 @@ export const RECIPE = "recipe";
 /** The task that everything that computes hands on to. */
 const NATIVE = "native";
 
+/** What no task may read. */
+export const DENIED: readonly string[] = config.permissions.default.read.deny;
+
 /** Paths beside those of the task, of the command line and of its configuration. */
 interface MorePaths {
   read?: readonly string[];
@@ -54,9 +57,8 @@ interface MorePaths {
  * @throws {UserError} when a path cannot stand in a flag; says what to do
  */
 export function permissionFlags(script: Script, args: readonly string[], more: MorePaths = {}): string[] {
-  const all = [...args, ...named(args, ["--config"]).flatMap(flagsInConfig)];
-  const write = [...named(all, WRITE_FLAGS), ...more.write ?? []];
-  const read = [...named(all, READ_FLAGS), ...positional(args), ...named(all, WRITE_FLAGS), ...more.read ?? []];
+  const write = [...named(withConfig(args), WRITE_FLAGS), ...more.write ?? []];
+  const read = [...typedPaths(args), ...more.read ?? []];
   return expanded(taskOf(script)).flatMap((flag) => {
     const [kind, value] = flag.split(/=(.*)/s);
     if (kind === "--allow-ffi" && script.url.startsWith("http")) return [kind];
@@ -66,6 +68,16 @@ export function permissionFlags(script: Script, args: readonly string[], more: M
     if (kind === "--allow-write") return [`${kind}=${withPaths(paths, write)}`];
     return [`${kind}=${paths.join(",")}`];
   }).concat(ofHost(script.url));
+}
+
+/** Paths on a command line, and in the configuration that it names, that are read; those that are written are read too. */
+export function typedPaths(args: readonly string[]): string[] {
+  const all = withConfig(args);
+  return [...named(all, READ_FLAGS), ...positional(args), ...named(all, WRITE_FLAGS)];
+}
+
+function withConfig(args: readonly string[]): string[] {
+  return [...args, ...named(args, ["--config"]).flatMap(flagsInConfig)];
 }
 
 /**
@@ -243,7 +255,10 @@ export function permissionAdvice(error: unknown, script: Script): string | undef
   const [, kind, path] = /^(read|write) access to "(.*)"$/.exec(refusal) ?? [];
   // A file that is written beside another one has another name next time.
   const more = path === undefined ? {} : { [kind]: [shown(path.replace(/\/\.[^/]+\.partial(\/.*)?$/, ""))] };
-  const lacks = `Deno was started without a permission that this recipe needs (${refusal}).`;
+  // Deno does not even tell whether it is there.
+  const isTyped = path !== undefined && Deno.args.some((arg) => arg.includes(path));
+  const unseen = isTyped ? "; whether that path is there shows only with it" : "";
+  const lacks = `Deno was started without a permission that this recipe needs (${refusal}${unseen}).`;
   try {
     return `${lacks} Run: ${commandWith(script, [], shortFlags(script, Deno.args, more))}`;
   } catch (error) {

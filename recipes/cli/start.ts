@@ -1,6 +1,6 @@
 /** A recipe that starts itself again, with the permissions for the paths that were typed. */
-import { isMethodFile } from "./method_file.ts";
-import { RECIPE, shortFlags } from "./permissions.ts";
+import { resolve } from "node:path";
+import { DENIED, RECIPE, shortFlags, typedPaths } from "./permissions.ts";
 import { fileURLToPath } from "node:url";
 
 /** Whether this process may start Deno: then it was started by a task that may do nothing else. */
@@ -9,11 +9,17 @@ export async function isStarter(): Promise<boolean> {
   return state === "granted";
 }
 
-/** Whether a method's file among these paths cannot be read by this process. */
-export async function lacksMethodFile(paths: readonly string[]): Promise<boolean> {
-  const states = await Promise.all(
-    paths.filter(isMethodFile).map((path) => Deno.permissions.query({ name: "read", path })),
-  );
+/**
+ * Whether this process may not read some path that was typed. One that may start Deno starts itself again with what is missing:
+ * who typed a path has said that it may be read, and one that is not there is said at once.
+ */
+export async function lacksTypedPath(args: readonly string[]): Promise<boolean> {
+  const paths = typedPaths(args);
+  // No flag of Deno's can hold a comma; what to do then is told where the path is read.
+  if (paths.some((path) => path.includes(","))) return false;
+  // What no task may read would be lacking for ever.
+  const known = paths.filter((path) => !DENIED.includes(resolve(path)));
+  const states = await Promise.all(known.map((path) => Deno.permissions.query({ name: "read", path })));
   return states.some(({ state }) => state !== "granted");
 }
 

@@ -77,6 +77,27 @@ Deno.test("deno task compare takes methods from files beside the kit's", async (
       assertSentence(await compare("coop,./anchored.ts", "--pul", "1"), 'Did you mean "--pull"?');
     });
 
+    await t.step("--help lists the settings of a file beside the kit's", async () => {
+      const { code, stdout } = await typed(
+        ["task", ...CONFIG, "compare", "--methods", "coop,./anchored.ts", "--help"],
+        folder,
+      );
+      assertEquals(code, 0);
+      assert(/^ {2}--pull X /m.test(stdout) && /^ {2}--context-tokens N /m.test(stdout), stdout);
+      assert(stdout.includes("deno task compare --methods all"), stdout);
+    });
+
+    await t.step("a path that is not there is said, and no permission is asked for it", async () => {
+      assertSentence(
+        await compare("coop", "--data", `${folder}/none.zip`),
+        `Cannot read the images in ${folder}/none.zip: it does not exist, check the path.`,
+      );
+      await Deno.writeTextFile(`${folder}/my.yaml`, `data: ${folder}/none\n`);
+      assertSentence(await compare("coop", "--config", `${folder}/my.yaml`), `${folder}/none: it does not exist`);
+      // Denied to all, so that starting again would change nothing.
+      assertSentence(await compare("coop", "--data", "/proc/self/exe"), 'read access to "/proc/self/exe"');
+    });
+
     await t.step("no file of the kit is changed", async () => assertEquals(await kitState(), before));
   } finally {
     await Deno.remove(folder, { recursive: true });

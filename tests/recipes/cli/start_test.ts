@@ -1,13 +1,13 @@
 import { assert, assertEquals } from "jsr:@std/assert@1.0.19";
-import { lacksMethodFile } from "../../../recipes/cli/start.ts";
+import { lacksTypedPath } from "../../../recipes/cli/start.ts";
 import { ANCHORED, writeFiles } from "../../method_files.ts";
 import { ROOT } from "../../tasks.ts";
 
 const unix = Deno.build.os !== "windows";
 
-Deno.test("a method's file that may be read is not asked for", async () => {
-  assertEquals(await lacksMethodFile(["/nowhere/mine.ts"]), false);
-  assertEquals(await lacksMethodFile([]), false);
+Deno.test("typed paths that may be read already are not asked for", async () => {
+  assertEquals(await lacksTypedPath(["--methods", "coop,/nowhere/mine.ts", "--data", "/nowhere"]), false);
+  assertEquals(await lacksTypedPath([]), false);
 });
 
 /** Whether a process lives; one that has ended and was not waited for does not. */

@@ -175,14 +175,17 @@ export function listOf<T>(item: Setting<T>["parse"], words: SettingWords<T[]>): 
 export function wholeNumbers(words: SettingWords<number[]> & { least?: number; most?: number }): Setting<number[]> {
   const { least, most, ...rest } = words;
   const { parse, ...list } = listOf(wholeNumber({ help: "", least, most }).parse, rest);
-  const spread = (text: string) =>
+  const spread = (text: string, label: string) =>
     text.replaceAll(/(?<=^|,)\s*(\d+)\s*-\s*(\d+)\s*(?=,|$)/g, (range, from, to) => {
       const count = Number(to) - Number(from) + 1;
-      return count > 0 && count <= MOST_OF_A_RANGE
-        ? Array.from({ length: count }, (_, i) => Number(from) + i).join()
-        : range;
+      if (count > 0 && count <= MOST_OF_A_RANGE) {
+        return Array.from({ length: count }, (_, i) => Number(from) + i).join();
+      }
+      throw new UserError(
+        `${label} has the range ${range.trim()}, and a range counts up, by at most ${MOST_OF_A_RANGE} numbers: 1-3.`,
+      );
     });
-  return { ...list, parse: (text, label) => parse(spread(text), label) };
+  return { ...list, parse: (text, label) => parse(spread(text, label), label) };
 }
 
 /** A longer range is a slip. */

@@ -68,6 +68,7 @@ for (
     [["--shtos", "3"], 'There is no flag --shtos. Did you mean "--shots"?'],
     [["--batchsize", "3"], '"--batch-size"'],
     [["--learning-rate=1"], 'There is no flag --learning-rate. Did you mean "--lr"?'],
+    [["--seeds", "3-1"], "--seeds has the range 3-1, and a range counts up"],
     [["--n-ctx", "4"], 'There is no flag --n-ctx. Did you mean "--context-tokens"?'],
     [["--N_CTX=4"], 'There is no flag --N_CTX. Did you mean "--context-tokens"?'],
     [["--num-shots", "4"], 'There is no flag --num-shots. Did you mean "--shots"?'],

@@ -3,7 +3,7 @@
  */
 import { loadDom, loadPlot } from "../../deps.ts";
 import type { Metrics } from "../metrics.ts";
-import { seriesColour, seriesDash, seriesSymbol } from "./theme.ts";
+import { seriesColour, seriesDash, seriesFill, seriesSymbol } from "./theme.ts";
 
 type Plot = Awaited<ReturnType<typeof loadPlot>>;
 /** The options of a plot. */
@@ -72,7 +72,7 @@ export async function lossChart(series: readonly Series[]): Promise<string> {
             strokeWidth: series.length > 3 ? 1.2 : 1.8,
             strokeDasharray: seriesDash(colour),
           }),
-          plot.dot(points.slice(-1), { ...at, r: 3, symbol: seriesSymbol(colour), fill: "var(--card)" }),
+          plot.dot(points.slice(-1), { ...at, r: 3, symbol: seriesSymbol(colour), fill: seriesFill(colour) }),
         ];
       }),
       ...legendMarks(plot, series),
@@ -82,6 +82,8 @@ export async function lossChart(series: readonly Series[]): Promise<string> {
 
 /** Learning rate over epochs. */
 export async function rateChart(rates: readonly number[]): Promise<string> {
+  const points = rates.map((rate, i) => ({ epoch: i + 1, rate }));
+  const at = { x: "epoch", y: "rate", stroke: seriesColour(2) };
   return await drawChart("Learning rate over epochs", (plot) => ({
     height: 220,
     marginLeft: 64,
@@ -91,18 +93,20 @@ export async function rateChart(rates: readonly number[]): Promise<string> {
     y: {
       ...upright("learning rate"),
       zero: true,
-      tickFormat: (rate: number) => String(Number(rate.toPrecision(3))),
+      tickFormat: rateText,
     },
     marks: [
-      plot.lineY(rates.map((rate, i) => ({ epoch: i + 1, rate })), {
-        x: "epoch",
-        y: "rate",
-        stroke: seriesColour(2),
-        strokeWidth: 1.8,
-        curve: "step",
-      }),
+      plot.lineY(points, { ...at, strokeWidth: 1.8, curve: "step" }),
+      // Of a single epoch there is no line.
+      plot.dot(points.slice(-1), { ...at, r: 3, fill: "var(--card)" }),
     ],
   }));
+}
+
+/** `0.0025`; smaller ones as `2e-6`, for which there is room beside the axis. */
+function rateText(rate: number): string {
+  const number = Number(rate.toPrecision(3));
+  return number !== 0 && number < 1e-4 ? number.toExponential() : String(number);
 }
 
 /** Accuracy of each class; of many classes the lowest. */
@@ -185,7 +189,7 @@ export function legendMarks(plot: Plot, series: readonly LegendEntry[]): Mark[] 
         r: 3.5,
         symbol: seriesSymbol(colour),
         stroke: ink,
-        fill: "var(--card)",
+        fill: seriesFill(colour),
         strokeWidth: 1.6,
       }),
       plot.text([name], { frameAnchor: "top-left", dy, dx: 14, fill: ink, fontWeight: 600 }),

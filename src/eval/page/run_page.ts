@@ -111,7 +111,9 @@ async function trainingCharts({ results: { training } }: Report, charts: Map<str
     )}${chartCard(
       "Learning rate",
       rate,
-      `${count(training.steps)} steps in ${count(training.lr.length)} epochs.`,
+      `${count(training.steps)} steps in ${
+        training.lr.length === 1 ? "1 epoch" : `${count(training.lr.length)} epochs`
+      }.`,
     )}</div>
   `;
 }

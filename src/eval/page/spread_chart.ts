@@ -1,7 +1,7 @@
 /** A chart of means with the deviation over seeds and every seed, over what was varied: shots, or a setting. */
 import { drawChart, legendHeight, legendMarks, type PlotOptions, upright } from "./charts.ts";
 import type { Spread } from "../comparison.ts";
-import { seriesColour, seriesSymbol } from "./theme.ts";
+import { seriesColour, seriesFill, seriesSymbol } from "./theme.ts";
 
 /** Points of one colour and mark. */
 export interface SpreadSeries {
@@ -52,6 +52,7 @@ export async function spreadChart(title: string, options: SpreadOptions): Promis
       series: colour,
       colour: seriesColour(colour),
       symbol: seriesSymbol(colour),
+      fill: seriesFill(colour),
     }))
   );
   const levels = series.flatMap(({ colour, level }) =>
@@ -89,7 +90,7 @@ export async function spreadChart(title: string, options: SpreadOptions): Promis
           x: "x",
           y: "mean",
           r: 3.5,
-          fill: "colour",
+          fill: "fill",
           stroke: "colour",
           symbol: "symbol",
         }),

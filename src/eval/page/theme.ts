@@ -44,8 +44,12 @@ const SERIES = [
   ["#708238", "#cbd98a"],
 ] as const;
 
-/** Marks of methods and series. */
-const SYMBOLS = ["circle", "square", "triangle", "diamond2", "star", "times", "wye", "plus", "asterisk"] as const;
+/** Marks of methods and series: a round of hollow ones, and a round of filled ones. */
+const SYMBOLS = [
+  ...["circle", "square", "triangle", "diamond2", "star", "times", "wye", "plus", "asterisk"] as const,
+  ...["circle", "square", "triangle", "diamond2", "star", "cross", "wye", "hexagon", "triangle2"] as const,
+] as const;
+const HOLLOW = 9;
 
 /** Dashes of lines; none first. */
 const DASHES = ["none", "6 3", "2 2", "8 3 2 3", "1 3"] as const;
@@ -59,6 +63,11 @@ export function seriesColour(index: number): string {
 /** The mark of the n-th method or series. */
 export function seriesSymbol(index: number): typeof SYMBOLS[number] {
   return SYMBOLS[index % SYMBOLS.length];
+}
+
+/** What the mark of the n-th method or series is filled with: in grey, the mark alone tells it from the others. */
+export function seriesFill(index: number): string {
+  return index % SYMBOLS.length < HOLLOW ? "var(--card)" : seriesColour(index);
 }
 
 /** The dashes of the n-th method or series. */
@@ -169,8 +178,8 @@ footer{margin-top:36px;color:var(--muted);font-size:.85rem}
 }
 @media print{
   :root{color-scheme:light;${variables(LIGHT)}}
-  body{background:none;font-size:11px}main{max-width:none;padding:0}
-  .cards{grid-template-columns:1fr 1fr}.card,.tile,figure,tr{break-inside:avoid}h2,h3{break-after:avoid}
+  body{background:none;font-size:11px}main{max-width:none;padding:0 1px}
+  .cards{grid-template-columns:1fr 1fr}.cards>.column{display:contents}.card,.tile,figure,tr{break-inside:avoid}h2,h3,h2+.note{break-after:avoid}
   .tile .value{font-size:1.5rem}.scroll{overflow:visible;background:none}.card svg{width:auto;max-width:100%;max-height:20cm}.mistakes{grid-template-columns:repeat(8,1fr)}
 }
 `.trim();

@@ -27,6 +27,8 @@ async function pages(): Promise<Record<string, string>> {
   twelve.run.classNames = names;
   twelve.results.metrics.perClass = perClass;
   twelve.results.metrics.confusion = names.map((_, i) => names.map((_, k) => i === k ? 3999 : 17 * k));
+  const short = structuredClone(base);
+  Object.assign(short.results.training!, { loss: [1.6], lr: [1e-5] });
   const reports = [];
   for (const evaluatedOn of ["base", "new"] as const) {
     reports.push(await makeReport({ method: "zeroshot", evaluatedOn, accuracy: 0.6 }));
@@ -45,6 +47,7 @@ async function pages(): Promise<Record<string, string>> {
   return {
     run: (await runPage([base, fresh])).html,
     "run with pictures": (await runPage([base], { images })).html,
+    "run of one epoch, with a small rate": (await runPage([short])).html,
     "run of twelve classes": (await runPage([twelve])).html,
     comparison: (await comparisonPage(comparison)).html,
   };

@@ -5,7 +5,8 @@ import { compareReports } from "../../../src/eval/compare.ts";
 import { signed } from "../../../src/eval/comparison.ts";
 import { comparisonPage } from "../../../src/eval/page/comparison_page.ts";
 import { html, raw } from "../../../src/eval/page/html.ts";
-import { seriesColour, seriesDash, seriesSymbol } from "../../../src/eval/page/theme.ts";
+import { KIT_METHODS } from "../../../src/methods/kit.ts";
+import { seriesColour, seriesDash, seriesFill, seriesSymbol } from "../../../src/eval/page/theme.ts";
 import { runPage } from "../../../src/eval/page/run_page.ts";
 import { writeRunPage } from "../../../src/eval/page/write_page.ts";
 import { writeReport } from "../../../src/eval/report_file.ts";
@@ -211,6 +212,9 @@ Deno.test("thirteen methods have a colour each, and a mark, in every chart; thos
   assertEquals(new Set(Array.from({ length: 60 }, (_, i) => seriesColour(i))).size, 60);
   const marks = Array.from({ length: 40 }, (_, i) => `${seriesSymbol(i)} ${seriesDash(i)}`);
   assertEquals(new Set(marks).size, 40);
+  // Without colours, as in print, the marks of all methods of the kit are apart.
+  const inGrey = KIT_METHODS.map((_, i) => `${seriesSymbol(i)} ${seriesFill(i) === "var(--card)"}`);
+  assertEquals(new Set(inGrey).size, KIT_METHODS.length);
   assertEquals(charts.get("accuracy")!.match(/no result/g)?.length, 2);
   assertStringIncludes(charts.get("shots-new")!, "Tip-Adapter: no result");
   assertStringIncludes(charts.get("shots-new")!, "accuracy, %");

@@ -22,6 +22,18 @@ export const FIND_FAULTS = `(() => {
     });
     if (texts.some(({ box }) => box.height < 6)) faults.push("text of a chart is too small to read");
   }
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  for (let node = texts.nextNode(); node !== null; node = texts.nextNode()) {
+    if (node.parentElement.closest("svg, script")) continue;
+    // What is longer, as hashes are, has to break somewhere on a phone.
+    for (const { 0: word, index } of node.data.matchAll(/(?<![\\p{L}\\p{N}])[\\p{L}\\p{N}.=]{2,20}(?![\\p{L}\\p{N}])/gu)) {
+      const range = document.createRange();
+      range.setStart(node, index);
+      range.setEnd(node, index + word.length);
+      const lines = new Set([...range.getClientRects()].map(({ top }) => Math.round(top)));
+      if (lines.size > 1) faults.push("a line breaks within " + JSON.stringify(word));
+    }
+  }
   const channels = (colour) => colour.match(/[\\d.]+/g).slice(0, 3).map((value) => {
     const share = value / 255;
     return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;

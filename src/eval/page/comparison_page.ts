@@ -15,7 +15,7 @@ import { drawnFrom, resultTable } from "../result_table.ts";
 import { lossChart } from "./charts.ts";
 import { accuracyChart, differenceChart, lossSeries, shotsChart } from "./comparison_charts.ts";
 import { type Content, html, type Markup } from "./html.ts";
-import { chartCard, count, definitions, document, percent, table, tile } from "./elements.ts";
+import { chartCard, commandCard, count, definitions, document, percent, table, tile } from "./elements.ts";
 import { type Page, sampleNote } from "./run_page.ts";
 
 const TITLES: Readonly<Record<Measure, string>> = {
@@ -173,14 +173,7 @@ function trainingAccuracy({ runs, shots }: Comparison, method: string, seed: num
 }
 
 function configuration({ on, methods, command, seeds, shots }: Comparison): Markup {
-  return html`${
-    command !== "" && html`
-      <h2>Exact command</h2>
-      <div class="card">
-        <pre>${command}</pre>
-      </div>
-    `
-  }
+  return html`${command !== "" && commandCard([command])}
 <h2>Configuration</h2><div class="card">${
     definitions([
       ["model", `${on.model.name}, sha256 ${on.model.sha256}`],

@@ -80,6 +80,24 @@ export function table(columns: readonly Column[], rows: readonly (readonly Conte
   `;
 }
 
+/** A path that a line may break between its parts, and not within a word. */
+export function breakable(path: string): Content {
+  return path.split(/(?<=[/+_])/).map((part, i) => html`${i > 0 && raw("<wbr>")}${part}`);
+}
+
+/** Commands to copy; lines break between words, and not behind the first dash of a flag. */
+export function commandCard(commands: readonly string[]): Markup {
+  const lines = commands.map((command, i) =>
+    html`${i > 0 && "\n"}${command.split(" ").map((word, k) => html`${k > 0 && " "}<span class="word">${word}</span>`)}`
+  );
+  return html`
+    <h2>Exact command</h2>
+    <div class="card">
+      <pre>${lines}</pre>
+    </div>
+  `;
+}
+
 /** 4200 → `4,200`. */
 export function count(value: number): string {
   return value.toLocaleString("en-US");

@@ -8,7 +8,18 @@ import { calibrationChart } from "./calibration_chart.ts";
 import { classChart, lossChart, rateChart } from "./charts.ts";
 import { confusionChart } from "./confusion_chart.ts";
 import { type Content, html, type Markup } from "./html.ts";
-import { chartCard, count, definitions, document, imageAddress, percent, table, tile } from "./elements.ts";
+import {
+  breakable,
+  chartCard,
+  commandCard,
+  count,
+  definitions,
+  document,
+  imageAddress,
+  percent,
+  table,
+  tile,
+} from "./elements.ts";
 
 /** A page and its charts; `writePage` writes them. */
 export interface Page {
@@ -174,7 +185,7 @@ function mistakes(report: Report, images?: ReadonlyMap<string, Uint8Array>): Con
   });
   if (pictures.length === 0) {
     const rows = results.worst.slice(0, 12).map(({ path, label, prediction, confidence }) => [
-      html`${name(label)}<br><code class="note">${path}</code>`,
+      html`${name(label)}<br><code class="note">${breakable(path)}</code>`,
       name(prediction),
       percent(100 * confidence),
     ]);
@@ -227,9 +238,7 @@ function configuration(reports: readonly Report[]): Markup {
   );
   const { image, text } = on.model.config;
   return html`
-    <h2>Exact command</h2><div class="card">
-      <pre>${commands.join("\n")}</pre>
-    </div>
+    ${commandCard(commands)}
     <h2>Configuration</h2>
     <div class="cards">
       <div class="card"><h3>Run</h3>${definitions([
@@ -263,8 +272,8 @@ function configuration(reports: readonly Report[]): Markup {
       ])}</div>
       <div class="card"><h3>Data</h3>${definitions([
         ["data set", `${on.data.name}, ${count(on.data.images)} images`],
-        ["source", on.data.source],
-        ["split", on.data.splitOrigin],
+        ["source", breakable(on.data.source)],
+        ["split", breakable(on.data.splitOrigin)],
         ["sha256", html`<code>${on.data.splitSha256}</code>`],
         [
           `${run.validation ? "validation" : "test"} images`,

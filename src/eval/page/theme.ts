@@ -160,9 +160,10 @@ thead th{color:var(--muted);font-weight:500;white-space:nowrap}
 dd{overflow-wrap:anywhere}
 @media (max-width:500px){table{font-size:.8rem}th,td{padding-right:8px}}
 td.text{min-width:6em}
-dl{display:grid;grid-template-columns:minmax(90px,max-content) 1fr;gap:3px 14px;margin:0;font-size:.9rem}
+dl{display:grid;grid-template-columns:fit-content(45%) 1fr;gap:3px 14px;margin:0;font-size:.9rem}
 dt{color:var(--muted)}dd{margin:0;min-width:0}
 pre{white-space:pre-wrap;overflow-wrap:anywhere;margin:0;font:13px/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}
+.word{display:inline-block;max-width:100%}
 code.note{font-size:.75rem!important}
 code{font:.9em ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;overflow-wrap:anywhere}
 .mistakes{display:grid;grid-template-columns:repeat(auto-fill,minmax(96px,1fr));gap:14px 12px}
@@ -180,6 +181,6 @@ footer{margin-top:36px;color:var(--muted);font-size:.85rem}
   :root{color-scheme:light;${variables(LIGHT)}}
   body{background:none;font-size:11px}main{max-width:none;padding:0 1px}
   .cards{grid-template-columns:1fr 1fr}.cards>.column{display:contents}.card,.tile,figure,tr{break-inside:avoid}h2,h3,h2+.note{break-after:avoid}
-  .tile .value{font-size:1.5rem}.scroll{overflow:visible;background:none}.card svg{width:auto;max-width:100%;max-height:20cm}.mistakes{grid-template-columns:repeat(8,1fr)}
+  .tile .value{font-size:1.5rem}.scroll{overflow:visible;background:none}.card svg{width:auto;max-width:100%;max-height:20cm}.mistakes{grid-template-columns:repeat(6,1fr)}
 }
 `.trim();

@@ -1,6 +1,6 @@
 /** The page that lists runs while they run. It asks the server that it came from for news. */
 import { methodLabel } from "../../methods/method_label.ts";
-import { count, document, table } from "./elements.ts";
+import { breakable, count, document, table } from "./elements.ts";
 import { type Content, html, type Markup, raw } from "./html.ts";
 import { seriesColour } from "./theme.ts";
 
@@ -210,11 +210,6 @@ function link(page: string, words: string): Markup {
 
 function folderOf(page: string): string {
   return page.slice(0, page.lastIndexOf("/"));
-}
-
-/** A path that a line may break between its parts, and not within a word. */
-function breakable(path: string): Content {
-  return path.split(/(?<=[/+])/).map((part, i) => html`${i > 0 && raw("<wbr>")}${part}`);
 }
 
 function lossOf(losses: readonly number[]): string {

@@ -23,8 +23,11 @@ interface Part {
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const KIT = "clip-prompts";
 const MOST_BYTES = 60_000_000;
-/** What only types, debuggers and other systems read. */
-const UNUSED = ["*.map", "*.d.ts", "*/napi-v6/darwin", "*/napi-v6/win32", "*/napi-v6/linux/arm64", ".tensorflow"];
+/** What only types, debuggers, browsers and other systems read. */
+const UNUSED = [
+  ...["*.map", "*.d.ts", "*/onnxruntime-web/dist", ".tensorflow"],
+  ...["darwin", "win32", "linux/arm64"].map((system) => `*/napi-v6/${system}`),
+];
 /** Debian's package with `libvulkan.so.1`. */
 const LOADER = "libvulkan1";
 

@@ -36,7 +36,8 @@ Deno.test("deno task maple:base trains on a fresh clone and says that its test i
     assertEquals([report.results.training!.steps, report.results.metrics.total], [100, 500]);
     assertLess(70, report.results.metrics.accuracy);
     assert(/base: accuracy \d\d\.\d\d %/.test(stdout + stderr), stdout);
-    assert((await Deno.readTextFile(`${kit}/${folder}/report.html`)).includes(SOURCE));
+    const page = await Deno.readTextFile(`${kit}/${folder}/report.html`);
+    assert(page.replaceAll("<wbr>", "").includes(SOURCE), page);
   } finally {
     await Deno.remove(kit, { recursive: true });
   }

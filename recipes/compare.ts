@@ -34,7 +34,7 @@ import { emit, missingWarnings, quietly, runCount, runMissing, tellPlan } from "
 import { openProgress } from "./cli/progress.ts";
 import { KEPT, type Program, runProgram } from "./cli/recipe.ts";
 import { featureTasksOf } from "./cli/slurm.ts";
-import { isStarter, lacksTypedPath, startWithPermissions } from "./cli/start.ts";
+import { startAgainForPaths } from "./cli/start.ts";
 
 const program: Program & { settings: Settings } = {
   url: import.meta.url,
@@ -55,9 +55,7 @@ const program: Program & { settings: Settings } = {
 if (import.meta.main) {
   const { args, files } = withWholePaths(Deno.args);
   // Like run.ts: the task may start Deno, and a method's file or data lie anywhere.
-  if (await lacksTypedPath(args) && await isStarter()) {
-    Deno.exit(await startWithPermissions(import.meta.url, args, { task: "compare" }));
-  }
+  await startAgainForPaths(import.meta.url, args, "compare");
   const isHelp = files.length > 0 && (args.includes("--help") || args.includes("-h"));
   if (isHelp) await runProgram({ ...program, settings: undefined }, () => tellHelp(files));
   else await runProgram(program, compare);

@@ -128,9 +128,8 @@ async function main(args: string[]): Promise<void> {
 
 /** Before anything is computed: nothing else may be in the place of what is written. */
 async function requirePlace(out: string, { page }: { page: boolean }): Promise<void> {
-  const info = await infoOf(out);
   if (page) return await requirePagePlace(out);
-  if (info?.isDirectory) throw new UserError(`${out} is a folder: give the name of a file with --out.`);
+  if ((await infoOf(out))?.isDirectory) throw new UserError(`${out} is a folder: give the name of a file with --out.`);
 }
 
 async function defaultPath(run: string | undefined, name: string): Promise<string> {

@@ -14,14 +14,12 @@ import { namedDataset } from "./cli/dataset_file.ts";
 import { featureFlags } from "./cli/feature_settings.ts";
 import { openProgress } from "./cli/progress.ts";
 import { runProgram } from "./cli/recipe.ts";
-import { isStarter, lacksTypedPath, startWithPermissions } from "./cli/start.ts";
+import { startAgainForPaths } from "./cli/start.ts";
 
 if (import.meta.main) {
   const { args } = withWholePaths(Deno.args);
   // Like compare.ts: a method's file or data lie anywhere.
-  if (await lacksTypedPath(args) && await isStarter()) {
-    Deno.exit(await startWithPermissions(import.meta.url, args, { task: "features" }));
-  }
+  await startAgainForPaths(import.meta.url, args, "features");
   await runProgram({
     url: import.meta.url,
     title: "Computes the image features that the runs of a comparison need, or a part of them, and stores them in " +

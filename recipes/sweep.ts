@@ -38,15 +38,13 @@ import {
 } from "./cli/planned_runs.ts";
 import { openProgress } from "./cli/progress.ts";
 import { KEPT, runProgram } from "./cli/recipe.ts";
-import { isStarter, lacksTypedPath, startWithPermissions } from "./cli/start.ts";
+import { startAgainForPaths } from "./cli/start.ts";
 import { readSweepSettings, sweepHelp, type SweepSettings, sweepSettings, withMethod } from "./cli/sweep_settings.ts";
 
 if (import.meta.main) {
   const { args } = withWholePaths(withMethod(Deno.args), "--method");
   // Like run.ts: the task may start Deno, and a method's file or data lie anywhere.
-  if (await lacksTypedPath(args) && await isStarter()) {
-    Deno.exit(await startWithPermissions(import.meta.url, args, { task: "sweep" }));
-  }
+  await startAgainForPaths(import.meta.url, args, "sweep");
   await runProgram({
     url: import.meta.url,
     title: `Varies settings of a method and chooses among them on validation images.\n\n${sweepHelp()}`,

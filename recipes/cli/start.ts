@@ -10,9 +10,14 @@ export async function isStarter(): Promise<boolean> {
 }
 
 /**
- * Whether this process may not read some path that was typed. One that may start Deno starts itself again with what is missing:
- * who typed a path has said that it may be read, and one that is not there is said at once.
+ * Starts a task again with what is missing to read the paths that were typed, where it may start Deno, and ends with its exit
+ * code: who typed a path has said that it may be read, and one that is not there is said at once.
  */
+export async function startAgainForPaths(url: string, args: readonly string[], task: string): Promise<void> {
+  if (await lacksTypedPath(args) && await isStarter()) Deno.exit(await startWithPermissions(url, args, { task }));
+}
+
+/** Whether this process may not read some path that was typed. */
 export async function lacksTypedPath(args: readonly string[]): Promise<boolean> {
   const paths = typedPaths(args);
   // No flag of Deno's can hold a comma; what to do then is told where the path is read.

@@ -129,17 +129,19 @@ function judges(reports: readonly Report[]): Map<number, { list: string; total: 
   return found;
 }
 
-/** The best of the settings that have all seeds: with fewer, others judged them. */
-function choose(settings: readonly SweptSetting[], seeds: number): Sweep["chosen"] {
-  const whole = settings.flatMap(({ validation }, setting) =>
-    validation?.perSeed.length === seeds ? [{ setting, mean: validation.mean }] : []
-  );
-  if (whole.length === 0) return null;
+/** By what settings are chosen; -1 for those that lack a seed, since others judged them. */
+function standing({ validation }: SweptSetting, seeds: number): number {
   // Sums of the same numbers in another order differ in their last bits.
-  const rounded = (mean: number) => Number(mean.toFixed(9));
-  const most = Math.max(...whole.map(({ mean }) => rounded(mean)));
-  const best = whole.filter(({ mean }) => rounded(mean) === most);
-  return { setting: best[0].setting, equals: best.length, test: null };
+  return validation?.perSeed.length === seeds ? Number(validation.mean.toFixed(9)) : -1;
+}
+
+/** The best of the settings that have all seeds. */
+function choose(settings: readonly SweptSetting[], seeds: number): Sweep["chosen"] {
+  const standings = settings.map((setting) => standing(setting, seeds));
+  const most = Math.max(...standings);
+  if (most < 0) return null;
+  const equals = standings.filter((one) => one === most).length;
+  return { setting: standings.indexOf(most), equals, test: null };
 }
 
 function missingSeeds(
@@ -160,9 +162,7 @@ export function wordsOf(values: Readonly<Record<string, string>>): string {
 
 /** Best first; of equals, and of those without all seeds at the end, in the order in which they were tried. */
 export function ranked({ settings, seeds }: Sweep): SweptSetting[] {
-  const value = ({ validation }: SweptSetting) =>
-    validation?.perSeed.length === seeds.length ? Number(validation.mean.toFixed(9)) : -1;
-  return settings.toSorted((a, b) => value(b) - value(a));
+  return settings.toSorted((a, b) => standing(b, seeds.length) - standing(a, seeds.length));
 }
 
 /** How and on what was chosen, and what that is worth, in sentences. */

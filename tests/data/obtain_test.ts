@@ -8,17 +8,9 @@ import { loadTar } from "../../src/deps.ts";
 import { UserError } from "../../src/errors.ts";
 import { sha256Hex } from "../../src/files.ts";
 import { serve, wellBehaved } from "../loopback.ts";
+import { inTempFolder } from "../temp_folder.ts";
 
 const ABOUT = { kind: "dataset", title: "Tiny", home: "", licence: "MIT", citation: "" } as const;
-
-async function inFolder(body: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir();
-  try {
-    await body(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
 
 /** A tar.gz with class folders below `dtd/`, and things that do not belong to the images. */
 async function archive(extra: string[] = []): Promise<Uint8Array<ArrayBuffer>> {
@@ -49,7 +41,7 @@ async function tree(folder: string, below = ""): Promise<string[]> {
 }
 
 Deno.test("a tar archive is unpacked beside, opens as the data set, and is not got again", () =>
-  inFolder(async (folder) => {
+  inTempFolder(async (folder) => {
     const bytes = await archive();
     const server = serve(wellBehaved(bytes));
     const sha256 = await sha256Hex(bytes);
@@ -78,7 +70,7 @@ Deno.test("a tar archive is unpacked beside, opens as the data set, and is not g
   }));
 
 Deno.test("an archive that leads out of its folder, or that is cut off, leaves nothing unpacked", () =>
-  inFolder(async (folder) => {
+  inTempFolder(async (folder) => {
     const hostile = await archive(["dtd/../../out.jpg"]);
     const item = (name: string): CatalogueItem => ({
       ...ABOUT,
@@ -95,7 +87,7 @@ Deno.test("an archive that leads out of its folder, or that is cut off, leaves n
   }));
 
 Deno.test("files that the user has are matched by their names, in a folder, alone, or at an address", () =>
-  inFolder(async (folder) => {
+  inTempFolder(async (folder) => {
     const stick = join(folder, "stick");
     await Deno.mkdir(stick);
     const zip = new Uint8Array([0x50, 0x4b, 5, 6, ...new Array(18).fill(0)]);
@@ -145,7 +137,7 @@ Deno.test("files that the user has are matched by their names, in a folder, alon
   }));
 
 Deno.test("when no source works, the same images in another archive are taken, and found again", () =>
-  inFolder(async (folder) => {
+  inTempFolder(async (folder) => {
     const zip = new Uint8Array([0x50, 0x4b, 5, 6, ...new Array(18).fill(0)]);
     const server = serve((request, count) =>
       request.url.endsWith(".zip") ? wellBehaved(zip)(request, count) : new Response("", { status: 404 })
@@ -173,7 +165,7 @@ Deno.test("when no source works, the same images in another archive are taken, a
   }));
 
 Deno.test("two processes do not get the same thing at the same time", () =>
-  inFolder(async (folder) => {
+  inTempFolder(async (folder) => {
     await Deno.mkdir(join(folder, "tiny"));
     using lock = await Deno.open(join(folder, "tiny/.a.json.lock"), { write: true, create: true });
     await lock.lock(true);

@@ -3,25 +3,17 @@ import { gzipSync } from "node:zlib";
 import { unpackTar } from "../../src/data/unpack.ts";
 import { loadTar } from "../../src/deps.ts";
 import { UserError } from "../../src/errors.ts";
+import { inTempFolder } from "../temp_folder.ts";
 
 const file = (name: string, size: number) => ({
   header: { name, size, type: "file" as const },
   body: new Uint8Array(size).fill(7),
 });
 
-async function inFolder(work: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir();
-  try {
-    await work(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
-
 const namesIn = (folder: string) => [...Deno.readDirSync(folder)].map(({ name }) => name).sort();
 
 Deno.test("a whole tar is unpacked beside itself: images and texts below its prefix, and no links", () =>
-  inFolder(async (folder) => {
+  inTempFolder(async (folder) => {
     const { packTar } = await loadTar();
     const link = { header: { name: "set/c.jpg", size: 0, type: "symlink" as const, linkname: "/etc/passwd" } };
     const tar = await packTar([
@@ -38,7 +30,7 @@ Deno.test("a whole tar is unpacked beside itself: images and texts below its pre
   }));
 
 Deno.test("a tar that is cut off anywhere, or damaged, leaves nothing behind", () =>
-  inFolder(async (folder) => {
+  inTempFolder(async (folder) => {
     const { packTar } = await loadTar();
     const tar = await packTar([file("a.jpg", 700), file("b.jpg", 700)]);
     const path = `${folder}/set.tar`;
@@ -53,7 +45,7 @@ Deno.test("a tar that is cut off anywhere, or damaged, leaves nothing behind", (
   }));
 
 Deno.test("a tar with a name twice, with an image too large for any, or of nothing is refused", () =>
-  inFolder(async (folder) => {
+  inTempFolder(async (folder) => {
     const { packTar } = await loadTar();
     const path = `${folder}/set.tar`;
     const refused = async (bytes: Uint8Array, why: string) => {

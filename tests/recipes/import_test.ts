@@ -12,17 +12,9 @@ import { readPublishedPrompt } from "../../src/published/checkpoint.ts";
 import { decodeCheckpoint } from "../../src/train/checkpoint.ts";
 import { runRecipe } from "../small_run.ts";
 import { ROOT } from "../tasks.ts";
+import { inTempFolder } from "../temp_folder.ts";
 
 const FIXTURES = `${ROOT}tests/fixtures/published/`;
-
-async function inFolder(body: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir();
-  try {
-    await body(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
 
 Deno.test("class names come from a list or from a file with one a line, at least two and each once", async () => {
   assertEquals(await readClassNames("river, forest ,sea"), ["river", "forest", "sea"]);
@@ -33,7 +25,7 @@ Deno.test("class names come from a list or from a file with one a line, at least
     UserError,
     "the list of class names none.txt: it does not exist",
   );
-  await inFolder(async (folder) => {
+  await inTempFolder(async (folder) => {
     await Deno.writeTextFile(join(folder, "names.txt"), "river, wide\r\n\nsea\n");
     assertEquals(await readClassNames(join(folder, "names.txt")), ["river, wide", "sea"]);
   });
@@ -58,7 +50,7 @@ async function runImport(args: string[], cwd: string): Promise<{ code: number; o
 }
 
 Deno.test("deno task import makes a run folder of a published folder, and does not write over one", () =>
-  inFolder(async (folder) => {
+  inTempFolder(async (folder) => {
     const published = join(folder, "output/base2new/train_base/eurosat/shots_16/CoCoOp/c4_ep10/seed2");
     await Deno.mkdir(join(published, "prompt_learner"), { recursive: true });
     await Deno.copyFile(`${FIXTURES}cocoop.pth.tar-10`, join(published, "prompt_learner/model.pth.tar-10"));
@@ -109,7 +101,7 @@ async function metadataIn(run: string): Promise<Record<string, string>> {
 }
 
 Deno.test("KgCoOp's, ProGrad's and CoOp's files are alike: their folders say whose a prompt is, and with how many shots", () =>
-  inFolder(async (folder) => {
+  inTempFolder(async (folder) => {
     const file = "coop.pth.tar-50";
     for (
       const [path, place, told] of [
@@ -149,7 +141,7 @@ Deno.test("KgCoOp's, ProGrad's and CoOp's files are alike: their folders say who
   }));
 
 Deno.test("a run of all classes is evaluated by the command that import prints, and keeps what is known of it", () =>
-  inFolder(async (folder) => {
+  inTempFolder(async (folder) => {
     const path = "output/eurosat/KgCoOp/mine_4shots/seed1";
     const { out } = await runImport(
       [await published(folder, { file: "coop.pth.tar-50", path }), "--model", "sample"],
@@ -172,7 +164,7 @@ Deno.test("a run of all classes is evaluated by the command that import prints, 
   }));
 
 Deno.test("what import misses is asked for in a sentence", () =>
-  inFolder(async (folder) => {
+  inTempFolder(async (folder) => {
     const file = `${FIXTURES}coop.pth.tar-50`;
     const known = ["--model", "sample", "--method", "coop"];
     const all = [...known, "--dataset", "eurosat", "--shots", "16", "--seed", "1", "--train", "base"];

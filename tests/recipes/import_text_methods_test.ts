@@ -19,6 +19,7 @@ import { frozenTensors, inFile, ones, textTensors, writeCheckpoint } from "../pu
 import { sharedPath, sharedTest } from "../shared.ts";
 import { assertSentence, runRecipe } from "../small_run.ts";
 import { ROOT } from "../tasks.ts";
+import { inTempFolder } from "../temp_folder.ts";
 
 const SAMPLE = `${ROOT}data/sample/model.safetensors`;
 
@@ -31,15 +32,6 @@ async function fixture(
     names: [...entries.keys()],
     tensor: (name) => ({ shape: entries.get(name)!.shape, data: toFloat32(entries.get(name)!) }),
   };
-}
-
-async function inFolder(body: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.realPath(await Deno.makeTempDir({ prefix: "clip-prompts-" }));
-  try {
-    await body(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
 }
 
 /** Imports a prompt; what was said, and where the run is. */
@@ -77,7 +69,7 @@ async function distances(
 }
 
 Deno.test("TCP's prompt is imported with the words of its data set, and evaluates to PyTorch's answers", () =>
-  inFolder(async (folder) => {
+  inTempFolder(async (folder) => {
     const { tcp } = JSON.parse(await Deno.readTextFile(`${ROOT}tests/fixtures/published/expected.json`)) as {
       tcp: Record<"base" | "new", number[][]>;
     };
@@ -128,7 +120,7 @@ Deno.test("TCP's prompt is imported with the words of its data set, and evaluate
 sharedTest(
   "the words of another data set are those of its texts and its hand-written prompts: pets",
   () =>
-    inFolder(async (folder) => {
+    inTempFolder(async (folder) => {
       const { tensor, names, metadata } = await fixture("tcp.safetensors");
       const { classes, new: others, block } = JSON.parse(metadata.cases).pets;
       const model = sharedPath("reference/mini4_openai.safetensors");
@@ -202,7 +194,7 @@ async function publishedDept(
 
 for (const under of ["coop", "kgcoop", "cocoop"] as const) {
   Deno.test(`DePT's prompt over ${under} is imported with its head, and gives PyTorch's logits of base and new classes`, () =>
-    inFolder(async (folder) => {
+    inTempFolder(async (folder) => {
       const { said, run } = await imported(folder, [await publishedDept(folder, { under }), "--model", "sample"]);
       assertStringIncludes(said, `deno task ${under} --head dept --eval base,new --preset dept-cvpr24`);
       assertEquals(said.includes("not known, and in no report: batch-size, lr, "), under === "cocoop");
@@ -217,7 +209,7 @@ for (const under of ["coop", "kgcoop", "cocoop"] as const) {
 }
 
 Deno.test("the command that import prints evaluates a head; one for other classes than the data set's is refused", () =>
-  inFolder(async (folder) => {
+  inTempFolder(async (folder) => {
     const evaluate = async (classNames: string[], flags: string[]) => {
       const path = await publishedDept(folder, { under: "kgcoop", classNames });
       const { said, run } = await imported(folder, [path, "--model", "sample", ...flags]);

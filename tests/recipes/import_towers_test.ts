@@ -30,6 +30,7 @@ import {
 import { sharedTest } from "../shared.ts";
 import { runRecipe } from "../small_run.ts";
 import { ROOT } from "../tasks.ts";
+import { inTempFolder } from "../temp_folder.ts";
 
 /** Imports a run's folder; where its prompt lies. */
 async function imported(
@@ -72,15 +73,6 @@ async function logitDistances(run: string, { method, name }: { method: string; n
   });
 }
 
-async function inFolder(body: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.realPath(await Deno.makeTempDir({ prefix: "clip-prompts-" }));
-  try {
-    await body(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
-
 // Lengths and depths of either tower, one tower alone, words that stay, towers of 2, 4 and 6 layers; half precision.
 const CASES = [
   ["maple", "mini4_d3", "float"],
@@ -96,7 +88,7 @@ for (const [method, name, precision] of CASES) {
   sharedTest(
     `an imported prompt of ${method}, ${name} in ${precision} precision, gives the published logits`,
     () =>
-      inFolder(async (folder) => {
+      inTempFolder(async (folder) => {
         const run = await publishedCase(folder, { method, name, precision });
         const { model } = await caseOf(method, name);
         const path = await imported(folder, { run, model: modelPath(model) });
@@ -109,7 +101,7 @@ for (const [method, name, precision] of CASES) {
 sharedTest(
   "a file of PyTorch's with all that Dassl saves: the same, to the rounding of its half precision",
   () =>
-    inFolder(async (folder) => {
+    inTempFolder(async (folder) => {
       const about = { method: "maple", name: "mini_d1" };
       const file = `${folder}/eurosat/shots_1/MaPLe/seed2/MultiModalPromptLearner/model.pth.tar-7`;
       await Deno.mkdir(dirname(file), { recursive: true });
@@ -144,7 +136,7 @@ sharedTest(
 sharedTest(
   "the commands that import prints evaluate the prompt and classify with it",
   () =>
-    inFolder(async (folder) => {
+    inTempFolder(async (folder) => {
       const method = "maple";
       const run = await publishedCase(folder, { method, name: "sample_d3", precision: "half" });
       const { code, stdout, stderr } = await runRecipe(folder, { recipe: "import", args: [run, "--model", "sample"] });
@@ -184,7 +176,7 @@ sharedTest(
 sharedTest(
   "a file that is not whole, or of another method, is refused by the tensor's name, and leaves no folder",
   () =>
-    inFolder(async (folder) => {
+    inTempFolder(async (folder) => {
       const text = "text_encoder.transformer.resblocks.1.VPT_shallow";
       const image = "image_encoder.transformer.resblocks.2.VPT_shallow";
       const whole = await towerTensors("promptsrc", { name: "mini4_d3", precision: "float" });

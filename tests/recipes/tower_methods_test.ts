@@ -9,18 +9,10 @@ import { copyOfKit } from "../kit_copy.ts";
 import { runRecipe } from "../small_run.ts";
 import { ROOT } from "../tasks.ts";
 import { typed } from "../typed.ts";
+import { inTempFolder } from "../temp_folder.ts";
 
 const SOURCE = "images in data/sample (a part of the test images)";
 const QUICK = "--shots 2 --epochs 2 --views 1 --engine onnx --threads 2".split(" ");
-
-async function inFolder(body: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.realPath(await Deno.makeTempDir({ prefix: "clip-prompts-" }));
-  try {
-    await body(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
 
 Deno.test("deno task maple:base trains on a fresh clone and says that its test images are a part of them", async () => {
   const kit = await copyOfKit();
@@ -55,7 +47,7 @@ const CLASSIFIED = [
 
 for (const { recipe, flags, changed } of CLASSIFIED) {
   Deno.test(`classify with a prompt of ${recipe} runs the prompted tower: the run's own predictions`, async () => {
-    await inFolder(async (folder) => {
+    await inTempFolder(async (folder) => {
       const args = [...QUICK, ...flags, "--train", "base", "--eval", "base", "--json"];
       const { code, stdout, stderr } = await runRecipe(folder, { recipe, args });
       assertEquals(code, 0, stderr);
@@ -99,7 +91,7 @@ for (const { recipe, flags, changed } of CLASSIFIED) {
 }
 
 Deno.test("a comparison of CoOp and MaPLe without --data takes the sample's images for both", async () => {
-  await inFolder(async (folder) => {
+  await inTempFolder(async (folder) => {
     const args = [...QUICK, "--methods", "coop,maple", "--seeds", "1", "--eval", "base", "--depth", "2", "--json"];
     const { code, stdout, stderr } = await runRecipe(folder, { recipe: "compare", args });
     assertEquals(code, 0, stderr);

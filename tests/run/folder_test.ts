@@ -1,6 +1,7 @@
 import { assertEquals, assertRejects } from "jsr:@std/assert@1.0.19";
 import { UserError } from "../../src/errors.ts";
 import { openRunFolder, readDone } from "../../src/run/folder.ts";
+import { inTempFolder } from "../temp_folder.ts";
 
 const param = { shape: [2], data: Float32Array.of(1, 2) };
 const velocity = { ctx: new Float32Array(2) };
@@ -14,17 +15,8 @@ async function filesBelow(folder: string, below = ""): Promise<string[]> {
   return found.sort();
 }
 
-async function inTempDir(body: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir();
-  try {
-    await body(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
-
 Deno.test("a run folder that cannot be opened is not left locked", async () => {
-  await inTempDir(async (folder) => {
+  await inTempFolder(async (folder) => {
     const path = `${folder}/run`;
     const { remove } = Deno;
     await Deno.mkdir(path);
@@ -41,7 +33,7 @@ Deno.test("a run folder that cannot be opened is not left locked", async () => {
 });
 
 Deno.test("what a killed process left half written or overtaken is cleared away, also among charts and pages", async () => {
-  await inTempDir(async (folder) => {
+  await inTempFolder(async (folder) => {
     const kept = ["checkpoint-0002.safetensors", "dtd-all/plots/loss.svg", "metrics.jsonl"];
     const left = [
       ".done.7.0.partial",
@@ -59,7 +51,7 @@ Deno.test("what a killed process left half written or overtaken is cleared away,
 });
 
 Deno.test("the checkpoint of a training that goes on stays", async () => {
-  await inTempDir(async (folder) => {
+  await inTempFolder(async (folder) => {
     await Deno.writeTextFile(`${folder}/checkpoint.safetensors`, "x");
     (await openRunFolder(folder)).close();
     assertEquals(await filesBelow(folder), [".lock", "checkpoint.safetensors"]);
@@ -67,7 +59,7 @@ Deno.test("the checkpoint of a training that goes on stays", async () => {
 });
 
 Deno.test("starting over takes away first what says that the run is done", async () => {
-  await inTempDir(async (folder) => {
+  await inTempFolder(async (folder) => {
     const names = ["checkpoint-0002.safetensors", "config.yaml", "done", "metrics.jsonl", "report-base.json"];
     for (const name of names) await Deno.writeTextFile(`${folder}/${name}`, "x");
     const run = await openRunFolder(folder);
@@ -86,7 +78,7 @@ Deno.test("starting over takes away first what says that the run is done", async
 });
 
 Deno.test("metrics.jsonl survives a cut last line", async () => {
-  await inTempDir(async (folder) => {
+  await inTempFolder(async (folder) => {
     const records = [1, 2, 3].map((step) => ({ step, epoch: 1, lr: 0.5, loss: 1 / step }));
     const run = await openRunFolder(folder);
     try {
@@ -107,7 +99,7 @@ Deno.test("metrics.jsonl survives a cut last line", async () => {
 });
 
 Deno.test("a run folder tells which run its files are of: its own note, and its checkpoint", async () => {
-  await inTempDir(async (folder) => {
+  await inTempFolder(async (folder) => {
     const run = await openRunFolder(folder);
     try {
       assertEquals(await run.identities(), []);
@@ -133,7 +125,7 @@ Deno.test("a run folder tells which run its files are of: its own note, and its 
 });
 
 Deno.test("the final checkpoint takes the place of the others, and is the one that is read", async () => {
-  await inTempDir(async (folder) => {
+  await inTempFolder(async (folder) => {
     const run = await openRunFolder(folder);
     try {
       assertEquals(await run.checkpoint(), undefined);
@@ -156,7 +148,7 @@ Deno.test("the final checkpoint takes the place of the others, and is the one th
 });
 
 Deno.test("what done says is read back; without it, or cut off, the run has not come to its end", async () => {
-  await inTempDir(async (folder) => {
+  await inTempFolder(async (folder) => {
     assertEquals(await readDone(folder), undefined);
     const run = await openRunFolder(folder);
     await run.finish({ evaluatedOn: ["base"], chosen: { alpha: 1 } });

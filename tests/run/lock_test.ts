@@ -10,6 +10,7 @@ import {
   SMALL_RUN,
   smallFolder,
 } from "../small_run.ts";
+import { inTempFolder } from "../temp_folder.ts";
 
 /** A process that locks a folder and then does nothing. */
 async function holder(folder: string): Promise<Deno.ChildProcess> {
@@ -30,17 +31,8 @@ async function holder(folder: string): Promise<Deno.ChildProcess> {
   return child;
 }
 
-async function inTempDir(body: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir();
-  try {
-    await body(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
-
 Deno.test("a locked folder is refused with the id of the process that has it; a killed process lets go", async () => {
-  await inTempDir(async (folder) => {
+  await inTempFolder(async (folder) => {
     const child = await holder(folder);
     try {
       const error = await assertRejects(() => lockFolder(folder), UserError);

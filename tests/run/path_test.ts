@@ -3,20 +3,12 @@ import { cocoop, coop, gda, kgcoop, tipAdapterF, zeroShot } from "../../src/meth
 import type { Method } from "../../src/methods/method.ts";
 import { completeSettings, type Given } from "../../src/run/config.ts";
 import { FINAL_CHECKPOINT, isTrained, pathPart, runPath, settingsPart, trainedSiblings } from "../../src/run/path.ts";
+import { inTempFolder } from "../temp_folder.ts";
 
 const PLACE = { dataset: "EuroSAT", backbone: "ViT-B-16", seed: 1 };
 const path = <S>(method: Method<S>, given: Given & Partial<S>, place = PLACE as Parameters<typeof runPath>[1]) =>
   runPath(completeSettings(method, given), place);
 const part = <S>(method: Method<S>, given: Given & Partial<S>) => settingsPart(completeSettings(method, given));
-
-async function inTempDir(body: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir();
-  try {
-    await body(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
 
 async function write(path: string): Promise<void> {
   await Deno.mkdir(path.slice(0, path.lastIndexOf("/")), { recursive: true });
@@ -87,7 +79,7 @@ Deno.test("names in any script stay readable and apart; what would leave the fol
 });
 
 Deno.test("a folder with the same changes in another order is the run's own, other changes are not", async () => {
-  await inTempDir(async (out) => {
+  await inTempFolder(async (out) => {
     const given = { out, epochs: 2, wise: 0.5, contextTokens: 2 };
     const below = "sample/shots16/seed1";
     const place = { ...PLACE, backbone: "sample" };
@@ -105,7 +97,7 @@ Deno.test("a folder with the same changes in another order is the run's own, oth
 });
 
 Deno.test("trained prompts that differ in their settings alone are found, whole ones only", async () => {
-  await inTempDir(async (out) => {
+  await inTempFolder(async (out) => {
     const plain = `${out}/eurosat/coop/seed-notebook/sample/shots16/seed1`;
     const other = (changes: string) => plain.replace("seed-notebook", `seed-notebook${changes}`);
     await write(`${other("+epochs=2")}/checkpoint-0002.safetensors`);

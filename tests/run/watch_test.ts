@@ -3,15 +3,7 @@ import { dirname } from "node:path";
 import { openRunFolder } from "../../src/run/folder.ts";
 import { lockFolder } from "../../src/run/lock.ts";
 import { runWatcher } from "../../src/run/watch.ts";
-
-async function inTempDir(body: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir();
-  try {
-    await body(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
+import { inTempFolder } from "../temp_folder.ts";
 
 /** Writes files, given by their paths below a folder. */
 async function write(folder: string, files: Record<string, string>): Promise<void> {
@@ -27,7 +19,7 @@ const steps = (...losses: number[]) =>
   ).join("");
 
 Deno.test("runs are running, done, killed or ended early, by what their locks and files say", async () => {
-  await inTempDir(async (runs) => {
+  await inTempFolder(async (runs) => {
     const look = runWatcher(runs);
     const states = async () => (await look()).runs.map(({ path, state }) => `${path} ${state}`).sort();
     assertEquals(await look(), { runs: [], pages: [], notes: [] });
@@ -61,7 +53,7 @@ Deno.test("runs are running, done, killed or ended early, by what their locks an
 });
 
 Deno.test("a run's loss, rate, pace and the time that is left follow from its files", async () => {
-  await inTempDir(async (runs) => {
+  await inTempFolder(async (runs) => {
     const look = runWatcher(runs);
     const training = async () => (await look()).runs[0].training;
     await write(runs, { "r/identity.json": '{"method":"coop","epochs":"10","odd":1}' });
@@ -103,7 +95,7 @@ Deno.test("a run's loss, rate, pace and the time that is left follow from its fi
 });
 
 Deno.test("pages of runs and of comparisons are listed; links are not followed, and what cannot be read is told", async () => {
-  await inTempDir(async (folder) => {
+  await inTempFolder(async (folder) => {
     const runs = `${folder}/runs`;
     await write(folder, {
       "runs/set/coop/seed1/report-base.json": "{}",
@@ -151,7 +143,7 @@ Deno.test("pages of runs and of comparisons are listed; links are not followed, 
 });
 
 Deno.test("a run that starts while its lock is looked at is not refused", async () => {
-  await inTempDir(async (folder) => {
+  await inTempFolder(async (folder) => {
     await Deno.writeTextFile(`${folder}/.lock`, "4242\n");
     using looker = await Deno.open(`${folder}/.lock`, { read: true });
     assertEquals(await looker.tryLock(false), true);

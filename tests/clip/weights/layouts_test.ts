@@ -14,15 +14,7 @@ import type { HostTensor } from "../../../src/engine/ops.ts";
 import { UserError } from "../../../src/errors.ts";
 import { sharedPath, sharedTest } from "../../shared.ts";
 import { archiveTensors, huggingFaceNamed, openaiNamed, SMALL, turned } from "../small_clip.ts";
-
-async function inFolder(work: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir();
-  try {
-    await work(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
+import { inTempFolder } from "../../temp_folder.ts";
 
 /** Loads a file and holds layout, sizes and every tensor to what is expected. */
 async function check(
@@ -55,7 +47,7 @@ function writeArchive(path: string, tensors: Map<string, ArchiveTensor>, script 
 
 for (const dtype of ["F32", "F16", "BF16", "F64"] as const) {
   Deno.test(`safetensors in ${dtype}, with OpenAI's and with Hugging Face's names`, () =>
-    inFolder(async (folder) => {
+    inTempFolder(async (folder) => {
       const wanted = stored(openaiNamed(), () => dtype);
       const write = (path: string, tensors: Map<string, HostTensor>) =>
         Deno.writeFile(path, writeSafetensors([...tensors].map(([name, tensor]) => [name, { dtype, ...tensor }])));
@@ -66,7 +58,7 @@ for (const dtype of ["F32", "F16", "BF16", "F64"] as const) {
     }));
 
   Deno.test(`Archives of PyTorch's in ${dtype}: state dictionary, pytorch_model.bin, TorchScript`, () =>
-    inFolder(async (folder) => {
+    inTempFolder(async (folder) => {
       const wanted = stored(openaiNamed(), () => dtype);
       const openai = archiveTensors(openaiNamed(), () => dtype);
       writeArchive(`${folder}/state.pt`, openai);
@@ -79,7 +71,7 @@ for (const dtype of ["F32", "F16", "BF16", "F64"] as const) {
 }
 
 Deno.test("OpenAI's mixture: half precision but for LayerNorms and embeddings, sizes as tensors beside", () =>
-  inFolder(async (folder) => {
+  inTempFolder(async (folder) => {
     const dtypeOf = (name: string) => /ln_|embedding/.test(name) ? "F32" : "F16";
     const tensors = archiveTensors(openaiNamed(), dtypeOf);
     for (const name of ["input_resolution", "context_length", "vocab_size"]) {
@@ -90,7 +82,7 @@ Deno.test("OpenAI's mixture: half precision but for LayerNorms and embeddings, s
   }));
 
 Deno.test("State dictionaries under state_dict, behind module., with parameters and with position_ids", () =>
-  inFolder(async (folder) => {
+  inTempFolder(async (folder) => {
     const tensors = archiveTensors(openaiNamed());
     const pairs = [...tensors].map(([name, tensor], i): [Pickled, Pickled] => [
       `module.${name}`,
@@ -111,7 +103,7 @@ Deno.test("State dictionaries under state_dict, behind module., with parameters 
   }));
 
 Deno.test("Tensors that are turned or shifted views of their storage come out row-major", () =>
-  inFolder(async (folder) => {
+  inTempFolder(async (folder) => {
     const named = openaiNamed();
     const tensors = archiveTensors(named);
     const { shape, data } = named.get("visual.proj")!;
@@ -133,14 +125,14 @@ Deno.test("Tensors that are turned or shifted views of their storage come out ro
   }));
 
 Deno.test("Archives with 64-bit sizes", () =>
-  inFolder(async (folder) => {
+  inTempFolder(async (folder) => {
     const tensors = archiveTensors(openaiNamed());
     writeTorchArchive(`${folder}/wide.pt`, { root: stateDictionary(tensors), tensors, wide: true });
     await check(`${folder}/wide.pt`, { layout: "openai-state-dict" });
   }));
 
 Deno.test("What is not a whole CLIP is refused, naming the file and what is wrong", () =>
-  inFolder(async (folder) => {
+  inTempFolder(async (folder) => {
     const path = `${folder}/model.pt`;
     const refused = async (says: string) => {
       const error = await assertRejects(() => loadWeights(path), UserError, says);
@@ -196,7 +188,7 @@ Deno.test("What is not a whole CLIP is refused, naming the file and what is wron
 for (const key of ["state_dict", "model_state_dict", "model"]) {
   for (const prefix of ["", "module.", "model.", "clip_model.", "clip.", "_orig_mod.module."]) {
     Deno.test(`A state dictionary under ${key}, behind "${prefix}"`, () =>
-      inFolder(async (folder) => {
+      inTempFolder(async (folder) => {
         for (const [kind, named] of [["openai", openaiNamed()], ["hugging-face", huggingFaceNamed()]] as const) {
           const tensors = archiveTensors(named);
           const scale = tensors.get("logit_scale")!;
@@ -215,7 +207,7 @@ for (const key of ["state_dict", "model_state_dict", "model"]) {
 }
 
 Deno.test("A weight that is an integer is refused", () =>
-  inFolder(async (folder) => {
+  inTempFolder(async (folder) => {
     const tensors = archiveTensors(openaiNamed());
     tensors.set("ln_final.bias", { dtype: "I64", shape: [128], bytes: () => new Uint8Array(1024) });
     writeArchive(`${folder}/int.pt`, tensors);

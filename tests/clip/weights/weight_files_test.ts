@@ -6,21 +6,13 @@ import { writeSafetensors } from "../../../src/clip/weights/safetensors.ts";
 import { openJoined, weightFiles } from "../../../src/clip/weights/weight_files.ts";
 import { UserError } from "../../../src/errors.ts";
 import { archiveTensors, openaiNamed } from "../small_clip.ts";
-
-async function inFolder(work: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir();
-  try {
-    await work(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
+import { inTempFolder } from "../../temp_folder.ts";
 
 const touch = (folder: string, ...names: string[]) =>
   Promise.all(names.map((name) => Deno.writeTextFile(`${folder}/${name}`, name)));
 
 Deno.test("in a folder the known name is taken, else the only file that may be weights", () =>
-  inFolder(async (folder) => {
+  inTempFolder(async (folder) => {
     await assertRejects(
       () => weightFiles(folder),
       UserError,
@@ -48,7 +40,7 @@ Deno.test("in a folder the known name is taken, else the only file that may be w
   }));
 
 Deno.test("shards are found by one of them, by the index and by the folder; a missing one is named", () =>
-  inFolder(async (folder) => {
+  inTempFolder(async (folder) => {
     const shards = [1, 2, 3].map((i) => `pytorch_model-0000${i}-of-00003.bin`);
     await touch(folder, ...shards);
     const wanted = shards.map((name) => `${folder}/${name}`);
@@ -70,7 +62,7 @@ Deno.test("shards are found by one of them, by the index and by the folder; a mi
   }));
 
 Deno.test("shards of PyTorch's are one model; a tensor in two of them is refused", () =>
-  inFolder(async (folder) => {
+  inTempFolder(async (folder) => {
     const all = [...archiveTensors(openaiNamed())];
     const write = (parts: (typeof all)[]) =>
       parts.forEach((part, i) => {
@@ -87,7 +79,7 @@ Deno.test("shards of PyTorch's are one model; a tensor in two of them is refused
   }));
 
 Deno.test("a hub's cache: the repository's folder, its snapshot, and the links in it", () =>
-  inFolder(async (folder) => {
+  inTempFolder(async (folder) => {
     const repository = `${folder}/models--org--CLIP-small`;
     const snapshot = `${repository}/snapshots/abc`;
     await Deno.mkdir(snapshot, { recursive: true });
@@ -112,7 +104,7 @@ Deno.test("a hub's cache: the repository's folder, its snapshot, and the links i
   }));
 
 Deno.test("joined files are read where each of them begins", () =>
-  inFolder(async (folder) => {
+  inTempFolder(async (folder) => {
     await touch(folder, "one", "three");
     const { joined, starts } = openJoined([`${folder}/one`, `${folder}/three`]);
     const text = (offset: number, length: number) => new TextDecoder().decode(joined.read(offset, length));

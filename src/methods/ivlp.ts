@@ -38,5 +38,6 @@ export const ivlp: PromptLearning<TowerSettings> = {
     },
   },
   needsImages: ({ imageDepth }) => imageDepth > 0,
+  readsFrozenImages: false,
   prompt: (task) => ({ ...towerPrompts(task), name: "ivlp", losses: (ops, inputs) => [promptLoss(ops, inputs)] }),
 };

@@ -116,5 +116,6 @@ export const maple: PromptLearning<MapleSettings> = {
     },
   },
   needsImages: () => true,
+  readsFrozenImages: false,
   prompt: maplePrompt,
 };

@@ -81,6 +81,12 @@ export interface PromptLearning<S = Values> extends MethodFacts<S> {
   /** Whether it prompts the image tower and so needs images, not only their stored features. */
   needsImages?(settings: S): boolean;
   /**
+   * False where it prompts the image tower and its loss reads no feature of frozen CLIP of the training views
+   * ({@linkcode LossInputs.storedFeatures_BE}): runs then compute and store none. A loss that reads them all the same ends
+   * the run. True when left out.
+   */
+  readonly readsFrozenImages?: boolean;
+  /**
    * Whether its logits depend on the data set's template: runs then tell templates apart, and classes of another data set
    * have that one's.
    */
@@ -160,6 +166,16 @@ export function learnsPrompts<S>(method: Method<S>): method is PromptLearning<S>
 /** Whether a method draws few-shot images and has seeds: all but zero-shot CLIP. */
 export function drawsImages(method: Method): boolean {
   return learnsPrompts(method) || method.draws !== false;
+}
+
+/** Whether a method prompts the image tower. */
+export function promptsImages(method: Method, values: Values): boolean {
+  return learnsPrompts(method) && method.needsImages?.(values) === true;
+}
+
+/** Whether a prompt's training reads frozen CLIP's features of its views: all do that see images through no other tower. */
+export function readsFrozenImages(method: PromptLearning, values: Values): boolean {
+  return !promptsImages(method, values) || method.readsFrozenImages !== false;
 }
 
 /** A method with its variants. A spread of it is another method, and leaves them behind. */

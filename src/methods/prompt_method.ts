@@ -46,7 +46,10 @@ export interface LossInputs<T> {
   imageFeatures_BE: T;
   /** The mean of the image tower's learned rows after ln_post, [B, D], where they come in above its first blocks. */
   tokenFeatures_BD?: T;
-  /** Those of frozen CLIP on the same view; the same tensor where no image prompt is learned. */
+  /**
+   * Those of frozen CLIP on the same view; the same tensor where no image prompt is learned. To read them where the method
+   * says `readsFrozenImages: false` ends the run.
+   */
   storedFeatures_BE: T;
   /** The image features as the tower gives them, where the method has a head. */
   rawFeatures_BE?: T;

@@ -9,9 +9,10 @@ import type { ClipModel } from "../clip/model.ts";
 import { lowerImageTower } from "../clip/upper_image.ts";
 import type { HostTensor, Ops, ProgramFunction } from "../engine/ops.ts";
 import { tape, type TapeOps, type Var } from "../engine/tape.ts";
-import { cosineLogits, l2Normalize, type PromptMethod } from "../methods/prompt_method.ts";
+import { cosineLogits, type PromptMethod } from "../methods/prompt_method.ts";
 import { packTensors } from "../clip/prompt_layout.ts";
 import { type Bound, named, promptedImages, promptedTower, seen, textLayers } from "./bound.ts";
+import { frozenImages } from "./frozen_images.ts";
 import { groupedText } from "./grouped_text.ts";
 import { type MetaPrograms, metaPrograms } from "./meta_programs.ts";
 
@@ -20,8 +21,8 @@ type Parameters = Readonly<Record<string, HostTensor>>;
 
 /** Images of a step. */
 export interface LabelledImages {
-  /** Frozen CLIP's features [B, E], L2-normalised; as the tower gives them for a method with a head. */
-  storedFeatures_BE: HostTensor;
+  /** Frozen CLIP's features [B, E], L2-normalised; as the tower gives them for a method with a head. Absent where none are read. */
+  storedFeatures_BE?: HostTensor;
   /** One-hot [B, C]. */
   labels_BC: HostTensor;
   /** The patches of the same views, [B, N, K], where the method prompts the image tower; or what is below its tokens. */
@@ -47,7 +48,7 @@ export interface PromptPrograms {
   /** All losses and their gradients: learned tokens, towers and loss in one program. */
   step(params: Parameters, images: LabelledImages): Promise<Descent[]>;
   /** The learned tokens of all layers. */
-  layers(params: Parameters, storedFeatures_BE: HostTensor): Promise<Layers>;
+  layers(params: Parameters, storedFeatures_BE: HostTensor | undefined): Promise<Layers>;
   /**
    * All losses at given text features [G, C, E] and image features [B, E], not normalised; gradients at those, and at
    * the parameters where a loss uses them directly.
@@ -59,7 +60,7 @@ export interface PromptPrograms {
   /** From the gradients at the learned tokens to the gradient at each parameter. */
   layersPullback(
     params: Parameters,
-    inputs: { storedFeatures_BE: HostTensor; dLayers: readonly HostTensor[] },
+    inputs: { storedFeatures_BE?: HostTensor; dLayers: readonly HostTensor[] },
   ): Promise<Record<string, Float32Array>>;
   /** What the blocks below the learned tokens make of patches, [B, 1 + N, D]: it stands for patches everywhere else. */
   lowerImages(patches_BNK: HostTensor): Promise<HostTensor>;
@@ -85,7 +86,7 @@ export interface PromptPrograms {
 
 /** Binds a method's programs to the model's engine. Each is prepared when it first runs. */
 export function promptPrograms(model: ClipModel, bound: Bound): PromptPrograms {
-  const { engine, logitScale } = model;
+  const { engine, logitScale, config: { embedding } } = model;
   const { method, layout, image } = bound;
   const { below } = method.shape;
   const names = Object.keys(method.params);
@@ -94,10 +95,13 @@ export function promptPrograms(model: ClipModel, bound: Bound): PromptPrograms {
     .map(([name, value]) => engine.freeze(`${method.name}.${name}`, value));
   const ofText = 1 + (method.depth?.text ?? 0) + (method.classBlock === undefined ? 0 : 1);
 
-  const step = engine.program(`${method.name}_step`, stepFunction(bound, logitScale));
+  const step = engine.program(`${method.name}_step`, stepFunction(bound, { logitScale, embedding }));
   const layers = engine.program(`${method.name}_contexts`, layersFunction(method));
-  const losses = engine.program(`${method.name}_loss`, lossFunction(bound, logitScale));
-  const pullback = engine.program(`${method.name}_contexts_pullback`, layersPullbackFunction(method));
+  const losses = engine.program(`${method.name}_loss`, lossFunction(bound, { logitScale, embedding }));
+  const pullback = engine.program(
+    `${method.name}_contexts_pullback`,
+    layersPullbackFunction(method, ofText + (method.depth?.image ?? 0)),
+  );
   const images = engine.program(`${method.name}_images`, (ops, [patches, ...prompts]) => [
     promptedTower(ops, { tower: image!, below, patches, prompts }).features,
   ]);
@@ -119,7 +123,7 @@ export function promptPrograms(model: ClipModel, bound: Bound): PromptPrograms {
         : scores.logits(ops, {
           params: named(scored, values),
           textFeatures_GCE,
-          ...seen(ops, raw, model.config.embedding),
+          ...seen(ops, raw, embedding),
           rawFeatures_BE: raw,
           logitScale,
           learnedFrom,
@@ -130,6 +134,8 @@ export function promptPrograms(model: ClipModel, bound: Bound): PromptPrograms {
   const inOrder = (params: Parameters) => names.map((name) => params[name]);
   const byName = (tensors: readonly HostTensor[]) => named(names, tensors.map(({ data }) => data));
   const shown = ({ patches_BNK }: LabelledImages) => image === undefined ? [] : [patches_BNK!];
+  const given = (storedFeatures_BE: HostTensor | undefined) =>
+    storedFeatures_BE === undefined ? [] : [storedFeatures_BE];
 
   const meta = method.meta && metaPrograms(engine, { bound, logitScale, frozen, packs });
   async function endSteps(): Promise<void> {
@@ -139,11 +145,10 @@ export function promptPrograms(model: ClipModel, bound: Bound): PromptPrograms {
   return {
     meta,
     async step(params, inputs) {
-      const { storedFeatures_BE, labels_BC } = inputs;
       const outputs = await step.run([
         ...inOrder(params),
-        storedFeatures_BE,
-        labels_BC,
+        ...given(inputs.storedFeatures_BE),
+        inputs.labels_BC,
         ...frozen,
         ...packs,
         ...shown(inputs),
@@ -151,21 +156,27 @@ export function promptPrograms(model: ClipModel, bound: Bound): PromptPrograms {
       return byLoss(outputs, names.length).map(({ loss, gradients }) => ({ loss, gradients: byName(gradients) }));
     },
     async layers(params, storedFeatures_BE) {
-      const all = await layers.run([...inOrder(params), storedFeatures_BE]);
+      const all = await layers.run([...inOrder(params), ...given(storedFeatures_BE)]);
       return { text: all.slice(0, ofText), image: all.slice(ofText) };
     },
     async losses(params, { textFeatures_GCE, rawFeatures_BE, storedFeatures_BE, labels_BC }) {
-      const given = rawFeatures_BE === undefined ? [textFeatures_GCE] : [textFeatures_GCE, rawFeatures_BE];
-      const outputs = await losses.run([...inOrder(params), ...given, storedFeatures_BE, labels_BC, ...frozen]);
-      return byLoss(outputs, given.length + names.length).map(({ loss, gradients }) => ({
+      const features = rawFeatures_BE === undefined ? [textFeatures_GCE] : [textFeatures_GCE, rawFeatures_BE];
+      const outputs = await losses.run([
+        ...inOrder(params),
+        ...features,
+        ...given(storedFeatures_BE),
+        labels_BC,
+        ...frozen,
+      ]);
+      return byLoss(outputs, features.length + names.length).map(({ loss, gradients }) => ({
         loss,
-        gradients: byName(gradients.slice(given.length)),
+        gradients: byName(gradients.slice(features.length)),
         dTextFeatures_GCE: gradients[0],
         dRawFeatures_BE: rawFeatures_BE && gradients[1],
       }));
     },
     async layersPullback(params, { storedFeatures_BE, dLayers }) {
-      return byName(await pullback.run([...inOrder(params), storedFeatures_BE, ...dLayers]));
+      return byName(await pullback.run([...inOrder(params), ...given(storedFeatures_BE), ...dLayers]));
     },
     async lowerImages(patches_BNK) {
       return (await lower.run([patches_BNK]))[0];
@@ -189,16 +200,27 @@ export function promptPrograms(model: ClipModel, bound: Bound): PromptPrograms {
   };
 }
 
-/** Inputs: parameters, stored features, labels, the method's frozen numbers, packs, patches. Outputs: see {@linkcode descents}. */
-function stepFunction({ method, layout, text, image }: Bound, logitScale: number): ProgramFunction {
+/** What the losses need of the model. */
+type Scale = Pick<ClipModel, "logitScale"> & Pick<ClipModel["config"], "embedding">;
+
+/**
+ * Inputs: parameters, stored features where they are read, labels, the method's frozen numbers, packs, patches. Outputs: see
+ * {@linkcode descents}.
+ */
+function stepFunction({ method, layout, text, image }: Bound, { logitScale, embedding }: Scale): ProgramFunction {
   const [names, frozenNames] = [Object.keys(method.params), Object.keys(method.frozen ?? {})];
-  const firstPack = names.length + 2 + frozenNames.length;
-  const afterPacks = firstPack + Object.keys(packTensors(layout)).length;
+  const packCount = Object.keys(packTensors(layout)).length;
+  const fewest = 1 + frozenNames.length + packCount + Number(image !== undefined);
   return (ops, inputs) => {
     const taped = tape(ops);
     const values = inputs.slice(0, names.length).map((x) => taped.variable(x));
-    const [rawFeatures_BE, labels_BC, ...frozen] = inputs.slice(names.length, firstPack).map((x) => taped.fixed(x));
-    const storedFeatures_BE = unit(taped, method, rawFeatures_BE);
+    const { given, rest } = storedAmong(inputs.slice(names.length), fewest);
+    const [labels_BC, ...frozen] = rest.slice(0, 1 + frozenNames.length).map((x) => taped.fixed(x));
+    const [packs, [patches]] = [
+      rest.slice(1 + frozenNames.length, fewest),
+      rest.slice(1 + frozenNames.length + packCount),
+    ];
+    const { rawFeatures_BE, storedFeatures_BE } = frozenImages(taped, method, given && taped.fixed(given));
     const params = named(names, values);
     const contexts = method.contexts(taped, { params, imageFeatures_BE: storedFeatures_BE });
     const deeper = method.deeper?.(taped, params);
@@ -208,9 +230,8 @@ function stepFunction({ method, layout, text, image }: Bound, logitScale: number
       layers: textLayers(contexts, deeper),
       classSpecific: method.shape.classSpecific,
       classBlock: method.classBlock,
-      packs: inputs.slice(firstPack, afterPacks),
+      packs,
     });
-    const patches = inputs[afterPacks];
     const losses = method.losses(taped, {
       params,
       frozen: named(frozenNames, frozen),
@@ -218,7 +239,7 @@ function stepFunction({ method, layout, text, image }: Bound, logitScale: number
       ...(image === undefined ? { imageFeatures_BE: storedFeatures_BE } : seen(
         taped,
         promptedImages(taped, ops, { tower: image, below: method.shape.below, patches, prompts: deeper!.image }),
-        ops.shape(storedFeatures_BE.value)[1],
+        embedding,
       )),
       storedFeatures_BE,
       rawFeatures_BE,
@@ -229,13 +250,13 @@ function stepFunction({ method, layout, text, image }: Bound, logitScale: number
   };
 }
 
-/** Inputs: parameters, stored features. Outputs: the learned tokens of all layers. */
+/** Inputs: parameters, stored features where they are read. Outputs: the learned tokens of all layers. */
 function layersFunction(method: PromptMethod): ProgramFunction {
   const names = Object.keys(method.params);
   return (ops, inputs) =>
     layersOf(ops, method, {
       params: named(names, inputs),
-      imageFeatures_BE: unit(ops, method, inputs[names.length]),
+      imageFeatures_BE: frozenImages(ops, method, inputs[names.length]).storedFeatures_BE,
     });
 }
 
@@ -248,23 +269,27 @@ function layersOf<T>(
   return [...textLayers(method.contexts(ops, inputs), deeper), ...deeper?.image ?? []];
 }
 
-/** Inputs: parameters, text features, image features where they are prompted, stored features, labels, frozen numbers. */
-function lossFunction({ method, image }: Bound, logitScale: number): ProgramFunction {
+/**
+ * Inputs: parameters, text features, image features where they are prompted, stored features where they are read, labels,
+ * frozen numbers.
+ */
+function lossFunction({ method, image }: Bound, { logitScale, embedding }: Scale): ProgramFunction {
   const [names, frozenNames] = [Object.keys(method.params), Object.keys(method.frozen ?? {})];
-  const given = image === undefined ? 1 : 2;
+  const features = image === undefined ? 1 : 2;
   return (ops, inputs) => {
     const taped = tape(ops);
-    const values = inputs.slice(0, names.length + given).map((x) => taped.variable(x));
+    const values = inputs.slice(0, names.length + features).map((x) => taped.variable(x));
     const [textFeatures_GCE, promptedFeatures_BE] = values.slice(names.length);
-    const [rawFeatures_BE, labels_BC, ...frozen] = inputs.slice(names.length + given).map((x) => taped.fixed(x));
-    const storedFeatures_BE = unit(taped, method, rawFeatures_BE);
+    const { given, rest } = storedAmong(inputs.slice(names.length + features), 1 + frozenNames.length);
+    const [labels_BC, ...frozen] = rest.map((x) => taped.fixed(x));
+    const { rawFeatures_BE, storedFeatures_BE } = frozenImages(taped, method, given && taped.fixed(given));
     const losses = method.losses(taped, {
       params: named(names, values),
       frozen: named(frozenNames, frozen),
       textFeatures_GCE,
       ...(promptedFeatures_BE === undefined
         ? { imageFeatures_BE: storedFeatures_BE }
-        : seen(taped, promptedFeatures_BE, taped.shape(storedFeatures_BE)[1])),
+        : seen(taped, promptedFeatures_BE, embedding)),
       storedFeatures_BE,
       rawFeatures_BE,
       labels_BC,
@@ -274,23 +299,27 @@ function lossFunction({ method, image }: Bound, logitScale: number): ProgramFunc
   };
 }
 
-/** Inputs: parameters, stored features, the gradients at the learned tokens. Outputs: the gradient at each parameter. */
-function layersPullbackFunction(method: PromptMethod): ProgramFunction {
+/**
+ * Inputs: parameters, stored features where they are read, the gradients at the `count` layers of learned tokens. Outputs: the
+ * gradient at each parameter.
+ */
+function layersPullbackFunction(method: PromptMethod, count: number): ProgramFunction {
   const names = Object.keys(method.params);
   return (ops, inputs) => {
     const taped = tape(ops);
     const values = inputs.slice(0, names.length).map((x) => taped.variable(x));
-    const [given_BE, ...dLayers] = inputs.slice(names.length).map((x) => taped.fixed(x));
-    const imageFeatures_BE = unit(taped, method, given_BE);
+    const { given, rest } = storedAmong(inputs.slice(names.length), count);
+    const dLayers = rest.map((x) => taped.fixed(x));
+    const { storedFeatures_BE: imageFeatures_BE } = frozenImages(taped, method, given && taped.fixed(given));
     const layers = layersOf(taped, method, { params: named(names, values), imageFeatures_BE });
     const products = layers.map((layer, l) => total(taped, taped.mul(layer, dLayers[l])));
     return taped.gradients(products.reduce((sum, product) => taped.add(sum, product)), values);
   };
 }
 
-/** Image features of unit length: those of a method with a head come as the tower gives them. */
-function unit<T>(ops: Ops<T>, { head }: PromptMethod, features_BE: T): T {
-  return head === undefined ? features_BE : l2Normalize(ops, features_BE);
+/** Frozen CLIP's features, where a step has them, and the inputs after them, of which there are `count`. */
+function storedAmong<T>(inputs: readonly T[], count: number): { given?: T; rest: readonly T[] } {
+  return inputs.length > count ? { given: inputs[0], rest: inputs.slice(1) } : { rest: inputs };
 }
 
 /** The sum of all numbers of a tensor. */

@@ -14,6 +14,7 @@ import type { PromptMethod } from "../methods/prompt_method.ts";
 import type { Parameter } from "../optim/sgd.ts";
 import { promptsOf } from "./class_prompts.ts";
 import type { MetaPrograms } from "./meta_programs.ts";
+import { readAllTheSame } from "./frozen_images.ts";
 import { type Descent, type LabelledImages, type PromptPrograms, promptPrograms } from "./programs.ts";
 import { type ClassifierFunctions, promptFunctions } from "./functions.ts";
 import { type TextRuns, textRuns } from "./text_runs.ts";
@@ -21,8 +22,11 @@ import { upperText } from "./upper_text.ts";
 
 /** Images of one step. */
 export interface Batch {
-  /** Frozen CLIP's image features [B, E], L2-normalised; as the tower gives them for a method with a head. */
-  imageFeatures_BE: HostTensor;
+  /**
+   * Frozen CLIP's image features [B, E], L2-normalised; as the tower gives them for a method with a head. Left out where the
+   * method prompts the image tower and its loss reads none.
+   */
+  imageFeatures_BE?: HostTensor;
   /** The patches of the same views, [B, N, K], where the method prompts the image tower; or what is below its tokens. */
   patches_BNK?: HostTensor;
   /** The class of each image, B numbers from 0 in the order of the class names. */
@@ -194,12 +198,16 @@ export async function openPrompt(
     return await encodeRows(lower === undefined ? patches_BNK : await lower.rows(patches_BNK));
   }
 
+  const frozenOf = ({ imageFeatures_BE }: Batch) => {
+    if (imageFeatures_BE === undefined) throw readAllTheSame(method.name);
+    return imageFeatures_BE;
+  };
   const maps = copiesOf(method.meta?.maps ?? {});
   const meta: MetaSession | undefined = method.meta && {
     maps,
     outer(batch, draw) {
       const images = (rows: readonly number[]) => ({
-        storedFeatures_BE: rowsAt(batch.imageFeatures_BE, rows),
+        storedFeatures_BE: rowsAt(frozenOf(batch), rows),
         labels_BC: oneHot(rows.map((row) => batch.labels[row]), layout.classes),
         ...(batch.patches_BNK === undefined ? {} : { patches_BNK: rowsAt(batch.patches_BNK, rows) }),
       });
@@ -218,15 +226,18 @@ export async function openPrompt(
     prompts,
     tokenRows: layout.tokenRows,
     ...(meta === undefined ? {} : { meta }),
-    async step({ imageFeatures_BE, patches_BNK, labels }) {
+    async step(batch) {
+      const { imageFeatures_BE, patches_BNK, labels } = batch;
       if (image !== undefined && patches_BNK === undefined) {
         throw new Error(`${method.name} needs patches of the images`);
       }
-      const images = { storedFeatures_BE: imageFeatures_BE, patches_BNK, labels_BC: oneHot(labels, layout.classes) };
+      const labels_BC = oneHot(labels, layout.classes);
       if (meta) {
+        const images = { storedFeatures_BE: frozenOf(batch), patches_BNK, labels_BC };
         const { losses, gradients } = await programs.meta!.modulated(params, meta.maps, images);
         return { loss: losses[0], losses, gradients };
       }
+      const images = { storedFeatures_BE: imageFeatures_BE, patches_BNK, labels_BC };
       const groups = method.imageConditioned ? labels.length : 1;
       const isSmall = groups * packs * rowsPerPack <= ROWS_PER_STEP;
       const descents = isSmall ? await programs.step(params, images) : await stepInPieces(bound, images);

@@ -4,7 +4,7 @@
  */
 import { chunksOf, type FeatureChunk, viewsIn } from "../data/feature_cache.ts";
 import { trainingRecipes, type ViewRecipe } from "../data/views.ts";
-import { drawsImages, learnsPrompts, type Method } from "../methods/method.ts";
+import { drawsImages, learnsPrompts, promptsImages, readsFrozenImages } from "../methods/method.ts";
 import type { AskedRun } from "./comparison_runs.ts";
 import type { LowerBlocks, NeededChunk, RunData } from "./data.ts";
 import { evaluatedImages } from "./evaluated_images.ts";
@@ -41,11 +41,6 @@ export function featuresOf(
   return [...all.values()].map(({ chunk, views }) => ({ ...chunk, views: [...views.values()] }));
 }
 
-/** Whether a method prompts the image tower: what is evaluated then has features of its own. */
-export function isPrompted(method: Method, { config: { values } }: Pick<AskedRun, "config">): boolean {
-  return learnsPrompts(method) && method.needsImages?.(values) === true;
-}
-
 /** The lists of images of a run, as it asks for their features. */
 function askedBy(run: AskedRun, { data, below }: { data: RunData; below?: LowerBlocks }): NeededChunk[] {
   const { config, seed } = run;
@@ -63,10 +58,12 @@ function askedBy(run: AskedRun, { data, below }: { data: RunData; below?: LowerB
   const plain = { samples: train, views: [TEST] };
   const views = { samples: train, views: trainingRecipes({ seed: seed!, count, leastArea: method.leastArea }) };
   const drawn = count === 0 ? plain : views;
-  if (isPrompted(method, run)) {
-    if (below === undefined) return [drawn];
+  if (learnsPrompts(method) && promptsImages(method, values)) {
+    // What is evaluated has features of its own.
+    const frozen = readsFrozenImages(method, values) ? [drawn] : [];
+    if (below === undefined) return frozen;
     const isStored = (list: FeatureChunk) => lowerBytes(below, viewsIn([list])) <= below.most;
-    return [drawn, ...[drawn, plain, ...tests].filter(isStored).map((list) => ({ ...list, below }))];
+    return [...frozen, ...[drawn, plain, ...tests].filter(isStored).map((list) => ({ ...list, below }))];
   }
   const chosenOn = learnsPrompts(method) ? [] : [{ samples: val, views: [TEST] }];
   return [plain, views, ...chosenOn, ...tests];

@@ -1,10 +1,10 @@
 /** Computes the stored features that runs need, or a part of them; and what that would cost. */
 import { viewsIn } from "../data/feature_cache.ts";
-import { learnsPrompts } from "../methods/method.ts";
+import { learnsPrompts, promptsImages } from "../methods/method.ts";
 import type { PromptSession } from "../prompt/session.ts";
 import { askedRuns, type ComparedMethod, type ComparisonRequest } from "./comparison_runs.ts";
 import type { LowerBlocks, NeededChunk } from "./data.ts";
-import { featuresOf, isPrompted, type Part, partOf } from "./feature_parts.ts";
+import { featuresOf, type Part, partOf } from "./feature_parts.ts";
 import { learningImages } from "./identity.ts";
 import { type Inputs, openInputs } from "./inputs.ts";
 import { lowerBlocks } from "./lower_blocks.ts";
@@ -59,7 +59,7 @@ export async function openFeatures(
       const { compared, config, seed } = run;
       const { method } = config;
       // Seeds and shots of a method start from the same blocks.
-      if (!learnsPrompts(method) || !isPrompted(method, run) || blocks.has(compared)) continue;
+      if (!learnsPrompts(method) || !promptsImages(method, config.values) || blocks.has(compared)) continue;
       const { classNames } = learningImages(config, data, seed!);
       const session = await sessionOf({ config, inputs, seed }, method, { classNames, trains: false });
       sessions.push(session);
@@ -102,6 +102,8 @@ function workOf(
     async compute() {
       if (store === undefined) {
         progress.finish("The features of these images are stored with the sample: there is nothing to compute.");
+      } else if (all.length === 0) {
+        progress.finish("The runs read no features of the frozen image tower: there is nothing to compute.");
       } else if (own.length === 0) {
         progress.finish(`Part ${nameOf(part)} is empty: there are fewer files of features than parts.`);
       } else await store.fill(own, { what: `part ${nameOf(part)}` });
@@ -112,6 +114,7 @@ function workOf(
 /** What a part costs, in a sentence or two. */
 export function costSentence({ needed, images, files, missing, seconds, bytes }: FeatureCost, part: Part): string {
   const whole = (value: number) => value.toLocaleString("en-US");
+  if (needed === 0) return "The runs need no features to be computed. Nothing was run.";
   const there = missing === 0 ? "all there" : `${whole(images - missing)} of them there`;
   const rest = missing === 0 ? "" : `; about ${duration(seconds)} and ${mebibytes(bytes)} for the rest`;
   return `The runs need features of ${whole(needed)} views of images. Part ${nameOf(part)}: ${whole(images)} in ${

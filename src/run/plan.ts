@@ -1,6 +1,6 @@
 /** `--dry-run`: what a run would do, with times that are measured on numbers of the right size, and nothing done. */
 import type { ClipModel } from "../clip/model.ts";
-import { drawsImages, learnsPrompts, type PromptLearning } from "../methods/method.ts";
+import { drawsImages, learnsPrompts, type PromptLearning, readsFrozenImages } from "../methods/method.ts";
 import type { PromptSettings } from "../methods/prompt_settings.ts";
 import { fillTemplate } from "../methods/zero_shot.ts";
 import { stepsPerEpoch } from "../optim/batch_order.ts";
@@ -73,9 +73,11 @@ export async function longRun(at: Estimated): Promise<string | undefined> {
   const { config, inputs, targets, others } = at;
   const seed = config.seeds[0];
   const { length: images } = seed === null ? [] : learningImages(config, inputs.data, seed).train;
+  const { method } = config;
   const { epochs = 0, batchSize = 1, views = 0 } = config.values as Partial<PromptSettings>;
-  const steps = learnsPrompts(config.method) ? epochs * stepsPerEpoch(images, batchSize) : 0;
-  const encoded = images * (views === "epochs" ? epochs : views) +
+  const steps = learnsPrompts(method) ? epochs * stepsPerEpoch(images, batchSize) : 0;
+  const drawn = learnsPrompts(method) && !readsFrozenImages(method, config.values) ? 0 : views;
+  const encoded = images * (drawn === "epochs" ? epochs : drawn) +
     sum(evaluationLines({ config, inputs, targets, others }, []));
   if (steps * config.seeds.length <= ORDINARY.steps && encoded * config.seeds.length <= ORDINARY.images) {
     return undefined;
@@ -186,8 +188,10 @@ async function promptCost(
     const bytes = lowerBytes(below, images);
     return bytes <= below.most ? bytes / seeds : 0;
   });
+  const isFrozenRead = readsFrozenImages(method, config.values);
   const { stepSeconds, batchSeconds, lowerSeconds } = await timeOf(inputs.model, {
     session,
+    isFrozenRead,
     batchSize: Math.min(settings.batchSize, sample.train.length),
   });
   await session.dispose();
@@ -200,7 +204,7 @@ async function promptCost(
     bytes: (count + learnedNumbers({ params: session.meta?.maps ?? {} })) * (session.method.optimizer ? 24 : 16) +
       steps * 100 + 1e6 + sum(stored),
     // One test view of each training image tells how well they are learned.
-    views: sample.train.length * (views + 1),
+    views: sample.train.length * (1 + (isFrozenRead ? views : 0)),
     work: `${steps.toLocaleString("en-US")} steps of ${(stepSeconds * 1000).toFixed(0)} ms and `,
   };
 }
@@ -208,7 +212,7 @@ async function promptCost(
 /** Measures one step, a second one included where the method has it, and one batch of evaluation. */
 async function timeOf(
   model: ClipModel,
-  { session, batchSize }: { session: PromptSession; batchSize: number },
+  { session, batchSize, isFrozenRead }: { session: PromptSession; batchSize: number; isFrozenRead: boolean },
 ): Promise<{ stepSeconds: number; batchSeconds: number; lowerSeconds: number }> {
   const E = model.config.embedding;
   const features = (B: number) => ({ shape: [B, E], data: new Float32Array(B * E).fill(1 / Math.sqrt(E)) });
@@ -221,7 +225,7 @@ async function timeOf(
   const given = (B: number) => lower === undefined ? patches(B) : half([B, 1 + N, model.config.image.width]);
   const prompted = lower?.encode ?? session.encodeImages;
   const batch = {
-    imageFeatures_BE: features(batchSize),
+    ...(isFrozenRead ? { imageFeatures_BE: features(batchSize) } : {}),
     labels: new Int32Array(batchSize),
     ...(prompted === undefined ? {} : { patches_BNK: given(batchSize) }),
   };

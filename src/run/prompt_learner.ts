@@ -50,7 +50,7 @@ export async function learnPrompt(run: SeedRun, method: PromptLearning): Promise
       progress.say(`The prompt of seed ${seed} is trained: ${folder.path}.`);
     } else {
       if (config.train === undefined) throw new UserError(`The prompt in ${folder.path} is not whole: train it again.`);
-      await trainPrompt(run, { session, stored: stored?.checkpoint, leastArea: method.leastArea });
+      await trainPrompt(run, { session, stored: stored?.checkpoint, method });
       stored = await folder.checkpoint();
     }
     return learnedPrompt(run, {
@@ -125,21 +125,21 @@ function stepRecords(losses: readonly number[], settings: PromptSettings, images
 /** Trains the session's prompt in the run's folder, from its start or from a checkpoint. */
 async function trainPrompt(
   run: SeedRun,
-  { session, stored, leastArea }: { session: PromptSession; stored?: Checkpoint; leastArea?: number },
+  { session, stored, method }: { session: PromptSession; stored?: Checkpoint; method: PromptLearning },
 ): Promise<void> {
   const { config, inputs, progress, seed, folder, identity } = run;
   const settings = settingsOf(run);
   const resume = stored?.state;
   const sample = learningImages(config, inputs.data, seed!);
   progress.say(countLine(config.train!, sample));
-  const images = await trainingImages(run, { samples: sample.train, session, leastArea });
+  const images = await trainingImages(run, { samples: sample.train, session, method });
   const perEpoch = stepsPerEpoch(images.labels.length, settings.batchSize);
   await folder.writeMetrics(stepRecords(resume?.losses ?? [], settings, images.labels.length));
   if (resume) progress.say(`Going on at step ${resume.step + 1} from the checkpoint in ${folder.path}.`);
   if (config.run.exactCheck && session.method.depth !== undefined) {
     throw new UserError("The exact check is for contexts in front of the text tower: leave --exact-check out.");
   }
-  if (config.run.exactCheck) await tellExactCheck(run, session, await images.view(0));
+  if (config.run.exactCheck) await tellExactCheck(run, session, await images.view!(0));
 
   const metadata = {
     ...identity,

@@ -1,7 +1,8 @@
-/** The images of a training: frozen features of each view, and what the image tower starts from where it is prompted. */
+/** The images of a training: frozen features of each view where they are read, and what a prompted image tower starts from. */
 import type { Sample } from "../data/split.ts";
 import { rowsAt } from "../engine/host_tensor.ts";
 import type { HostTensor } from "../engine/ops.ts";
+import { type PromptLearning, readsFrozenImages } from "../methods/method.ts";
 import type { PromptSettings } from "../methods/prompt_settings.ts";
 import { normalizeRows } from "../methods/zero_shot.ts";
 import type { PromptSession } from "../prompt/session.ts";
@@ -19,10 +20,11 @@ export function seenBy({ method: { head } }: PromptSession, features: HostTensor
 /** The images that a prompt is trained on. */
 export async function trainingImages(
   run: SeedRun,
-  { samples, session, leastArea }: { samples: readonly Sample[]; session: PromptSession; leastArea?: number },
+  { samples, session, method }: { samples: readonly Sample[]; session: PromptSession; method: PromptLearning },
 ): Promise<TrainingImages> {
   const { inputs: { data }, config } = run;
   const seed = run.seed!;
+  const { leastArea } = method;
   const { views: asked, epochs } = config.values as PromptSettings;
   const labels = Int32Array.from(samples, ({ label }) => label);
   const isPlain = asked === 0;
@@ -39,7 +41,9 @@ export async function trainingImages(
       inMemory: false,
     });
   }
-  const views = isPlain
+  const views = !readsFrozenImages(method, config.values)
+    ? undefined
+    : isPlain
     ? { count, view: () => data.features(samples, { what: "training images", seed }) }
     : await data.views(samples, { seed, count, leastArea });
   const recipe = (view: number) => ({ seed, view: isPlain ? undefined : view, leastArea });
@@ -47,8 +51,8 @@ export async function trainingImages(
     data.patches!(indices.map((index) => samples[index]), recipe(view));
   return {
     labels,
-    views: views.count,
-    view: async (index) => seenBy(session, await views.view(index)),
+    views: views?.count ?? count,
+    ...(views && { view: async (index: number) => seenBy(session, await views.view(index)) }),
     ...(session.encodeImages === undefined ? {} : { patches: startOf() }),
   };
 

@@ -5,6 +5,7 @@
  */
 import type { RandomStream } from "../data/random.ts";
 import { prefetch } from "../data/prefetch.ts";
+import { rowsAt } from "../engine/host_tensor.ts";
 import type { HostTensor } from "../engine/ops.ts";
 import { UserError } from "../errors.ts";
 import type { PromptMethod } from "../methods/prompt_method.ts";
@@ -37,8 +38,8 @@ export interface Trainable {
 
 /** Images of a step. */
 export interface TrainingBatch {
-  /** [B, E], L2-normalised; as the tower gives them for a method with a head. */
-  imageFeatures_BE: HostTensor;
+  /** [B, E], L2-normalised; as the tower gives them for a method with a head; absent where the loss reads none. */
+  imageFeatures_BE?: HostTensor;
   /** [B, N, K], where the method prompts the image tower. */
   patches_BNK?: HostTensor;
   /** [B] */
@@ -60,14 +61,14 @@ export interface MetaState {
   stream: number[];
 }
 
-/** The training images, as features. */
+/** The training images, as features and patches. */
 export interface TrainingImages {
   /** The class of each image. */
   readonly labels: Int32Array;
   /** How many views of each image there are; epoch e uses view (e − 1) mod views. */
   readonly views: number;
-  /** Features of all images in one view, [N, E]; L2-normalised but for a method with a head. */
-  view(index: number): Promise<HostTensor>;
+  /** Features of all images in one view, [N, E]; L2-normalised but for a method with a head. Absent where the loss reads none. */
+  view?(index: number): Promise<HostTensor>;
   /** Patches of some images in one view, [B, N, K], where the method prompts the image tower. */
   patches?(indices: readonly number[], view: number): Promise<HostTensor>;
 }
@@ -168,7 +169,7 @@ export async function train(prompt: Trainable, options: TrainOptions): Promise<T
     const epoch = Math.floor(state.step / perEpoch) + 1;
     const batches = epochBatches(images.labels.length, { batchSize, random: order });
     const view = (epoch - 1) % images.views;
-    const features_NE = await images.view(view);
+    const features_NE = await images.view?.(view);
     const lr = learningRate(epoch, schedule);
     const rates = Object.fromEntries(
       Object.entries(options.rates ?? {}).map(([name, factor]) => [
@@ -333,14 +334,11 @@ async function* imagesOf(
 }
 
 function takeBatch(
-  features_NE: HostTensor,
+  features_NE: HostTensor | undefined,
   options: { labels: Int32Array; indices: readonly number[] },
-): { imageFeatures_BE: HostTensor; labels: Int32Array } {
-  const [, E] = features_NE.shape;
-  const data = new Float32Array(options.indices.length * E);
-  options.indices.forEach((index, row) => data.set(features_NE.data.subarray(index * E, (index + 1) * E), row * E));
+): Pick<TrainingBatch, "imageFeatures_BE" | "labels"> {
   return {
-    imageFeatures_BE: { shape: [options.indices.length, E], data },
+    ...(features_NE && { imageFeatures_BE: rowsAt(features_NE, options.indices) }),
     labels: Int32Array.from(options.indices, (index) => options.labels[index]),
   };
 }

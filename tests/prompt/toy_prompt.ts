@@ -23,7 +23,7 @@ export function toyPrompt(
       const bias = new Float32Array(C);
       let loss = 0;
       labels.forEach((label, b) => {
-        const x = imageFeatures_BE.data.subarray(b * E, (b + 1) * E);
+        const x = imageFeatures_BE!.data.subarray(b * E, (b + 1) * E);
         const scores = Array.from(
           { length: C },
           (_, c) => x.reduce((sum, value, e) => sum + value * params.weight.data[c * E + e], params.bias.data[c]),

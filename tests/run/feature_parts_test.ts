@@ -2,7 +2,7 @@
 import { assert, assertEquals } from "jsr:@std/assert@1.0.19";
 import type { ViewRecipe } from "../../src/data/views.ts";
 import { sha256Hex } from "../../src/files.ts";
-import { coop, gda, maple, mmrl, zeroShot } from "../../src/methods/kit.ts";
+import { coop, gda, ivlp, maple, mmrl, prometar, promptsrc, zeroShot } from "../../src/methods/kit.ts";
 import type { Method } from "../../src/methods/method.ts";
 import { askedRuns, type ComparisonRequest } from "../../src/run/comparison_runs.ts";
 import type { Given } from "../../src/run/config.ts";
@@ -164,6 +164,31 @@ Deno.test("each file is in one part, and parts are alike in size", () => {
       assert(Math.abs(size - total / of) <= 128, `${size} of ${total / of}`);
     }
   }
+});
+
+Deno.test("methods that prompt the image tower need frozen features where their losses read them, and else none", async () => {
+  await inFolder(async () => {
+    const only = (method: unknown, given: Given = PLAIN): ComparisonRequest => {
+      const one = method as Method;
+      return { ...REQUEST, methods: [{ method: one, asked: one, given }] };
+    };
+    // Four training images in a crop.
+    for (const [method, needed] of [[maple, 0], [ivlp, 0], [promptsrc, 4], [prometar, 4]] as const) {
+      assertEquals((await costOf(only(method))).needed, needed, method.name);
+    }
+    // Without image prompts, features of the frozen tower are all that it sees: plain, in a crop, and of the tests.
+    const cost = await costOf(only(ivlp, { ...PLAIN, imageDepth: 0 }));
+    assertEquals(cost.needed, 4 + 4 + 12);
+    const mapleOnly = only(maple);
+    assertEquals(
+      await compute(1, 1, mapleOnly),
+      "The runs read no features of the frozen image tower: there is nothing to compute.",
+    );
+    assertEquals(
+      costSentence(await costOf(mapleOnly), { part: 1, of: 1 }),
+      "The runs need no features to be computed. Nothing was run.",
+    );
+  });
 });
 
 Deno.test("the sample's stored features are told to be there", async () => {

@@ -1,7 +1,7 @@
 /** What `--dry-run` tells: nothing is learned or written, and what is told is what the run then does. */
 import { assert, assertEquals } from "jsr:@std/assert@1.0.19";
 import { loadTokenizer } from "../../src/clip/tokenizer.ts";
-import { cocoop, coop, gda, linearProbe, maple, prometar, zeroShot } from "../../src/methods/kit.ts";
+import { cocoop, coop, gda, linearProbe, maple, prometar, promptsrc, zeroShot } from "../../src/methods/kit.ts";
 import type { Method } from "../../src/methods/method.ts";
 import { completeSettings, type Given } from "../../src/run/config.ts";
 import { configYaml } from "../../src/run/config_yaml.ts";
@@ -104,6 +104,10 @@ Deno.test("methods inside the towers: the words that stay, and a step that is tw
     assertEquals(prompt, 'Prompt "X X of a Field.": 49406 X1 X2 539 320 1570 269 49407');
     // 2·128 twice, and two maps from 128 to 192 numbers with their bias.
     assert(lines.some((line) => line.startsWith("Learned numbers: 50,048: ctx [2, 128], proj.weight [192, 128]")));
+    // Six test images, and four training images once: the loss reads no frozen feature of their views.
+    assert(lines.some((line) => line.startsWith("Image features: 10 images, about ")), lines.join("\n"));
+    const near = await planOf(promptsrc, { ...given, textDepth: 1, imageDepth: 1 });
+    assert(near.some((line) => line.startsWith("Image features: 14 images, about ")), near.join("\n"));
     const { reports: [{ run }] } = await runHere(maple, { ...given, epochs: 1, depth: 2 });
     assertEquals(run.prompts, [["X X of a Field."], ["X X of a Forest."]]);
 

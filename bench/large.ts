@@ -17,7 +17,7 @@ import { gda, learnGda } from "../src/methods/gda.ts";
 import { collectRuns } from "../src/run/collect.ts";
 import { openRun } from "../src/run/run.ts";
 import names from "./imagenet_classes.json" with { type: "json" };
-import { printJson, printTable, round } from "./measure.ts";
+import { printJson, printTable, round, tellUserErrors } from "./measure.ts";
 import { noise, noiseTensor, VIT_B_16 } from "./random_clip.ts";
 
 const CACHE = ".cache";
@@ -138,6 +138,7 @@ async function largeReport({ run, on }: Report): Promise<Report> {
   });
 }
 
+tellUserErrors();
 const args = parseArgs(Deno.args, { string: ["work"], boolean: ["json", "help"] });
 if (args.help) {
   console.log("deno task bench:large [--json]\n\nWrites 200,000 small files below .cache and removes them again.");

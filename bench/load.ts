@@ -9,7 +9,7 @@ import { parseArgs } from "jsr:@std/cli@1.0.30/parse-args";
 import { type ClipConfig, tensorShapes } from "../src/clip/config.ts";
 import { type FloatDtype, floatsTo } from "../src/clip/weights/dtype.ts";
 import { loadWeights } from "../src/clip/weights/load.ts";
-import { printJson, printTable, round } from "./measure.ts";
+import { printJson, printTable, round, tellUserErrors } from "./measure.ts";
 import { noiseTensor, VIT_B_16 } from "./random_clip.ts";
 import { type ArchiveTensor, scriptModules, stateDictionary, writeTorchArchive } from "./torch_archive.ts";
 
@@ -55,6 +55,7 @@ async function load(path: string): Promise<void> {
   }));
 }
 
+tellUserErrors();
 const args = parseArgs(Deno.args, { string: ["load"], boolean: ["json", "help"] });
 if (args.help) {
   console.log("deno task bench:load [--json]\n\nWrites up to 1.7 GB below .cache and removes it again.");

@@ -5,7 +5,8 @@ import process from "node:process";
 import { parseArgs } from "jsr:@std/cli@1.0.30/parse-args";
 import { table } from "../src/text_table.ts";
 import { openEngine } from "../src/engine/choose.ts";
-import { UserError } from "../src/errors.ts";
+import { loaderRefusal } from "../src/refusal.ts";
+import { messageOf, UserError } from "../src/errors.ts";
 import type { Engine } from "../src/engine/ops.ts";
 import type { ClipConfig } from "../src/clip/config.ts";
 import { noiseTensor, SMALL, VIT_B_16 } from "./random_clip.ts";
@@ -109,8 +110,10 @@ export function tellUserErrors(): void {
 }
 
 function tellUserError(event: PromiseRejectionEvent): void {
-  if (!(event.reason instanceof UserError)) return;
-  console.error(`error: ${event.reason.message}`);
+  const loader = loaderRefusal(event.reason);
+  const said = loader === undefined ? event.reason : `${loader}, or start the script with deno run --allow-all`;
+  if (loader === undefined && !(event.reason instanceof UserError)) return;
+  console.error(`error: ${messageOf(said)}`);
   Deno.exit(2);
 }
 

@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import config from "../../deno.json" with { type: "json" };
 import { findItem } from "../../src/data/downloads.ts";
 import { UserError } from "../../src/errors.ts";
+import { findRefusal, loaderRefusal } from "../../src/refusal.ts";
 import { SAMPLE_IMAGES } from "../../src/run/open_data.ts";
 import { RUN_SETTINGS } from "../../src/run/settings.ts";
 import { flagsInConfig } from "./config_file.ts";
@@ -259,7 +260,11 @@ export function permissionAdvice(error: unknown, script: Script): string | undef
   const isTyped = path !== undefined && Deno.args.some((arg) => arg.includes(path));
   const unseen = isTyped ? "; whether that path is there shows only with it" : "";
   const lacks = `Deno was started without a permission that this recipe needs (${refusal}${unseen}).`;
+  const loader = loaderRefusal(error);
   try {
+    if (loader !== undefined) {
+      return `${loader}, or run: ${commandWith(script, [], shortFlags(script, Deno.args).map(ofAnyProgram))}`;
+    }
     return `${lacks} Run: ${commandWith(script, [], shortFlags(script, Deno.args, more))}`;
   } catch (error) {
     if (error instanceof UserError) return `${lacks} ${error.message}`;
@@ -267,12 +272,9 @@ export function permissionAdvice(error: unknown, script: Script): string | undef
   }
 }
 
-function findRefusal(error: unknown): string | undefined {
-  for (let cause = error; cause instanceof Error; cause = cause.cause) {
-    const refused = cause instanceof Deno.errors.NotCapable || /^Requires \w+ access to /.test(cause.message);
-    if (refused) return cause.message.replace(/^Requires /, "").replace(/, run again.*$/s, "");
-  }
-  return undefined;
+/** The same flag; for programs, without the list of those that may be started. */
+export function ofAnyProgram(flag: string): string {
+  return flag.startsWith("--allow-run=") ? "--allow-run" : flag;
 }
 
 function scriptPath(url: string): string {

@@ -1,7 +1,8 @@
 /** A recipe that starts itself again, with the permissions for the paths that were typed. */
 import { resolve } from "node:path";
-import { DENIED, RECIPE, shortFlags, typedPaths } from "./permissions.ts";
 import { fileURLToPath } from "node:url";
+import { visible } from "../../src/errors.ts";
+import { DENIED, ofAnyProgram, permissionAdvice, RECIPE, shortFlags, typedPaths } from "./permissions.ts";
 
 /** Whether this process may start Deno: then it was started by a task that may do nothing else. */
 export async function isStarter(): Promise<boolean> {
@@ -28,21 +29,31 @@ export async function lacksTypedPath(args: readonly string[]): Promise<boolean> 
   return states.some(({ state }) => state !== "granted");
 }
 
-/** Starts a recipe in this terminal, with the permissions of `task`, and gives its exit code. */
+/** Starts a recipe in this terminal, with the permissions of `task`, and gives its exit code; 2 where Deno refuses to. */
 export async function startWithPermissions(
   url: string,
   args: readonly string[],
   { task = RECIPE }: { task?: string } = {},
 ): Promise<number> {
   const script = url.startsWith("file:") ? fileURLToPath(url) : url;
+  const { state: ofAny } = await Deno.permissions.query({ name: "run" });
   // A shell would fill in Deno's path.
-  const flags = shortFlags({ url, task }, args).map((flag) => flag.replace(/\$\(deno eval .*\)/, Deno.execPath()));
-  const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "--quiet", ...flags, script, ...args],
-    stdin: "inherit",
-    stdout: "inherit",
-    stderr: "inherit",
-  }).spawn();
+  const flags = shortFlags({ url, task }, args).map((flag) => flag.replace(/\$\(deno eval .*\)/, Deno.execPath()))
+    .map((flag) => ofAny === "granted" ? ofAnyProgram(flag) : flag);
+  let child: Deno.ChildProcess;
+  try {
+    child = new Deno.Command(Deno.execPath(), {
+      args: ["run", "--quiet", ...flags, script, ...args],
+      stdin: "inherit",
+      stdout: "inherit",
+      stderr: "inherit",
+    }).spawn();
+  } catch (error) {
+    const advice = permissionAdvice(error, { url, task });
+    if (advice === undefined) throw error;
+    console.error(visible(`error: ${advice}`));
+    return 2;
+  }
   // Ctrl-C reaches the child too, which ends by itself; SIGTERM reaches this process alone.
   const listeners: [Deno.Signal, () => void][] = [["SIGINT", () => {}]];
   if (Deno.build.os !== "windows") listeners.push(["SIGTERM", () => child.kill("SIGTERM")]);

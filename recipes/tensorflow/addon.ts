@@ -6,6 +6,7 @@ import { dirname } from "node:path";
 import { TFJS_VERSION } from "../../src/deps.ts";
 import { UserError } from "../../src/errors.ts";
 import type { TensorflowPlace } from "../../src/engine/tensorflow.ts";
+import { loaderRefusal } from "../../src/refusal.ts";
 import { fetchBody } from "./fetch_body.ts";
 import { librariesOf } from "./library.ts";
 import { unpackTar } from "./unpack_tar.ts";
@@ -21,7 +22,7 @@ export async function findCompiler(named: string | undefined): Promise<string | 
         .output();
       if (success) return compiler;
     } catch (error) {
-      if (error instanceof Deno.errors.NotCapable) {
+      if (error instanceof Deno.errors.NotCapable && loaderRefusal(error) === undefined) {
         throw new UserError(
           `CXX names ${compiler}, which this task may not start: name one of ${COMPILERS.join(", ")}.`,
         );

@@ -30,6 +30,7 @@ import { readFlags } from "./cli/flags.ts";
 import { classesOfReport, openFeatureRun } from "./cli/feature_run.ts";
 import { loadMethod } from "./cli/method_file.ts";
 import { openClassifier, openModel, promptFile, readPrompt } from "./cli/own_classifier.ts";
+import { requireRuntime } from "./cli/page_runtime.ts";
 import { openProgress } from "./cli/progress.ts";
 import { type Program, runProgram } from "./cli/recipe.ts";
 import { TERMINAL_SETTINGS } from "./cli/terminal.ts";
@@ -128,7 +129,10 @@ async function main(args: string[]): Promise<void> {
 
 /** Before anything is computed: nothing else may be in the place of what is written. */
 async function requirePlace(out: string, { page }: { page: boolean }): Promise<void> {
-  if (page) return await requirePagePlace(out);
+  if (page) {
+    await requirePagePlace(out);
+    return await requireRuntime();
+  }
   if ((await infoOf(out))?.isDirectory) throw new UserError(`${out} is a folder: give the name of a file with --out.`);
 }
 

@@ -8,6 +8,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ["recipes"],
   ["recipes/cli"],
   ["recipes/tensorflow"],
+  ["recipes/packages"],
   ["mod.ts"],
   ["src/parity"],
   ["src/run"],

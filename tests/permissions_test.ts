@@ -9,6 +9,7 @@ import { KIT_METHODS } from "../src/methods/kit.ts";
 import { drawsImages, learnsPrompts, type Method } from "../src/methods/method.ts";
 import { copy, copyOfKit, ON_TINY } from "./kit_copy.ts";
 import { ANCHORED } from "./method_files.ts";
+import { ensureRuntime } from "./page_runtime.ts";
 import { isThere, sharedPath } from "./shared.ts";
 import {
   type Allowed,
@@ -131,6 +132,7 @@ const CASES: Case[] = [
 /** Tasks that cannot be run here, and why. What they declare is held by `tests/tasks_test.ts`. */
 const NOT_RUN: Record<string, string> = {
   "gpu:install": "installs packages",
+  "page:install": "installs packages",
   serve: "serves until it is stopped",
   sample: "encodes EuroSAT's images for half an hour",
   watch: "serves until it is stopped",
@@ -158,6 +160,8 @@ async function kitOfCases(): Promise<string> {
   const published = "data/output/base2new/train_base/eurosat/shots_16/CoCoOp/c4/seed2/prompt_learner";
   await copy(`${ROOT}tests/fixtures/published/cocoop.pth.tar-10`, `${kit}/${published}/model.pth.tar-10`);
   await Deno.writeTextFile(`${kit}/data/ViT-B-32.pt`, "not these weights");
+  await ensureRuntime();
+  await copy(`${ROOT}node_modules/.page`, `${kit}/node_modules/.page`);
   await Deno.mkdir(`${kit}/mine`);
   await Deno.writeTextFile(`${kit}/mine/anchored.ts`, ANCHORED);
   return kit;

@@ -25,7 +25,7 @@ const KIT = "clip-prompts";
 const MOST_BYTES = 60_000_000;
 /** What only types, debuggers, browsers and other systems read. */
 const UNUSED = [
-  ...["*.map", "*.d.ts", "*/onnxruntime-web/dist", ".tensorflow"],
+  ...["*.map", "*.d.ts", ".page", ".tensorflow"],
   ...["darwin", "win32", "linux/arm64"].map((system) => `*/napi-v6/${system}`),
 ];
 /** Debian's package with `libvulkan.so.1`. */

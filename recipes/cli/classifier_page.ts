@@ -3,15 +3,12 @@
  * resizing. It needs a server, such as `deno task serve`, and no network.
  */
 import { stripTypeScriptTypes } from "node:module";
-import { fileURLToPath } from "node:url";
 import resizeText from "../../src/data/resize.ts" with { type: "text" };
 import roundText from "../../src/data/round.ts" with { type: "text" };
 import { UserError } from "../../src/errors.ts";
 import { escapeHtml } from "../../src/eval/page/html.ts";
-import { infoOf, readBytes, removeIfThere, writeFileAtomic } from "../../src/files.ts";
-
-/** So that Deno installs the package, whose files the page loads. */
-export type * as OnnxRuntimeWeb from "npm:onnxruntime-web@1.30.0/wasm";
+import { infoOf, removeIfThere, writeFileAtomic } from "../../src/files.ts";
+import { RUNTIME, runtimeFile } from "./page_runtime.ts";
 
 /** What the page is made of. */
 export interface PageParts {
@@ -23,8 +20,6 @@ export interface PageParts {
   title: string;
 }
 
-/** ONNX Runtime's files for browsers: the loader, and the kernels with their glue. */
-const RUNTIME = ["ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm"];
 /** The kit's own modules, by their name in the folder. */
 const SCRIPTS = { "resize.js": resizeText, "round.js": roundText };
 const MODEL = "model.onnx";
@@ -60,14 +55,6 @@ export async function writeClassifierPage(folder: string, page: PageParts): Prom
   for (const [name, text] of Object.entries(SCRIPTS)) await writeFileAtomic(`${folder}/${name}`, scriptOf(text));
   await writeFileAtomic(`${folder}/${MODEL}`, page.parts);
   await writeFileAtomic(`${folder}/${INDEX}`, html(page));
-}
-
-async function runtimeFile(name: string): Promise<Uint8Array> {
-  const url = new URL(`../../node_modules/onnxruntime-web/dist/${name}`, import.meta.url);
-  if (url.protocol === "file:") return await readBytes(fileURLToPath(url), "ONNX Runtime's file");
-  throw new UserError(
-    "A page is written by a clone of the kit, which has ONNX Runtime for browsers in its node_modules.",
-  );
 }
 
 /** A module of the kit as browsers read it. */

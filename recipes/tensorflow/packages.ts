@@ -3,8 +3,8 @@
  * their own, no install script runs, and who never asks for TensorFlow never downloads them.
  */
 import { TFJS_VERSION } from "../../src/deps.ts";
-import { UserError } from "../../src/errors.ts";
 import { infoOf, removeIfThere } from "../../src/files.ts";
+import { installLocked } from "../packages/locked.ts";
 
 const LOCK = new URL("../../data/tensorflow.lock.json", import.meta.url);
 
@@ -23,20 +23,7 @@ const PACKAGES = [
  */
 export async function installPackages(folder: string, stage: string): Promise<void> {
   if (await infoOf(`${folder}node-api-headers`) !== undefined) return;
-  await removeIfThere(stage);
-  await Deno.mkdir(stage, { recursive: true });
-  await Deno.writeTextFile(`${stage}/deno.json`, JSON.stringify({ nodeModulesDir: "auto", allowScripts: [] }));
-  await Deno.writeTextFile(`${stage}/deno.lock`, await Deno.readTextFile(LOCK));
-  const { code, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["install", "--quiet", "--frozen", "--entrypoint", ...PACKAGES],
-    cwd: stage,
-    stdin: "null",
-    env: { NO_COLOR: "1" },
-  }).output();
-  if (code !== 0) {
-    const said = new TextDecoder().decode(stderr).trim().split("\n")[0].replace(/^error: /, "");
-    throw new UserError(`The packages of the TensorFlow engines cannot be downloaded (${said}): try again.`);
-  }
+  await installLocked(stage, { lock: LOCK, packages: PACKAGES, what: "The packages of the TensorFlow engines" });
   await removeIfThere(folder);
   // The links inside are relative, so that the whole can be moved.
   await Deno.rename(`${stage}/node_modules`, folder.replace(/\/$/, ""));

@@ -2,6 +2,7 @@
 import { assert, assertAlmostEquals, assertEquals } from "jsr:@std/assert@1.0.19";
 import { openImages } from "../../src/data/source.ts";
 import { chromiumTest, FIND_FAULTS } from "../chromium.ts";
+import { ensureRuntime } from "../page_runtime.ts";
 import { served } from "../served.ts";
 import { ROOT } from "../tasks.ts";
 import { classified, ended, exportFolder, PROMPT } from "./export_cases.ts";
@@ -11,6 +12,7 @@ const SATELLITE = ["Forest/Forest_1003.jpg", "River/River_1016.jpg"];
 const PHOTOS = ["photo_size.jpg", "sampling_420.jpg", "rgb.png", "lossy.webp", "exif_orientation.jpg"];
 
 chromiumTest("a page classifies images as the kit does", async (browser) => {
+  await ensureRuntime();
   const folder = await exportFolder();
   try {
     const names: string[] = [];

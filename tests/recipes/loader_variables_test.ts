@@ -20,6 +20,7 @@ const CASES: Record<string, string[]> = {
 /** Others that start nothing before minutes of work, or only with what a machine may lack. */
 const NOT_RUN: Record<string, string> = {
   "gpu:install": "starts its compilers and the probe of engines by the same calls",
+  "page:install": "starts Deno by the same call as gpu:install, where it is not installed yet",
   "bench:step": "PyTorch",
   "bench:eval": "PyTorch",
   "bench:encode": "PyTorch",

@@ -14,7 +14,7 @@ const FOLDER = new URL("../../node_modules/.page/1.30.0/", import.meta.url);
 export const RUNTIME = ["ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm"];
 
 /** What it takes, for sentences. */
-export const RUNTIME_COST = "33 MB to download, 14 MB on disk";
+export const RUNTIME_COST = "34 MB to download, 14 MB on disk";
 
 /**
  * Refuses to begin a page whose parts are not there.
@@ -43,7 +43,8 @@ export function runtimeFile(name: string): Promise<Uint8Array> {
 }
 
 /**
- * Fetches it, and keeps the files that pages need. `stage` is a folder on the same disk to prepare them in.
+ * Fetches it, and keeps the files that pages need. `stage` is a folder on the same disk, outside of any `node_modules`, to
+ * prepare them in.
  *
  * @throws {UserError} when it cannot be downloaded
  */
@@ -53,10 +54,10 @@ export async function installRuntime(stage: string): Promise<void> {
   for (const name of RUNTIME) {
     await Deno.copyFile(`${stage}/node_modules/onnxruntime-web/dist/${name}`, `${stage}/kept/${name}`);
   }
-  const folder = fileURLToPath(FOLDER).replace(/\/$/, "");
   const place = fileURLToPath(new URL("..", FOLDER));
+  // Another version may be there.
   await removeIfThere(place);
   await Deno.mkdir(place, { recursive: true });
-  await Deno.rename(`${stage}/kept`, folder);
+  await Deno.rename(`${stage}/kept`, fileURLToPath(FOLDER).replace(/\/$/, ""));
   await removeIfThere(stage);
 }

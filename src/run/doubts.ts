@@ -48,8 +48,9 @@ export async function lookAhead(
   // The images that are learned from were looked at for the run's identity.
   for (const { other, ...target } of targets) {
     const at = { ...target, other: other === undefined ? undefined : others.get(other) };
-    await (at.other ?? run.inputs.data).sha256(imagesOf(run, at).samples);
-    for (const { text } of await warningsOf(run, at)) if (!told.has(text)) told.add(text);
+    const images = imagesOf(run, at);
+    await (at.other ?? run.inputs.data).sha256(images.samples);
+    for (const { text } of await warningsOf(run, at, images)) if (!told.has(text)) told.add(text);
   }
   for (const text of told) run.progress.say(`warning: ${text}`);
   const { config, folder, inputs, progress, seed } = run;
@@ -61,9 +62,12 @@ export async function lookAhead(
 }
 
 /** The warnings of a report: of its data and classes, and of how what it evaluates was learned. */
-export async function reportWarnings(run: SeedRun, at: Evaluated & { learned: Learned }): Promise<Warning[]> {
+export async function reportWarnings(
+  run: SeedRun,
+  at: Evaluated & { images: EvaluatedImages; learned: Learned },
+): Promise<Warning[]> {
   const ofData = (at.other ?? run.inputs.data).warnings.map((text): Warning => warning("data", text));
-  return [...ofData, ...await warningsOf(run, at), ...learnedWarnings(run, at)];
+  return [...ofData, ...await warningsOf(run, at, at.images), ...learnedWarnings(run, at)];
 }
 
 function warning(kind: Warning["kind"], text: string): Warning {
@@ -74,9 +78,12 @@ function imagesOf({ config, inputs: { data }, seed }: SeedRun, at: Evaluated): E
   return evaluatedImages(config, { ...at, data, seed });
 }
 
-async function warningsOf(run: SeedRun, at: Evaluated): Promise<Warning[]> {
+async function warningsOf(
+  run: SeedRun,
+  at: Evaluated,
+  { classNames, samples, kind }: EvaluatedImages,
+): Promise<Warning[]> {
   const { config, inputs, seed } = run;
-  const { classNames, samples, kind } = imagesOf(run, at);
   const place = at.other === undefined ? `${at.subset} class` : `${at.subset} class of ${at.other.about.name}`;
   const found: Warning[] = [];
   if (classNames.length === 1) {

@@ -25,13 +25,8 @@ export async function evaluate(
   const data = other ?? inputs.data;
   // Of another data set, and of methods that draw none, only names and test images are used: the same for every draw.
   const draw = drawOf(config, other === undefined ? seed : null);
-  const { classNames, samples, kind } = evaluatedImages(config, {
-    subset,
-    validation,
-    other,
-    data: inputs.data,
-    seed,
-  });
+  const images = evaluatedImages(config, { subset, validation, other, data: inputs.data, seed });
+  const { classNames, samples, kind } = images;
   const trainedOn = drawsImages(method) ? config.train ?? "base" : null;
   const classes: ClassList = { classNames, data, learnedFrom: other === undefined && subset === trainedOn };
   const place = other === undefined ? subset : `${other.about.name}, ${subset}`;
@@ -92,7 +87,7 @@ export async function evaluate(
       samples,
       outcome,
       ...described,
-      warnings: await reportWarnings(run, { other, subset, validation, learned }),
+      warnings: await reportWarnings(run, { other, subset, validation, images, learned }),
       seconds: {
         features: inputs.data.featureSeconds() + (other?.featureSeconds() ?? 0) - before,
         ...(training === undefined ? {} : { training }),

@@ -14,6 +14,7 @@ import { completeSettings, type Given, type RunConfig, whyNotOn } from "./config
 import { configYaml } from "./config_yaml.ts";
 import type { RunData } from "./data.ts";
 import { lookAhead, requireTestImages } from "./doubts.ts";
+import { drawingOnce } from "./draws.ts";
 import { learnFromFeatures } from "./feature_learner.ts";
 import { openRunFolder, type RunFolder } from "./folder.ts";
 import {
@@ -126,7 +127,7 @@ export async function openRun<S>(
     throw new UserError([...missing].join(" "));
   }
   const needsImages = learnsPrompts(config.method) && config.method.needsImages?.(config.values);
-  const inputs = await openInputs(config.run, { progress, description, needsImages });
+  const inputs = drawingOnce(await openInputs(config.run, { progress, description, needsImages }));
   const { data, on } = inputs;
   const targets = ownTargets(config, without);
   const others = new Map<string, RunData>();

@@ -26,7 +26,7 @@ Deno.test("a page is refused before anything is computed, then its parts are fet
     assertEquals(code, 2, err);
     assertEquals(
       sentence,
-      "error: A page carries ONNX Runtime for browsers, which is fetched once: run deno task page:install (33 MB to " +
+      "error: A page carries ONNX Runtime for browsers, which is fetched once: run deno task page:install (34 MB to " +
         "download, 14 MB on disk), then this again.",
     );
     const isThere = (path: string) => Deno.stat(`${kit}/${path}`).then(() => true, () => false);
@@ -41,13 +41,14 @@ Deno.test("a page is refused before anything is computed, then its parts are fet
     assertEquals(said.length, 1, offline.err);
     assert(said[0].startsWith("error: ONNX Runtime for browsers cannot be downloaded ("), said[0]);
     assert(said[0].endsWith("): try again."), said[0]);
-    assertEquals(await isThere("node_modules/.page"), false);
+    assertEquals(await isThere("node_modules/.page/1.30.0"), false);
 
     const first = await task(kit, ["page:install"]);
     assertEquals(first.code, 0, first.err);
-    assert(first.err.includes("Fetching ONNX Runtime for browsers from npm, 33 MB"), first.err);
+    assert(first.err.includes("Fetching ONNX Runtime for browsers from npm, 34 MB"), first.err);
     const again = await task(kit, ["page:install"]);
     assertEquals(again.err.includes("Fetching"), false, again.err);
+    assertEquals([...Deno.readDirSync(`${kit}/node_modules/.page`)].map(({ name }) => name), ["1.30.0"]);
     assertEquals(await isThere(".cache/page"), false);
     await ensureRuntime();
     for (const name of RUNTIME) {

@@ -168,11 +168,15 @@ const LATEX: Readonly<Record<string, string>> = {
   ">": "\\textgreater{}",
   "|": "\\textbar{}",
   "±": "$\\pm$",
+  // After the end of a row these would be its options.
+  "[": "{[}",
+  "]": "{]}",
+  "*": "{*}",
 };
 
 /** Text that LaTeX prints as it stands, on one line. */
 export function latexText(text: string): string {
-  return oneLine(text).replaceAll(/[\\~^<>|±&%$#_{}]/g, (character) => LATEX[character] ?? `\\${character}`);
+  return oneLine(text).replaceAll(/[\\~^<>|±&%$#_{}[\]*]/g, (character) => LATEX[character] ?? `\\${character}`);
 }
 
 function oneLine(text: string): string {

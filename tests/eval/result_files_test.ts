@@ -2,6 +2,7 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "jsr:@st
 import { compareReports } from "../../src/eval/compare.ts";
 import type { Comparison } from "../../src/eval/comparison.ts";
 import { csvText } from "../../src/eval/csv.ts";
+import { markdownText } from "../../src/eval/markdown.ts";
 import { harmonicMean } from "../../src/eval/metrics.ts";
 import { latexText, tableTexts } from "../../src/eval/result_files.ts";
 import { resultTable } from "../../src/eval/result_table.ts";
@@ -106,6 +107,14 @@ Deno.test("LaTeX prints names as they stand", () => {
     "a\\_b \\& 50 \\% \\#1 \\{x\\} \\$y\\$ \\textasciitilde{}\\textasciicircum{} \\textbackslash{}z " +
       "\\textless{}q\\textbar{}",
   );
+});
+
+Deno.test("a name at the beginning of a row is no option of the row before it", () => {
+  assertEquals(latexText("[Ours] a*b"), "{[}Ours{]} a{*}b");
+});
+
+Deno.test("Markdown shows names as they stand", () => {
+  assertEquals(markdownText("R&D &lt; a_b|c $x$ &#35; #1"), "R&D \\&lt; a\\_b\\|c \\$x\\$ \\&\\#35; \\#1");
 });
 
 Deno.test("several data sets have an average whose H is that of its own two means; what lacks a set has none", async () => {

@@ -15,9 +15,16 @@ export function didYouMean(word: string, known: Iterable<string>): string {
   const nearest = ranked[0];
   if (nearest === undefined) return "";
   const isNear = nearest.mistakes <= Math.max(1, Math.floor(plain(word).length / 3));
-  // `--learning-rate` for `--lr`.
-  const found = isNear ? nearest.candidate : ranked.find(({ candidate }) => areInitials(candidate, word))?.candidate;
+  const found = isNear ? nearest.candidate : ranked.find(({ candidate }) => isSameThing(candidate, word))?.candidate;
   return found === undefined ? "" : ` Did you mean "${found}"?`;
+}
+
+/** The same in other words: `--learning-rate` for `--lr`, `--lr-warmup` for `--warmup-lr`, `--output` for `--out`. */
+function isSameThing(candidate: string, word: string): boolean {
+  const inOrder = (text: string) => wordsOf(text).sort().join(" ");
+  if (areInitials(candidate, word) || inOrder(candidate) === inOrder(word)) return true;
+  const [short, long] = [plain(candidate), plain(word)].sort((a, b) => a.length - b.length);
+  return short.length >= 3 && long.startsWith(short);
 }
 
 function plain(text: string): string {
@@ -33,10 +40,14 @@ function mistakes(word: string, other: string): number {
   return Math.min(levenshtein(word, other), ...swapped.map((one) => 1 + levenshtein(one, other)));
 }
 
+function wordsOf(text: string): string[] {
+  return text.toLowerCase().split(/[^a-z0-9]+/).filter((word) => word !== "");
+}
+
 /** Whether one of the two stands for the first letters of the other's words. */
 function areInitials(one: string, other: string): boolean {
   const initials = (text: string) => {
-    const words = text.toLowerCase().split(/[^a-z0-9]+/).filter((word) => word !== "");
+    const words = wordsOf(text);
     return words.length > 1 ? words.map(([letter]) => letter).join("") : undefined;
   };
   return initials(one) === plain(other) || initials(other) === plain(one);

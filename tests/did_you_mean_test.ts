@@ -1,7 +1,7 @@
 import { assertEquals } from "jsr:@std/assert@1.0.19";
 import { didYouMean } from "../src/did_you_mean.ts";
 
-const FLAGS = ["--shots", "--lr", "--epochs", "--batch-size", "--weight-decay", "--seed", "--warmup-lr", "--train"];
+const FLAGS = ["--shots", "--lr", "--epochs", "--batch-size", "--weight-decay", "--seed", "--warmup-lr", "--train", "--out", "--classes"];
 
 for (
   const [mistake, word, expected] of [
@@ -13,6 +13,9 @@ for (
     ["another way to write it", "--batchSize", "--batch-size"],
     ["what the letters stand for", "--learning-rate", "--lr"],
     ["the letters of the words", "--wd", "--weight-decay"],
+    ["its words in another order", "--lr-warmup", "--warmup-lr"],
+    ["a longer word", "--output", "--out"],
+    ["a shorter word", "--class", "--classes"],
   ] as const
 ) {
   Deno.test(`a known word is suggested for ${mistake}`, () => {

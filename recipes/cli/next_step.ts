@@ -1,6 +1,6 @@
 /** What one would type after a run: a command that works as it stands. */
 import config from "../../deno.json" with { type: "json" };
-import { drawsImages } from "../../src/methods/method.ts";
+import { drawsImages, learnsPrompts } from "../../src/methods/method.ts";
 import { flagName } from "../../src/methods/setting.ts";
 import { type RunConfig, whyNotOn } from "../../src/run/config.ts";
 import { settingsOf, VALIDATION } from "../../src/run/settings.ts";
@@ -42,7 +42,9 @@ export function nextStep({ config: run, words, args }: Started): { what: string;
     return { what: `the ${other} classes`, command: shellLine(command) };
   }
   if (draws && seeds.length === 1) {
-    const command = shellLine([...words, ...rest("seeds"), "--seeds", "1,2,3"]);
+    // Of other seeds there may be no prompt yet.
+    const training = learnsPrompts(method) && run.train === undefined ? ["--train", train] : [];
+    const command = shellLine([...words, ...rest("seeds"), ...training, "--seeds", "1,2,3"]);
     return { what: "other seeds, as one says little", command };
   }
   // From a URL there are no tasks; a configuration may hold what a comparison does not take.

@@ -114,6 +114,12 @@ Deno.test("the next command: the other classes, then other seeds, then another m
     nextCommand("coop", { train: "base", eval: ["base", "new"] }, "--train base --eval base --eval base,new --seed 1"),
     "deno task coop --train base --eval base,new --seeds 1,2,3",
   );
+  // An evaluation alone takes what is trained, and of other seeds nothing may be.
+  assertEquals(
+    nextCommand("cocoop", { eval: ["new"] }, "--eval new"),
+    "deno task cocoop --eval new --train base --seeds 1,2,3",
+  );
+  assertEquals(nextCommand("gda", { eval: ["new"] }, "--eval new"), "deno task gda --eval new --seeds 1,2,3");
   const seeds = { seeds: [1, 2, 3] };
   assertEquals(
     nextCommand(

@@ -1,7 +1,18 @@
 import { assertEquals } from "jsr:@std/assert@1.0.19";
 import { didYouMean } from "../src/did_you_mean.ts";
 
-const FLAGS = ["--shots", "--lr", "--epochs", "--batch-size", "--weight-decay", "--seed", "--warmup-lr", "--train", "--out", "--classes"];
+const FLAGS = [
+  "--shots",
+  "--lr",
+  "--epochs",
+  "--batch-size",
+  "--weight-decay",
+  "--seed",
+  "--warmup-lr",
+  "--train",
+  "--out",
+  "--classes",
+];
 
 for (
   const [mistake, word, expected] of [

@@ -178,9 +178,13 @@ export function noResultSentences(without: readonly NoResult[]): string[] {
   return [...alike.values()].map((ones) => {
     const [{ subset, why }] = ones;
     const names = [...new Set(ones.map(({ method }) => methodLabel(method)))];
-    const who = names.length === 1 ? `${names[0]} has` : `${names.slice(0, -1).join(", ")} and ${names.at(-1)} have`;
-    return `${who} no result ${PLACES[subset]}: ${why}.`;
+    return `${inWords(names)} ${names.length === 1 ? "has" : "have"} no result ${PLACES[subset]}: ${why}.`;
   });
+}
+
+/** `A`, `A and B`, `A, B and C`. */
+export function inWords(names: readonly string[]): string {
+  return names.length === 1 ? names[0] : `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
 }
 
 /** A point of the few-shot curve. */

@@ -7,6 +7,7 @@ import {
   MEASURES,
   measuresOf,
   type MethodSummary,
+  signed,
   whyNone,
 } from "../comparison.ts";
 import { methodLabel } from "../../methods/method_label.ts";
@@ -196,7 +197,7 @@ export async function differenceChart(comparison: Comparison): Promise<string> {
           frameAnchor: "right",
           textAnchor: "start",
           dx: 8,
-          text: ({ difference }: Difference) => `${difference < 0 ? "−" : "+"}${Math.abs(difference).toFixed(1)}`,
+          text: ({ difference }: Difference) => signed(difference),
         }),
       ],
     }),

@@ -5,6 +5,7 @@ import {
   type Difference,
   differenceNote,
   differenceRows,
+  inWords,
   type Measure,
   measured,
   MEASURES,
@@ -60,9 +61,11 @@ function tiles(comparison: Comparison): Markup {
         return found ? [{ ...row, mean: found.mean }] : [];
       }).sort((a, b) => b.mean - a.mean);
       const [best] = rows;
+      // As the table marks them: all that are printed alike.
+      const alike = rows.filter(({ mean }) => percent(mean) === percent(best.mean));
       const difference = differences.find(({ method, of }) => method === best.method && of === measure);
       return tile(
-        `${TITLES[measure]}: best is ${best.label}`,
+        `${TITLES[measure]}: best ${alike.length === 1 ? "is" : "are"} ${inWords(alike.map(({ label }) => label))}`,
         percent(best.mean),
         verdict(difference, methods[0].label),
       );

@@ -118,6 +118,20 @@ Deno.test("zero-shot pages have no curves and no words; pages of many classes le
   assertStringIncludes(page, "80 more prompts");
 });
 
+Deno.test("methods that are printed alike are all named as the best, and no difference has no sign", async () => {
+  const reports = [];
+  for (const method of ["zeroshot", "gda", "coop"]) {
+    const accuracy = method === "coop" ? 0.5 : 1;
+    reports.push(await makeReport({ method, evaluatedOn: "base", images: 40, accuracy }));
+  }
+  const { html: page, charts } = await comparisonPage(
+    compareReports(reports, { methods: ["zeroshot", "gda", "coop"] }),
+  );
+  assertStringIncludes(page, "Base classes: best are Zero-shot and GDA");
+  assertStringIncludes(page, "no other method is above it");
+  assert(!/[+−]0\.0\b/.test(charts.get("differences")!));
+});
+
 Deno.test("the page of a comparison holds table, seeds, intervals, curve and warnings, and loads nothing", async () => {
   const reports = [];
   for (const evaluatedOn of ["base", "new"] as const) {

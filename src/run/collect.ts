@@ -9,7 +9,7 @@ import { readFolder } from "../eval/page/write_page.ts";
 import type { Report } from "../eval/report.ts";
 import { fileError, infoOf } from "../files.ts";
 import { KIT_METHODS } from "../methods/kit.ts";
-import { type Method, withVariants } from "../methods/method.ts";
+import { drawsImages, type Method, withVariants } from "../methods/method.ts";
 import { methodLabel } from "../methods/method_label.ts";
 import { flagName } from "../methods/setting.ts";
 import { withoutResults } from "./comparison_runs.ts";
@@ -64,7 +64,7 @@ export async function collectRuns(folders: readonly string[], options: CollectOp
   ]
     .flatMap((ofModel) => groupsOf(ofModel.map(({ report }) => report)))
     .map((group) => comparisonsOf(withVariantNames(group), { methods, command }));
-  return { groups, missing: groups.flatMap(missingSentences) };
+  return { groups, missing: groups.flatMap((group) => missingSentences(group, options)) };
 }
 
 /** The run folders are below, at any depth; links are followed, once around a circle. */
@@ -199,26 +199,43 @@ function inOrder(names: readonly string[], asked: readonly string[] = []): strin
 function withoutOf(reports: readonly Report[]): NoResult[] {
   const names = [...new Set(reports.map(({ run }) => run.method))];
   const train = reports.find(({ run }) => run.trainedOn !== null)?.run.trainedOn ?? "base";
+  return withoutNames(names, { train, subsets: SUBSETS })
+    .filter(({ subset }) => reports.some(({ run }) => run.evaluatedOn === subset));
+}
+
+function withoutNames(names: readonly string[], of: Parameters<typeof withoutResults>[1]): NoResult[] {
   return names.flatMap((name) => {
-    const method: Method | undefined = KIT_METHODS.flatMap(withVariants).find((one) =>
-      name === one.name || name.startsWith(`${one.name} (`)
-    );
-    return method === undefined ? [] : withoutResults([method], { train, subsets: SUBSETS })
-      .filter(({ subset }) => reports.some(({ run }) => run.evaluatedOn === subset))
-      .map((one) => ({ ...one, method: name }));
+    const method = kitMethod(name);
+    return method === undefined ? [] : withoutResults([method], of).map((one) => ({ ...one, method: name }));
   });
 }
 
-/** Of each method what other data sets, classes or seeds let expect. */
-function missingSentences(group: readonly Comparison[]): string[] {
+/** The kit's method of this name, or of a name with settings behind it. */
+function kitMethod(name: string): Method | undefined {
+  return KIT_METHODS.flatMap(withVariants).find((one) => isOrVaries(name, one.name));
+}
+
+function isOrVaries(name: string, method: string): boolean {
+  return name === method || name.startsWith(`${method} (`);
+}
+
+/** Of each method what other data sets, classes or seeds, or what was asked for, let expect. */
+function missingSentences(group: readonly Comparison[], asked: CollectOptions): string[] {
   const subsets = SUBSETS.filter((subset) => group.some((one) => one.subsets.includes(subset)));
   const labels = new Map(group.flatMap(({ methods }) => methods.map(({ method, label }) => [method, label] as const)));
-  const allSeeds = [...new Set(group.flatMap((one) => one.seeds))].sort((a, b) => a - b);
+  const absent = (asked.methods ?? []).filter((name) => ![...labels.keys()].some((one) => isOrVaries(one, name)));
+  for (const name of absent) labels.set(name, methodLabel(name));
+  const impossible = withoutNames(absent, { train: group[0].trainedOn ?? "base", subsets });
+  const allSeeds = [...new Set([...group.flatMap((one) => one.seeds), ...asked.seeds ?? []])].sort((a, b) => a - b);
   return [...labels].flatMap(([method, label]) => {
-    const draws = group.some((one) => one.runs.some((run) => run.method === method && run.seed !== null));
+    const kit = kitMethod(method);
+    const draws = kit !== undefined
+      ? drawsImages(kit)
+      : group.some((one) => one.runs.some((run) => run.method === method && run.seed !== null));
     const seeds = draws ? allSeeds : [null];
     return group.flatMap((one) => {
-      const lacks = subsets.filter((subset) => !one.without.some((no) => no.method === method && no.subset === subset))
+      const cannot = [...one.without, ...impossible];
+      const lacks = subsets.filter((subset) => !cannot.some((no) => no.method === method && no.subset === subset))
         .map((subset) => ({
           subset,
           seeds: seeds.filter((seed) =>

@@ -48,6 +48,15 @@ Deno.test("runs of several data sets make one table, and what is missing is name
     assertEquals(groups[0][1].without.map(({ method, subset }) => [method, subset]), [["tip-adapter", "new"]]);
     const asked = await collectRuns([folder], { methods: ["coop"], seeds: [1], subsets: ["new"] });
     assertEquals([asked.missing, asked.groups[0].map(({ runs }) => runs.length)], [[], [1, 1]]);
+    // What was asked for by name is missed, too, but for what it cannot have.
+    const named = await collectRuns([folder], { methods: ["zeroshot", "gda", "lp++", "tip-adapter"], seeds: [1, 3] });
+    assertEquals(named.missing.filter((line) => line.endsWith("on a: base, seeds 1, 3")), [
+      "Tip-Adapter on a: base, seeds 1, 3",
+      "LP++ on a: base, seeds 1, 3",
+    ]);
+    assert(named.missing.includes("GDA on b: base and new, seeds 1, 3"), named.missing.join("\n"));
+    assert(named.missing.includes("Tip-Adapter on b: base, seed 3"));
+    assert(!named.missing.some((line) => line.startsWith("Zero-shot")));
     await assertRejects(
       () => collectRuns([folder], { seeds: [9], methods: ["coop"] }),
       UserError,

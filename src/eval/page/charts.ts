@@ -53,6 +53,12 @@ export function upright(
   return { label, labelAnchor: "center", labelArrow: "none", grid: true, ticks: 5 };
 }
 
+/** Few epochs have a mark each: between them there is none, and its number would be rounded to one of theirs. */
+function epochAxis(epochs: number) {
+  const ticks = Math.max(1, Math.min(5, epochs - 1));
+  return { label: "epoch", labelAnchor: "center", labelArrow: "none", ticks, tickFormat: "d" } as const;
+}
+
 /** Loss over epochs, a line a series. */
 export async function lossChart(series: readonly Series[]): Promise<string> {
   return await drawChart("Loss over epochs", (plot) => ({
@@ -60,7 +66,7 @@ export async function lossChart(series: readonly Series[]): Promise<string> {
     marginLeft: 54,
     marginBottom: 36,
     marginTop: 14 + legendHeight(series),
-    x: { label: "epoch", labelAnchor: "center", labelArrow: "none", ticks: 5, tickFormat: "d" },
+    x: epochAxis(Math.max(...series.map(({ values }) => values.length))),
     y: { ...upright("mean cross-entropy"), zero: true, nice: true },
     marks: [
       ...series.flatMap(({ values, colour }) => {
@@ -89,7 +95,7 @@ export async function rateChart(rates: readonly number[]): Promise<string> {
     marginLeft: 64,
     marginBottom: 36,
     marginTop: 14,
-    x: { label: "epoch", labelAnchor: "center", labelArrow: "none", ticks: 5, tickFormat: "d" },
+    x: epochAxis(rates.length),
     y: {
       ...upright("learning rate"),
       zero: true,

@@ -3,6 +3,7 @@ import { XMLValidator } from "npm:fast-xml-parser@5.3.3";
 import { parseHTML } from "npm:linkedom@0.18.15";
 import { compareReports } from "../../../src/eval/compare.ts";
 import { signed } from "../../../src/eval/comparison.ts";
+import { lossChart, rateChart } from "../../../src/eval/page/charts.ts";
 import { comparisonPage } from "../../../src/eval/page/comparison_page.ts";
 import { html, raw } from "../../../src/eval/page/html.ts";
 import { KIT_METHODS } from "../../../src/methods/kit.ts";
@@ -116,6 +117,18 @@ Deno.test("zero-shot pages have no curves and no words; pages of many classes le
   assertStringIncludes(page, "most frequent confusions");
   assertStringIncludes(page, "The 15 lowest of 100 classes");
   assertStringIncludes(page, "80 more prompts");
+});
+
+Deno.test("an axis of epochs names each of them once, however few they are", async () => {
+  for (const epochs of [1, 2, 3, 4, 5, 6, 7, 50, 200]) {
+    const values = Array.from({ length: epochs }, (_, i) => 1 / (i + 1));
+    for (const svg of [await lossChart([{ name: "CoOp", values, colour: 0 }]), await rateChart(values)]) {
+      const axis = svg.match(/aria-label="x-axis tick label".*?<\/g>/s)![0];
+      const numbers = [...axis.matchAll(/>(\d+)<\/text>/g)].map(([, number]) => Number(number));
+      assert(numbers.length > 0 && numbers.length <= 11, String(numbers));
+      assertEquals(numbers, [...new Set(numbers)], `${epochs} epochs`);
+    }
+  }
 });
 
 Deno.test("methods that are printed alike are all named as the best, and no difference has no sign", async () => {

@@ -15,7 +15,6 @@ import { collectRuns } from "../src/run/collect.ts";
 import { findRuns, planComparison } from "../src/run/comparison_runs.ts";
 import { SAMPLE_IMAGES } from "../src/run/open_data.ts";
 import { pathPart } from "../src/run/path.ts";
-import { featureJobWords } from "./cli/compare_jobs.ts";
 import {
   type CompareSettings,
   compareSettings,
@@ -33,7 +32,6 @@ import { withoutFlags } from "./cli/next_step.ts";
 import { emit, missingWarnings, quietly, runCount, runMissing, tellPlan } from "./cli/planned_runs.ts";
 import { openProgress } from "./cli/progress.ts";
 import { KEPT, type Program, runProgram } from "./cli/recipe.ts";
-import { featureTasksOf } from "./cli/slurm.ts";
 import { startAgainForPaths } from "./cli/start.ts";
 
 const program: Program & { settings: Settings } = {
@@ -75,7 +73,8 @@ export async function compare(args: string[]): Promise<void> {
   const progress = openProgress({ quiet: terminal.quiet ?? false });
   const dataset = await namedDataset(on.dataset);
   const description = typeof dataset === "string" ? undefined : dataset;
-  const plan = await planComparison({ ...settings, description }, { progress: quietly(progress) });
+  const request = { ...settings, description };
+  const plan = await planComparison(request, { progress: quietly(progress) });
   let found = await findRuns(plan, on);
 
   const work = { ...plan, missing: found.missing, settings, progress, count: runCount(plan.runs) };
@@ -85,16 +84,7 @@ export async function compare(args: string[]): Promise<void> {
   }
   if (settings.emit) {
     const flags = compareSettings([...KIT_METHODS, ...settings.methods.map(({ method }) => method)]);
-    const next = commandLine([...withoutFlags(args, flags, ["emit", "featureTasks"]), "--collect"]);
-    return await emit(work, {
-      args,
-      description,
-      next,
-      async features() {
-        const tasks = await featureTasksOf({ settings, description, progress });
-        return tasks && { ...tasks, words: featureJobWords(args, settings) };
-      },
-    });
+    return await emit(work, { args, flags, request, next: (words) => commandLine([...words, "--collect"]) });
   }
   if (!settings.collect && (found.missing.length > 0 || settings.fresh)) {
     await runMissing(work);

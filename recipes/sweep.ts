@@ -26,20 +26,18 @@ import { flagWords, withWholePaths } from "./cli/compare_settings.ts";
 import { PART_OF_TESTS, printComparison, sampleLines, screen, writeComparison } from "./cli/comparison_output.ts";
 import { namedDataset } from "./cli/dataset_file.ts";
 import { shellLine } from "./cli/jobs.ts";
-import {
-  emit,
-  missingWarnings,
-  quietly,
-  runCount,
-  runMissing,
-  tellPlan,
-  withoutEmit,
-  type Work,
-} from "./cli/planned_runs.ts";
+import { emit, missingWarnings, quietly, runCount, runMissing, tellPlan, type Work } from "./cli/planned_runs.ts";
 import { openProgress } from "./cli/progress.ts";
 import { KEPT, runProgram } from "./cli/recipe.ts";
 import { startAgainForPaths } from "./cli/start.ts";
-import { readSweepSettings, sweepHelp, type SweepSettings, sweepSettings, withMethod } from "./cli/sweep_settings.ts";
+import {
+  readSweepSettings,
+  sweepHelp,
+  type SweepSettings,
+  sweepSettings,
+  wholeSweep,
+  withMethod,
+} from "./cli/sweep_settings.ts";
 
 if (import.meta.main) {
   const { args } = withWholePaths(withMethod(Deno.args), "--method");
@@ -66,10 +64,11 @@ export async function sweep(args: string[]): Promise<void> {
   const progress = openProgress({ quiet: terminal.quiet ?? false });
   const dataset = await namedDataset(on.dataset);
   const description = typeof dataset === "string" ? undefined : dataset;
-  const planOf = (methods: readonly ComparedMethod[], subsets: readonly Evaluated[]) =>
-    planComparison({ ...settings, methods, subsets, shots: [settings.shots], description }, {
-      progress: quietly(progress),
-    });
+  const requestOf = (methods: readonly ComparedMethod[], subsets: readonly Evaluated[]) => (
+    { ...settings, methods, subsets, shots: [settings.shots], description }
+  );
+  const planOf = (...of: Parameters<typeof requestOf>) =>
+    planComparison(requestOf(...of), { progress: quietly(progress) });
   const plan = await planOf(points.map(({ compared }) => compared), [VALIDATION]);
   const found = await findRuns(plan, on);
   const asked = search.kind === "random" && points.length < search.points ? ` (there are no ${search.points})` : "";
@@ -80,7 +79,7 @@ export async function sweep(args: string[]): Promise<void> {
   if (terminal.dryRun) {
     return tellPlan(work, `validation images; then what is chosen on ${settings.subsets.join(", ")}`);
   }
-  const emitted = { args, description, next: commandLine(withoutEmit(args)) };
+  const emitted = { args, flags: settings.flags, request: { ...wholeSweep(settings), description }, next: commandLine };
   if (settings.emit && (found.missing.length > 0 || settings.fresh)) return await emit(work, emitted);
   const tried = await complete(plan, { found, work, ...settings });
 

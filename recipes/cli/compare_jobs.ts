@@ -1,15 +1,18 @@
-/** The runs of a comparison as processes: which script, with which permissions and flags. */
+/** The runs of a comparison or a sweep as processes: which script, with which permissions and flags. */
 import config from "../../deno.json" with { type: "json" };
-import { KIT_METHODS } from "../../src/methods/kit.ts";
 import type { PlannedRun } from "../../src/run/comparison_runs.ts";
-import { type CompareSettings, compareSettings, runWords, type StartSettings } from "./compare_settings.ts";
+import { runWords, type StartSettings } from "./compare_settings.ts";
 import { featureWords } from "./feature_settings.ts";
+import type { Settings } from "./flags.ts";
 import type { Job } from "./jobs.ts";
 import { RECIPE, shortFlags } from "./permissions.ts";
 
-/** What computes the image features that a comparison of these flags needs: all words after `deno`, but for the part. */
-export function featureJobWords(args: readonly string[], { methods }: Pick<CompareSettings, "methods">): string[] {
-  const words = featureWords(args, compareSettings([...KIT_METHODS, ...methods.map(({ method }) => method)]));
+/**
+ * What computes the image features that a comparison or a sweep of these words needs, whose flags are `flags`: all words after
+ * `deno`, but for the part.
+ */
+export function featureJobWords(args: readonly string[], flags: Settings): string[] {
+  const words = featureWords(args, flags);
   const { href: url } = new URL("../features.ts", import.meta.url);
   return ["run", ...shortFlags({ url, task: RECIPE }, words), `${recipesFolder()}/features.ts`, ...words];
 }

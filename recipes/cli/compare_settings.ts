@@ -214,14 +214,12 @@ export async function readCompareSettings(
   const { methods: _, ...inFile } = settings;
   const all = typeof flags.config === "string" ? { ...await readConfigFile(flags.config, inFile), ...flags } : flags;
   const common = commonSettings(all, { own: { ...COMPARISON_SETTINGS, ...others }, methods: found });
-  const own = all as Partial<Pick<CompareSettings, "shots" | "featureTasks" | "part">>;
+  const own = all as Partial<Pick<CompareSettings, "shots">>;
   return {
     ...common,
     methods: found.map((one) => compared(one, common.typed)),
     all: words.includes("all"),
     shots: [...own.shots ?? [DEFAULT_SHOTS]].sort((a, b) => a - b),
-    featureTasks: own.featureTasks,
-    part: own.part,
     folders,
     wanted: {
       methods: flags.methods === undefined ? undefined : found.map(({ method }) => method.name),
@@ -252,7 +250,9 @@ export function commonSettings(
   ) {
     typed.data = SAMPLE_IMAGES;
   }
-  const { jobs = 1, emit, collect = false, table, json } = all as Partial<CommonSettings & TerminalValues>;
+  const { jobs = 1, emit, featureTasks, part, collect = false, table, json } = all as Partial<
+    CommonSettings & TerminalValues
+  >;
   if (table !== undefined && json) {
     throw new UserError("--table and --json both ask for standard output: give one.");
   }
@@ -264,6 +264,8 @@ export function commonSettings(
     train: run.train ?? (subsets.every((subset) => subset === "all") ? "all" : "base"),
     jobs,
     emit,
+    featureTasks,
+    part,
     collect,
     table,
     on: { out: "runs", ...run },

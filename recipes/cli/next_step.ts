@@ -64,7 +64,7 @@ export function recipeFlags({ asked }: Pick<RunConfig, "asked">): Settings {
   return { ...settingsOf(asked), ...TERMINAL_SETTINGS };
 }
 
-/** Typed words without these settings and their values; of a flag that is given twice the last stays. */
+/** Typed words without these settings and their values; of a flag that is given twice the last stays, or all where all count. */
 export function withoutFlags(args: readonly string[], settings: Settings, names: readonly string[]): string[] {
   const byFlag = settingsByFlag(settings);
   const kept = new Map<string, string[]>();
@@ -73,7 +73,9 @@ export function withoutFlags(args: readonly string[], settings: Settings, names:
     const name = byFlag.get(flag.replace(/^--/, ""));
     const words = [args[i]];
     if (name !== undefined && inline === undefined && !isSwitch(settings[name])) words.push(args[++i]);
-    if (name === undefined || !names.includes(name)) kept.set(name ?? args[i], words);
+    if (name !== undefined && names.includes(name)) continue;
+    const before = name !== undefined && settings[name].pairs ? kept.get(name) ?? [] : [];
+    kept.set(name ?? args[i], [...before, ...words]);
   }
   return [...kept.values()].flat();
 }

@@ -1,15 +1,17 @@
 /** Planned runs, of a comparison or a sweep: told, run here, or emitted for elsewhere. */
-import { type DatasetDescription, UserError } from "../../mod.ts";
+import { UserError } from "../../mod.ts";
 import { fitsALine } from "../../src/errors.ts";
 import type { Warning } from "../../src/eval/collapse.ts";
-import type { PlannedRun } from "../../src/run/comparison_runs.ts";
+import type { ComparisonRequest, PlannedRun } from "../../src/run/comparison_runs.ts";
 import { TAKES_DAYS } from "../../src/run/plan.ts";
 import { duration, type Progress } from "../../src/run/progress.ts";
-import { jobOf } from "./compare_jobs.ts";
+import { featureJobWords, jobOf } from "./compare_jobs.ts";
 import type { StartSettings } from "./compare_settings.ts";
 import { printExactly } from "./comparison_output.ts";
+import type { Settings } from "./flags.ts";
 import { commandList, requireSuccess, runJobs, shellLine } from "./jobs.ts";
-import { needsOf, type SlurmOptions, slurmScript } from "./slurm.ts";
+import { withoutFlags } from "./next_step.ts";
+import { featureTasksOf, needsOf, slurmScript } from "./slurm.ts";
 
 /** Runs, and which of them are not there. */
 export interface Work {
@@ -77,22 +79,26 @@ export function tellPlan({ runs, missing, settings, count }: Omit<Work, "progres
   }
 }
 
+/** What was typed, as far as it is emitted. */
+export interface Emitted {
+  /** The words, and all flags that can be among them. */
+  args: readonly string[];
+  flags: Settings;
+  /** What the runs are of, those that come later among them: Slurm computes its image features first. */
+  request: ComparisonRequest;
+  /** The command for when all have ended, of the words that are no emitting. */
+  next: (words: string[]) => string;
+}
+
 /**
- * Prints what is missing as commands or as an array job.
+ * Prints what is missing as commands, or as array jobs with the image features before the runs.
  *
  * @throws {UserError} when a line could not be repeated, or could not be one
  */
 export async function emit(
   { missing, settings, progress }: Omit<Work, "count">,
-  at: {
-    args: readonly string[];
-    description?: DatasetDescription;
-    next: string;
-    /** What Slurm computes before the runs. */
-    features?: () => Promise<SlurmOptions["features"]>;
-  },
+  { args, flags, request, next }: Emitted,
 ): Promise<void> {
-  const { args, description, next } = at;
   if (settings.fresh) {
     // Such a line, started again after a kill, would throw its own work away.
     throw new UserError("--fresh cannot be emitted: remove the run folders instead, then every line can be repeated.");
@@ -106,24 +112,21 @@ export async function emit(
     ? { ...settings, jobs: 1, on: { ...settings.on, threads: undefined } }
     : settings;
   const jobs = missing.map((run) => jobOf(run, own));
-  const features = settings.emit === "slurm" ? await at.features?.() : undefined;
-  const lines = settings.emit === "slurm"
-    ? slurmScript(jobs, {
+  const collect = next(withoutFlags(args, flags, ["emit", "featureTasks"]));
+  const slurm = async () => {
+    const tasks = await featureTasksOf(request, { asked: settings.featureTasks, progress });
+    const script = slurmScript(jobs, {
       folder: Deno.cwd(),
       out: settings.on.out,
-      collect: next,
+      collect,
       cores: settings.on.threads ?? 4,
-      needs: await needsOf(missing, { settings, description, progress, features }),
-      features,
-    })
-    : commandList(jobs);
-  // Slurm does not make the folder of its logs, and a task without one fails without a word.
-  if (settings.emit === "slurm") await Deno.mkdir(`${settings.on.out}/slurm`, { recursive: true });
-  printExactly(lines);
-  progress.say(`${missing.length} runs. When they have ended: ${next}`);
-}
-
-/** Typed words without `--emit`. */
-export function withoutEmit(args: readonly string[]): string[] {
-  return args.filter((arg, i) => !arg.startsWith("--emit") && args[i - 1] !== "--emit");
+      needs: await needsOf(missing, { settings, description: request.description, progress, features: tasks }),
+      features: tasks && { ...tasks, words: featureJobWords(args, flags) },
+    });
+    // Slurm does not make the folder of its logs, and a task without one fails without a word.
+    await Deno.mkdir(`${settings.on.out}/slurm`, { recursive: true });
+    return script;
+  };
+  printExactly(settings.emit === "slurm" ? await slurm() : commandList(jobs));
+  progress.say(`${missing.length} runs. When they have ended: ${collect}`);
 }

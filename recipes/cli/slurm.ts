@@ -1,13 +1,13 @@
 /**
- * A comparison as array jobs of Slurm, with time and memory by measured estimates: the image features that are missing, a
- * part a task, and after them the runs.
+ * A comparison or a sweep as array jobs of Slurm, with time and memory by measured estimates: the image features that are
+ * missing, a part a task, and after them the runs.
  */
 import { type DatasetDescription, openRun, UserError } from "../../mod.ts";
 import { fitsALine } from "../../src/errors.ts";
-import type { PlannedRun } from "../../src/run/comparison_runs.ts";
+import type { ComparisonRequest, PlannedRun } from "../../src/run/comparison_runs.ts";
 import { duration, type Progress } from "../../src/run/progress.ts";
 import { openFeatures } from "../../src/run/feature_work.ts";
-import type { CompareSettings, StartSettings } from "./compare_settings.ts";
+import type { StartSettings } from "./compare_settings.ts";
 import { type Job, shellLine } from "./jobs.ts";
 
 /** What the longest run takes, and the largest. */
@@ -24,8 +24,8 @@ const TIMES_BYTES = 2;
 const LEAST_GIB = 2;
 
 /** What is measured, and who is told. */
-interface Measured<S = StartSettings> {
-  settings: S;
+interface Measured {
+  settings: StartSettings;
   description?: DatasetDescription;
   progress: Progress;
 }
@@ -42,16 +42,16 @@ const MOST_TASKS = 128;
 
 /** Into how many tasks the missing features go, and what one of them takes; undefined where there is nothing to compute. */
 export async function featureTasksOf(
-  { settings, description, progress }: Measured<CompareSettings>,
+  request: ComparisonRequest,
+  { asked, progress }: { asked?: number; progress: Progress },
 ): Promise<FeatureTasks | undefined> {
-  if (settings.featureTasks === 0) return undefined;
-  const { threads: _cluster, ...on } = settings.on;
-  const request = { ...settings, on, description };
-  await using work = await openFeatures(request, { progress, part: { part: 1, of: 1 } });
+  if (asked === 0) return undefined;
+  const { threads: _cluster, ...on } = request.on;
+  await using work = await openFeatures({ ...request, on }, { progress, part: { part: 1, of: 1 } });
   const { missing, files, seconds } = await work.cost();
   if (missing === 0) return undefined;
   const hours = Math.min(MOST_TASKS, Math.ceil(seconds / 3600));
-  const tasks = Math.max(1, Math.min(files, settings.featureTasks ?? hours));
+  const tasks = Math.max(1, Math.min(files, asked ?? hours));
   const bytes = Deno.memoryUsage().rss;
   progress.say(
     `Image features: ${missing.toLocaleString("en-US")} to compute, about ${duration(seconds)} here; in ${tasks} ${

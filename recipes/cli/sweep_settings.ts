@@ -4,8 +4,8 @@ import { KIT_METHODS } from "../../src/methods/kit.ts";
 import { drawsImages, type Method } from "../../src/methods/method.ts";
 import { flagName, type Setting, text, wholeNumber } from "../../src/methods/setting.ts";
 import { type Axis, parseAxes, type Point, pointsOf, type Search } from "../../src/run/axes.ts";
-import type { ComparedMethod } from "../../src/run/comparison_runs.ts";
-import { DEFAULT_SHOTS, RUN_SETTINGS } from "../../src/run/settings.ts";
+import type { ComparedMethod, ComparisonRequest } from "../../src/run/comparison_runs.ts";
+import { DEFAULT_SHOTS, RUN_SETTINGS, VALIDATION } from "../../src/run/settings.ts";
 import {
   type CommonSettings,
   commonSettings,
@@ -18,10 +18,10 @@ import { readFlags, type Settings } from "./flags.ts";
 import { findMethod, type FoundMethod, isMethodFile, typedPath } from "./method_file.ts";
 import { TERMINAL_SETTINGS } from "./terminal.ts";
 
-const { jobs, emit, table } = COMPARISON_SETTINGS;
+const { jobs, emit, featureTasks, table } = COMPARISON_SETTINGS;
 
 /** The sweep's own settings. */
-const SWEEP_SETTINGS = {
+export const SWEEP_SETTINGS = {
   method: text({
     section: "What runs",
     placeholder: "NAME|./FILE.ts",
@@ -50,6 +50,7 @@ const SWEEP_SETTINGS = {
   shots: RUN_SETTINGS.shots,
   jobs,
   emit,
+  featureTasks,
   collect: {
     ...COMPARISON_SETTINGS.collect,
     help: "run nothing: report what is there",
@@ -65,6 +66,15 @@ export interface SweepSettings extends CommonSettings {
   /** What is tried, each with the method as it runs. */
   points: { point: Point; compared: ComparedMethod }[];
   shots: number;
+  /** All flags that it takes. */
+  flags: Settings;
+}
+
+/** All runs that a sweep may come to: each setting on validation images, and whichever is chosen on test images. */
+export function wholeSweep(settings: SweepSettings): Omit<ComparisonRequest, "description"> {
+  const { points, subsets, shots } = settings;
+  const methods = points.map(({ compared }) => compared);
+  return { ...settings, methods, subsets: [VALIDATION, ...subsets], shots: [shots] };
 }
 
 /** The settings of a sweep: of this method, or for `--help` of any. */
@@ -78,11 +88,14 @@ export function sweepSettings(found?: FoundMethod): Settings {
 }
 
 /**
- * Reads the command line of a sweep.
+ * Reads the command line of a sweep, or of a recipe that takes others of its flags.
  *
  * @throws {UserError} for an unknown flag, method or setting to vary, or a missing or wrong value
  */
-export async function readSweepSettings(args: readonly string[]): Promise<SweepSettings> {
+export async function readSweepSettings(
+  args: readonly string[],
+  flagsFrom: (settings: Settings) => Settings = (settings) => settings,
+): Promise<SweepSettings> {
   const word = valueOf(args, "--method") ?? await methodInConfig(args);
   if (word === undefined) {
     throw new UserError(
@@ -96,7 +109,8 @@ export async function readSweepSettings(args: readonly string[]): Promise<SweepS
     );
   }
   const settings = sweepSettings(found);
-  const flags = readFlags(args, settings).given;
+  const asked = flagsFrom(settings);
+  const flags = readFlags(args, asked).given;
   const all = typeof flags.config === "string" ? { ...await readConfigFile(flags.config, settings), ...flags } : flags;
   const own = all as { vary?: Axis[]; random?: number; randomSeed?: number; shots?: number };
   if (own.vary === undefined) {
@@ -105,7 +119,8 @@ export async function readSweepSettings(args: readonly string[]): Promise<SweepS
   if (own.random === undefined && own.randomSeed !== undefined) {
     throw new UserError("--random-seed is of the draws of --random: give both, or neither.");
   }
-  const common = commonSettings(all, { own: SWEEP_SETTINGS, methods: [found] });
+  const others = Object.fromEntries(Object.entries(asked).filter(([name]) => !(name in settings)));
+  const common = commonSettings(all, { own: { ...SWEEP_SETTINGS, ...others }, methods: [found] });
   const twice = own.vary.find(({ name }) => name in common.typed);
   if (twice !== undefined) {
     throw new UserError(`--${flagName(twice.name)} is given and varied too: leave one of them out.`);
@@ -124,6 +139,7 @@ export async function readSweepSettings(args: readonly string[]): Promise<SweepS
       compared: { ...compared(found, { ...common.typed, ...point }), varied: point },
     })),
     shots: own.shots ?? DEFAULT_SHOTS,
+    flags: settings,
   };
 }
 
@@ -142,6 +158,12 @@ export function withMethod(args: readonly string[]): string[] {
   if (config === undefined || valueOf(args, "--method") !== undefined) return [...args];
   const named = flagsInConfig(config).find((flag) => flag.startsWith("--method="));
   return named === undefined || !isMethodFile(named) ? [...args] : [...args, named];
+}
+
+/** Whether words are those of a sweep, and not of a comparison. */
+export async function areOfSweep(args: readonly string[]): Promise<boolean> {
+  const isOwn = (arg: string) => /^--(method|vary|random|random-seed)(=|$)/.test(arg);
+  return args.some(isOwn) || await methodInConfig(args) !== undefined;
 }
 
 async function methodInConfig(args: readonly string[]): Promise<string | undefined> {

@@ -55,6 +55,7 @@ export async function openFeatures(
   try {
     const { model, data } = inputs;
     const blocks = new Map<ComparedMethod, LowerBlocks | undefined>();
+    const known: LowerBlocks[] = [];
     for (const run of data.store === undefined ? [] : runs) {
       const { compared, config, seed } = run;
       const { method } = config;
@@ -62,8 +63,15 @@ export async function openFeatures(
       if (!learnsPrompts(method) || !promptsImages(method, config.values) || blocks.has(compared)) continue;
       const { classNames } = learningImages(config, data, seed!);
       const session = await sessionOf({ config, inputs, seed }, method, { classNames, trains: false });
-      sessions.push(session);
-      blocks.set(compared, lowerBlocks({ config, inputs }, session));
+      const below = lowerBlocks({ config, inputs }, session);
+      // The frozen blocks of one setting of a sweep do for all.
+      const same = known.find(({ count, most }) => count === below?.count && most === below.most);
+      if (below === undefined || same !== undefined) await session.dispose();
+      else {
+        sessions.push(session);
+        known.push(below);
+      }
+      blocks.set(compared, same ?? below);
     }
     const all = data.store === undefined
       ? []

@@ -1,8 +1,9 @@
-import { assertEquals, assertThrows } from "jsr:@std/assert@1.0.19";
+import { assertEquals, assertRejects, assertThrows } from "jsr:@std/assert@1.0.19";
 import { compareSettings, readCompareSettings } from "../../../recipes/cli/compare_settings.ts";
-import { featureFlags, featureWords } from "../../../recipes/cli/feature_settings.ts";
+import { featureFlags, featureWords, readFeatureSettings } from "../../../recipes/cli/feature_settings.ts";
 import { featureJobWords } from "../../../recipes/cli/compare_jobs.ts";
 import { readFlags } from "../../../recipes/cli/flags.ts";
+import { readSweepSettings } from "../../../recipes/cli/sweep_settings.ts";
 import { UserError } from "../../../src/errors.ts";
 import { KIT_METHODS } from "../../../src/methods/kit.ts";
 
@@ -47,6 +48,31 @@ Deno.test("the features of a comparison are those of its flags", () => {
   const words = ["--methods", "coop,maple", "--data", "my/set", "--seeds", "1,2"];
   assertEquals(featureWords(args, SETTINGS), words);
   readFlags(featureWords(args, SETTINGS), FLAGS);
-  const job = featureJobWords(args, { methods: [] });
+  const job = featureJobWords(args, SETTINGS);
   assertEquals([job[0], job.slice(-words.length)], ["run", words]);
+});
+
+Deno.test("the features of a sweep are those of all its settings, on validation and on test images", async () => {
+  const kept = "--method coop --vary lr=0.1,0.2 --vary views=0,4 --seeds 1,2 --random 3 --random-seed=5 --eval base"
+    .split(" ");
+  const { flags } = await readSweepSettings(kept);
+  assertEquals(
+    featureWords([...kept, ..."--emit slurm --feature-tasks 4 --threads 8 --jobs=2".split(" ")], flags),
+    kept,
+  );
+  const { request, part } = await readFeatureSettings([...kept, "--part", "2/3"]);
+  const { methods, subsets, seeds, shots } = request;
+  assertEquals([part, subsets, seeds, shots], [{ part: 2, of: 3 }, ["val", "base"], [1, 2], [16]]);
+  assertEquals(methods.map(({ varied }) => varied!.views).sort(), ["0", "0", "4"].slice(0, methods.length));
+  const { request: compared } = await readFeatureSettings(["--methods", "coop,gda", "--shots", "1,2"]);
+  assertEquals([compared.methods.length, compared.subsets, compared.shots], [2, ["base", "new"], [1, 2]]);
+  const refused: [string, string][] = [
+    ["--vary lr=1", "A sweep is of one method: name it"],
+    ["--method coop --methods coop --vary lr=1", "There is no flag --methods."],
+    ["--method coop --vary lr=1 --emit slurm", "There is no flag --emit."],
+    ["--method coop --vary lr=1 --part 3/2", '--part is "3/2"'],
+  ];
+  for (const [line, sentence] of refused) {
+    await assertRejects(() => readFeatureSettings(line.split(" ")), UserError, sentence);
+  }
 });

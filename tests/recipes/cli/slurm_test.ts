@@ -1,38 +1,12 @@
 /**
  * `compare --emit slurm` on a real Slurm (`.ci/start_slurm`): a task that is cancelled and started again, one that is killed,
- * and in the end the comparison that runs on this machine give; and image features as an array before the runs. Without
- * Slurm it is skipped; `CI_REQUIRE_SLURM=1` fails then.
+ * and in the end the comparison that runs on this machine give; and image features as an array before the runs.
  */
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "jsr:@std/assert@1.0.19";
-import type { Comparison } from "../../../src/eval/comparison.ts";
 import { type SlurmOptions, slurmScript } from "../../../recipes/cli/slurm.ts";
 import { UserError } from "../../../src/errors.ts";
 import { sha256Hex } from "../../../src/files.ts";
-import { copyOfKit } from "../../kit_copy.ts";
-
-const there = await new Deno.Command("sinfo", { args: ["--noheader"] }).output().then(
-  ({ success }) => success,
-  () => false,
-);
-const ignore = !there && Deno.env.get("CI_REQUIRE_SLURM") !== "1";
-
-function slurmTest(name: string, body: (folder: string) => Promise<void>): void {
-  const why = ignore ? " (skipped: no Slurm runs here, .ci/start_slurm starts one)" : "";
-  Deno.test({
-    name: `${name}${why}`,
-    ignore,
-    async fn() {
-      const copy = await copyOfKit();
-      const folder = `${copy} of ours`;
-      await Deno.rename(copy, folder);
-      try {
-        await body(folder);
-      } finally {
-        await Deno.remove(folder, { recursive: true });
-      }
-    },
-  });
-}
+import { ended, isThere, run, show, slurmTest, state, until, withoutTimes } from "../../slurm.ts";
 
 slurmTest("Slurm gives what this machine gives, after a cancelled and a killed task", async (folder) => {
   const methods = ["--methods", "zeroshot,coop", "--seeds", "1,2", "--epochs", "150", "--threads", "1"];
@@ -201,59 +175,10 @@ Deno.test("time and memory follow from the estimate, and folders stand as they a
   }
 });
 
-async function run(command: string, args: string[], cwd: string): Promise<{ stdout: string; stderr: string }> {
-  const output = await new Deno.Command(command, { args, cwd, env: { NO_COLOR: "1" } }).output();
-  const [stdout, stderr] = [output.stdout, output.stderr].map((bytes) => new TextDecoder().decode(bytes));
-  assert(output.success, `${command} ${args.join(" ")}: ${stderr}`);
-  return { stdout, stderr };
-}
-
-function isThere(path: string): Promise<boolean> {
-  return Deno.stat(path).then(() => true, () => false);
-}
-
-async function show(job: number | string): Promise<string> {
-  return (await run("scontrol", ["show", "job", String(job)], "/")).stdout;
-}
-
-async function state(job: number): Promise<string> {
-  return /JobState=(\w+)/.exec(await show(job))?.[1] ?? "";
-}
-
 /** The files of the store, with the hashes of their bytes. */
 async function storedFeatures(folder: string): Promise<Map<string, string>> {
   const [model] = await Array.fromAsync(Deno.readDir(`${folder}/.cache/features`));
   const at = `${folder}/.cache/features/${model.name}`;
   const names = (await Array.fromAsync(Deno.readDir(at))).map(({ name }) => `${at}/${name}`).sort();
   return new Map(await Promise.all(names.map(async (path) => [path, await sha256Hex(path)] as const)));
-}
-
-/** Waits until no task waits or runs. */
-async function ended(): Promise<void> {
-  await until(
-    async () => (await run("squeue", ["--noheader"], "/")).stdout.trim() === "",
-    "tasks are left in the queue",
-  );
-}
-
-async function until(condition: () => Promise<boolean>, complaint: string): Promise<void> {
-  const end = Date.now() + 180_000;
-  while (!await condition()) {
-    assert(Date.now() < end, complaint);
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-}
-
-/** A comparison without what differs from one time to the next. */
-function withoutTimes(json: string): unknown {
-  const comparison = JSON.parse(json) as Comparison;
-  const timed = /seconds|command|createdAt|finishedAt|path/i;
-  const strip = (value: unknown): unknown => {
-    if (Array.isArray(value)) return value.map(strip);
-    if (typeof value !== "object" || value === null) return value;
-    return Object.fromEntries(
-      Object.entries(value).filter(([key]) => !timed.test(key)).map(([key, item]) => [key, strip(item)]),
-    );
-  };
-  return strip(comparison);
 }

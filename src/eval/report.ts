@@ -9,7 +9,7 @@ import { sha256Hex } from "../files.ts";
 import type { Warning } from "./collapse.ts";
 import { KIT_VERSION } from "../version.ts";
 import { calibrate } from "./calibration.ts";
-import { evaluatePredictions, type Metrics } from "./metrics.ts";
+import { evaluatePredictions, mean, type Metrics } from "./metrics.ts";
 import type { NearestWords } from "./nearest_words.ts";
 import type { Outcome } from "./outcome.ts";
 
@@ -155,6 +155,8 @@ export interface ReportedResults {
     /** Their mean confidence, 0 to 1; null where there are none. */
     confidence: (number | null)[];
   };
+  /** Mean over images of −log of the probability of the true class; absent in reports from before it was kept. */
+  crossEntropy?: number;
   /** The mistakes that the model is surest of, surest first. */
   worst: Mistake[];
   /** How training went; null where nothing is trained. */
@@ -249,6 +251,7 @@ export async function buildReport(input: ReportInput): Promise<Report> {
         predictions: outcome.predictions,
       },
       calibration: calibrate(outcome.confidences, { labels, predictions: outcome.predictions }),
+      ...outcome.losses === undefined ? {} : { crossEntropy: rounded(mean(outcome.losses)) },
       worst: worstMistakes(samples, outcome),
       training: input.training
         ? { ...input.training, loss: input.training.loss.map(rounded), lr: input.training.lr.map(rounded) }

@@ -1,8 +1,8 @@
 /**
  * Which settings of a method are best on validation images, and what these then give on test images.
  *
- * Settings are chosen by the mean accuracy over seeds on the validation images of each seed's draw; of equals, the first that
- * was tried. Only the chosen setting is evaluated on test images: whoever looks at more than one there has chosen on them.
+ * Settings are chosen by the mean accuracy over seeds on the validation images of each seed's draw; of equals, by the mean
+ * cross-entropy on the same images, and of those that are equal in both, the first that was tried. Only the chosen setting is evaluated on test images: whoever looks at more than one there has chosen on them.
  */
 import type { ClassSubset } from "../data/few_shot.ts";
 import { UserError } from "../errors.ts";
@@ -42,8 +42,12 @@ export interface Sweep {
   chosen: {
     /** Its place among the settings, from 0. */
     setting: number;
-    /** How many settings are as good on the validation images, this one included. */
+    /** How many settings have the same accuracy on the validation images, this one included. */
     equals: number;
+    /** What decided between these; null where there is one. */
+    decidedBy: "cross-entropy" | "order" | null;
+    /** How many of them have the same cross-entropy too, this one included; null where it is not known of all. */
+    equalsInBoth: number | null;
     /** What it gives on test images; null where these runs are not there yet. */
     test: Comparison | null;
   } | null;
@@ -57,6 +61,8 @@ export interface SweptSetting {
   values: Record<string, string>;
   /** Accuracy on validation images in percent; null where no seed is there. */
   validation: Spread | null;
+  /** Mean cross-entropy on these images; null where no seed is there, or a report is from before it was kept. */
+  crossEntropy: Spread | null;
   /** Its runs on validation images. */
   runs: ComparedRun[];
 }
@@ -82,10 +88,16 @@ export function sweepOf({ command, search, axes, seeds, settings }: SweepInput):
   if (reports.some(({ run }) => !run.validation)) throw new Error("Settings are chosen on validation images alone");
   const images = judges(reports);
   const swept = settings.map(({ values, reports }): SweptSetting => {
-    const perSeed = reports.map(({ run, results }) => ({ seed: run.seed, value: results.metrics.accuracy }));
+    const overSeeds = (valueOf: (results: Report["results"]) => number) =>
+      spread(
+        reports.map(({ run, results }) => ({ seed: run.seed, value: valueOf(results) }))
+          .toSorted((a, b) => a.seed! - b.seed!),
+      );
+    const hasCrossEntropy = reports.length > 0 && reports.every(({ results }) => results.crossEntropy !== undefined);
     return {
       values,
-      validation: perSeed.length === 0 ? null : spread(perSeed.toSorted((a, b) => a.seed! - b.seed!)),
+      validation: reports.length === 0 ? null : overSeeds(({ metrics }) => metrics.accuracy),
+      crossEntropy: hasCrossEntropy ? overSeeds(({ crossEntropy }) => crossEntropy!) : null,
       runs: reports.map(comparedRun),
     };
   });
@@ -135,13 +147,40 @@ function standing({ validation }: SweptSetting, seeds: number): number {
   return validation?.perSeed.length === seeds ? Number(validation.mean.toFixed(9)) : -1;
 }
 
+/** Digits of a mean cross-entropy that tell: logits are float32. */
+const DIGITS = 7;
+
+/** By what settings of the same accuracy are chosen, the lower the better; undefined where it is not known. */
+function lossOf({ crossEntropy }: SweptSetting): number | undefined {
+  return crossEntropy === null ? undefined : Number(crossEntropy.mean.toPrecision(DIGITS));
+}
+
 /** The best of the settings that have all seeds. */
 function choose(settings: readonly SweptSetting[], seeds: number): Sweep["chosen"] {
-  const standings = settings.map((setting) => standing(setting, seeds));
-  const most = Math.max(...standings);
+  const [best] = inRank(settings, seeds);
+  const most = best === undefined ? -1 : standing(best, seeds);
   if (most < 0) return null;
-  const equals = standings.filter((one) => one === most).length;
-  return { setting: standings.indexOf(most), equals, test: null };
+  const equals = settings.filter((setting) => standing(setting, seeds) === most);
+  const losses = equals.map(lossOf);
+  const equalsInBoth = losses.includes(undefined) ? null : losses.filter((loss) => loss === lossOf(best)).length;
+  return {
+    setting: settings.indexOf(best),
+    equals: equals.length,
+    decidedBy: equals.length === 1 ? null : equalsInBoth === 1 ? "cross-entropy" : "order",
+    equalsInBoth,
+    test: null,
+  };
+}
+
+/** Best first. Where the cross-entropy of one of several settings of the same accuracy is not known, none of theirs counts. */
+function inRank(settings: readonly SweptSetting[], seeds: number): SweptSetting[] {
+  const groups = Map.groupBy(settings, (setting) => standing(setting, seeds));
+  return [...groups.keys()].sort((a, b) => b - a).flatMap((level) => {
+    const group = groups.get(level)!;
+    // Other seeds gave other losses.
+    const isComparable = level >= 0 && group.every((setting) => lossOf(setting) !== undefined);
+    return isComparable ? group.toSorted((a, b) => lossOf(a)! - lossOf(b)!) : group;
+  });
 }
 
 function missingSeeds(
@@ -160,9 +199,28 @@ export function wordsOf(values: Readonly<Record<string, string>>): string {
   return Object.entries(values).map(([name, value]) => `${name} ${value === "" ? '""' : value}`).join(", ");
 }
 
-/** Best first; of equals, and of those without all seeds at the end, in the order in which they were tried. */
+/** Best first; those without all seeds at the end, in the order in which they were tried. */
 export function ranked({ settings, seeds }: Sweep): SweptSetting[] {
-  return settings.toSorted((a, b) => standing(b, seeds.length) - standing(a, seeds.length));
+  return inRank(settings, seeds.length);
+}
+
+/** That several settings have the highest accuracy, and what decided; undefined where one alone has it. */
+export function tieSentence({ chosen, settings }: Pick<Sweep, "chosen" | "settings">): string | undefined {
+  if (chosen === null || chosen.decidedBy === null) return undefined;
+  const { equals, equalsInBoth, decidedBy } = chosen;
+  const loss = settings[chosen.setting].crossEntropy?.mean.toPrecision(4);
+  const tie = `A tie: ${equals} settings have this accuracy.`;
+  if (decidedBy === "cross-entropy") {
+    return `${tie} Taken is the one with the lowest mean cross-entropy on the same images, ${loss}.`;
+  }
+  if (equalsInBoth === null) {
+    return `${tie} Taken is the first of them that was tried: the cross-entropy of some was not kept by the kit that ran ` +
+      "them; --fresh runs them again.";
+  }
+  return `${tie} ${
+    equalsInBoth === equals ? "All" : equalsInBoth
+  } of them have the lowest mean cross-entropy, ${loss}, ` +
+    "too; taken is the first of these that was tried.";
 }
 
 /** How and on what was chosen, and what that is worth, in sentences. */
@@ -180,9 +238,7 @@ export function choiceSentences(sweep: Sweep): string[] {
     `${(100 / all).toFixed(1)} points.`;
   if (chosen === null) return [drawn, how, "No setting has all seeds, so none is chosen."];
   const { values } = settings[chosen.setting];
-  const equals = chosen.equals > 1
-    ? [`${chosen.equals} settings are equally good there; taken is the first of them that was tried.`]
-    : [];
+  const tie = tieSentence(sweep);
   const tested = chosen.test === null
     ? "What is chosen was not evaluated on test images yet, nor was any other setting."
     : "On test images only what is chosen was evaluated: these are the numbers to report, as accuracy on images that a " +
@@ -193,11 +249,11 @@ export function choiceSentences(sweep: Sweep): string[] {
   return [
     `Chosen for ${method.label}: ${wordsOf(values)}.`,
     how,
-    ...equals,
+    ...tie === undefined ? [] : [tie],
     drawn,
     tested,
     ...unseen,
-    ...chosen.equals > 1 ? [] : edges(sweep, values),
+    ...chosen.decidedBy === "order" ? [] : edges(sweep, values),
   ];
 }
 

@@ -17,6 +17,7 @@ export function sweepTable(sweep: Sweep, digits: number): ResultTable {
   const { axes: [first, ...others], chosen } = sweep;
   const test = chosen?.test ?? undefined;
   const measures = test === undefined ? [] : measuresOf(test);
+  const isTied = chosen !== null && chosen.equals > 1;
   const rows = ranked(sweep).map((setting) => {
     const isChosen = chosen !== null && setting === sweep.settings[chosen.setting];
     return {
@@ -24,6 +25,7 @@ export function sweepTable(sweep: Sweep, digits: number): ResultTable {
       cells: [
         ...others.map(({ name }): ResultCell => ({ text: shown(setting.values[name]) })),
         { ...numberCell(setting.validation ?? undefined, digits), ...isChosen ? { rank: "best" as const } : {} },
+        ...isTied ? [lossCell(setting)] : [],
         ...measures.map((measure) => isChosen ? numberCell(measured(test!.methods[0], measure), digits) : { text: "" }),
       ],
     };
@@ -34,6 +36,7 @@ export function sweepTable(sweep: Sweep, digits: number): ResultTable {
     columns: [
       ...others.map(({ name }) => name),
       "validation",
+      ...isTied ? ["cross-entropy"] : [],
       ...measures.map((measure) => `test ${MEASURES[measure]}`),
     ],
     blocks: [{ title: sweep.on.dataset, rows }],
@@ -41,6 +44,7 @@ export function sweepTable(sweep: Sweep, digits: number): ResultTable {
     protocol: `Accuracy of ${sweep.method.label} in percent on ${sweepFacts(sweep).join(", ")}.`,
     spread: [
       ...deviates ? ["± is the population standard deviation over seeds."] : [],
+      ...isTied ? ["Cross-entropy is the mean over the validation images."] : [],
       ...measures.includes("h") ? ["H is the harmonic mean of the base and new accuracies beside it."] : [],
     ].join(" "),
   };
@@ -53,6 +57,10 @@ function shown(value: string): string {
 function numberCell(found: SweptSetting["validation"] | undefined, digits: number): ResultCell {
   if (!found) return { text: "missing" };
   return { text: found.mean.toFixed(digits), ...found.std === null ? {} : { std: found.std.toFixed(digits) } };
+}
+
+function lossCell({ crossEntropy }: SweptSetting): ResultCell {
+  return { text: crossEntropy === null ? "unknown" : crossEntropy.mean.toPrecision(4) };
 }
 
 /** Sentences on results that the method cannot have on test images. */
@@ -108,8 +116,15 @@ function rowsOf(sweep: Sweep): CsvValue[][] {
         images,
         ...row.slice(at),
       ]);
+    const validation = ofRuns(setting.runs, "validation");
+    // The columns of the seed, the metric and the value, and the axes and two more before the seed.
+    const lossRows = (setting.crossEntropy?.perSeed ?? []).map(({ seed, value }) => {
+      const row = validation.find((row) => row[at + names.length + 2] === seed)!;
+      return [...row.slice(0, -2), "cross_entropy", value];
+    });
     return [
-      ...ofRuns(setting.runs, "validation"),
+      ...validation,
+      ...lossRows,
       ...isChosen && chosen.test ? ofRuns(chosen.test.runs, "test") : [],
     ];
   });

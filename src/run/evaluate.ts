@@ -37,7 +37,7 @@ export async function classifyAll(
           "train again with --fresh, or try another --engine.",
       );
     }
-    outcomes.push(outcomeOf(logits_BC));
+    outcomes.push(outcomeOf(logits_BC, samples.slice(from, to).map(({ label }) => label)));
     progress.update({ what, done: to, total: N, unit: "images", milestone: to === N });
   }
   return joinOutcomes(outcomes);

@@ -76,6 +76,13 @@ Deno.test("outcomes are softmax and the first of the largest logits, joined in o
   assertAlmostEquals(one.margins[0], 0.5, 1e-6);
   assertAlmostEquals(outcomeOf({ shape: [1, 3], data: Float32Array.of(1, 1, 0) }).margins[0], 0);
   assertEquals(joinOutcomes([one, one]).predictions, [1, 0, 1, 0]);
+  assertEquals([one.losses, joinOutcomes([one, one]).losses], [undefined, undefined]);
+  const { losses } = outcomeOf({ shape: [3, 2], data: Float32Array.of(0, Math.log(3), 1000, -1000, 5, 5) }, [0, 1, 1]);
+  // A quarter, one that is less than any number, a half.
+  assertAlmostEquals(losses![0], Math.log(4), 1e-7);
+  assertEquals(losses!.slice(1), [2000, Math.log(2)]);
+  const labelled = outcomeOf({ shape: [1, 2], data: Float32Array.of(0, 0) }, [0]);
+  assertEquals(joinOutcomes([labelled, labelled]).losses, [Math.log(2), Math.log(2)]);
   const equal = outcomeOf({ shape: [3, 3], data: Float32Array.of(1, 2, 2, -3, -1, -2, 5, 5, 5) });
   assertEquals(equal.predictions, [1, 1, 0]);
 });

@@ -6,19 +6,26 @@ import { choiceSentences, ranked, type Sweep, type SweepInput, sweepOf } from ".
 import { sweepTables, sweepText } from "../../src/eval/sweep_table.ts";
 import { makeReport } from "./report_cases.ts";
 
-/** A report on 20 validation images of which so many are right. */
-async function onValidation(right: number, seed: number): Promise<Report> {
+/** A report on 20 validation images of which so many are right, with this cross-entropy. */
+async function onValidation(right: number, seed: number, crossEntropy?: number): Promise<Report> {
   const report = await makeReport({ method: "coop", seed, images: 20, validation: true, accuracy: 1 });
   const { metrics } = report.results;
-  return { ...report, results: { ...report.results, metrics: { ...metrics, correct: right, accuracy: 5 * right } } };
+  const given = crossEntropy === undefined ? {} : { crossEntropy };
+  return {
+    ...report,
+    results: { ...report.results, ...given, metrics: { ...metrics, correct: right, accuracy: 5 * right } },
+  };
 }
 
-/** A sweep over lr; each list is what the seeds 1, 2, … of a value get right. */
-async function swept(right: Record<string, number[]>, more: Partial<SweepInput> = {}): Promise<Sweep> {
+/** A sweep over lr; each list is what the seeds 1, 2, … of a value get right, and another their cross-entropies. */
+async function swept(
+  right: Record<string, number[]>,
+  { losses = {}, ...more }: Partial<SweepInput> & { losses?: Record<string, number[]> } = {},
+): Promise<Sweep> {
   const settings = await Promise.all(
     Object.entries(right).map(async ([lr, counts]) => ({
       values: { lr, "init-words": "" },
-      reports: await Promise.all(counts.map((count, i) => onValidation(count, i + 1))),
+      reports: await Promise.all(counts.map((count, i) => onValidation(count, i + 1, losses[lr]?.[i]))),
     })),
   );
   return sweepOf({
@@ -48,8 +55,50 @@ Deno.test("chosen is the highest mean over all seeds on validation images, of eq
   assertEquals([equal.chosen!.setting, equal.chosen!.equals], [1, 2]);
   assertStringIncludes(
     choiceSentences(equal).join(" "),
-    "2 settings are equally good there; taken is the first of them",
+    "A tie: 2 settings have this accuracy. Taken is the first of them that was tried: the cross-entropy of some was not kept",
   );
+});
+
+Deno.test("between equal accuracies the lower mean cross-entropy decides, and what decided is told", async () => {
+  const right = { "0.1": [10, 12], "0.2": [16, 13], "0.4": [13, 16], "0.8": [14, 15] };
+  const losses = { "0.1": [0.1, 0.1], "0.2": [0.5, 0.75], "0.4": [0.25, 0.5], "0.8": [0.5, 0.5] };
+  const decided = await swept(right, { losses });
+  const { chosen } = decided;
+  assertEquals([chosen!.setting, chosen!.equals, chosen!.equalsInBoth, chosen!.decidedBy], [2, 3, 1, "cross-entropy"]);
+  assertEquals(decided.settings[2].crossEntropy, {
+    mean: 0.375,
+    std: 0.125,
+    perSeed: [{ seed: 1, value: 0.25 }, { seed: 2, value: 0.5 }],
+  });
+  assertEquals(ranked(decided).map(({ values }) => values.lr), ["0.4", "0.8", "0.2", "0.1"]);
+  const sentence =
+    "A tie: 3 settings have this accuracy. Taken is the one with the lowest mean cross-entropy on the same " +
+    "images, 0.3750.";
+  assertEquals(choiceSentences(decided)[2], sentence);
+  const lines = sweepText(decided, { columns: 100, colour: false });
+  assertEquals(lines[1].split(/ {2,}/), ["lr", "init-words", "validation", "cross-entropy"]);
+  assertEquals(lines[2].trim().split(/ +/), ["0.4", '""', "72.5", "±", "7.5", "*", "0.3750"]);
+  assertStringIncludes(lines.join(" "), sentence);
+  assertStringIncludes(sweepTables(decided).md, sentence);
+  const rows = sweepTables(decided).csv.split("\r\n").filter((row) => row.includes(",cross_entropy,"));
+  assertEquals(rows.map((row) => [7, 9, 10, 11, 14].map((column) => row.split(",")[column]).join(" ")).slice(2, 6), [
+    ...["0.2 0 validation 1 0.5", "0.2 0 validation 2 0.75", "0.4 1 validation 1 0.25", "0.4 1 validation 2 0.5"],
+  ]);
+
+  // The same sum in another order of seeds, and what float32 cannot tell.
+  const both = await swept(right, { losses: { ...losses, "0.2": [0.5, 0.25000001] } });
+  assertEquals([both.chosen!.setting, both.chosen!.equalsInBoth, both.chosen!.decidedBy], [1, 2, "order"]);
+  assertEquals(
+    choiceSentences(both)[2],
+    "A tie: 3 settings have this accuracy. 2 of them have the lowest mean cross-entropy, 0.3750, too; taken is the first of " +
+      "these that was tried.",
+  );
+  const some = await swept(right, { losses: { ...losses, "0.8": [] } });
+  assertEquals([some.chosen!.setting, some.chosen!.equalsInBoth, some.chosen!.decidedBy], [1, null, "order"]);
+  assertEquals(some.settings[3].crossEntropy, null);
+  const alone = await swept({ "0.1": [10, 12], "0.2": [14, 16] }, { losses });
+  assertEquals([alone.chosen!.decidedBy, alone.chosen!.equals], [null, 1]);
+  assert(!sweepText(alone, { columns: 100, colour: false }).join(" ").includes("cross-entropy"));
 });
 
 Deno.test("a setting that lacks a seed is not chosen, and is told of", async () => {

@@ -44,7 +44,7 @@ function numbersOf({ run, on, results }: Report): unknown {
   const { activation: ______, ...model } = on.model;
   const { logitScale: _____, ...hyperparameters } = run.hyperparameters;
   const told = { ...rest, hyperparameters, changed: rest.changed.toSorted() };
-  const { calibration: _______, ...came } = results;
+  const { calibration: _______, crossEntropy: ________, ...came } = results;
   return { run: told, model, data, engine: on.engine.name, results: came };
 }
 

@@ -46,6 +46,11 @@ Deno.test("images are classified a batch of 100 at a time, in order, and counted
   assertEquals(outcome.confidences.length, 230);
   // softmax(0, 2) of the class that was said, and as much where the other is, softmax(0, -2).
   for (const value of outcome.confidences) assertAlmostEquals(value, 1 / (1 + Math.exp(-2)), 1e-4);
+  for (const loss of outcome.losses!) assertAlmostEquals(loss, Math.log(1 + Math.exp(-2)), 1e-7);
+  // Labels of the last batch that are not what was said.
+  const odd = samples.map((sample, n) => n < 200 ? sample : { ...sample, label: 1 - sample.label });
+  const { losses } = await classifyAll(features_NE, { classifier: signs(), samples: odd, what: "", progress: SILENT });
+  losses!.forEach((loss, n) => assertAlmostEquals(loss, Math.log(1 + Math.exp(n < 200 ? -2 : 2)), 1e-7));
 });
 
 Deno.test("no images are no batches", async () => {

@@ -33,6 +33,13 @@ Deno.test("worst mistakes, confusions and calibration of a report follow from it
     assertEquals(confusion, results.metrics.confusion);
     const { ece } = calibrate(images.map(({ probability }) => probability), results.predictions);
     assertAlmostEquals(ece, results.calibration!.ece, 1e-4);
+    // The probability of the true class is known where it was predicted; elsewhere it is that of the next class at most.
+    const least = images.reduce(
+      (sum, { label, prediction, probability, margin }) =>
+        sum - Math.log(label === prediction ? probability : Math.min(probability - margin, 1 - probability)),
+      0,
+    );
+    assert(results.crossEntropy! >= least / images.length - 1e-4 && results.crossEntropy! < 2 * least / images.length);
     assert(images.every(({ margin, probability }) => margin >= 0 && margin <= probability));
   });
 });

@@ -1,7 +1,7 @@
 /** The page of a sweep: what was chosen, on what, and each axis as a chart. */
 import { type Measure, measured, MEASURES, measuresOf } from "../comparison.ts";
 import { drawnFrom } from "../result_table.ts";
-import { choiceSentences, type Sweep, wordsOf } from "../sweep.ts";
+import { choiceSentences, type Sweep, tieSentence, wordsOf } from "../sweep.ts";
 import { sweepTable, sweepWarnings } from "../sweep_table.ts";
 import { axisChart } from "./axis_chart.ts";
 import { chartCard, definitions, document, percent, table, tile } from "./elements.ts";
@@ -37,6 +37,7 @@ export async function sweepPage(sweep: Sweep): Promise<Page> {
 /** What was chosen, what it gives on validation images, and on test images. */
 function tiles({ chosen, settings }: Sweep): Markup | null {
   if (chosen === null) return null;
+  const tie = tieSentence({ chosen, settings });
   const { values, validation } = settings[chosen.setting];
   const ofTest = (measure: Measure) => {
     const found = measured(chosen.test!.methods[0], measure);
@@ -48,7 +49,7 @@ function tiles({ chosen, settings }: Sweep): Markup | null {
     tile(
       "Chosen on validation images",
       percent(validation!.mean),
-      html`${wordsOf(values)}${chosen.equals > 1 && html`<br>${chosen.equals} settings are equally good there`}`,
+      html`${wordsOf(values)}${tie !== undefined && html`<br>${tie}`}`,
     )
   }${chosen.test && measuresOf(chosen.test).map(ofTest)}</div>`;
 }

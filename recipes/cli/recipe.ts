@@ -4,6 +4,7 @@
  */
 import type { DatasetDescription } from "../../src/data/description.ts";
 import { UserError, visible } from "../../src/errors.ts";
+import type { Report } from "../../src/eval/report.ts";
 import { formatJson } from "../../src/eval/report_file.ts";
 import { type Method, withVariants } from "../../src/methods/method.ts";
 import type { Given } from "../../src/run/config.ts";
@@ -18,7 +19,7 @@ import { tellInterrupts } from "./interrupt.ts";
 import { shellLine } from "./jobs.ts";
 import { permissionAdvice, permissionWords, RECIPE } from "./permissions.ts";
 import { openProgress } from "./progress.ts";
-import { printResults } from "./results.ts";
+import { linesOfReport, printLines, resultLines } from "./results.ts";
 import { TERMINAL_SETTINGS, type TerminalValues } from "./terminal.ts";
 
 /** A program of the kit, as `--help` and messages need it. */
@@ -62,8 +63,10 @@ export interface Terminal {
   dryRun: boolean;
   /** Prints what a run would do, and with which permissions. */
   showPlan(run: Run): Promise<void>;
+  /** Prints a result of a run as it comes: its first seed may end hours before the last. */
+  onReport(report: Report): void;
   /**
-   * Prints the results of a run. Throws UserError where there are none.
+   * Prints what is left to say of a run. Throws UserError where it has no results.
    */
   showResults(run: Run): void;
 }
@@ -134,6 +137,7 @@ async function openTerminal<S>(
   const words = info.command ?? ["deno", ...started];
   const dataset = await namedDataset(given.dataset);
   const progress = openProgress({ quiet: values.quiet ?? false });
+  const told: Report[] = [];
   return {
     progress,
     command: shellLine([...words, ...args]),
@@ -144,11 +148,18 @@ async function openTerminal<S>(
       for (const line of (await run.plan()).lines) console.log(visible(line));
       console.log(visible(`Permissions: ${permissionWords({ url, task: RECIPE }, args)}`));
     },
+    onReport(report) {
+      const lines = linesOfReport(report, told);
+      // Standard output is the report's then.
+      if (values.json) { for (const line of lines) progress.say(line); }
+      else printLines(lines);
+      told.push(report);
+    },
     showResults({ config, reports, missing, folders }) {
       if (reports.length === 0) throw new UserError([...missing].join(" "));
       for (const sentence of missing) progress.say(sentence);
       if (values.json) console.log(formatJson(reports.length === 1 ? reports[0] : reports, ""));
-      else printResults(reports, { model: reports[0].on.model, config, words, args, folders });
+      else printLines(resultLines(reports, { model: reports[0].on.model, config, words, args, folders, told }));
     },
   };
 }

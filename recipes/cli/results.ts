@@ -1,4 +1,4 @@
-/** The last lines of a run: what came out, where it lies, and what it is worth. */
+/** What a run prints: what came out, as it comes, and at the end where it lies and what it is worth. */
 import { sameName } from "../../src/data/same_name.ts";
 import { visible } from "../../src/errors.ts";
 import { wrap } from "../../src/text_table.ts";
@@ -24,33 +24,43 @@ export interface ResultOptions {
   args: readonly string[];
   /** The folders of its seeds. */
   folders: readonly string[];
+  /** Reports whose results are printed already; none when left out. */
+  told?: readonly Report[];
 }
 
-/** Prints the results of a run on standard output. */
-export function printResults(reports: readonly Report[], options: ResultOptions): void {
+/** Prints lines on standard output. */
+export function printLines(lines: readonly string[]): void {
   // Some terminals do not know their width and say 0.
   const columns = Deno.stdout.isTerminal() ? Deno.consoleSize().columns || Infinity : Infinity;
   // Commands stay whole, so that they can be copied.
-  const lines = resultLines(reports, options).flatMap((line) => line.startsWith("  ") ? [line] : wrap(line, columns));
-  for (const line of lines) console.log(visible(line));
+  const whole = lines.flatMap((line) => line.startsWith("  ") ? [line] : wrap(line, columns));
+  for (const line of whole) console.log(visible(line));
 }
 
-/** The lines of {@linkcode printResults}. */
+/** What a report says, and H where it is the second half of its seed; `before` are the reports before it. */
+export function linesOfReport(report: Report, before: readonly Report[]): string[] {
+  const { run: { method, seed } } = report;
+  const who = seed === null ? method : `${method}, seed ${seed}`;
+  const hAfter = (reports: readonly Report[]) => {
+    const of = (subset: string) =>
+      reports.find(({ run }) =>
+        run.seed === seed && run.evaluatedOn === subset && run.trainedOnData === undefined && !run.validation
+      )?.results.metrics;
+    return hOf(of("base"), of("new"));
+  };
+  const h = hAfter(before) === undefined ? hAfter([...before, report]) : undefined;
+  return [
+    `${who}, ${resultLine(report)}`,
+    ...h === undefined ? [] : [`${who}, H (harmonic mean of base and new): ${h.toFixed(2)} %`],
+  ];
+}
+
+/** The last lines of a run: what is not told yet of its results, and what else there is to know. */
 export function resultLines(
   reports: readonly Report[],
-  { model, config, words, args, folders }: ResultOptions,
+  { model, config, words, args, folders, told = [] }: ResultOptions,
 ): string[] {
-  const lines: string[] = [];
-  const bySeed = Map.groupBy(reports, ({ run }) => run.seed);
-  for (const [seed, ofSeed] of bySeed) {
-    const who = seed === null ? ofSeed[0].run.method : `${ofSeed[0].run.method}, seed ${seed}`;
-    for (const report of ofSeed) lines.push(`${who}, ${resultLine(report)}`);
-    const of = (subset: string) =>
-      ofSeed.find(({ run }) => run.evaluatedOn === subset && run.trainedOnData === undefined && !run.validation)
-        ?.results.metrics;
-    const h = hOf(of("base"), of("new"));
-    if (h !== undefined) lines.push(`${who}, H (harmonic mean of base and new): ${h.toFixed(2)} %`);
-  }
+  const lines = reports.flatMap((report, i) => told.includes(report) ? [] : linesOfReport(report, reports.slice(0, i)));
   lines.push(...new Set(reports.flatMap(({ warnings = [] }) => warnings.map(({ text }) => `warning: ${text}`))));
   if (model.sample) {
     const isEurosat = sameName(reports[0].on.data.name, "EuroSAT");

@@ -8,7 +8,7 @@ import { reportName, writeReport } from "../eval/report_file.ts";
 import { drawsImages, type Method } from "../methods/method.ts";
 import type { RunData } from "./data.ts";
 import { reportWarnings } from "./doubts.ts";
-import { classifyAll, countLine, resultLine } from "./evaluate.ts";
+import { classifyAll, countLine } from "./evaluate.ts";
 import { evaluatedImages } from "./evaluated_images.ts";
 import { drawOf } from "./identity.ts";
 import { recordedSettings } from "./imported.ts";
@@ -98,11 +98,8 @@ export async function evaluate(
     await folder.write(predictionsName(reportName(report)), predictions);
     await writeReport(folder.path, report);
     if (other !== undefined || validation) await writePageApart(folder.path, report, data);
-    // The last results are printed by whoever asked for them; those before are told as they come.
-    const told = seed === config.seeds.at(-1)
-      ? `${place}${validation ? ", validation images" : ""}: evaluated`
-      : resultLine(report);
-    progress.finish(`${told} (${evaluation.toFixed(1)} s)`);
+    // What came out is told by whoever asked for it.
+    progress.finish(`${place}${validation ? ", validation images" : ""}: evaluated (${evaluation.toFixed(1)} s)`);
     return report;
   } finally {
     await classifier.dispose();

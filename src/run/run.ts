@@ -45,6 +45,8 @@ export interface RunOptions {
   description?: DatasetDescription;
   /** sha256 of the method's file, where it is the user's: it decides the numbers too. */
   methodSha256?: string;
+  /** Told of each report as soon as it is written. */
+  onReport?: (report: Report) => void;
 }
 
 /** What a seed learned, in its run folder; {@linkcode Run.finish} completes it. */
@@ -110,7 +112,7 @@ export async function openRun<S>(
   given: Given & Partial<S>,
   options: RunOptions = {},
 ): Promise<Run> {
-  const { progress = SILENT, command = "", description, methodSha256 } = options;
+  const { progress = SILENT, command = "", description, methodSha256, onReport } = options;
   const config = completeSettings(method, given);
   if (config.transfers.length > 0 && config.values.classSpecific === true) {
     throw new UserError(
@@ -233,6 +235,7 @@ export async function openRun<S>(
         return undefined;
       }
       reports.push(found);
+      onReport?.(found);
       return found;
     },
     async finish(handle) {

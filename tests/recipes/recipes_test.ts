@@ -32,6 +32,36 @@ function withoutTiming({ timing: _, ...rest }: Report): Omit<Report, "timing"> {
   return rest;
 }
 
+Deno.test("results of several seeds are printed once, each as it comes, all of them on standard output", async () => {
+  await inFolder(async (folder) => {
+    const args = [...QUICK, "--train", "base", "--eval", "base,new", "--seeds", "1,2", "--engine", "onnx"];
+    const result = /^coop, seed \d, .*%.*$|accuracy \d.*/;
+    const script = `${ROOT}recipes/coop.ts`;
+    const words = ["run", "--quiet", "--no-check", "--cached-only", "--allow-all", script, ...args];
+    const both = await new Deno.Command("bash", {
+      args: ["-c", '"$0" "$@" 2>&1', Deno.execPath(), ...words],
+      cwd: folder,
+      env: { NO_COLOR: "1" },
+    }).output();
+    const lines = new TextDecoder().decode(both.stdout).split("\n");
+    const told = lines.filter((line) => result.test(line));
+    assertEquals(told.map((line) => /^coop, seed (\d), (\w+)/.exec(line)?.slice(1).join(" ")), [
+      ...["1 base", "1 new", "1 H", "2 base", "2 new", "2 H"],
+    ]);
+    // The first seed's stand before the second is learned.
+    const second = lines.findIndex((line) => line.includes("seed 2"));
+    assert(lines.indexOf(told[2]) < second, lines.join("\n"));
+
+    const { stdout, stderr } = await runRecipe(folder, { args });
+    assertEquals(stdout.split("\n").filter((line) => result.test(line)), told);
+    assertEquals(stderr.split("\n").filter((line) => result.test(line)), []);
+    // Where standard output is a program's, people read them beside it.
+    const json = await runRecipe(folder, { args: [...args, "--json"] });
+    assertEquals((JSON.parse(json.stdout) as Report[]).length, 4);
+    assertEquals(json.stderr.split("\n").filter((line) => result.test(line)), told);
+  });
+});
+
 Deno.test("a run leaves its files, is used again by the next, and answers for new classes too", async () => {
   await inFolder(async (folder) => {
     const train = [...QUICK, "--train", "base", "--eval", "base", "--json"];

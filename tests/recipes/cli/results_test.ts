@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertStringIncludes } from "jsr:@std/assert@1.0.19";
 import { harmonicMean } from "../../../src/eval/metrics.ts";
 import { nextStep } from "../../../recipes/cli/next_step.ts";
-import { resultLines } from "../../../recipes/cli/results.ts";
+import { linesOfReport, resultLines } from "../../../recipes/cli/results.ts";
 import { KIT_METHODS } from "../../../src/methods/kit.ts";
 import { completeSettings, type Given } from "../../../src/run/config.ts";
 import { makeReport } from "../../eval/report_cases.ts";
@@ -69,6 +69,13 @@ Deno.test("each seed has its lines and the harmonic mean of its base and new cla
   const h = harmonicMean(reports[0].results.metrics.accuracy, reports[1].results.metrics.accuracy);
   assertEquals(lines[2], `cocoop, seed 1, H (harmonic mean of base and new): ${h.toFixed(2)} %`);
   assertStringIncludes(lines[3], "cocoop, seed 2, ");
+  // As they come, the same lines; and what is told is not told again.
+  const come = reports.flatMap((one, i) => linesOfReport(one, reports.slice(0, i)));
+  assertEquals(come, lines.slice(0, 6));
+  assertEquals(resultLines(reports, { ...REAL, told: reports }), lines.slice(6));
+  assertEquals(resultLines(reports, { ...REAL, told: reports.slice(0, 3) }), lines.slice(4));
+  const turned = [reports[1], reports[0]].flatMap((one, i, all) => linesOfReport(one, all.slice(0, i)));
+  assertEquals(turned, [lines[1], lines[0], lines[2]]);
 });
 
 Deno.test("the sample model is told to say nothing of CLIP, with the commands for it", async () => {

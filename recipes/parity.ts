@@ -23,10 +23,10 @@ const ENGINES = "onnx,wasm,cpu";
 const { engine, device, threads } = RUN_SETTINGS;
 const { json, debug, help } = TERMINAL_SETTINGS;
 const SETTINGS = {
-  engine: { ...engine, default: undefined, defaultWords: ENGINES },
+  engine: { ...engine, placeholder: "NAME,NAME", default: undefined, defaultWords: ENGINES },
   device,
   threads,
-  json,
+  json: { ...json, help: "the rows on standard output as JSON" },
   debug,
   help,
 };

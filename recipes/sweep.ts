@@ -25,36 +25,45 @@ import { settingsOf, VALIDATION } from "../src/run/settings.ts";
 import { flagWords, withWholePaths } from "./cli/compare_settings.ts";
 import { PART_OF_TESTS, printComparison, sampleLines, screen, writeComparison } from "./cli/comparison_output.ts";
 import { namedDataset } from "./cli/dataset_file.ts";
+import { helpText } from "./cli/help.ts";
 import { shellLine } from "./cli/jobs.ts";
 import { emit, missingWarnings, quietly, runCount, runMissing, tellPlan, type Work } from "./cli/planned_runs.ts";
 import { openProgress } from "./cli/progress.ts";
-import { KEPT, runProgram } from "./cli/recipe.ts";
+import { KEPT, type Program, runProgram } from "./cli/recipe.ts";
 import { startAgainForPaths } from "./cli/start.ts";
 import {
   readSweepSettings,
   sweepHelp,
+  sweepHelpSettings,
   type SweepSettings,
-  sweepSettings,
   wholeSweep,
   withMethod,
 } from "./cli/sweep_settings.ts";
+
+const program: Program = {
+  url: import.meta.url,
+  title: `Varies settings of a method and chooses among them on validation images.\n\n${sweepHelp()}`,
+  settings: undefined,
+  kept: KEPT,
+  examples: [
+    "deno task sweep --method coop --vary lr=0.001,0.002,0.004 --vary context-tokens=4,16 --seeds 1,2,3",
+    "deno task sweep --method coop --vary lr=0.0001..0.01 --vary context-tokens=1..16 --random 20 --jobs 2",
+    "deno task sweep --method ./anchored.ts --vary pull=0.01,0.1,1 --seeds 1,2",
+    "deno task sweep --config sweep.yaml --emit slurm > sweep.slurm",
+  ],
+};
 
 if (import.meta.main) {
   const { args } = withWholePaths(withMethod(Deno.args), "--method");
   // Like run.ts: the task may start Deno, and a method's file or data lie anywhere.
   await startAgainForPaths(import.meta.url, args, "sweep");
-  await runProgram({
-    url: import.meta.url,
-    title: `Varies settings of a method and chooses among them on validation images.\n\n${sweepHelp()}`,
-    settings: sweepSettings(),
-    kept: KEPT,
-    examples: [
-      "deno task sweep --method coop --vary lr=0.001,0.002,0.004 --vary context-tokens=4,16 --seeds 1,2,3",
-      "deno task sweep --method coop --vary lr=0.0001..0.01 --vary context-tokens=1..16 --random 20 --jobs 2",
-      "deno task sweep --method ./anchored.ts --vary pull=0.01,0.1,1 --seeds 1,2",
-      "deno task sweep --config sweep.yaml --emit slurm > sweep.slurm",
-    ],
-  }, sweep);
+  const isHelp = args.includes("--help") || args.includes("-h");
+  await runProgram(program, isHelp ? tellHelp : sweep);
+}
+
+/** The help with the settings of the method that is named. */
+async function tellHelp(args: readonly string[]): Promise<void> {
+  console.log(helpText({ ...program, settings: await sweepHelpSettings(args) }));
 }
 
 /** Varies settings, with the flags of a command line. */

@@ -11,7 +11,16 @@ import {
   publishedValues,
   withVariants,
 } from "../../src/methods/method.ts";
-import { choice, flagName, type Setting, text, toggle, wholeNumber, wholeNumbers } from "../../src/methods/setting.ts";
+import {
+  choice,
+  flagName,
+  type Setting,
+  type SettingsOf,
+  text,
+  toggle,
+  wholeNumber,
+  wholeNumbers,
+} from "../../src/methods/setting.ts";
 import type { CollectOptions } from "../../src/run/collect.ts";
 import type { ComparedMethod, Evaluated } from "../../src/run/comparison_runs.ts";
 import type { Given } from "../../src/run/config.ts";
@@ -34,7 +43,7 @@ export const COMPARISON_SETTINGS = {
   methods: text({
     section: "What runs",
     placeholder: "NAME,./FILE.ts|all",
-    help: "methods to compare (see below), or files of your own; the first is what the others are measured against",
+    help: "methods to compare (see above), or files of your own; the first is what the others are measured against",
     default: USUAL,
   }),
   shots: wholeNumbers({
@@ -79,6 +88,35 @@ const NOT_HANDED_ON = [
   "exactCheck",
   ...KIT_METHODS.flatMap(({ variants = {} }) => Object.keys(variants)),
 ];
+
+/** What `--help` says of settings that a comparison takes less of than a run, or makes something else of. */
+const HANDED_ON_WORDS: Partial<Record<string, Partial<Setting<unknown>>>> = {
+  train: { help: "classes to train on", defaultWords: "base, or all where all alone is evaluated" },
+  eval: {
+    placeholder: "base,new,all",
+    help: "classes to evaluate on, each against its own names only",
+    defaultWords: "base,new",
+  },
+  preset: { help: "published configuration to start from; the --help of each method's task lists its own" },
+};
+
+/** Settings of the terminal, of a comparison or a sweep; a method stands in no configuration of some. */
+export function terminalSettings(
+  { json, config = "" }: { json: string; config?: string },
+): SettingsOf<TerminalValues> {
+  return {
+    ...TERMINAL_SETTINGS,
+    config: {
+      ...TERMINAL_SETTINGS.config,
+      help: `YAML with any of these settings${config}; goes over the preset, flags go over it`,
+    },
+    dryRun: {
+      ...TERMINAL_SETTINGS.dryRun,
+      help: "print which runs are there and the command of each that is not, and stop",
+    },
+    json: { ...TERMINAL_SETTINGS.json, help: `${json} on standard output, and nothing else there` },
+  };
+}
 
 /** How runs are started. */
 export interface StartSettings {
@@ -136,7 +174,8 @@ function needsImages(method: Method): boolean {
 
 /** The settings of a comparison of these methods. */
 export function compareSettings(methods: readonly Method[]): Settings {
-  return { ...handedOnSettings(methods), ...COMPARISON_SETTINGS, ...TERMINAL_SETTINGS };
+  const terminal = terminalSettings({ json: "the comparison", config: " but --methods" });
+  return { ...handedOnSettings(methods), ...COMPARISON_SETTINGS, ...terminal };
 }
 
 /** Settings that the recipes of these methods are handed as they are typed. */
@@ -145,7 +184,7 @@ export function handedOnSettings(methods: readonly Method[]): Settings {
   for (const method of methods) {
     for (const [name, setting] of Object.entries(settingsOf(method))) {
       if (NOT_HANDED_ON.includes(name) || setting.fixed) continue;
-      handedOn[name] = asTyped(setting, handedOn[name]);
+      handedOn[name] = { ...asTyped(setting, handedOn[name]), ...HANDED_ON_WORDS[name] };
     }
   }
   return handedOn;

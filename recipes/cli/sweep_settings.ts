@@ -3,7 +3,7 @@ import { UserError } from "../../src/errors.ts";
 import { KIT_METHODS } from "../../src/methods/kit.ts";
 import { drawsImages, type Method } from "../../src/methods/method.ts";
 import { flagName, type Setting, text, wholeNumber } from "../../src/methods/setting.ts";
-import { type Axis, parseAxes, type Point, pointsOf, type Search } from "../../src/run/axes.ts";
+import { type Axis, parseAxes, type Point, pointsOf, type Search, variableSettings } from "../../src/run/axes.ts";
 import type { ComparedMethod, ComparisonRequest } from "../../src/run/comparison_runs.ts";
 import { DEFAULT_SHOTS, RUN_SETTINGS, VALIDATION } from "../../src/run/settings.ts";
 import {
@@ -12,13 +12,18 @@ import {
   compared,
   COMPARISON_SETTINGS,
   handedOnSettings,
+  terminalSettings,
 } from "./compare_settings.ts";
 import { flagsInConfig, readConfigFile, valueInConfig } from "./config_file.ts";
 import { readFlags, type Settings } from "./flags.ts";
 import { findMethod, type FoundMethod, isMethodFile, typedPath } from "./method_file.ts";
-import { TERMINAL_SETTINGS } from "./terminal.ts";
 
 const { jobs, emit, featureTasks, table } = COMPARISON_SETTINGS;
+
+function varyHelp(example: string): string {
+  return `a setting of the method and the values to try, once for each setting; with --random also a range${example}: ` +
+    "drawn log-uniformly (from 0 uniformly), whole numbers where the setting takes no others";
+}
 
 /** The sweep's own settings. */
 export const SWEEP_SETTINGS = {
@@ -31,8 +36,7 @@ export const SWEEP_SETTINGS = {
     section: "What runs",
     placeholder: "SETTING=A,B",
     pairs: true,
-    help: "a setting of the method and the values to try, once for each setting; with --random also a range, as in " +
-      "lr=0.0001..0.01: drawn log-uniformly (from 0 uniformly), whole numbers where the setting takes no others",
+    help: varyHelp(", as in lr=0.0001..0.01"),
     parse: (value) => value,
   } as Setting<unknown>,
   random: wholeNumber({
@@ -84,7 +88,8 @@ export function sweepSettings(found?: FoundMethod): Settings {
   const parse: Setting<unknown>["parse"] = found === undefined
     ? vary.parse
     : (value, label) => parseAxes(value, { method: found.method, label });
-  return { ...handedOn, ...SWEEP_SETTINGS, vary: { ...vary, parse }, ...TERMINAL_SETTINGS };
+  const help = found === undefined || "lr" in found.method.settings ? vary.help : varyHelp("");
+  return { ...handedOn, ...SWEEP_SETTINGS, vary: { ...vary, help, parse }, ...terminalSettings({ json: "the sweep" }) };
 }
 
 /**
@@ -143,12 +148,21 @@ export async function readSweepSettings(
   };
 }
 
+/** The flags that `--help` lists: those of the method that is named, or of all. */
+export async function sweepHelpSettings(args: readonly string[]): Promise<Settings> {
+  const word = valueOf(args, "--method");
+  return sweepSettings(word === undefined ? undefined : await findMethod(isMethodFile(word) ? typedPath(word) : word));
+}
+
 /** The part of `--help` on what can be varied. */
 export function sweepHelp(methods: readonly Method[] = KIT_METHODS): string {
-  const names = methods.filter(drawsImages).map(({ name }) => name);
+  const names = methods.filter((method) => drawsImages(method) && variableSettings(method).length > 0).map(({ name }) =>
+    name
+  );
   return "Settings are chosen on the validation images of each seed's draw (up to 4 a class). What is chosen is then\n" +
-    "evaluated on test images, and no other setting is. What a method has to vary is in its own --help, under Training\n" +
-    "and Prompt. --config takes a YAML file with these flags, such as method: coop, vary: {lr: [0.001, 0.002]}.\n\n" +
+    "evaluated on test images, and no other setting is. What a method has to vary is in the --help of its own task,\n" +
+    "under Training and Prompt. Listed below are the flags of all methods; with --method NAME --help, those of one.\n" +
+    "--config takes a YAML file with these flags, such as method: coop, vary: {lr: [0.001, 0.002]}.\n\n" +
     `Methods: ${names.join(", ")}, their variants, or a file.`;
 }
 

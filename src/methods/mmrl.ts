@@ -178,7 +178,7 @@ function published(
   return {
     ...number,
     section,
-    placeholder: "published|X",
+    placeholder: `published|${number.placeholder}`,
     default: "published",
     defaultWords,
     parse: (text, label) => text === "published" ? text : number.parse(text, `${label} (published, or a number)`),

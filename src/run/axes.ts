@@ -45,13 +45,19 @@ export function parseAxes(text: string, { method, label }: { method: Method; lab
   return [...found].map(([name, values]) => axisOf(name, values, { setting: method.settings[name], label }));
 }
 
-/** The method's own setting that a flag names. */
-function settingNamed(flag: string, { method, label }: { method: Method; label: string }): string {
-  const own = Object.keys(method.settings).filter((name) => {
+/** The settings of a method that can be varied: its own, as far as they change numbers. */
+export function variableSettings(method: Method): string[] {
+  return Object.keys(method.settings).filter((name) => {
     const { fixed, variant, changesNumbers } = method.settings[name];
     // Values that make another method of it have folders of their own.
     return !fixed && !variant && !(name in (method.variants ?? {})) && changesNumbers !== false;
   });
+}
+
+/** The method's own setting that a flag names. */
+function settingNamed(flag: string, { method, label }: { method: Method; label: string }): string {
+  const own = variableSettings(method);
+  if (own.length === 0) throw new UserError(`${method.label} has no settings of its own to vary.`);
   const name = own.find((one) => flagName(one) === flag);
   if (name !== undefined) return name;
   if (Object.keys(settingsOf(method)).some((one) => flagName(one) === flag)) {

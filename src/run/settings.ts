@@ -160,12 +160,31 @@ const OF_PROMPTS: readonly string[] = ["checkpointEvery", "exactCheck"];
 /** Settings that only a method that draws few-shot images has. */
 const OF_DRAWS: readonly string[] = ["train", "shots", "seeds"];
 
+/** What `--help` says of classes, for methods that do not take all that there is. */
+function wordsFor(method: Method): Partial<Record<string, Partial<Setting<unknown>>>> {
+  if (learnsPrompts(method)) return {};
+  const start = "classes to evaluate on, each against its own names only";
+  const validation = "val: the validation images of the classes trained on";
+  const elsewhere = "DATASET:all evaluates on another data set: one in data/, or the path of its images";
+  if (!drawsImages(method)) return { eval: { help: `${start}; ${elsewhere}` } };
+  const hasNew = method.noNewClasses === undefined;
+  const parts = [start, `those that it learns from${hasNew ? ", or the other half" : ""}`, validation];
+  return {
+    train: { help: "classes to train on", defaultWords: "base, or all where all alone is evaluated" },
+    eval: {
+      placeholder: hasNew ? "base,new|all" : "base|new|all",
+      help: (hasNew ? [...parts, elsewhere] : parts).join("; "),
+    },
+  };
+}
+
 /** All settings that a run of this method has, its own among them. */
 export function settingsOf(method: Method): Record<string, Setting<unknown>> {
+  const words = wordsFor(method);
   const common = Object.entries(RUN_SETTINGS).filter(([name]) =>
     (learnsPrompts(method) || !OF_PROMPTS.includes(name)) && (drawsImages(method) || !OF_DRAWS.includes(name)) &&
     (name !== "preset" || Object.keys(method.presets).length > 0)
-  );
+  ).map(([name, setting]): [string, Setting<unknown>] => [name, { ...setting, ...words[name] }]);
   const own = Object.entries(method.settings).filter(([name, { variant }]) =>
     !variant || name in (method.variants ?? {})
   );

@@ -21,6 +21,12 @@ export const FIND_FAULTS = `(() => {
       }
     });
     if (texts.some(({ box }) => box.height < 6)) faults.push("text of a chart is too small to read");
+    // Turned text has its scale in both.
+    for (const text of matchMedia("print").matches ? svg.querySelectorAll("text") : []) {
+      const { a, b } = text.getScreenCTM();
+      const points = 0.75 * parseFloat(getComputedStyle(text).fontSize) * Math.hypot(a, b);
+      if (text.textContent.trim() !== "" && points < 7) faults.push("text of a chart prints at " + points.toFixed(1) + " points");
+    }
   }
   const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   for (let node = texts.nextNode(); node !== null; node = texts.nextNode()) {

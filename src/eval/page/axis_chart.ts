@@ -38,7 +38,6 @@ export async function axisChart(sweep: Sweep, name: string): Promise<{ svg: stri
     y: "accuracy on validation images, %",
     series,
     joined,
-    apart: true,
   });
   const what = joined && lines.length > 1 ? "A line for each setting of the other axes." : "Each setting is a mark.";
   return { svg, note: `${what} Means over seeds with one standard deviation; small dots are seeds. Ringed: chosen.` };

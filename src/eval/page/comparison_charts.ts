@@ -43,6 +43,32 @@ function gaps(
   );
 }
 
+/** The height from which on a chart, printed on a page of A4, is so small that its text is hard to read. */
+const MOST_HEIGHT = 780;
+const ROW = 20;
+const HEADING_ROW = 14;
+const AXIS = 48;
+
+/** Height of a chart with so many methods, a row a measure. */
+function heightOf(methods: number, measures: number): number {
+  return methods * (measures * ROW + HEADING_ROW) + AXIS;
+}
+
+/** The rows of a chart in as many charts of like height as it takes. */
+function parts<T>(rows: readonly T[], measures: number): T[][] {
+  const most = Math.max(1, Math.floor((MOST_HEIGHT - AXIS) / (measures * ROW + HEADING_ROW)));
+  const count = Math.max(1, Math.ceil(rows.length / most));
+  return Array.from(
+    { length: count },
+    (_, i) => rows.slice(Math.round(i * rows.length / count), Math.round((i + 1) * rows.length / count)),
+  );
+}
+
+/** `, 2 of 3`, where there are several. */
+function partWords(part: number, of: number): string {
+  return of === 1 ? "" : `, ${part + 1} of ${of}`;
+}
+
 function ofShots({ shots }: Comparison): string {
   return shots === null ? "" : ` at ${shots} ${shots === 1 ? "shot" : "shots"}`;
 }
@@ -59,83 +85,115 @@ const HEADING = {
 
 const GAP = { fy: "method", y: "measure", text: "text", textAnchor: "start", dx: 4, fill: "var(--muted)" } as const;
 
-/** A bar for each method and measure, with the deviation over seeds as a line and each seed as a dot. */
-export async function accuracyChart(comparison: Comparison): Promise<string> {
+/**
+ * A bar for each method and measure, with the deviation over seeds as a line and each seed as a dot; many methods in several
+ * charts.
+ */
+export async function accuracyCharts(comparison: Comparison): Promise<string[]> {
+  const all = parts(comparison.methods, measuresOf(comparison).length);
+  const charts: string[] = [];
+  for (const [part, methods] of all.entries()) {
+    charts.push(await accuracyChart(comparison, { methods, which: partWords(part, all.length) }));
+  }
+  return charts;
+}
+
+async function accuracyChart(
+  comparison: Comparison,
+  { methods, which }: { methods: readonly MethodSummary[]; which: string },
+): Promise<string> {
   const measures = measuresOf(comparison);
-  const labels = comparison.methods.map(({ label }) => label);
-  const bars = comparison.methods.flatMap((row, i) =>
+  const labels = methods.map(({ label }) => label);
+  const bars = methods.flatMap((row) =>
     measures.flatMap((measure): Bar[] => {
       const found = measured(row, measure);
       if (found === undefined) return [];
       const { mean, std } = found;
-      const look = { colour: seriesColour(i), opacity: OPACITY[measure] };
+      const look = { colour: seriesColour(comparison.methods.indexOf(row)), opacity: OPACITY[measure] };
       const ends = { low: mean - (std ?? 0), high: Math.min(100, mean + (std ?? 0)) };
       return [{ method: row.label, measure: MEASURES[measure], value: mean, ...ends, ...look }];
     })
   );
-  const dots = comparison.methods.flatMap((row) =>
+  const dots = methods.flatMap((row) =>
     measures.flatMap((measure) =>
       (measured(row, measure)?.perSeed ?? []).flatMap(({ seed, value }) =>
         seed === null ? [] : [{ method: row.label, measure: MEASURES[measure], value, seed }]
       )
     )
   );
-  return await drawChart(`Accuracy of each method${ofShots(comparison)}: mean, deviation and seeds`, (plot) => ({
-    height: labels.length * (measures.length * 20 + 14) + 48,
-    marginLeft: 40,
-    marginRight: 40,
-    marginTop: 18,
-    marginBottom: 34,
-    x: {
-      domain: [0, 100],
-      label: "accuracy, %",
-      labelAnchor: "center",
-      labelArrow: "none",
-      ticks: [0, 25, 50, 75, 100],
-      grid: true,
-    },
-    y: { domain: measures.map((measure) => MEASURES[measure]), label: null, tickSize: 0, padding: 0.22 },
-    fy: { domain: labels, label: null, axis: null, padding: 0.2 },
-    opacity: { type: "identity" },
-    color: { type: "identity" },
-    marks: [
-      plot.text(labels, HEADING),
-      plot.text(gaps(comparison, comparison.methods), { ...GAP, x: 0 }),
-      plot.barX(bars, { fy: "method", x: "value", y: "measure", fill: "colour", fillOpacity: "opacity", rx: 2 }),
-      plot.ruleY(bars.filter(({ low, high }) => high > low), {
-        fy: "method",
-        x1: "low",
-        x2: "high",
-        y: "measure",
-        stroke: "var(--ink)",
-        strokeWidth: 1.5,
-      }),
-      plot.dot(dots, {
-        fy: "method",
-        x: "value",
-        y: "measure",
-        r: 2.6,
-        fill: "var(--card)",
-        stroke: "var(--ink)",
-        title: ({ seed, value }: { seed: number; value: number }) => `seed ${seed}: ${value.toFixed(1)} %`,
-      }),
-      plot.text(bars, {
-        fy: "method",
-        x: 100,
-        y: "measure",
-        text: ({ value }: Bar) => value.toFixed(1),
-        textAnchor: "start",
-        dx: 8,
-      }),
-    ],
-  }));
+  return await drawChart(
+    `Accuracy of each method${ofShots(comparison)}: mean, deviation and seeds${which}`,
+    (plot) => ({
+      height: heightOf(labels.length, measures.length),
+      marginLeft: 40,
+      marginRight: 40,
+      marginTop: 18,
+      marginBottom: 34,
+      x: {
+        domain: [0, 100],
+        label: "accuracy, %",
+        labelAnchor: "center",
+        labelArrow: "none",
+        ticks: [0, 25, 50, 75, 100],
+        grid: true,
+      },
+      y: { domain: measures.map((measure) => MEASURES[measure]), label: null, tickSize: 0, padding: 0.22 },
+      fy: { domain: labels, label: null, axis: null, padding: 0.2 },
+      opacity: { type: "identity" },
+      color: { type: "identity" },
+      marks: [
+        plot.text(labels, HEADING),
+        plot.text(gaps(comparison, methods), { ...GAP, x: 0 }),
+        plot.barX(bars, { fy: "method", x: "value", y: "measure", fill: "colour", fillOpacity: "opacity", rx: 2 }),
+        plot.ruleY(bars.filter(({ low, high }) => high > low), {
+          fy: "method",
+          x1: "low",
+          x2: "high",
+          y: "measure",
+          stroke: "var(--ink)",
+          strokeWidth: 1.5,
+        }),
+        plot.dot(dots, {
+          fy: "method",
+          x: "value",
+          y: "measure",
+          r: 2.6,
+          fill: "var(--card)",
+          stroke: "var(--ink)",
+          title: ({ seed, value }: { seed: number; value: number }) => `seed ${seed}: ${value.toFixed(1)} %`,
+        }),
+        plot.text(bars, {
+          fy: "method",
+          x: 100,
+          y: "measure",
+          text: ({ value }: Bar) => value.toFixed(1),
+          textAnchor: "start",
+          dx: 8,
+        }),
+      ],
+    }),
+  );
 }
 
-/** Differences from the first method with their intervals; hollow where these seeds do not tell. */
-export async function differenceChart(comparison: Comparison): Promise<string> {
+/** Differences from the first method with their intervals; hollow where these seeds do not tell; many in several charts. */
+export async function differenceCharts(comparison: Comparison): Promise<string[]> {
+  const { differences } = comparison;
+  const names = [...new Set(differences.map(({ method }) => method))];
+  const all = parts(names, new Set(differences.map(({ of }) => of)).size);
+  const charts: string[] = [];
+  for (const [part, names] of all.entries()) {
+    charts.push(await differenceChart(comparison, { names, which: partWords(part, all.length) }));
+  }
+  return charts;
+}
+
+async function differenceChart(
+  comparison: Comparison,
+  { names, which }: { names: readonly string[]; which: string },
+): Promise<string> {
   const { differences, methods, interval } = comparison;
   const colourOf = (name: string) => seriesColour(methods.findIndex(({ method }) => method === name));
-  const rows = differences.map((one) => ({
+  const rows = differences.filter(({ method }) => names.includes(method)).map((one) => ({
     ...one,
     method: methodLabel(one.method),
     measure: MEASURES[one.of],
@@ -144,13 +202,14 @@ export async function differenceChart(comparison: Comparison): Promise<string> {
   }));
   const labels = [...new Set(rows.map(({ method }) => method))];
   const measures = [...new Set(rows.map(({ measure }) => measure))];
-  const reach = Math.max(5, ...rows.flatMap(({ low, high }) => [Math.abs(low), Math.abs(high)]));
+  // One scale in all parts.
+  const reach = Math.max(5, ...differences.flatMap(({ low, high }) => [Math.abs(low), Math.abs(high)]));
   return await drawChart(
     `Difference from ${methods[0].label}${ofShots(comparison)}, points, with ${
       Math.round(100 * interval.confidence)
-    } % intervals`,
+    } % intervals${which}`,
     (plot) => ({
-      height: labels.length * (measures.length * 20 + 14) + 48,
+      height: heightOf(labels.length, measures.length),
       marginLeft: 40,
       marginRight: 48,
       marginTop: 18,

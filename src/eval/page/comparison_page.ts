@@ -14,7 +14,7 @@ import {
 } from "../comparison.ts";
 import { drawnFrom, resultTable } from "../result_table.ts";
 import { lossChart } from "./charts.ts";
-import { accuracyChart, differenceChart, lossSeries, shotsChart } from "./comparison_charts.ts";
+import { accuracyCharts, differenceCharts, lossSeries, shotsChart } from "./comparison_charts.ts";
 import { type Content, html, type Markup } from "./html.ts";
 import { chartCard, commandCard, count, definitions, document, percent, table, tile } from "./elements.ts";
 import { type Page, sampleNote } from "./run_page.ts";
@@ -99,20 +99,22 @@ function results(comparison: Comparison): Markup {
 async function chartCards(comparison: Comparison, charts: Map<string, string>): Promise<Markup> {
   const { methods, differences, curve, interval } = comparison;
   const cards: Markup[] = [];
-  const add = (name: string, card: { title: string; svg: string; note: string }) => {
-    charts.set(name, card.svg);
-    cards.push(chartCard(card.title, card.svg, card.note));
-  };
+  /** A card for each part of a chart: `accuracy`, or `accuracy-1` and `accuracy-2`. */
+  const add = (name: string, { title, svgs, note }: { title: string; svgs: readonly string[]; note: string }) =>
+    svgs.forEach((svg, i) => {
+      charts.set(svgs.length === 1 ? name : `${name}-${i + 1}`, svg);
+      cards.push(chartCard(svgs.length === 1 ? title : `${title} (${i + 1} of ${svgs.length})`, svg, note));
+    });
   add("accuracy", {
     title: "Accuracy by method, %",
-    svg: await accuracyChart(comparison),
+    svgs: await accuracyCharts(comparison),
     note:
       "Bars are means over seeds (H: of the mean accuracies), dots are seeds, lines are one standard deviation to each side.",
   });
   if (differences.length > 0) {
     add("differences", {
       title: `Difference from ${methods[0].label}, points`,
-      svg: await differenceChart(comparison),
+      svgs: await differenceCharts(comparison),
       note: `Lines are ${
         Math.round(interval.confidence * 100)
       } % intervals; where a dot is hollow, these seeds do not tell.`,
@@ -121,13 +123,14 @@ async function chartCards(comparison: Comparison, charts: Map<string, string>): 
   for (const measure of curve.length > 0 ? measuresOf(comparison) : []) {
     add(`shots-${measure}`, {
       title: `${TITLES[measure]} over shots, %`,
-      svg: await shotsChart(comparison, measure),
-      note: "Means over seeds, small dots are seeds. Dashed: methods that learn nothing.",
+      svgs: [await shotsChart(comparison, measure)],
+      note:
+        "Means over seeds, small dots are seeds, upright lines one standard deviation to each side. Dashed: methods that learn nothing.",
     });
   }
   const losses = lossSeries(comparison);
   if (losses.length > 0) {
-    add("loss", { title: "Loss", svg: await lossChart(losses), note: "Mean loss of each epoch, a line a seed." });
+    add("loss", { title: "Loss", svgs: [await lossChart(losses)], note: "Mean loss of each epoch, a line a seed." });
   }
   return html`
     <h2>Charts</h2>

@@ -11,6 +11,11 @@ const FONT = 11;
 /** Width of a digit, in font sizes. */
 const DIGIT = 0.64;
 
+/** Room beside the matrix for names of classes: pixels, font sizes of a line, and letters of its longest word. */
+const WIDE = { left: 128, line: 10.5, letters: 15 };
+const NARROW = { left: 100, line: 8, letters: 11 };
+const NARROWEST = { left: 82, line: 6.6, letters: 9 };
+
 /** A confusion matrix as SVG text. */
 export interface ConfusionChart {
   svg: string;
@@ -38,8 +43,9 @@ export async function confusionChart(metrics: Metrics, place: string): Promise<C
       share: count / Math.max(1, metrics.perClass[label].total),
     }))
   );
-  const few = C <= 6;
-  const left = numbered ? few ? 128 : 100 : 24;
+  // Of many classes, cells have the room that numbers of 7 points on paper need.
+  const names = C <= 6 ? WIDE : C <= 10 ? NARROW : NARROWEST;
+  const left = numbered ? names.left : 24;
   const size = (CHART_WIDTH - left - 6) / C;
   const longest = Math.max(...cells.map(({ count }) => String(count).length));
   const counts = longest * DIGIT * FONT <= size - 2;
@@ -49,7 +55,7 @@ export async function confusionChart(metrics: Metrics, place: string): Promise<C
   const labels = Array.from({ length: C }, (_, label) => label);
   const ticks = labels.filter((label) => numbered || label === 0 || (label + 1) % 10 === 0);
   const rowName = (label: number) =>
-    numbered ? `${label + 1} ${axisName(metrics.perClass[label].name, few ? 15 : 11)}` : String(label + 1);
+    numbered ? `${label + 1} ${axisName(metrics.perClass[label].name, names.letters)}` : String(label + 1);
   const unit = counts ? "images" : "percent of the true class";
   const svg = await drawChart(`Confusion matrix, ${place}: ${unit}; true classes down, predicted across`, (plot) => ({
     height: Math.max(size, numbered ? 30 : 0) * C + 40,
@@ -63,7 +69,7 @@ export async function confusionChart(metrics: Metrics, place: string): Promise<C
     opacity: { type: "identity" },
     marks: [
       plot.axisX(ticks, { anchor: "top", tickSize: 0, label: null, tickFormat: (label: number) => String(label + 1) }),
-      plot.axisY(ticks, { tickSize: 0, label: null, lineWidth: few ? 10.5 : 8, tickFormat: rowName }),
+      plot.axisY(ticks, { tickSize: 0, label: null, lineWidth: names.line, tickFormat: rowName }),
       plot.text(["predicted"], { frameAnchor: "top", dy: -32, fill: "var(--muted)" }),
       plot.cell(cells, {
         x: "prediction",

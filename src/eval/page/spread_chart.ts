@@ -1,5 +1,5 @@
 /** A chart of means with the deviation over seeds and every seed, over what was varied: shots, or a setting. */
-import { drawChart, legendHeight, legendMarks, type PlotOptions, upright } from "./charts.ts";
+import { CHART_WIDTH, drawChart, legendHeight, legendMarks, type PlotOptions, upright } from "./charts.ts";
 import type { Spread } from "../comparison.ts";
 import { seriesColour, seriesFill, seriesSymbol } from "./theme.ts";
 
@@ -31,22 +31,33 @@ export interface SpreadOptions {
   series: readonly SpreadSeries[];
   /** Whether points are joined. */
   joined: boolean;
-  /** Whether series stand beside each other, deviations have room within the axes, and none covers another. */
-  apart?: boolean;
 }
 
-/** Pixels from one series to the next, where they stand apart. */
+/** Pixels from one series to the next, where there is room for that. */
 const STEP = 6;
+
+/** The share of the way from one value of the axis to the next that series may take. */
+const SHARE = 0.5;
+
+/** Series stand beside each other, so that none's deviation covers another's. */
+function stepOf({ x, series }: SpreadOptions): number {
+  const values = x.type === "point" ? [...x.domain ?? []].length : 1;
+  return Math.min(STEP, SHARE * (CHART_WIDTH - MARGIN) / values / series.length);
+}
+
+/** The axis beside a chart, and what is left free on the other side. */
+const MARGIN = 68;
 
 /** Draws the chart. */
 export async function spreadChart(title: string, options: SpreadOptions): Promise<string> {
-  const { x, y, series, joined, apart = false } = options;
+  const { x, y, series, joined } = options;
   const points = series.flatMap(({ colour, points }) =>
     points.map(({ x, spread: { mean, std, perSeed }, ringed = false }) => ({
       x,
       mean,
-      low: mean - (std ?? 0),
-      high: mean + (std ?? 0),
+      // No accuracy is beyond these.
+      low: Math.max(0, mean - (std ?? 0)),
+      high: Math.min(100, mean + (std ?? 0)),
       perSeed,
       ringed,
       series: colour,
@@ -61,14 +72,13 @@ export async function spreadChart(title: string, options: SpreadOptions): Promis
   const values = [
     ...points.flatMap(({ perSeed }) => perSeed.map(({ value }) => value)),
     ...levels.map(({ level }) => level),
-    ...apart ? points.flatMap(({ low, high }) => [low, high]) : [],
+    ...points.flatMap(({ low, high }) => [low, high]),
   ];
-  const groups = apart
-    ? series.map(({ colour }, i) => ({
-      points: points.filter((point) => point.series === colour),
-      place: { dx: STEP * (i - (series.length - 1) / 2) },
-    }))
-    : [{ points, place: {} }];
+  const step = stepOf(options);
+  const groups = series.map(({ colour }, i) => ({
+    points: points.filter((point) => point.series === colour),
+    place: { dx: step * (i - (series.length - 1) / 2) },
+  }));
   return await drawChart(title, (plot) => ({
     height: 230 + legendHeight(series),
     marginTop: 14 + legendHeight(series),

@@ -4,8 +4,10 @@
  */
 import { assertEquals } from "jsr:@std/assert@1.0.19";
 import { compareReports } from "../../../src/eval/compare.ts";
+import type { Comparison } from "../../../src/eval/comparison.ts";
 import { comparisonPage } from "../../../src/eval/page/comparison_page.ts";
 import { runPage } from "../../../src/eval/page/run_page.ts";
+import { KIT_METHODS } from "../../../src/methods/kit.ts";
 import { chromiumTest, FIND_FAULTS } from "../../chromium.ts";
 import { makeReport, NAMES } from "../report_cases.ts";
 
@@ -14,7 +16,8 @@ const SCREENS = [
   { name: "phone, dark", width: 360, colorScheme: "dark" },
   { name: "desk, light", width: 1280, colorScheme: "light" },
   { name: "desk, dark", width: 1280, colorScheme: "dark" },
-  { name: "paper", width: 760, colorScheme: "dark", media: "print" },
+  // A4 without margins of 1 cm.
+  { name: "paper", width: 718, colorScheme: "dark", media: "print" },
 ] as const;
 
 /** Long names, ten methods' worth of nothing wrong: what pages must bear. */
@@ -50,7 +53,24 @@ async function pages(): Promise<Record<string, string>> {
     "run of one epoch, with a small rate": (await runPage([short])).html,
     "run of twelve classes": (await runPage([twelve])).html,
     comparison: (await comparisonPage(comparison)).html,
+    "comparison of all methods": (await comparisonPage(await ofAllMethods())).html,
   };
+}
+
+/** As `--methods all` has them, at two numbers of shots. */
+async function ofAllMethods(): Promise<Comparison> {
+  const cases = KIT_METHODS.flatMap(({ name: method }) =>
+    (["base", "new"] as const).flatMap((evaluatedOn) =>
+      [4, 16].flatMap((shots) =>
+        [1, 2].map((seed) => ({ method, evaluatedOn, shots, seed, accuracy: [0.9, 0.4][seed - 1] }))
+      )
+    )
+  );
+  const drawn = cases.filter(({ method, shots, seed }) => method !== "zeroshot" || shots * seed === 4);
+  return compareReports(await Promise.all(drawn.map(makeReport)), {
+    methods: ["zeroshot"],
+    command: "deno task compare",
+  });
 }
 
 chromiumTest("pages are readable in Chromium on a phone, on a desk, in the dark and on paper", async (browser) => {

@@ -11,22 +11,14 @@ import {
   publishedValues,
   withVariants,
 } from "../../src/methods/method.ts";
-import {
-  choice,
-  flagName,
-  type Setting,
-  type SettingsOf,
-  text,
-  toggle,
-  wholeNumber,
-  wholeNumbers,
-} from "../../src/methods/setting.ts";
+import { choice, flagName, type Setting, text, toggle, wholeNumber, wholeNumbers } from "../../src/methods/setting.ts";
 import type { CollectOptions } from "../../src/run/collect.ts";
 import type { ComparedMethod, Evaluated } from "../../src/run/comparison_runs.ts";
 import type { Given } from "../../src/run/config.ts";
 import type { Part } from "../../src/run/feature_parts.ts";
 import { SAMPLE_IMAGES } from "../../src/run/open_data.ts";
 import { DEFAULT_SHOTS, RUN_SETTINGS, type RunValues, settingsOf, VALIDATION } from "../../src/run/settings.ts";
+import { HANDED_ON_WORDS, terminalSettings } from "./compare_words.ts";
 import { readConfigFile } from "./config_file.ts";
 import { isSwitch, readFlags, type Settings } from "./flags.ts";
 import { findMethod, type FoundMethod, isMethodFile, typedPath } from "./method_file.ts";
@@ -88,35 +80,6 @@ const NOT_HANDED_ON = [
   "exactCheck",
   ...KIT_METHODS.flatMap(({ variants = {} }) => Object.keys(variants)),
 ];
-
-/** What `--help` says of settings that a comparison takes less of than a run, or makes something else of. */
-const HANDED_ON_WORDS: Partial<Record<string, Partial<Setting<unknown>>>> = {
-  train: { help: "classes to train on", defaultWords: "base, or all where all alone is evaluated" },
-  eval: {
-    placeholder: "base,new,all",
-    help: "classes to evaluate on, each against its own names only",
-    defaultWords: "base,new",
-  },
-  preset: { help: "published configuration to start from; the --help of each method's task lists its own" },
-};
-
-/** Settings of the terminal, of a comparison or a sweep; a method stands in no configuration of some. */
-export function terminalSettings(
-  { json, config = "" }: { json: string; config?: string },
-): SettingsOf<TerminalValues> {
-  return {
-    ...TERMINAL_SETTINGS,
-    config: {
-      ...TERMINAL_SETTINGS.config,
-      help: `YAML with any of these settings${config}; goes over the preset, flags go over it`,
-    },
-    dryRun: {
-      ...TERMINAL_SETTINGS.dryRun,
-      help: "print which runs are there and the command of each that is not, and stop",
-    },
-    json: { ...TERMINAL_SETTINGS.json, help: `${json} on standard output, and nothing else there` },
-  };
-}
 
 /** How runs are started. */
 export interface StartSettings {

@@ -12,8 +12,8 @@ import {
   compared,
   COMPARISON_SETTINGS,
   handedOnSettings,
-  terminalSettings,
 } from "./compare_settings.ts";
+import { terminalSettings } from "./compare_words.ts";
 import { flagsInConfig, readConfigFile, valueInConfig } from "./config_file.ts";
 import { readFlags, type Settings } from "./flags.ts";
 import { findMethod, type FoundMethod, isMethodFile, typedPath } from "./method_file.ts";

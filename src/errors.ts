@@ -39,12 +39,19 @@ export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-// deno-lint-ignore no-control-regex -- these are what is looked for
-const CONTROLS = /[\0-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
+/**
+ * What steers a terminal or the direction of a line, and what is not seen at all: one name that looks like another. Joiners
+ * and their opposites belong to the spelling of words and of pictures, and stand behind a letter that is none of ASCII's.
+ */
+const CONTROLS =
+  // deno-lint-ignore no-control-regex -- these are what is looked for
+  /[\0-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\u{e0000}-\u{e0fff}]|(?:(?<![\p{L}\p{M}\p{Extended_Pictographic}\p{Emoji_Modifier}])|(?<=[\0-\x7f]))[\u200c\u200d]|\p{Surrogate}/gu;
 
-/** Text in which what would steer a terminal or break a page is written out; line breaks and tabs stay. */
+/** Text in which what would steer a terminal, break a page or not be seen is written out; line breaks and tabs stay. */
 export function visible(text: string): string {
-  return text.replaceAll(CONTROLS, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`);
+  // As in JSON, where a character may be two of these.
+  const escaped = (unit: string) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`;
+  return text.replaceAll(CONTROLS, (character) => character.split("").map(escaped).join(""));
 }
 
 /** Whether text has neither line breaks nor anything else that would steer a terminal. */

@@ -229,7 +229,7 @@ Deno.test("what is wrong with data and split is said in a sentence", () =>
     // What steers a terminal, breaks a page or a line of Markdown.
     await putClasses(join(folder, "n\x1b]0;t\x07"), ["a", "b"]);
     await refuse({ data: join(folder, "n\x1b]0;t\x07") }, "has control characters: rename it or give --dataset NAME");
-    for (const name of ["c\x1b[31m", "c\nd", "c\u202e"]) {
+    for (const name of ["c\x1b[31m", "c\nd", "c\u202e", "c\u200b", "\ufeffc", "c\u{e0041}"]) {
       await putClasses(join(folder, "steering"), ["a", name]);
       await refuse({ data: join(folder, "steering") }, "has control characters: rename it.");
       await Deno.remove(join(folder, "steering"), { recursive: true });

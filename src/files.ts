@@ -112,15 +112,35 @@ export const MOST_TEXT_BYTES = 4 << 20;
 
 /** Reads a file of a size that fits in memory. */
 async function readBounded(path: string, what = "the file", most = MOST_BYTES): Promise<Uint8Array<ArrayBuffer>> {
-  requireReadable(await Deno.stat(path), { path, what }, most);
-  return await Deno.readFile(path);
+  const info = await Deno.stat(path);
+  requireReadable(info, { path, what }, most);
+  return info.size > 0 ? await Deno.readFile(path) : await readUnsized(path, what, most);
+}
+
+/** Files that the system makes up, as those in `/proc`, have no size until they are read, and some have no end. */
+async function readUnsized(path: string, what: string, most: number): Promise<Uint8Array<ArrayBuffer>> {
+  using file = await Deno.open(path, { read: true });
+  const blocks: Uint8Array<ArrayBuffer>[] = [];
+  let size = 0;
+  for (;;) {
+    const block = new Uint8Array(1 << 16);
+    const count = await file.read(block);
+    if (count === null) return await new Blob(blocks).bytes();
+    blocks.push(block.subarray(0, count));
+    size += count;
+    requireSize(size, { path, what }, most);
+  }
 }
 
 /** Refuses what has no end, and what has more bytes than any file of its kind. */
 export function requireReadable(info: Deno.FileInfo, of: { path: string; what: string }, most: number): void {
   refusePipe(info, of);
-  if (info.size <= most) return;
-  const mebibytes = Math.round(info.size / 2 ** 20).toLocaleString("en");
+  requireSize(info.size, of, most);
+}
+
+function requireSize(size: number, of: { path: string; what: string }, most: number): void {
+  if (size <= most) return;
+  const mebibytes = Math.round(size / 2 ** 20).toLocaleString("en");
   throw new UserError(
     `Cannot read ${of.what} ${of.path}: it has ${mebibytes} MiB, and ${most / 2 ** 20} are the most.`,
   );
@@ -293,6 +313,19 @@ export function fileError(error: unknown, path: string, action: "read" | "write"
   return advice ? new UserError(`Cannot ${action} ${what} ${path}: ${advice}.`, { cause: error }) : error;
 }
 
+const WRITING = ["mkdir", "remove", "rename", "writefile", "truncate", "copy", "link", "symlink", "chmod", "utime"];
+
+/**
+ * What the system refused, in a sentence, where nobody has told it yet: Deno's message ends with the call and the path.
+ * Undefined for other errors.
+ */
+export function refusedBySystem(error: unknown): UserError | undefined {
+  const [, call, path] = /\(os error \d+\): (\w+) '(.+?)'(?: -> '.+')?$/s.exec(messageOf(error)) ?? [];
+  if (path === undefined) return undefined;
+  const told = fileError(error, path, WRITING.includes(call) ? "write" : "read", "what is at");
+  return told instanceof UserError ? told : undefined;
+}
+
 /** {@linkcode fileError} for a promise: `Deno.rename(from, to).catch(throwFileError(to, "write"))`. */
 export function throwFileError(path: string, action: "read" | "write", what?: string): (error: unknown) => never {
   return (error) => {
@@ -326,6 +359,8 @@ const ADVICE: Readonly<Record<string, string | { read: string; write: string }>>
   EMFILE: TOO_MANY_OPEN,
   ENFILE: TOO_MANY_OPEN,
   EIO: "the device reported an input/output error, check the disk",
+  ELOOP: "its symbolic links lead in a circle, remove them or choose another path",
+  EINVAL: "its name or the file system does not allow it, check the path",
   ENAMETOOLONG: "the name is too long, choose a shorter one",
   EFBIG: "the file is too large for the file system, choose another folder",
 };
@@ -340,5 +375,8 @@ function adviceFor(error: Error, path: string, action: "read" | "write"): string
     return "its name is not UTF-8 (\ufffd stands in its place), or it does not exist: rename it, or check the path";
   }
   const advice = ADVICE[code];
-  return typeof advice === "object" ? advice[action] : advice;
+  if (advice !== undefined) return typeof advice === "object" ? advice[action] : advice;
+  // What else a system may refuse, with the number that it has there: a file that is gone from its server, a lock, a socket.
+  const [, refused] = /^(.+?) \(os error \d+\)/.exec(error.message) ?? [];
+  return refused && `the system says "${refused}", check the path or choose another`;
 }

@@ -5,6 +5,7 @@
 import type { DatasetDescription } from "../../src/data/description.ts";
 import { UserError, visible } from "../../src/errors.ts";
 import type { Report } from "../../src/eval/report.ts";
+import { refusedBySystem } from "../../src/files.ts";
 import { formatJson } from "../../src/eval/report_file.ts";
 import { type Method, withVariants } from "../../src/methods/method.ts";
 import type { Given } from "../../src/run/config.ts";
@@ -174,7 +175,7 @@ export async function runProgram(program: Program, body: (args: string[]) => Pro
   try {
     await body(Deno.args);
   } catch (error) {
-    Deno.exitCode = report(error, program);
+    Deno.exitCode = report(refusedBySystem(error) ?? error, program);
   }
   // Engines keep worker threads and handles that would hold the process open.
   Deno.exit();

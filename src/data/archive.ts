@@ -52,9 +52,12 @@ export async function readTar(archive: string, { wants, take, bytes: held, onPro
     if (held === undefined && (await readHead(archive, 512)).every((byte) => byte === 0)) {
       throw new Error("it is empty");
     }
-    const pieces = ReadableStream.from(held === undefined ? readPieces(archive, onProgress) : [held]);
+    const size = held?.length ?? (await Deno.stat(archive)).size;
+    const pieces = ReadableStream.from(held === undefined ? readPieces(archive, onProgress) : piecesOf(held));
     const isGzip = (held === undefined ? await archiveKind(archive) : archiveKindOf(held)) === "gzip";
-    const bytes = isGzip ? pieces.pipeThrough(new DecompressionStream("gzip")) : pieces;
+    const bytes = isGzip
+      ? pieces.pipeThrough(new DecompressionStream("gzip")).pipeThrough(grownNoMore(archive, size))
+      : pieces;
     for await (const { header, body } of bytes.pipeThrough(createTarDecoder({ strict: true }))) {
       const { type = "file", size } = header;
       const name = header.name.replace(/^(\.\/)+/, "");
@@ -65,6 +68,38 @@ export async function readTar(archive: string, { wants, take, bytes: held, onPro
     const told = fileError(error, archive, "read", "the archive");
     throw told instanceof UserError ? told : damagedArchive(archive, error);
   }
+}
+
+/** Images hardly shrink in an archive: one that grows more was made to fill memory or time, unless all of it is small. */
+const MOST_GROWTH = 100;
+const SMALL_BYTES = 2 ** 26;
+
+/** Whether what unpacks to so many bytes was made to do harm. */
+export function growsTooMuch(packed: number, unpacked: number): boolean {
+  return unpacked > SMALL_BYTES && unpacked > MOST_GROWTH * packed;
+}
+
+/** Ends a stream that grows too much, whatever it holds: entries, padding or nothing. */
+function grownNoMore(archive: string, packed: number): TransformStream<Uint8Array, Uint8Array> {
+  let unpacked = 0;
+  return new TransformStream({
+    transform(piece, controller) {
+      unpacked += piece.length;
+      if (growsTooMuch(packed, unpacked)) {
+        throw new UserError(
+          `The archive ${archive} is refused, it grows to over ${MOST_GROWTH} times its bytes: download it again.`,
+        );
+      }
+      controller.enqueue(piece);
+    },
+  });
+}
+
+/** A piece unpacks as a whole, to a thousand times its bytes. */
+const PIECE = 1 << 16;
+
+function* piecesOf(bytes: Uint8Array<ArrayBuffer>): Generator<Uint8Array<ArrayBuffer>> {
+  for (let from = 0; from < bytes.length; from += PIECE) yield bytes.subarray(from, from + PIECE);
 }
 
 async function* readPieces(archive: string, onProgress: TarReading["onProgress"]) {

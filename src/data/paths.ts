@@ -1,3 +1,6 @@
+/** No data set has more folders in each other; what looks for classes in them takes its time for each. */
+export const MOST_FOLDERS = 100;
+
 /**
  * What is wrong with a path with `/` that an archive or a split file names, and that must not lead out of its folder: the
  * end of a sentence (`leads out of the folder`), or undefined when the path is fine.
@@ -7,7 +10,9 @@ export function pathProblem(path: string): string | undefined {
   if (path.includes("\0")) return "holds a zero byte";
   if (path.includes("\\")) return "is written with \\ instead of /";
   if (path.startsWith("/") || /^[A-Za-z]:/.test(path)) return "is absolute";
-  if (path.split("/").includes("..")) return "leads out of the folder";
+  const parts = path.split("/");
+  if (parts.includes("..")) return "leads out of the folder";
+  if (parts.length > MOST_FOLDERS) return `lies more than ${MOST_FOLDERS} folders deep`;
   // What stands for bytes that are no letter: two names may look alike, and a class would be called so.
   if (path.includes("\ufffd")) return "has a name that is not UTF-8";
   return undefined;

@@ -1,7 +1,7 @@
 import { UserError } from "../errors.ts";
 import { fileError, infoOf, readBytes } from "../files.ts";
 import { compareCodePoints } from "./code_points.ts";
-import { isImagePath, isJunk, isLeftOut, MOST_IMAGE_BYTES } from "./paths.ts";
+import { isImagePath, isJunk, isLeftOut, MOST_FOLDERS, MOST_IMAGE_BYTES } from "./paths.ts";
 import type { ImageSource } from "./image_source.ts";
 import { fileStamp } from "./source_stamp.ts";
 
@@ -42,10 +42,14 @@ export async function openFolder(folder: string): Promise<ImageSource> {
   };
 }
 
+/** Each link to a folder with links to folders doubles the ways to what is in it: twenty such are a million. */
+const MOST_WAYS = 100;
+
 async function listFiles(root: string, real: string): Promise<{ images: string[]; leftOut: string[] }> {
   const images: string[] = [];
   const leftOut: string[] = [];
   const waiting = [{ below: "", ancestors: [real] }];
+  const times = new Map<string, number>();
   for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
     const { below, ancestors } = next;
     let isEmpty = below !== "";
@@ -64,7 +68,16 @@ async function listFiles(root: string, real: string): Promise<{ images: string[]
         continue;
       }
       const real = entry.isSymlink ? await Deno.realPath(`${root}/${path}`) : `${ancestors.at(-1)}/${entry.name}`;
-      if (!ancestors.includes(real)) waiting.push({ below: `${path}/`, ancestors: [...ancestors, real] });
+      if (ancestors.includes(real)) continue;
+      const seen = (times.get(real) ?? 0) + 1;
+      if (seen > MOST_WAYS) {
+        throw new UserError(`${root}/${path} is one of over ${MOST_WAYS} ways by links to ${real}: remove such links.`);
+      }
+      if (ancestors.length > MOST_FOLDERS) {
+        throw new UserError(`${root}/${path} lies more than ${MOST_FOLDERS} folders deep: move its images up.`);
+      }
+      times.set(real, seen);
+      waiting.push({ below: `${path}/`, ancestors: [...ancestors, real] });
     }
     if (isEmpty) leftOut.push(below);
   }

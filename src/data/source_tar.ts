@@ -7,9 +7,6 @@ import { fileStamp } from "./source_stamp.ts";
 
 /** Largest archive that is held in memory; users are asked to unpack larger ones. */
 const MOST_BYTES = 2 ** 31;
-/** Images hardly shrink in an archive: one that grows more was made to fill the memory, unless all of it is small. */
-const MOST_GROWTH = 100;
-const SMALL_BYTES = 2 ** 26;
 
 /**
  * The images of a tar or tar.gz archive. Such an archive can only be read from its beginning to its end, so it is read
@@ -26,7 +23,7 @@ export async function openTar(
   const gzip = (inner === undefined ? await archiveKind(path) : archiveKindOf(inner.bytes)) === "gzip";
   const info = Deno.statSync(path);
   const stamp = fileStamp(info, Date.now());
-  const { images, leftOut } = await readImages(path, { bytes: inner?.bytes, size: inner?.bytes.length ?? info.size });
+  const { images, leftOut } = await readImages(path, inner?.bytes);
   const paths = [...images.keys()].sort(compareCodePoints);
   const missing = (name: string) => new UserError(`The archive ${path} has no image ${name}: check the split file.`);
   return {
@@ -48,7 +45,7 @@ export async function openTar(
 
 async function readImages(
   path: string,
-  { bytes, size: archiveSize }: { bytes?: Uint8Array<ArrayBuffer>; size: number },
+  bytes: Uint8Array<ArrayBuffer> | undefined,
 ): Promise<{ images: Map<string, Uint8Array>; leftOut: string[] }> {
   const images = new Map<string, Uint8Array>();
   const leftOut: string[] = [];
@@ -64,9 +61,6 @@ async function readImages(
       held += size;
       if (held > MOST_BYTES) {
         throw new UserError(`The archive ${path} holds over 2 GiB: unpack it and give the folder with --data.`);
-      }
-      if (held > SMALL_BYTES && held > MOST_GROWTH * archiveSize) {
-        throw refusedEntry(path, name, `is where it has grown to over ${MOST_GROWTH} times its bytes`);
       }
       if (images.has(name)) throw refusedEntry(path, name, "is in it twice");
       if (type === "file" && isLeftOut(name)) leftOut.push(name);

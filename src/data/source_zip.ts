@@ -2,7 +2,7 @@ import { crc32, inflateRawSync } from "node:zlib";
 import { loadZip } from "../deps.ts";
 import { messageOf, UserError } from "../errors.ts";
 import { infoOfOpen } from "../files.ts";
-import { damagedArchive, refusedEntry } from "./archive.ts";
+import { damagedArchive, growsTooMuch, refusedEntry } from "./archive.ts";
 import { compareCodePoints } from "./code_points.ts";
 import { ARCHIVE, isImagePath, isLeftOut, MOST_IMAGE_BYTES, pathProblem } from "./paths.ts";
 import type { ImageSource } from "./image_source.ts";
@@ -82,7 +82,7 @@ async function readDirectory(
   const reader = new zip.ZipReader(readerOf(file, size));
   try {
     // Names are checked below, where the message can say which one is wrong.
-    for await (const entry of reader.getEntriesGenerator({ filenameValidation: "tolerant" })) {
+    for await (const entry of reader.getEntriesGenerator({ filenameValidation: "tolerant", decodeText })) {
       // Archives of .NET and of old PowerShell have \ between folders; unzip reads them so too.
       const name = entry.filename.replaceAll("\\", "/");
       if (entry.directory || name.endsWith("/")) continue;
@@ -106,6 +106,11 @@ async function readDirectory(
   }
   refuseOverlaps(entries, path);
   return { entries, leftOut };
+}
+
+/** Comments are for nobody here, and may be many times the names. */
+function decodeText(_bytes: Uint8Array, _encoding: string, type: string): string | undefined {
+  return type === "comment" ? "" : undefined;
 }
 
 /** Entries that share bytes are those of a small file that unpacks to more than memory holds. */
@@ -147,6 +152,9 @@ function readEntry(file: Deno.FsFile, entry: Entry, where: { archive: string; na
   if (entry.size > (isImagePath(name) ? MOST_IMAGE_BYTES : MOST_ARCHIVE_BYTES)) {
     const what = isImagePath(name) ? "an image" : "an archive in it";
     throw refusedEntry(archive, name, `has ${entry.size} bytes, too many for ${what}`);
+  }
+  if (!isImagePath(name) && growsTooMuch(entry.compressedSize, entry.size)) {
+    throw refusedEntry(archive, name, `grows from ${entry.compressedSize} to ${entry.size} bytes`);
   }
   const header = readAt(file, entry.offset, LOCAL_HEADER);
   const view = new DataView(header.buffer);

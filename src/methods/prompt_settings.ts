@@ -7,7 +7,7 @@ import { UserError } from "../errors.ts";
 import { gaussianWeights } from "../optim/prompt_average.ts";
 import { MOST_VIEWS } from "./feature_settings.ts";
 import type { Preset } from "./method.ts";
-import { choice, decimal, type Setting, type SettingsOf, toggle, wholeNumber } from "./setting.ts";
+import { choice, decimal, numberOf, type Setting, type SettingsOf, toggle, wholeNumber } from "./setting.ts";
 
 /** How a prompt is trained. */
 export type TrainingSettings = {
@@ -156,7 +156,7 @@ export function epochWeights({ promptAverage, epochs }: Pick<PromptSettings, "pr
 /** `15,1` as it came; empty for none. */
 function gaussian(value: string, label: string): string {
   if (value === "") return value;
-  const numbers = value.split(",").map((part) => part.trim() === "" ? NaN : Number(part));
+  const numbers = value.split(",").map(numberOf);
   if (numbers.length === 2 && Number.isFinite(numbers[0]) && numbers[1] > 0) return numbers.join(",");
   throw new UserError(
     `${label} is "${value}", and must be the epoch that counts most and how many around it count, such as 15,1.`,
@@ -164,7 +164,7 @@ function gaussian(value: string, label: string): string {
 }
 
 function share(value: string, label: string): number {
-  const number = value.trim() === "" ? NaN : Number(value);
+  const number = numberOf(value);
   if (number >= 0 && number <= 1) return number;
   throw new UserError(
     `${label} is "${value}", and must be a number from 0 (the initial words) to 1 (the learned prompt).`,

@@ -52,10 +52,28 @@ function setting<T>(
   return { section: "Training", ...(placeholder === undefined ? {} : { placeholder }), ...words, parse: parseLine };
 }
 
-/** Refuses what would steer a terminal or end a line: values stand in reports and scripts, too. */
+/** The names of twenty thousand classes have this many; each text goes through the tokenizer. */
+const MOST_CHARACTERS = 300_000;
+
+/** Refuses what would steer a terminal or end a line, and what is too long: values stand in reports and scripts, too. */
 export function requireLine(text: string, label: string): void {
+  if (text.length > MOST_CHARACTERS) {
+    throw new UserError(
+      `${label} has ${text.length.toLocaleString("en")} characters, and can have ${
+        MOST_CHARACTERS.toLocaleString("en")
+      } at most.`,
+    );
+  }
   if (fitsALine(text)) return;
   throw new UserError(`${label} has a line break or another control character, ${shown(text)}: take it out.`);
+}
+
+/**
+ * What a text says in decimal digits, as `16`, `.002` or `2e-3`; NaN for another text, for `0x10` as for `1_000`. Minus zero
+ * is zero.
+ */
+export function numberOf(text: string): number {
+  return /^\s*[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?\s*$/i.test(text) ? Number(text) || 0 : NaN;
 }
 
 /**
@@ -74,7 +92,7 @@ export function requireLine(text: string, label: string): void {
 export function wholeNumber(words: SettingWords<number> & { least?: number; most?: number }): Setting<number> {
   const { least = 0, most = 1_000_000, ...rest } = words;
   return setting(rest, "N", (text, label) => {
-    const value = text.trim() === "" ? NaN : Number(text);
+    const value = numberOf(text);
     if (Number.isSafeInteger(value) && value >= least) {
       if (value <= most) return value;
       throw new UserError(`${label} is "${text}", and can be ${most.toLocaleString("en")} at most.`);
@@ -98,7 +116,7 @@ export function wholeNumber(words: SettingWords<number> & { least?: number; most
  */
 export function decimal(words: SettingWords<number>): Setting<number> {
   return setting(words, "X", (text, label) => {
-    const value = text.trim() === "" ? NaN : Number(text);
+    const value = numberOf(text);
     if (Number.isFinite(value) && value >= 0) return value;
     throw new UserError(`${label} is "${text}", and must be a number from 0, such as 0.002 or 2e-3.`);
   });

@@ -79,7 +79,7 @@ Deno.test("flags, lists of words and defaults", () => {
 });
 
 Deno.test("a value that would end a line or steer a terminal is refused, in every kind of setting and from a library", () => {
-  for (const value of ["a\nb", "\x1b[31m", "\x07", "\x7f", "\u009b31m", "\u202e", "\u2028", "a\tb"]) {
+  for (const value of ["a\nb", "\x1b[31m", "\x07", "\x7f", "\u009b31m", "\u202e", "\u2028", "a\tb", "a\u200bb"]) {
     for (const setting of [RUN_SETTINGS.data, RUN_SETTINGS.out, RUN_SETTINGS.eval, RUN_SETTINGS.dataset]) {
       assertThrows(() => setting.parse(value, "--x"), UserError, "--x has a line break or another control character");
     }
@@ -87,6 +87,28 @@ Deno.test("a value that would end a line or steer a terminal is refused, in ever
     assertThrows(() => completeSettings(coop, { out: value }), UserError, "out has a line break");
   }
   assertEquals(RUN_SETTINGS.data.parse("Bilder für später/猫 🐈", "--data"), "Bilder für später/猫 🐈");
+});
+
+Deno.test("a value that is too long to be meant is refused before it is looked at", () => {
+  assertThrows(
+    () => RUN_SETTINGS.data.parse("a".repeat(300_001), "--data"),
+    UserError,
+    "--data has 300,001 characters",
+  );
+  assertEquals(RUN_SETTINGS.data.parse("a".repeat(300_000), "--data").length, 300_000);
+});
+
+Deno.test("numbers are decimal: other bases and signs between digits are refused everywhere", () => {
+  const { promptAverage, wise } = coop.settings;
+  const numbers = [wholeNumber({ help: "" }), decimal({ help: "" }), wholeNumbers({ help: "" }), wise];
+  for (const text of ["0x1", "0b1", "0o1", "1_0", "Infinity", "NaN", "", " ", "1e", ".", "--1", "1 0", "\u0661"]) {
+    for (const number of numbers) assertThrows(() => number.parse(text, "--n"), UserError, "--n ", text);
+    assertThrows(() => promptAverage.parse(`15,${text}`, "--prompt-average"), UserError);
+  }
+  assertEquals(["1", "+1", " 1 ", "1.", "1e0", "01"].map((text) => numbers.map((one) => one.parse(text, "--n"))), [
+    ...Array.from({ length: 6 }, () => [1, 1, [1], 1]),
+  ]);
+  assertEquals(Object.is(numbers[0].parse("-0", "--n"), 0), true);
 });
 
 Deno.test("numbers that would take for ever have a largest value", () => {

@@ -20,6 +20,15 @@ export function checkNumbers(
           "save it again in float32, whose numbers do not overflow.",
       );
     }
+    // The cosines are multiplied by its exponential, which float32 has no number for from here on.
+    if (name === "logit_scale" && !Number.isFinite(Math.fround(Math.exp(data[0])))) {
+      throw new UserError(
+        `The tensor "${name}" of ${path} is ${
+          data[0]
+        }, the logarithm of an infinite scale (CLIP's ends at ln 100, 4.6): ` +
+          "take another checkpoint.",
+      );
+    }
     // A bias may be zero all over.
     if (shape.length > 0 && !name.endsWith("bias") && data.every((value) => value === 0)) {
       throw new UserError(

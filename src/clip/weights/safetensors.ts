@@ -29,6 +29,11 @@ const LENGTH_BYTES = 8;
 /** The format's own limit. */
 const MOST_HEADER_BYTES = 100_000_000;
 
+/** Those without numbers take a few bytes of header and much time each; the largest models have thousands. */
+const MOST_TENSORS = 100_000;
+/** In the header, for a tensor: after its name and its three keys. */
+const COLONS = 4;
+
 const METADATA = "__metadata__";
 
 /**
@@ -90,20 +95,23 @@ export function readHeader(
 
 function parseObject(header: Uint8Array, where: string): Record<string, unknown> {
   let text: string;
+  let colons: number;
   let parsed: unknown;
   try {
     text = new TextDecoder("utf-8", { fatal: true }).decode(header);
-    parsed = JSON.parse(text);
+    colons = colonsOf(text);
+    if (colons <= COLONS * MOST_TENSORS) parsed = JSON.parse(text);
   } catch (error) {
     throw broken(where, `its header is not JSON, ${messageOf(error)}`);
   }
+  if (colons > COLONS * MOST_TENSORS) throw broken(where, `its header describes over ${MOST_TENSORS} tensors`);
   if (!isObject(parsed)) throw broken(where, "its header is not a JSON object");
   // JSON.parse keeps the last of two equal keys; then there are more colons than keys.
   const keys = Object.values(parsed).reduce<number>(
     (sum, value) => sum + (isObject(value) ? Object.keys(value).length : 0),
     Object.keys(parsed).length,
   );
-  if (colonsOf(text) !== keys) throw broken(where, "its header names something twice");
+  if (colons !== keys) throw broken(where, "its header names something twice");
   return parsed;
 }
 

@@ -62,6 +62,15 @@ Deno.test("NaN and infinite numbers are refused with the tensor's name, one row 
   );
 });
 
+Deno.test("a logit scale whose exponential is infinite is refused", async () => {
+  assertEquals(
+    await said("logit_scale", (data) => data.fill(89)),
+    'The tensor "logit_scale" of FILE is 89, the logarithm of an infinite scale (CLIP\'s ends at ln 100, 4.6): take ' +
+      "another checkpoint.",
+  );
+  assertEquals(await said("logit_scale", (data) => data.fill(88)), undefined);
+});
+
 Deno.test("a tensor that is zero all over is refused, but not a bias", async () => {
   for (const name of ["visual.proj", "ln_final.weight", "visual.class_embedding"]) {
     assertEquals(

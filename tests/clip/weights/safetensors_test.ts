@@ -135,6 +135,12 @@ Deno.test("Headers that do not add up are refused, naming file and tensor", () =
   }
 });
 
+Deno.test("A header of more tensors than any model has is refused before it is parsed", () => {
+  const place = '{"dtype":"F32","shape":[0],"data_offsets":[0,0]}';
+  const header = `{${Array.from({ length: 100_001 }, (_, i) => `"${i}":${place}`).join()}}`;
+  assertThrows(() => readSafetensors(fileOf(header, 0), "bad"), UserError, "describes over 100000 tensors");
+});
+
 Deno.test("A header longer than the file is refused before any memory is taken for it", () => {
   const file = new Uint8Array(64);
   for (const length of [57n, 1n << 40n, (1n << 64n) - 1n]) {

@@ -13,7 +13,7 @@
  * ```
  */
 import { didYouMean } from "../did_you_mean.ts";
-import { shown, UserError } from "../errors.ts";
+import { fitsALine, shown, UserError, visible } from "../errors.ts";
 import { type ClassNameRules, PLAIN_NAMES } from "./class_names.ts";
 import { pathProblem } from "./paths.ts";
 
@@ -119,6 +119,7 @@ export function parseDescription(value: unknown, where: string): DatasetDescript
   const name = check.text(table.name, "name");
   if (name === undefined) throw check.wrong("name is missing");
   const template = check.text(table.template, "template") ?? "a photo of a {}.";
+  if (!fitsALine(template)) throw check.wrong(`template ${shown(template)} has several lines`);
   if (!template.includes("{}")) throw check.wrong(`template ${JSON.stringify(template)} has no {} for the class name`);
   return {
     ...plainDescription(name),
@@ -192,6 +193,9 @@ function checker(where: string) {
   const wrong = (what: string) =>
     new UserError(`The data set description ${where} is not usable: ${what}${/[.?]$/.test(what) ? "" : "."}`);
   const text = (value: unknown, place: string): string | undefined => {
+    if (typeof value === "string" && visible(value) !== value) {
+      throw wrong(`${place} has control characters, ${shown(value)}; take them out`);
+    }
     if (value === undefined || (typeof value === "string" && value.trim() !== "")) return value;
     throw wrong(`${place} is ${shown(value)}, not a text; put it in quotes`);
   };

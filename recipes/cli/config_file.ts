@@ -31,7 +31,9 @@ export function settingsFromYaml(
     const name = byFlag.get(key);
     if (name === undefined || name === "config" || name === "help") {
       throw new UserError(
-        `The configuration ${where} has an unknown key "${key}".${flagSuggestion(key, [...byFlag.keys()])}`,
+        `The configuration ${where} has an unknown key "${key}".${
+          flagSuggestion(key, [...byFlag.keys()].filter((flag) => !["config", "help"].includes(flag)))
+        }`,
       );
     }
     if (name in given) throw new UserError(`The configuration ${where} gives "${name}" twice: leave one of them out.`);

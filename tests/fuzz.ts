@@ -101,6 +101,7 @@ const NO_FILES: Readonly<Record<string, (path: string) => Promise<void>>> = {
   "a device": (path) => Deno.symlink("/dev/zero", path),
   "a folder": (path) => Deno.mkdir(path),
   "a link that leads nowhere": (path) => Deno.symlink("nowhere", path),
+  "a link to itself": (path) => Deno.symlink(path, path),
   "3 GiB": async (path) => {
     await Deno.writeFile(path, new Uint8Array());
     await Deno.truncate(path, 3 * 2 ** 30);

@@ -14,7 +14,19 @@ export interface Corpus {
 }
 
 /** What would steer a terminal, turn the direction of text or end a line, and what stands for bytes that are no letters. */
-const STEERING = ["\x1b[31m", "\x1b]0;x\x07", "\x7f", "\u009b31m", "\u202e", "\u2066", "\u2028", "\r", "\ufffd"];
+const STEERING = [
+  "\x1b[31m",
+  "\x1b]0;x\x07",
+  "\x7f",
+  "\u009b31m",
+  "\u202e",
+  "\u2066",
+  "\u2028",
+  "\u200b",
+  "\ufeff",
+  "\r",
+  "\ufffd",
+];
 
 /** Numbers that sizes and offsets go wrong at. */
 const EDGES = [

@@ -11,6 +11,9 @@ export const classesSetting = text({
   help: "class names with commas between, or a text file with a name a line",
 });
 
+/** The largest sets of images have half as many classes; each takes kilobytes and a pass through the text tower. */
+const MOST_NAMES = 50_000;
+
 /**
  * Class names with commas between, or from a file with one a line.
  *
@@ -20,6 +23,14 @@ export async function readClassNames(value: string): Promise<string[]> {
   const isFile = /\.(txt|csv)$/i.test(value);
   const words = isFile ? await readText(value, "the list of class names") : value;
   const names = words.split(isFile ? /\r?\n/ : ",").map((name) => name.trim()).filter((name) => name !== "");
+  if (names.length > MOST_NAMES) {
+    throw new UserError(
+      `--classes has ${names.length.toLocaleString("en")} names, and ${
+        MOST_NAMES.toLocaleString("en")
+      } are the most: ` +
+        "take those that may be in the images.",
+    );
+  }
   names.forEach((name) => requireLine(name, "A name of --classes"));
   // Prompts know no capitals, and underscores are spaces in them.
   const spoken = names.map((name) => spokenName(name).normalize("NFC").toLowerCase().trim());

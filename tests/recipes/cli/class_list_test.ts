@@ -50,3 +50,17 @@ for (
     await assertRejects(() => readClassNames(value), UserError, says);
   });
 }
+
+Deno.test("a list of more names than any set of images has is refused", async () => {
+  const path = await Deno.makeTempFile({ suffix: ".txt" });
+  try {
+    const write = (count: number) =>
+      Deno.writeTextFile(path, Array.from({ length: count }, (_, i) => `c${i}`).join("\n"));
+    await write(50_001);
+    await assertRejects(() => readClassNames(path), UserError, "--classes has 50,001 names, and 50,000 are the most");
+    await write(50_000);
+    assertEquals((await readClassNames(path)).length, 50_000);
+  } finally {
+    await Deno.remove(path);
+  }
+});

@@ -34,6 +34,17 @@ export function requireTestImages(
   }
 }
 
+/** The names of all classes that a run will be evaluated on, each once. */
+export function evaluatedNames(
+  run: SeedRun,
+  { targets, others }: { targets: readonly EvaluationTarget[]; others: ReadonlyMap<string, RunData> },
+): string[] {
+  const names = targets.flatMap(({ other, ...target }) =>
+    imagesOf(run, { ...target, other: other === undefined ? undefined : others.get(other) }).classNames
+  );
+  return [...new Set(names)];
+}
+
 /**
  * Looks at all images that a run will need, so that one that cannot be read ends it before it learns, and tells what is
  * doubtful.

@@ -13,6 +13,7 @@ import { featureLogits, fillTemplate, normalizeRows } from "../methods/zero_shot
 import { stepsPerEpoch } from "../optim/batch_order.ts";
 import { learningRate, type Schedule } from "../optim/schedule.ts";
 import { EXACT_TOLERANCE, exactCheck } from "../prompt/exact_check.ts";
+import { promptsOf } from "../prompt/class_prompts.ts";
 import { openPrompt, type PromptSession } from "../prompt/session.ts";
 import { readNames } from "../prompt/stored_prompt.ts";
 import type { Checkpoint } from "../train/checkpoint.ts";
@@ -30,8 +31,15 @@ import { seenBy, trainingImages } from "./training_images.ts";
 /** Images that the exact check compares. */
 const CHECKED_IMAGES = 4;
 
-/** The prompt of a run on the classes that it is trained on: from its last checkpoint, or trained now. */
-export async function learnPrompt(run: SeedRun, method: PromptLearning): Promise<Learned> {
+/**
+ * The prompt of a run on the classes that it is trained on: from its last checkpoint, or trained now. The names of all
+ * classes that it will be evaluated on have to fit beside it before it is trained.
+ */
+export async function learnPrompt(
+  run: SeedRun,
+  method: PromptLearning,
+  evaluatedOn: readonly string[],
+): Promise<Learned> {
   const { config, inputs, folder, progress, seed } = run;
   const sample = learningImages(config, inputs.data, seed!);
   let stored = await folder.checkpoint();
@@ -41,6 +49,7 @@ export async function learnPrompt(run: SeedRun, method: PromptLearning): Promise
   const session = await sessionOf(run, method, { ...sample, classesSeen, trains: true, data });
   if (session.method.note !== undefined) progress.say(session.method.note);
   try {
+    promptsOf(inputs.model, session.method, evaluatedOn);
     if (stored?.final) {
       if (session.method.head !== undefined) requireSeen(run, { ...sample, classesSeen });
       copyParameters(stored.checkpoint.state.params, session.params);

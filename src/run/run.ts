@@ -13,7 +13,7 @@ import { learnsPrompts, type Method, type Values } from "../methods/method.ts";
 import { completeSettings, type Given, type RunConfig, whyNotOn } from "./config.ts";
 import { configYaml } from "./config_yaml.ts";
 import type { RunData } from "./data.ts";
-import { lookAhead, requireTestImages } from "./doubts.ts";
+import { evaluatedNames, lookAhead, requireTestImages } from "./doubts.ts";
 import { drawingOnce } from "./draws.ts";
 import { learnFromFeatures } from "./feature_learner.ts";
 import { openRunFolder, type RunFolder } from "./folder.ts";
@@ -208,7 +208,9 @@ export async function openRun<S>(
       try {
         await lookAhead(run, { targets, others });
         const own = run.config.method;
-        const learned = learnsPrompts(own) ? await learnPrompt(run, own) : await learnFromFeatures(run, own);
+        const learned = learnsPrompts(own)
+          ? await learnPrompt(run, own, evaluatedNames(run, { targets, others }))
+          : await learnFromFeatures(run, own);
         const handle: LearnedRun = {
           seed,
           folder: run.folder.path,

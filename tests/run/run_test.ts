@@ -149,3 +149,17 @@ Deno.test("a seed that the sample lacks is refused before the one ahead of it is
     await assertRejects(() => Deno.stat("runs"), Deno.errors.NotFound);
   });
 });
+
+Deno.test("class names that do not fit beside the prompt end a run before it is trained", () =>
+  inFolder(async (out) => {
+    const wanted = { train: "new", eval: ["base"], contextTokens: 71, shots: 1, epochs: 1, out } as const;
+    await using run = await openRun(coop, { ...wanted, eval: [...wanted.eval] });
+    await assertRejects(
+      () => run.learn(1),
+      UserError,
+      'The prompt of class "Herbaceous Vegetation Land" has 78 tokens',
+    );
+    const path = `${out}/eurosat/coop/seed-notebook+epochs=1+context-tokens=71/sample/shots1-new/seed1`;
+    const left = Array.from(Deno.readDirSync(path), ({ name }) => name);
+    assertEquals(left.filter((name) => name.startsWith("checkpoint") || name === "metrics.jsonl"), []);
+  }));

@@ -1,12 +1,13 @@
 /**
  * Damaged files for every reader, the same for the same seed: `deno task fuzz` for a hundred thousand of them,
  * `deno task fuzz --target zip --case 123` for one again. Before them, what is no file that can be read: a pipe, a device,
- * a folder, and one of 3 GiB. A reader may succeed or throw a `UserError` of one line that names the file. It must not throw
+ * a folder, and one of 3 GiB; and for lists, long ones. A reader may succeed or throw a `UserError` of one line that names the file. It must not throw
  * anything else, hang, take memory or time beyond what the file can stand for, touch a file outside the given folder, or
  * start a program.
  */
 import { parseArgs } from "jsr:@std/cli@1.0.30/parse-args";
 import { fitsALine, UserError } from "../src/errors.ts";
+import { growthFailures } from "./fuzz_parts/growth.ts";
 import { mutate } from "./fuzz_parts/mutate.ts";
 import { type Target, TARGETS } from "./fuzz_parts/targets.ts";
 import { startWatch } from "./fuzz_parts/watch.ts";
@@ -73,6 +74,8 @@ export async function fuzz(target: Target, { seed, first = 0, inputs }: FuzzOpti
           await make(path);
           await mustBeRefused(`${target.name}, ${name}`, 0);
         }
+        await empty(inner);
+        result.failures.push(...await growthFailures(target, path));
         for (const [i, bytes] of (corpus.refused ?? []).entries()) {
           await Deno.writeFile(path, wrap(bytes));
           await mustBeRefused(`${target.name}, file ${i} to be refused`, bytes.length);

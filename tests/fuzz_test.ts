@@ -73,6 +73,25 @@ Deno.test("the fuzz sees a reader that takes time or memory, or takes for whole 
   assertEquals(trusting, ["test files, file 0 to be refused: was read"]);
 });
 
+Deno.test("the fuzz sees a reader that takes the square of a list's length, and lets one pass after another be", async () => {
+  const failures = async (check: (names: readonly string[]) => boolean) => {
+    const target: Target = {
+      ...reader(() => Promise.resolve()),
+      corpus: () => Promise.resolve({ files: [new Uint8Array(32)] }),
+      growing: (items) => ({ names: new TextEncoder().encode(Array.from({ length: items }, (_, i) => i).join("\n")) }),
+      async read(path) {
+        const names = new TextDecoder().decode(await readBytes(path, "the file", 1e6)).split("\n");
+        if (!check(names)) throw new UserError(`${path} has a name twice.`);
+      },
+    };
+    return (await fuzz(target, { seed: 1, inputs: 0 })).failures.filter((failure) => failure.includes("one pass"));
+  };
+  assertEquals(await failures((names) => new Set(names).size === names.length), []);
+  const square = await failures((names) => names.every((name, i) => names.indexOf(name) === i));
+  assertEquals(square.length, 1);
+  assertStringIncludes(square[0], "40000 names, names: took");
+});
+
 Deno.test("the same seed damages in the same way, another in another", () => {
   const corpus = { files: [Uint8Array.from({ length: 200 }, (_, i) => i)] };
   const some = (seed: number) => Array.from({ length: 20 }, (_, number) => mutate(corpus, { seed, number }));

@@ -162,6 +162,21 @@ export const DATA_TARGETS: readonly Target[] = [
         words: JSON_WORDS,
       });
     },
+    growing(items) {
+      const samples = Array.from({ length: items }, (_, i) => [`class ${i}/a.jpg`, i, `class ${i}`]);
+      const other = samples.map(([, label, name]) => [`${name}/b.jpg`, label, name]);
+      const third = samples.map(([, label, name]) => [`${name}/c.jpg`, label, name]);
+      // One a line, so that a pass over the lines is one over the images.
+      const lines = (split: unknown) => text(JSON.stringify(split).replaceAll("],[", "],\n["));
+      return {
+        "all different": lines({ train: samples, val: other, test: third }),
+        "one class under two names": lines({
+          train: samples,
+          val: other,
+          test: [...third.slice(1), ["class 0/c.jpg", 0, "class 1"]],
+        }),
+      };
+    },
     async read(path) {
       const { split } = await readSplit(path);
       for (const sample of [split.train, split.val, split.test].flat()) {
@@ -223,6 +238,13 @@ export const DATA_TARGETS: readonly Target[] = [
         refused: [text("river\nRiver\n"), text("river\nsea\u202e\n")],
         words: ["\n", "_", "river", "é"],
       }),
+    growing(items) {
+      const names = Array.from({ length: items }, (_, i) => `class ${i}`);
+      return {
+        "all different": text(names.join("\n")),
+        "the last one twice": text([...names, names[items - 1].toUpperCase()].join("\n")),
+      };
+    },
     async read(path) {
       try {
         for (const name of await readClassNames(path)) {
@@ -314,6 +336,9 @@ export const DATA_TARGETS: readonly Target[] = [
     name: "splits as lists",
     ending: ".txt",
     corpus: () => Promise.resolve({ files: [text("1 a b\n2 c\n3/x c\n")], words: [...PATH_WORDS, "\n", " ", "c"] }),
+    growing: (items) => ({
+      "of one class": text(Array.from({ length: items }, (_, i) => `${i} c`).join("\n")),
+    }),
     async read(path) {
       const rule = { kind: "lists" as const, lists: { train: "t", val: "v", test: "e" }, classes: "c", ending: ".jpg" };
       await Deno.writeTextFile(`${path}.c`, "a b\nc\n");

@@ -12,6 +12,8 @@ export interface Target {
   wrap?(bytes: Uint8Array): Uint8Array;
   /** Reads the file as the kit does; ends well or throws a `UserError`. */
   read(path: string): Promise<void>;
+  /** Files with so many names, one kind each: reading them takes no longer than a few passes over them. */
+  growing?(items: number): Record<string, Uint8Array>;
   /** What can be read although it is no file: `a folder`. */
   readable?: readonly string[];
   /** Whether the reader writes beside the file. */

@@ -77,7 +77,12 @@ export function unitRowsOf(matrix: Matrix): Matrix {
 
 /** Back to float32. */
 export function toHost(matrix: Matrix): HostTensor {
-  return { shape: [matrix.rows, matrix.columns], data: Float32Array.from(matrix.to1DArray()) };
+  const { rows, columns } = matrix;
+  const data = new Float32Array(rows * columns);
+  for (let r = 0; r < rows; r++) {
+    for (let c = 0; c < columns; c++) data[r * columns + c] = matrix.get(r, c);
+  }
+  return { shape: [rows, columns], data };
 }
 
 /** `x·A + b` of rows [N, E], in a graph. */
@@ -103,14 +108,17 @@ export function countCorrect(logits_NC: Matrix, labels: Int32Array): number {
 
 /** Softmax of each row less the one-hot label: the gradient of the summed cross-entropy at the logits. */
 export function crossEntropyGradient(logits_NC: Matrix, labels: Int32Array): { loss: number; gradient_NC: Matrix } {
-  const gradient_NC = Matrix.zeros(logits_NC.rows, logits_NC.columns);
+  const { rows, columns } = logits_NC;
+  const gradient_NC = Matrix.zeros(rows, columns);
+  const powers_C = new Float64Array(columns);
   let loss = 0;
-  for (let n = 0; n < logits_NC.rows; n++) {
-    const row = logits_NC.getRow(n);
-    const top = row.reduce((a, b) => Math.max(a, b), -Infinity);
-    const sum = row.reduce((total, value) => total + Math.exp(value - top), 0);
-    row.forEach((value, c) => gradient_NC.set(n, c, Math.exp(value - top) / sum - (c === labels[n] ? 1 : 0)));
-    loss += top + Math.log(sum) - row[labels[n]];
+  for (let n = 0; n < rows; n++) {
+    let top = -Infinity;
+    for (let c = 0; c < columns; c++) top = Math.max(top, logits_NC.get(n, c));
+    let sum = 0;
+    for (let c = 0; c < columns; c++) sum += powers_C[c] = Math.exp(logits_NC.get(n, c) - top);
+    for (let c = 0; c < columns; c++) gradient_NC.set(n, c, powers_C[c] / sum - (c === labels[n] ? 1 : 0));
+    loss += top + Math.log(sum) - logits_NC.get(n, labels[n]);
   }
   return { loss, gradient_NC };
 }

@@ -74,7 +74,10 @@ export function learnGda(task: FeatureTask, options: GdaOptions): FeatureClassif
 
   const classifier = (at: { head: Head; text_EC: Matrix }): FeatureClassifier => ({
     chosen: { alpha },
-    logits: (features_NE) => toHost(logitsByAlpha(toUnitRows(features_NE), { ...at, scale: task.logitScale })(alpha)),
+    logits(features_NE) {
+      const { gaussian_NC, texts_NC } = parts(toUnitRows(features_NE), { ...at, scale: task.logitScale });
+      return toHost(gaussian_NC.mul(alpha).add(texts_NC));
+    },
     graph: (ops, features_NE) =>
       affine(ops, l2Normalize(ops, features_NE), {
         weights_EC: Matrix.mul(at.text_EC, task.logitScale).add(Matrix.mul(at.head.weights_EC, alpha)),
@@ -90,19 +93,29 @@ export function learnGda(task: FeatureTask, options: GdaOptions): FeatureClassif
   return classifier({ head, text_EC });
 }
 
-/** Logits for any α: what the texts and the Gaussians give is the same for all. */
-function logitsByAlpha(unit_NE: Matrix, at: { head: Head; text_EC: Matrix; scale: number }): (alpha: number) => Matrix {
-  const gaussian = product(unit_NE, at.head.weights_EC).addRowVector(at.head.bias_C);
-  const texts = product(unit_NE, at.text_EC).mul(at.scale);
-  return (alpha) => Matrix.mul(gaussian, alpha).add(texts);
+/** What the Gaussians and what the texts give: the same for all α. */
+function parts(
+  unit_NE: Matrix,
+  at: { head: Head; text_EC: Matrix; scale: number },
+): { gaussian_NC: Matrix; texts_NC: Matrix } {
+  return {
+    gaussian_NC: product(unit_NE, at.head.weights_EC).addRowVector(at.head.bias_C),
+    texts_NC: product(unit_NE, at.text_EC).mul(at.scale),
+  };
 }
 
 /** The first α of the grid that no other beats on the validation images. */
 function chooseAlpha(task: FeatureTask, at: { head: Head; text_EC: Matrix }): number {
-  const logits = logitsByAlpha(toUnitRows(task.val.features_NE), { ...at, scale: task.logitScale });
+  const { gaussian_NC, texts_NC } = parts(toUnitRows(task.val.features_NE), { ...at, scale: task.logitScale });
+  const logits_NC = Matrix.zeros(texts_NC.rows, texts_NC.columns);
   let best = { alpha: 0.1, correct: 0 };
   for (const alpha of GDA_ALPHAS) {
-    const correct = countCorrect(logits(alpha), task.val.labels);
+    for (let n = 0; n < logits_NC.rows; n++) {
+      for (let c = 0; c < logits_NC.columns; c++) {
+        logits_NC.set(n, c, gaussian_NC.get(n, c) * alpha + texts_NC.get(n, c));
+      }
+    }
+    const correct = countCorrect(logits_NC, task.val.labels);
     if (correct > best.correct) best = { alpha, correct };
   }
   return best.alpha;

@@ -106,7 +106,7 @@ export function fitLpPlusPlus(
   for (let epoch = 1; epoch <= epochs; epoch++) {
     const { gradient_NC } = crossEntropyGradient(headLogits(head, unit_NE, cosines_NC), labels);
     gradient_NC.mul(1 / N);
-    const present = Matrix.mul(gradient_NC, cosines_NC).sum("column");
+    const present = columnProducts(gradient_NC, cosines_NC);
     alphaSlope = alphaGradient === "present" ? present : alphaSlope.map((sum, c) => sum + present[c]);
     weightVelocity = weightVelocity.mul(MOMENTUM).add(product(gradient_NC, unit_NE, { transposed: "left" }));
     const biasSlope = gradient_NC.sum("column");
@@ -130,8 +130,23 @@ export function lpLogits(head: LpHead, unit_NE: Matrix, text_CE: Matrix): Matrix
 
 /** The same from the cosines of features and texts, which no step changes. */
 function headLogits(head: LpHead, unit_NE: Matrix, cosines_NC: Matrix): Matrix {
-  const texts = cosines_NC.clone().mulRowVector(head.alpha_C);
-  return product(unit_NE, head.weights_CE, { transposed: "right" }).addRowVector(head.bias_C).add(texts);
+  const logits_NC = product(unit_NE, head.weights_CE, { transposed: "right" });
+  for (let n = 0; n < logits_NC.rows; n++) {
+    for (let c = 0; c < logits_NC.columns; c++) {
+      const text = cosines_NC.get(n, c) * head.alpha_C[c];
+      logits_NC.set(n, c, logits_NC.get(n, c) + head.bias_C[c] + text);
+    }
+  }
+  return logits_NC;
+}
+
+/** The sum of each column of `a ∘ b`. */
+function columnProducts(a: Matrix, b: Matrix): number[] {
+  const sums = new Array<number>(a.columns).fill(0);
+  for (let r = 0; r < a.rows; r++) {
+    for (let c = 0; c < a.columns; c++) sums[c] += a.get(r, c) * b.get(r, c);
+  }
+  return sums;
 }
 
 function stepSizes(unit_NE: Matrix, cosines_NC: Matrix): { weights: number; alpha: number } {
@@ -140,8 +155,7 @@ function stepSizes(unit_NE: Matrix, cosines_NC: Matrix): { weights: number; alph
   const gram = product(unit_NE, unit_NE, { transposed: N < unit_NE.columns ? "right" : "left" });
   const { realEigenvalues } = new EigenvalueDecomposition(gram, { assumeSymmetric: true });
   const largest = realEigenvalues.reduce((a, b) => Math.max(a, b));
-  const squares = Matrix.mul(cosines_NC, cosines_NC).sum("column");
-  return { weights: 4 * N / largest, alpha: N / (4 * Math.max(...squares)) };
+  return { weights: 4 * N / largest, alpha: N / (4 * Math.max(...columnProducts(cosines_NC, cosines_NC))) };
 }
 
 /** The sum of each class's features, with which its weights start. */

@@ -70,7 +70,7 @@ export function product(a: Matrix, b: Matrix, { transposed }: { transposed?: "le
 
 /**
  * Copies `count` rows of a matrix, or columns (`down`), in strips of `width`: of each strip the numbers of its rows beside one
- * another, `depth` times; zeros where there are no more rows.
+ * another, `depth` times. What a last strip is wider than that is whatever was there: its part of the result is not read.
  */
 function copyStrips(
   memory: Float64Array,
@@ -81,7 +81,6 @@ function copyStrips(
   for (let strip = 0; strip < count; strip += width) {
     const start = to + strip * depth;
     const there = Math.min(width, count - strip);
-    if (there < width) memory.fill(0, start, start + width * depth);
     if (down) {
       for (let k = 0; k < depth; k++) {
         for (let w = 0; w < there; w++) memory[start + k * width + w] = matrix.get(first + k, from + strip + w);

@@ -6,8 +6,9 @@ import type { ClipModel, TextProgress } from "../clip/model.ts";
 import type { HostTensor, TensorFunction } from "../engine/ops.ts";
 import { UserError } from "../errors.ts";
 import { templates, type TextSettings } from "./feature_settings.ts";
-import type { FeatureClassifier } from "./feature_method.ts";
+import { type FeatureClassifier, toHost, toMatrix } from "./feature_method.ts";
 import type { FeatureLearning } from "./method.ts";
+import { product } from "./product.ts";
 import { cosineLogits, l2Normalize } from "./prompt_method.ts";
 
 /**
@@ -107,14 +108,18 @@ async function encodeDistinct(
   onProgress?: TextProgress,
 ): Promise<HostTensor> {
   const keys = texts.map((text) => text.normalize("NFC").toLowerCase());
-  const distinct = [...new Set(keys)];
-  if (distinct.length === texts.length) return await model.encodeTexts([...texts], onProgress);
-  const { shape: [, E], data } = await model.encodeTexts(distinct.map((key) => texts[keys.indexOf(key)]), onProgress);
-  const rows = keys.map((key) => distinct.indexOf(key));
-  return {
-    shape: [texts.length, E],
-    data: Float32Array.from({ length: texts.length * E }, (_, i) => data[rows[Math.floor(i / E)] * E + i % E]),
-  };
+  const rowOf = new Map<string, number>();
+  const distinct: string[] = [];
+  keys.forEach((key, i) => {
+    if (rowOf.has(key)) return;
+    rowOf.set(key, distinct.length);
+    distinct.push(texts[i]);
+  });
+  const { shape: [, E], data } = await model.encodeTexts(distinct, onProgress);
+  if (distinct.length === texts.length) return { shape: [texts.length, E], data };
+  const all = new Float32Array(texts.length * E);
+  keys.forEach((key, i) => all.set(data.subarray(rowOf.get(key)! * E, (rowOf.get(key)! + 1) * E), i * E));
+  return { shape: [texts.length, E], data: all };
 }
 
 /**
@@ -138,17 +143,8 @@ export function featureLogits(
   textFeatures_CE: HostTensor,
   options: { logitScale: number },
 ): HostTensor {
-  const [B, E] = imageFeatures_BE.shape;
-  const C = textFeatures_CE.shape[0];
-  const data = new Float32Array(B * C);
-  for (let b = 0; b < B; b++) {
-    for (let c = 0; c < C; c++) {
-      let dot = 0;
-      for (let e = 0; e < E; e++) dot += imageFeatures_BE.data[b * E + e] * textFeatures_CE.data[c * E + e];
-      data[b * C + c] = options.logitScale * dot;
-    }
-  }
-  return { shape: [B, C], data };
+  const cosines_BC = product(toMatrix(imageFeatures_BE), toMatrix(textFeatures_CE), { transposed: "right" });
+  return toHost(cosines_BC.mul(options.logitScale));
 }
 
 /** {@linkcode featureLogits} of features of any length, as a function of tensors. */

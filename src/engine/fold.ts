@@ -86,5 +86,7 @@ function foldKernels<T>(kernels: Kernels<T>, fold: (operands: readonly T[], comp
       fold([...operands(rows), dAttended], () => kernels.attentionScores(rows, dAttended)),
     attentionPullback: (rows, at) =>
       fold([...operands(rows), at.scores, at.dAttended], () => kernels.attentionPullback(rows, at)),
+    sgd: (at, constants) => fold([at.state, at.gradient, at.numbers], () => kernels.sgd(at, constants)),
+    adam: (at, constants) => fold([at.state, at.gradient, at.numbers], () => kernels.adam(at, constants)),
   };
 }

@@ -144,8 +144,8 @@ export interface AttentionRows<T> {
 }
 
 /**
- * What an engine may have as one kernel each, where its other operations would take many. Only `fused.ts` calls them, and
- * composes the same of {@linkcode Ops} for engines without.
+ * What an engine may have as one kernel each, where its other operations would take many. Only `fused.ts` and
+ * `optim/on_device.ts` call them, and compose the same of {@linkcode Ops} for engines without.
  *
  * @internal
  */
@@ -174,6 +174,35 @@ export interface Kernels<T> {
     rows: AttentionRows<T>,
     at: { scores: T; dAttended: T; parts: "query" | "keyValue" | "queryKeyValue"; leave?: RowRange; range?: RowRange },
   ): T;
+  /** The state after a step of SGD: see `optim/on_device.ts`. */
+  sgd(at: OptimizerRows<T>, constants: SgdConstants): T;
+  /** Likewise of Adam. */
+  adam(at: OptimizerRows<T>, constants: AdamConstants): T;
+}
+
+/** What is the same in every step. */
+export interface SgdConstants {
+  momentum: number;
+  decay: number;
+}
+
+/** Likewise; `new1` and `new2` are 1 − β₁ and 1 − β₂. */
+export interface AdamConstants {
+  new1: number;
+  beta2: number;
+  new2: number;
+  decay: number;
+  epsilon: number;
+}
+
+/** What an optimiser's step takes. */
+export interface OptimizerRows<T> {
+  /** [R, n]: the learned numbers in the first row, what the optimiser remembers in the others. */
+  state: T;
+  /** [1, n] */
+  gradient: T;
+  /** What is another number in each step, [1, k]. */
+  numbers: T;
 }
 
 /** A function of tensors that every engine can run. */
@@ -188,6 +217,47 @@ export interface Program {
   run(inputs: readonly (HostTensor | Frozen)[]): Promise<HostTensor[]>;
   /** Frees what was prepared for its runs. */
   dispose(): Promise<void>;
+}
+
+/**
+ * A tensor that stays on an engine's device until it is released.
+ *
+ * @internal
+ */
+export interface Held {
+  /** Sizes of the axes. */
+  readonly shape: readonly number[];
+  /** The engine's name, for messages. */
+  readonly engine: string;
+}
+
+/**
+ * A program whose outputs stay on the device.
+ *
+ * @internal
+ */
+export interface HoldingProgram {
+  /**
+   * Starts it. The device may still be computing afterwards, a bounded number of runs behind. What is given stays the
+   * caller's, and so does what comes back. Throws {@linkcode Error} for a held input that is released or another engine's.
+   */
+  run(inputs: readonly (HostTensor | Frozen | Held)[]): Promise<Held[]>;
+  /** Frees what was prepared for its runs. */
+  dispose(): Promise<void>;
+}
+
+/**
+ * The memory of a device that is apart from the host's.
+ *
+ * @internal
+ */
+export interface DeviceMemory {
+  /** As {@linkcode Engine.program}. */
+  program(name: string, fn: ProgramFunction): HoldingProgram;
+  /** Copies of held tensors, in as few transfers as the engine can: one. They stay held. */
+  read(values: readonly Held[]): Promise<HostTensor[]>;
+  /** Releases held tensors. */
+  release(values: readonly Held[]): void;
 }
 
 /** Runs programs. `openEngine` opens one, and the caller disposes it. */
@@ -207,6 +277,12 @@ export interface Engine {
    * shapes an engine that prepares programs keeps them prepared, where runs come one after the other.
    */
   program(name: string, fn: ProgramFunction, options?: { shapes?: number }): Program;
+  /**
+   * What may stay on the device between runs; undefined where programs run in the host's own memory.
+   *
+   * @internal
+   */
+  readonly memory?: DeviceMemory;
   /** How many tensors the engine holds; constant over a long run. */
   tensorCount(): number;
   /** Operations dispatched so far on eager engines, without reshapes; 0 on engines that run whole graphs. */

@@ -10,7 +10,8 @@ import { loadTfjsNode, loadTfjsNodeGpu, TFJS_VERSION } from "../deps.ts";
 import { messageOf, UserError } from "../errors.ts";
 import type { Engine } from "./ops.ts";
 import { tested } from "./self_test.ts";
-import { type Tfjs, tfjsEngine } from "./tfjs.ts";
+import { tfjsEngine } from "./tfjs.ts";
+import type { Tfjs } from "./tfjs_ops.ts";
 
 /** The two packages. */
 export type TensorflowEngineName = "tensorflow" | "tensorflow-gpu";
@@ -104,6 +105,8 @@ export async function openTensorflow(name: TensorflowEngineName, { device }: { d
     } ${TFJS_VERSION})`,
     threads: navigator.hardwareConcurrency,
     transposeFirst: false,
+    apart: cuda,
+    joinOutputs: cuda,
   });
   return await tested(engine);
 }

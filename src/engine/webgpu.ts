@@ -10,6 +10,7 @@ import { webgpuOps } from "./webgpu_kernels.ts";
 
 /** The part of Deno's WebGPU device that is used here. */
 interface Device extends EventTarget {
+  readonly queue: { onSubmittedWorkDone(): Promise<void> };
   readonly lost: Promise<{ reason: string; message: string }>;
 }
 
@@ -58,6 +59,8 @@ export async function openWebgpu(): Promise<Engine> {
     transposeFirst: false,
     own: webgpuOps(tf),
     joinOutputs: true,
+    apart: true,
+    settled: () => device.queue.onSubmittedWorkDone(),
     failure: () => failure,
     close() {
       if (--openEngines === 0) tf.removeBackend("webgpu");

@@ -1,5 +1,6 @@
 /**
- * Kernels of our own on tfjs's WebGPU backend, one dispatch each: rows of LayerNorm, SiLU, attention, picked rows.
+ * Kernels of our own on tfjs's WebGPU backend, one dispatch each: rows of LayerNorm, SiLU, attention, picked rows,
+ * an optimiser's step.
  *
  * All tensors are read by their flat index. Sizes that change from run to run are uniforms; those that are the model's
  * are written into the code, of which tfjs compiles and keeps one for each `key`.
@@ -8,8 +9,9 @@
  */
 import type { Tfjs as tf } from "../deps.ts";
 import { count } from "./host_tensor.ts";
-import type { AttentionRows, Kernels, Ops } from "./ops.ts";
+import type { AdamConstants, AttentionRows, Kernels, Ops, OptimizerRows, SgdConstants } from "./ops.ts";
 import { ATTENTION, ATTENTION_PULLBACK, ATTENTION_SCORES, type HeadCode } from "./webgpu_attention.ts";
+import { ADAM, SGD } from "./webgpu_optimizer.ts";
 
 type Tfjs = typeof tf;
 
@@ -287,6 +289,15 @@ export function webgpuOps(
       code: SUM,
     });
   }
+  /** An optimiser's step: a new state. */
+  function descend(
+    { key, code }: { key: string; code: string },
+    { state, gradient, numbers }: OptimizerRows<tf.Tensor>,
+    constants: SgdConstants | AdamConstants,
+  ): tf.Tensor {
+    const at = { ...ofNumbers(gradient), shape: state.shape, numbers: { ...constants } };
+    return run({ ...at, key, code, inputs: { state, gradient, numbers } });
+  }
   const isLast = (x: tf.Tensor, axis: number) => axis === -1 || axis === x.shape.length - 1;
 
   const kernels: Kernels<tf.Tensor> = {
@@ -370,6 +381,8 @@ export function webgpuOps(
         code: ATTENTION_PULLBACK(code),
       });
     },
+    sgd: (at, constants) => descend({ key: "sgd", code: SGD(MAIN) }, at, constants),
+    adam: (at, constants) => descend({ key: "adam", code: ADAM(MAIN) }, at, constants),
   };
   return {
     kernels,

@@ -23,7 +23,8 @@ interface AdamOptions<A> {
   momentum?: number;
 }
 
-const BETA2 = 0.999;
+/** The share of the squares' running mean that is kept. */
+export const BETA2 = 0.999;
 
 /**
  * One step, in place: `g ← g + decay·p`, or `p ← p·(1 − rate·decay)` where decoupled; `m ← m + (1−β₁)(g − m)`,

@@ -7,10 +7,11 @@
  */
 import type { ClipModel } from "../clip/model.ts";
 import { lowerImageTower } from "../clip/upper_image.ts";
-import type { HostTensor, Ops, ProgramFunction } from "../engine/ops.ts";
+import type { Frozen, HostTensor, Ops, ProgramFunction } from "../engine/ops.ts";
 import { tape, type TapeOps, type Var } from "../engine/tape.ts";
 import { cosineLogits, type PromptMethod } from "../methods/prompt_method.ts";
 import { packTensors } from "../clip/prompt_layout.ts";
+import { type Descending, descending, type DescentOptions } from "./descent.ts";
 import { type Bound, named, promptedImages, promptedTower, seen, textLayers } from "./bound.ts";
 import { frozenImages } from "./frozen_images.ts";
 import { groupedText } from "./grouped_text.ts";
@@ -47,6 +48,12 @@ export interface Layers {
 export interface PromptPrograms {
   /** All losses and their gradients: learned tokens, towers and loss in one program. */
   step(params: Parameters, images: LabelledImages): Promise<Descent[]>;
+  /** The step with the optimiser's behind it, on an engine whose device is apart from the host; undefined elsewhere. */
+  readonly descent?: {
+    open(options: DescentOptions): Descending;
+    /** What it takes besides. */
+    inputs(images: LabelledImages): (HostTensor | Frozen)[];
+  };
   /** The learned tokens of all layers. */
   layers(params: Parameters, storedFeatures_BE: HostTensor | undefined): Promise<Layers>;
   /**
@@ -95,7 +102,8 @@ export function promptPrograms(model: ClipModel, bound: Bound): PromptPrograms {
     .map(([name, value]) => engine.freeze(`${method.name}.${name}`, value));
   const ofText = 1 + (method.depth?.text ?? 0) + (method.classBlock === undefined ? 0 : 1);
 
-  const step = engine.program(`${method.name}_step`, stepFunction(bound, { logitScale, embedding }));
+  const stepped = stepFunction(bound, { logitScale, embedding });
+  const step = engine.program(`${method.name}_step`, stepped);
   const layers = engine.program(`${method.name}_contexts`, layersFunction(method));
   const losses = engine.program(`${method.name}_loss`, lossFunction(bound, { logitScale, embedding }));
   const pullback = engine.program(
@@ -137,6 +145,17 @@ export function promptPrograms(model: ClipModel, bound: Bound): PromptPrograms {
   const given = (storedFeatures_BE: HostTensor | undefined) =>
     storedFeatures_BE === undefined ? [] : [storedFeatures_BE];
 
+  /** What a step takes besides the parameters. */
+  const besides = (images: LabelledImages) => {
+    return [...given(images.storedFeatures_BE), images.labels_BC, ...frozen, ...packs, ...shown(images)];
+  };
+  const { memory } = engine;
+  const descent = memory && {
+    open: (options: DescentOptions) =>
+      descending(memory, { ...options, name: `${method.name}_descent`, step: stepped, params: method.params }),
+    inputs: besides,
+  };
+
   const meta = method.meta && metaPrograms(engine, { bound, logitScale, frozen, packs });
   async function endSteps(): Promise<void> {
     await meta?.dispose();
@@ -144,15 +163,9 @@ export function promptPrograms(model: ClipModel, bound: Bound): PromptPrograms {
   }
   return {
     meta,
+    descent,
     async step(params, inputs) {
-      const outputs = await step.run([
-        ...inOrder(params),
-        ...given(inputs.storedFeatures_BE),
-        inputs.labels_BC,
-        ...frozen,
-        ...packs,
-        ...shown(inputs),
-      ]);
+      const outputs = await step.run([...inOrder(params), ...besides(inputs)]);
       return byLoss(outputs, names.length).map(({ loss, gradients }) => ({ loss, gradients: byName(gradients) }));
     },
     async layers(params, storedFeatures_BE) {

@@ -16,6 +16,7 @@ import { promptsOf } from "./class_prompts.ts";
 import type { MetaPrograms } from "./meta_programs.ts";
 import { readAllTheSame } from "./frozen_images.ts";
 import { type Descent, type LabelledImages, type PromptPrograms, promptPrograms } from "./programs.ts";
+import { type DeviceSteps, deviceSteps, type DeviceStepsOptions } from "./device_steps.ts";
 import { type ClassifierFunctions, promptFunctions } from "./functions.ts";
 import { type TextRuns, textRuns } from "./text_runs.ts";
 import { upperText } from "./upper_text.ts";
@@ -88,6 +89,17 @@ export interface PromptSession {
    * @internal
    */
   readonly meta?: MetaSession;
+  /**
+   * Steps whose optimiser is part of the program, on an engine whose device is apart from the host; undefined elsewhere.
+   *
+   * @internal
+   */
+  readonly onDevice?: {
+    /** Why steps of so many images go back to the host all the same; undefined where they stay. */
+    obstacle(images: number): string | undefined;
+    /** Starts at the present parameters, which stay as they are. */
+    open(options: DeviceStepsOptions): DeviceSteps<Batch>;
+  };
   /**
    * The encoder and the logits as functions of tensors at the present parameters, for models that other programs run.
    *
@@ -219,6 +231,30 @@ export async function openPrompt(
       });
     },
   };
+
+  const rowsOfStep = (images: number) => (method.imageConditioned ? images : 1) * packs * rowsPerPack;
+  function imagesOf({ imageFeatures_BE, patches_BNK, labels }: Batch): LabelledImages {
+    if (image !== undefined && patches_BNK === undefined) {
+      throw new Error(`${method.name} needs patches of the images`);
+    }
+    return { storedFeatures_BE: imageFeatures_BE, patches_BNK, labels_BC: oneHot(labels, layout.classes) };
+  }
+  const { engine: { memory } } = model;
+  const { descent } = programs;
+  const onDevice: PromptSession["onDevice"] = memory && descent && {
+    obstacle(images) {
+      if (meta) return "the method learns how to regularise, by a second step";
+      if (method.combine) return "the method makes one gradient of two";
+      const rows = rowsOfStep(images);
+      return rows <= ROWS_PER_STEP ? undefined : `a step of ${rows} token rows is run in pieces`;
+    },
+    open: (options) =>
+      deviceSteps(memory, {
+        params,
+        descent: descent.open,
+        inputsOf: (batch: Batch) => descent.inputs(imagesOf(batch)),
+      }, options),
+  };
   return {
     method,
     params,
@@ -226,20 +262,18 @@ export async function openPrompt(
     prompts,
     tokenRows: layout.tokenRows,
     ...(meta === undefined ? {} : { meta }),
+    ...(onDevice === undefined ? {} : { onDevice }),
     async step(batch) {
-      const { imageFeatures_BE, patches_BNK, labels } = batch;
-      if (image !== undefined && patches_BNK === undefined) {
-        throw new Error(`${method.name} needs patches of the images`);
-      }
-      const labels_BC = oneHot(labels, layout.classes);
+      const images = imagesOf(batch);
       if (meta) {
-        const images = { storedFeatures_BE: frozenOf(batch), patches_BNK, labels_BC };
-        const { losses, gradients } = await programs.meta!.modulated(params, meta.maps, images);
+        const storedFeatures_BE = frozenOf(batch);
+        const { losses, gradients } = await programs.meta!.modulated(params, meta.maps, {
+          ...images,
+          storedFeatures_BE,
+        });
         return { loss: losses[0], losses, gradients };
       }
-      const images = { storedFeatures_BE: imageFeatures_BE, patches_BNK, labels_BC };
-      const groups = method.imageConditioned ? labels.length : 1;
-      const isSmall = groups * packs * rowsPerPack <= ROWS_PER_STEP;
+      const isSmall = rowsOfStep(batch.labels.length) <= ROWS_PER_STEP;
       const descents = isSmall ? await programs.step(params, images) : await stepInPieces(bound, images);
       const gradients = descents.map(({ gradients }) => gradients);
       const losses = descents.map(({ loss }) => loss);

@@ -9,7 +9,7 @@
  */
 import { fileError, infoOf, MOST_TEXT_BYTES, readIfThere, writeFileAtomic } from "../files.ts";
 import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from "../train/checkpoint.ts";
-import type { StepRecord, TrainingState } from "../train/loop.ts";
+import type { StepRecord, TrainingState } from "../train/training.ts";
 import type { RunIdentity } from "./identity.ts";
 import { LOCK, lockFolder } from "./lock.ts";
 import { FINAL_CHECKPOINT } from "./path.ts";

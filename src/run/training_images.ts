@@ -6,7 +6,7 @@ import { type PromptLearning, readsFrozenImages } from "../methods/method.ts";
 import type { PromptSettings } from "../methods/prompt_settings.ts";
 import { normalizeRows } from "../methods/zero_shot.ts";
 import type { PromptSession } from "../prompt/session.ts";
-import type { TrainingImages } from "../train/loop.ts";
+import type { TrainingImages } from "../train/training.ts";
 import { FEATURE_FOLDER } from "./image_data.ts";
 import { requireRoom } from "./room.ts";
 import { lowerBlocks, lowerBytes, lowerSentence } from "./lower_blocks.ts";

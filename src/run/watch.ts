@@ -6,7 +6,7 @@ import type { RunSeen, RunsSeen, TrainingSeen } from "../eval/page/watch_page.ts
 import { PAGE_NAME } from "../eval/page/write_page.ts";
 import { messageOf } from "../errors.ts";
 import { fileError, infoOf, readIfThere } from "../files.ts";
-import type { StepRecord } from "../train/loop.ts";
+import type { StepRecord } from "../train/training.ts";
 import { DONE, IDENTITY, METRICS, TIME, TIME_NOTE_SECONDS } from "./folder.ts";
 import { LOCK, ownerOf } from "./lock.ts";
 

@@ -6,7 +6,7 @@
  */
 import { readSafetensors, toFloat32, writeSafetensors } from "../clip/weights/safetensors.ts";
 import { UserError } from "../errors.ts";
-import type { MetaState, TrainingState } from "./loop.ts";
+import type { MetaState, TrainingState } from "./training.ts";
 import type { Parameter, Velocity } from "../optim/sgd.ts";
 
 /** The layout that this file writes; another number is refused. */

@@ -9,7 +9,7 @@ import type { Tokenizer } from "../../src/clip/tokenizer.ts";
 import type { ClipWeights } from "../../src/clip/weights/load.ts";
 import { loadTfjs, loadTfjsBackendCpu, TFJS_VERSION } from "../../src/deps.ts";
 import type { Engine, HostTensor, Ops } from "../../src/engine/ops.ts";
-import { tfjsOps } from "../../src/engine/tfjs.ts";
+import { tfjsOps } from "../../src/engine/tfjs_ops.ts";
 import { randomTensor } from "../engine/ops_cases.ts";
 
 export const TWO_LAYERS: ClipConfig = {

@@ -8,6 +8,7 @@ import type { Engine } from "../../src/engine/ops.ts";
 import { webgpuDevice } from "../../src/engine/webgpu.ts";
 import { UserError } from "../../src/errors.ts";
 import { assertFeatures } from "../clip/fixture_features.ts";
+import { assertDeviceSteps } from "../train/device_cases.ts";
 import { assertFlat, assertParity, assertSameTraining, engineTest } from "./engine_cases.ts";
 import { fused, FUSED_INPUTS } from "./fused_cases.ts";
 import { relativeL2, runOnce, withEngine } from "./ops_cases.ts";
@@ -60,6 +61,11 @@ webgpuTest("webgpu trains as onnx does, in at most 110 kernels a step of two blo
 });
 
 webgpuTest("webgpu keeps the number of its tensors over 200 steps", assertFlat);
+
+webgpuTest(
+  "webgpu's optimisers do what the host's do, and go on from a checkpoint to the bits of the uninterrupted run",
+  async (engine) => await assertDeviceSteps(engine, { tolerance: 1e-4, cuts: [6] }),
+);
 
 webgpuTest("webgpu reports a lost device in one sentence, and can be opened again", async (engine) => {
   const tf = await loadTfjs();

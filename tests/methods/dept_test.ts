@@ -29,7 +29,8 @@ import { completeSettings } from "../../src/run/config.ts";
 import { configYaml } from "../../src/run/config_yaml.ts";
 import { promptLogits, scheduleOf } from "../../src/run/prompt_learner.ts";
 import { settingsOf } from "../../src/run/settings.ts";
-import { copyParameters, train } from "../../src/train/loop.ts";
+import { train } from "../../src/train/loop.ts";
+import { copyParameters } from "../../src/train/parameters.ts";
 import { relativeL2, withEngine } from "../engine/ops_cases.ts";
 import { ROOT } from "../tasks.ts";
 

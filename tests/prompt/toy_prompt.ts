@@ -1,7 +1,7 @@
 /** A prompt small enough to reason about: softmax regression on three numbers, with exact gradients. For tests of the loop. */
 import type { HostTensor } from "../../src/engine/ops.ts";
 import { namedStream } from "../../src/data/random.ts";
-import type { Trainable, TrainOptions } from "../../src/train/loop.ts";
+import type { Trainable, TrainOptions } from "../../src/train/training.ts";
 
 const E = 3;
 

@@ -16,7 +16,7 @@ import { UserError } from "../../src/errors.ts";
 import { cocoopPrompt } from "../../src/methods/cocoop.ts";
 import { coopPrompt } from "../../src/methods/coop.ts";
 import { decodeCheckpoint, encodeCheckpoint } from "../../src/train/checkpoint.ts";
-import { copyParameters } from "../../src/train/loop.ts";
+import { copyParameters } from "../../src/train/parameters.ts";
 import { readPublishedPrompt } from "../../src/published/checkpoint.ts";
 import { openPrompt } from "../../src/prompt/session.ts";
 import { openStoredPrompt, type StoredPrompt, storedPrompt } from "../../src/prompt/stored_prompt.ts";

@@ -1,7 +1,7 @@
 /** Methods inside the towers, killed at random moments: all that their steps read is in the checkpoint. */
 import { assert, assertEquals } from "jsr:@std/assert@1.0.19";
 import { decodeCheckpoint } from "../../src/train/checkpoint.ts";
-import type { TrainingState } from "../../src/train/loop.ts";
+import type { TrainingState } from "../../src/train/training.ts";
 import { resultsOf, smallFolder } from "../small_run.ts";
 import { clear, endsTheSame, killAt } from "./kills.ts";
 

@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "jsr:@std/assert@1.0.19";
 import { UserError } from "../../src/errors.ts";
 import { decodeCheckpoint, encodeCheckpoint } from "../../src/train/checkpoint.ts";
-import type { TrainingState } from "../../src/train/loop.ts";
+import type { TrainingState } from "../../src/train/training.ts";
 
 const START: TrainingState = {
   step: 0,

@@ -2,7 +2,8 @@ import { assert, assertEquals, assertRejects } from "jsr:@std/assert@1.0.19";
 import { UserError } from "../../src/errors.ts";
 import { decodeCheckpoint, encodeCheckpoint } from "../../src/train/checkpoint.ts";
 import { gaussianWeights } from "../../src/optim/prompt_average.ts";
-import { epochMeans, train, type TrainingState, type TrainOptions } from "../../src/train/loop.ts";
+import { epochMeans, train } from "../../src/train/loop.ts";
+import type { TrainingState, TrainOptions } from "../../src/train/training.ts";
 import { assertClose } from "../methods/feature_cases.ts";
 import { toyPrompt, toyRun } from "../prompt/toy_prompt.ts";
 

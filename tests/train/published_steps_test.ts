@@ -9,7 +9,8 @@ import { chosen, type DeepCase, deepImages, methodAt, paramsAt } from "../../src
 import { openFixtures } from "../../src/parity/fixtures.ts";
 import { relativeL2 } from "../../src/parity/row.ts";
 import { decodeCheckpoint, encodeCheckpoint } from "../../src/train/checkpoint.ts";
-import { train, type TrainingState, type TrainOptions } from "../../src/train/loop.ts";
+import { train } from "../../src/train/loop.ts";
+import type { TrainingState, TrainOptions } from "../../src/train/training.ts";
 import type { MetaStream } from "../../src/train/meta_draw.ts";
 import { withEngine } from "../engine/ops_cases.ts";
 import { sharedPath, sharedTest } from "../shared.ts";

@@ -19,7 +19,8 @@ import { normalizeRows } from "../../src/methods/zero_shot.ts";
 import type { Parameter } from "../../src/optim/sgd.ts";
 import { openPrompt, type PromptSession } from "../../src/prompt/session.ts";
 import { promptLogits, scheduleOf } from "../../src/run/prompt_learner.ts";
-import { copyParameters, train } from "../../src/train/loop.ts";
+import { train } from "../../src/train/loop.ts";
+import { copyParameters } from "../../src/train/parameters.ts";
 import { relativeL2, withEngine } from "../engine/ops_cases.ts";
 import { ROOT } from "../tasks.ts";
 

@@ -225,12 +225,15 @@ export function tfjsEngine(tf: Tfjs, options: TfjsEngineOptions): Engine {
   }
 
   const ahead: Promise<unknown>[] = [];
+  /** The program whose failure a read may meet. */
+  let latest = "a read";
   const memory: DeviceMemory = {
     program(name, fn) {
       const own = prepared(name, fn);
       return {
         async run(inputs) {
           requireFilled(name, inputs);
+          latest = name;
           let outputs: tf.Tensor[] = [];
           try {
             await guarded(name, async () => {
@@ -253,7 +256,7 @@ export function tfjsEngine(tf: Tfjs, options: TfjsEngineOptions): Engine {
         dispose: own.dispose,
       };
     },
-    read: (values) => guarded("a read", async () => await numbersOf(values.map(heldTensor))),
+    read: (values) => guarded(latest, async () => await numbersOf(values.map(heldTensor))),
     release(values) {
       for (const value of values) {
         heldTensor(value).dispose();

@@ -1,14 +1,14 @@
 /**
  * Checks for every engine that trains; each engine's test file runs them if the engine is installed.
  */
-import { assert, assertAlmostEquals, assertEquals } from "jsr:@std/assert@1.0.19";
+import { assert, assertAlmostEquals, assertEquals, assertRejects, assertThrows } from "jsr:@std/assert@1.0.19";
 import { noiseTensor, randomClip } from "../../bench/random_clip.ts";
 import { type ClipModel, loadModel } from "../../src/clip/model.ts";
 import { loadTokenizer } from "../../src/clip/tokenizer.ts";
 import { loadWeights } from "../../src/clip/weights/load.ts";
 import { namedStream } from "../../src/data/random.ts";
 import { openEngine } from "../../src/engine/choose.ts";
-import type { Engine } from "../../src/engine/ops.ts";
+import type { Engine, Held, HostTensor, ProgramFunction } from "../../src/engine/ops.ts";
 import { cocoopPrompt } from "../../src/methods/cocoop.ts";
 import { normalizeRows } from "../../src/methods/zero_shot.ts";
 import { deepRows } from "../../src/parity/deep.ts";
@@ -137,4 +137,58 @@ export async function assertFlat(engine: Engine): Promise<void> {
   assertEquals(engine.tensorCount(), after);
   await session.dispose();
   await model.dispose();
+}
+
+/**
+ * Fails unless tensors stay on the engine's device until they are released, to the bits of runs that go through the host,
+ * are refused where they do not belong, and leave nothing behind. `other` is a second engine of the same kind.
+ */
+export async function assertHeld(engine: Engine, other: Engine): Promise<void> {
+  const fn: ProgramFunction = (ops, [state, x]) => [
+    ops.add(ops.scale(state, 0.9), ops.sum(ops.exp(x), 0)),
+    ops.sum(ops.mul(state, state), -1),
+  ];
+  const { memory } = engine;
+  assert(memory && other.memory);
+  const [program, holding] = [engine.program("through_host", fn), memory.program("held", fn)];
+  const x = (step: number) => noiseTensor([7, 5], step);
+  let state: HostTensor = noiseTensor([1, 5], 1);
+  let held: Held[] = [];
+  const [wanted, squares]: [HostTensor[], Held[]] = [[], []];
+  let before = 0;
+  for (let step = 0; step < 200; step++) {
+    const [next, square] = await program.run([state, x(step)]);
+    const after = await holding.run([held[0] ?? state, x(step)]);
+    assertEquals(after.map(({ shape }) => [...shape]), [[1, 5], [1, 1]]);
+    memory.release(held);
+    [state, held] = [next, [after[0]]];
+    wanted.push(square);
+    squares.push(after[1]);
+    if (step === 0) before = engine.tensorCount();
+    else assertEquals(engine.tensorCount(), before + step);
+    // A read in between changes nothing.
+    if (step % 50 === 7) assertEquals((await memory.read(held))[0].data, state.data);
+  }
+  const read = await memory.read([...held, ...squares]);
+  assertEquals(read.map(({ data }) => [...data]), [state, ...wanted].map(({ data }) => [...data]));
+  assertEquals((await memory.read(held)).map(({ data, shape }) => [[...shape], [...data]]), [[[1, 5], [
+    ...state.data,
+  ]]]);
+  memory.release(squares);
+  assertEquals(engine.tensorCount(), before - 1);
+
+  await assertRejects(() => other.memory!.program("others", fn).run([held[0], x(0)]), Error, "another engine's");
+  await assertRejects(() => other.memory!.read(held), Error, "another engine's");
+  assertThrows(() => other.memory!.release(held), Error, "another engine's");
+  memory.release(held);
+  await assertRejects(() => memory.read(held), Error, "is released");
+  await assertRejects(() => holding.run([held[0], x(0)]), Error, "is released");
+  assertThrows(() => memory.release(held), Error, "is released");
+  const short = { shape: [7, 5], data: new Float32Array(34) };
+  await assertRejects(() => holding.run([state, short]), Error, "has 34 numbers for the shape [7,5]");
+  // What failed holds nothing.
+  await assertRejects(() => holding.run([state, noiseTensor([3, 4], 1)]), Error, "held");
+  assertEquals(engine.tensorCount(), before - 2);
+  await program.dispose();
+  await holding.dispose();
 }

@@ -5,7 +5,8 @@ import type { Engine, HostTensor, Ops, ProgramFunction } from "../../src/engine/
 import { tested } from "../../src/engine/self_test.ts";
 import { readFound } from "../../src/engine/tensorflow.ts";
 import { UserError } from "../../src/errors.ts";
-import { assertFlat } from "./engine_cases.ts";
+import { apartEngine } from "./apart.ts";
+import { assertFlat, assertHeld } from "./engine_cases.ts";
 import { ENGINES, randomTensor, runOnce, withEngine } from "./ops_cases.ts";
 
 for (const name of ENGINES) {
@@ -30,6 +31,20 @@ for (const name of ENGINES) {
       assertEquals(engine.tensorCount(), before);
     }));
 }
+
+Deno.test("tensors stay on a device that is apart from the host until they are released", async () => {
+  for (const joinOutputs of [false, true]) {
+    const [engine, other] = [await apartEngine({ joinOutputs }), await apartEngine({ joinOutputs })];
+    await assertHeld(engine, other);
+    for (const each of [engine, other]) await each.dispose();
+  }
+});
+
+Deno.test("engines on the processor keep nothing apart", async () => {
+  for (const name of ENGINES) {
+    await withEngine(name, (engine) => Promise.resolve(assertEquals(engine.memory, undefined)));
+  }
+});
 
 Deno.test("onnx keeps as many sets of shapes prepared as a program asks for, and prepares others again", () =>
   withEngine("onnx", async (engine) => {

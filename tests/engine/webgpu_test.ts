@@ -4,12 +4,12 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "jsr:@std/assert@1.0.19";
 import { loadTfjs } from "../../src/deps.ts";
 import { openEngine } from "../../src/engine/choose.ts";
-import type { Engine } from "../../src/engine/ops.ts";
+import type { Engine, Held } from "../../src/engine/ops.ts";
 import { webgpuDevice } from "../../src/engine/webgpu.ts";
 import { UserError } from "../../src/errors.ts";
 import { assertFeatures } from "../clip/fixture_features.ts";
 import { assertDeviceSteps } from "../train/device_cases.ts";
-import { assertFlat, assertParity, assertSameTraining, engineTest } from "./engine_cases.ts";
+import { assertFlat, assertHeld, assertParity, assertSameTraining, engineTest } from "./engine_cases.ts";
 import { fused, FUSED_INPUTS } from "./fused_cases.ts";
 import { relativeL2, runOnce, withEngine } from "./ops_cases.ts";
 
@@ -62,6 +62,12 @@ webgpuTest("webgpu trains as onnx does, in at most 110 kernels a step of two blo
 
 webgpuTest("webgpu keeps the number of its tensors over 200 steps", assertFlat);
 
+webgpuTest("webgpu holds tensors on its device until they are released", async (engine) => {
+  const other = await openEngine("webgpu");
+  await assertHeld(engine, other);
+  await other.dispose();
+});
+
 webgpuTest(
   "webgpu's optimisers do what the host's do, and go on from a checkpoint to the bits of the uninterrupted run",
   async (engine) => await assertDeviceSteps(engine, { tolerance: 1e-4, cuts: [6] }),
@@ -72,10 +78,15 @@ webgpuTest("webgpu reports a lost device in one sentence, and can be opened agai
   const program = engine.program("after_the_loss", (ops, [x]) => [ops.softmax(ops.matMul(x, x))]);
   const x = { shape: [300, 300], data: new Float32Array(90_000).fill(0.1) };
   await program.run([x]);
+  const holding = engine.memory!.program("held", (ops, [x]) => [ops.softmax(ops.matMul(x, x))]);
+  let held: Held[] = [];
+  for (let run = 0; run < 4; run++) held = await holding.run([held[0] ?? x]);
   const backend = tf.backend() as unknown as { device: { destroy(): void; lost: Promise<unknown> } };
   backend.device.destroy();
   await backend.device.lost;
   await assertRejects(() => program.run([x]), UserError, "The engine webgpu lost its device in after_the_loss");
+  await assertRejects(() => holding.run(held), UserError, "The engine webgpu lost its device in held");
+  await assertRejects(() => engine.memory!.read(held), UserError, "The engine webgpu lost its device in held");
   await engine.dispose();
   const next = await openEngine("webgpu");
   assertEquals(next.name, "webgpu");
@@ -87,4 +98,14 @@ webgpuTest("webgpu reports in one sentence that memory ran out", async (engine) 
   const column = { shape: [200_000, 1], data: new Float32Array(200_000) };
   const row = { shape: [1, 200_000], data: new Float32Array(200_000) };
   await assertRejects(() => program.run([column, row]), UserError, "ran out of memory in too_large");
+  await assertRejects(
+    async () => {
+      const { memory } = engine;
+      await memory!.read(
+        await memory!.program("held", (ops, [a, b]) => [ops.sum(ops.matMul(a, b), -1)]).run([column, row]),
+      );
+    },
+    UserError,
+    "ran out of memory in held",
+  );
 });

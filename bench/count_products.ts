@@ -3,7 +3,7 @@
  * leaves out is not counted as work done, nor are zeros that only fill up rows.
  */
 import { hiddenWidth } from "../src/clip/block_weights.ts";
-import type { AttentionRows, Engine, Ops, Program, ProgramFunction } from "../src/engine/ops.ts";
+import type { AttentionRows, Engine, HoldingProgram, Ops, Program, ProgramFunction } from "../src/engine/ops.ts";
 
 /** An engine whose programs are counted. */
 export interface CountedEngine {
@@ -61,21 +61,37 @@ export function countProducts(engine: Engine, perceptrons: readonly number[]): C
         add(ops.matMul(a, b, options), ops.shape(a).at(options.transposeA ? -2 : -1)!),
     };
   };
-  function program(name: string, fn: ProgramFunction, options?: { shapes?: number }): Program {
-    const inner = engine.program(name, (ops, inputs) => fn(counting(ops), inputs), options);
-    const byShapes = new Map<string, number>();
+  const byShapes = (fn: ProgramFunction) => {
+    const counts = new Map<string, number>();
     return {
-      ...inner,
-      async run(inputs) {
+      fn: <T>(ops: Ops<T>, inputs: readonly T[]) => fn(counting(ops), inputs),
+      async run<I extends { readonly shape: readonly number[] }, R>(
+        inputs: readonly I[],
+        run: (inputs: readonly I[]) => Promise<R>,
+      ): Promise<R> {
         const key = inputs.map(({ shape }) => shape.join("x")).join();
         const before = traced;
-        const outputs = await inner.run(inputs);
+        const outputs = await run(inputs);
         // An engine that compiles calls the function once for each set of shapes.
-        if (traced > before) byShapes.set(key, traced - before);
-        flops += byShapes.get(key) ?? 0;
+        if (traced > before) counts.set(key, traced - before);
+        flops += counts.get(key) ?? 0;
         return outputs;
       },
     };
+  };
+  function program(name: string, fn: ProgramFunction, options?: { shapes?: number }): Program {
+    const own = byShapes(fn);
+    const inner = engine.program(name, own.fn, options);
+    return { ...inner, run: (inputs) => own.run(inputs, inner.run) };
   }
-  return { engine: { ...engine, program }, flops: () => flops };
+  const { memory } = engine;
+  function holding(name: string, fn: ProgramFunction): HoldingProgram {
+    const own = byShapes(fn);
+    const inner = memory!.program(name, own.fn);
+    return { ...inner, run: (inputs) => own.run(inputs, inner.run) };
+  }
+  return {
+    engine: { ...engine, program, ...(memory && { memory: { ...memory, program: holding } }) },
+    flops: () => flops,
+  };
 }

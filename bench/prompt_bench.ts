@@ -9,7 +9,8 @@ import type { Engine, HostTensor } from "../src/engine/ops.ts";
 import { cocoopPrompt } from "../src/methods/cocoop.ts";
 import type { PromptLearning } from "../src/methods/method.ts";
 import { normalizeRows } from "../src/methods/zero_shot.ts";
-import { openPrompt, type PromptSession } from "../src/prompt/session.ts";
+import { sgdStep } from "../src/optim/sgd.ts";
+import { type Batch, openPrompt, type PromptSession } from "../src/prompt/session.ts";
 import { completeSettings } from "../src/run/config.ts";
 import { noiseTensor, randomClip, VIT_B_16 } from "./random_clip.ts";
 
@@ -81,4 +82,37 @@ export async function openMethod<S>(
 export function noisePatches(images: number, { image }: ClipConfig): HostTensor {
   const { size, patch } = image;
   return noiseTensor([images, (size / patch) ** 2, 3 * patch * patch], 3);
+}
+
+/** Training, as runs do it. */
+export interface SgdSteps {
+  step(batch: Batch): Promise<void>;
+  /** What a run does at the end of an epoch. */
+  read(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** SGD at CoCoOp's published rate: on the device, where the session's engine keeps it apart, or on the host. */
+export function sgdSteps(session: PromptSession, where: "device" | "host"): SgdSteps {
+  const options = { momentum: 0.9, weightDecay: 5e-4, velocity: {} };
+  const learningRate = 0.0025;
+  if (where === "host") {
+    return {
+      async step(batch) {
+        const { gradients } = await session.step(batch);
+        sgdStep(session.params, gradients, { ...options, learningRate });
+      },
+      read: () => Promise.resolve(),
+      close: () => Promise.resolve(),
+    };
+  }
+  const steps = session.onDevice!.open(options);
+  let done = 0;
+  return {
+    step: (batch) => steps.step(batch, { steps: done++, learningRate, rates: {} }),
+    async read() {
+      await steps.read();
+    },
+    close: () => steps.close(),
+  };
 }

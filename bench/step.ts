@@ -3,7 +3,6 @@
  *
  *     deno task bench:step --pytorch --json
  */
-import { sgdStep } from "../src/optim/sgd.ts";
 import {
   alternate,
   benchOptions,
@@ -16,23 +15,22 @@ import {
   timed,
 } from "./measure.ts";
 import { countProducts } from "./count_products.ts";
-import { promptBench } from "./prompt_bench.ts";
+import { promptBench, sgdSteps } from "./prompt_bench.ts";
 
 const STEPS_A_TURN = 4;
 const options = await benchOptions("step", 9);
 const { engine, flops } = countProducts(options.engine, [4 * options.size.text.width]);
 const bench = await promptBench(engine, EUROSAT_BASE, options.size);
 const batch = { imageFeatures_BE: bench.images(4), labels: [0, 1, 2, 3] };
-const velocity = {};
-async function step(): Promise<void> {
-  const { gradients } = await bench.session.step(batch);
-  sgdStep(bench.session.params, gradients, { learningRate: 0.0025, momentum: 0.9, weightDecay: 5e-4, velocity });
-}
+const where = bench.session.onDevice === undefined ? "host" : "device";
+const steps = sgdSteps(bench.session, where);
+const step = () => steps.step(batch);
 
 /** A turn is a stretch of training: one step is too short beside what the contestant before left in the caches. */
 async function severalSteps(): Promise<number> {
   return await timed(async () => {
     for (let i = 0; i < STEPS_A_TURN; i++) await step();
+    await steps.read();
   }) / STEPS_A_TURN;
 }
 
@@ -51,6 +49,7 @@ const [ms, peakGflops, ...beside] = await alternate(options.rounds, [
   ...pytorch.runs,
 ]);
 await pytorch.close();
+await steps.close();
 const gflops = flopsPerStep / ms / 1e6;
 const result = {
   bench: "step",
@@ -64,6 +63,7 @@ const result = {
   fractionOfPeak: round(gflops / peakGflops, 3),
   residentMB: round(Deno.memoryUsage().rss / 1e6, 0),
   kernelsPerStep: kernels,
+  sgdOn: where,
   ...pytorch.results(ms, beside),
 };
 console.log(

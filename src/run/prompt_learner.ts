@@ -152,6 +152,8 @@ async function trainPrompt(
   }
   if (config.run.exactCheck) await tellExactCheck(run, session, await images.view!(0));
 
+  const where = optimizerPlace(session, Math.min(settings.batchSize, images.labels.length));
+  if (where !== undefined) progress.say(where);
   const metadata = {
     ...identity,
     "classes-seen": JSON.stringify(sample.classNames),
@@ -207,6 +209,14 @@ async function trainPrompt(
       duration(spent())
     }, last loss ${state.losses[state.losses.length - 1].toFixed(4)}.`,
   );
+}
+
+/** Where the optimiser of steps of so many images runs, on an engine whose device is apart from the host. */
+export function optimizerPlace({ onDevice }: Pick<PromptSession, "onDevice">, images: number): string | undefined {
+  if (onDevice === undefined) return undefined;
+  const obstacle = onDevice.obstacle(images);
+  if (obstacle !== undefined) return `The optimiser runs on the host, since ${obstacle}.`;
+  return "The optimiser runs on the device; what it has learned is read once an epoch.";
 }
 
 /** The engines of a training: that of the checkpoint, and this process's where it is another one. */

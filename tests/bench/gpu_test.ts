@@ -29,6 +29,8 @@ engineTest(
     const [, kernels, encode, parity] = lines;
     assert(kernels.result.dispatches <= 302, out);
     assertEquals(kernels.result.size, "small");
+    const { steps, device, host } = kernels.result.transfers;
+    assertEquals([device, host], [1, steps], out);
     assert(encode.result.imagesPerSecond > 0, out);
     assertEquals(parity.skipped, "dry");
     assertEquals(await Deno.readTextFile(file), `${out}\n`);

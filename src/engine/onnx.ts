@@ -5,11 +5,9 @@
 import { ONNX_RUNTIME_VERSION, type OnnxRuntime as ort } from "../deps.ts";
 import { engineFailure } from "./failures.ts";
 import { writeGraph } from "./onnx_graph.ts";
+import { ON_DEVICE, onnxMemory, type OnnxProgram, type OnnxRuntime } from "./onnx_memory.ts";
 import { onnxModel } from "./onnx_model.ts";
 import type { Engine, Frozen, HostTensor, Program, ProgramFunction } from "./ops.ts";
-
-/** ONNX Runtime as loaded by `loadOnnxRuntime`. */
-export type OnnxRuntime = typeof ort;
 
 /** Where graphs run. */
 export type OnnxDevice = "cpu" | "webgpu" | "cuda";
@@ -52,7 +50,7 @@ export function onnxEngine(runtime: OnnxRuntime, options: { device: OnnxDevice; 
   async function prepare(
     name: string,
     fn: ProgramFunction,
-    shapes: readonly (readonly number[])[],
+    { shapes, stays }: { shapes: readonly (readonly number[])[]; stays: boolean },
   ): Promise<ort.InferenceSession> {
     const writer = writeGraph();
     const outputs = fn(writer.ops, shapes.map((shape) => writer.input(shape)));
@@ -70,6 +68,7 @@ export function onnxEngine(runtime: OnnxRuntime, options: { device: OnnxDevice; 
         graphOptimizationLevel: "all",
         logSeverityLevel: 3,
         externalData,
+        ...(stays && { preferredOutputLocation: ON_DEVICE }),
       });
       sessions.add(session);
       return session;
@@ -78,7 +77,12 @@ export function onnxEngine(runtime: OnnxRuntime, options: { device: OnnxDevice; 
     }
   }
 
-  function program(name: string, fn: ProgramFunction, { shapes = Infinity }: { shapes?: number } = {}): Program {
+  /** A program's sessions, one for each set of shapes. */
+  function sessionsOf(
+    name: string,
+    fn: ProgramFunction,
+    { shapes = Infinity, stays = false }: { shapes?: number; stays?: boolean },
+  ): OnnxProgram {
     const prepared = new Map<string, Promise<ort.InferenceSession>>();
     async function free(key: string, pending: Promise<ort.InferenceSession>): Promise<void> {
       prepared.delete(key);
@@ -87,40 +91,56 @@ export function onnxEngine(runtime: OnnxRuntime, options: { device: OnnxDevice; 
       await session.release();
     }
     return {
-      async run(inputs) {
+      async run(inputs, feedOf) {
         const key = inputs.map(({ shape }) => shape.join("x")).join(",");
         let pending = prepared.get(key);
         if (pending === undefined) {
           for (const [key, pending] of [...prepared].slice(0, Math.max(0, prepared.size + 1 - shapes))) {
             await free(key, pending);
           }
-          prepared.set(key, pending = prepare(name, fn, inputs.map(({ shape }) => shape)));
+          prepared.set(key, pending = prepare(name, fn, { shapes: inputs.map(({ shape }) => shape), stays }));
           // There is no session to release after a failure; the error itself surfaces where the session is awaited.
           pending.catch(() => prepared.delete(key));
         }
         const session = await pending;
         const feeds: Record<string, ort.Tensor> = {};
-        inputs.forEach((input, i) => {
-          feeds[`in${i}`] = input instanceof FrozenHost
-            ? input.feed(runtime)
-            : new runtime.Tensor("float32", (input as HostTensor).data, input.shape);
-        });
-        let results: Awaited<ReturnType<typeof session.run>>;
+        for (const [i, input] of inputs.entries()) {
+          const feed = feedOf(input);
+          feeds[`in${i}`] = feed instanceof Promise ? await feed : feed;
+        }
         try {
-          results = await session.run(feeds);
+          const results = await session.run(feeds);
+          return session.outputNames.map((output) => results[output]);
         } catch (error) {
           throw engineFailure(error, { engine: `onnx on ${options.device}`, program: name });
         }
-        return session.outputNames.map((output) => {
-          const { dims, data } = results[output];
-          return { shape: [...dims], data: data as Float32Array };
-        });
       },
       async dispose() {
         for (const [key, pending] of [...prepared]) await free(key, pending);
       },
     };
   }
+
+  const feedOf = (input: HostTensor | Frozen): ort.Tensor =>
+    input instanceof FrozenHost
+      ? input.feed(runtime)
+      : new runtime.Tensor("float32", (input as HostTensor).data, input.shape);
+
+  function program(name: string, fn: ProgramFunction, { shapes }: { shapes?: number } = {}): Program {
+    const own = sessionsOf(name, fn, { shapes });
+    return {
+      async run(inputs) {
+        const results = await own.run(inputs, feedOf);
+        return results.map(({ dims, data }) => ({ shape: [...dims], data: data as Float32Array }));
+      },
+      dispose: own.dispose,
+    };
+  }
+
+  // The binding knows tensors of WebGPU's memory alone, not of CUDA's.
+  const device = options.device === "webgpu"
+    ? onnxMemory(runtime, { program: (name, fn) => sessionsOf(name, fn, { stays: true }), feedOf })
+    : undefined;
 
   return {
     name: "onnx",
@@ -131,11 +151,16 @@ export function onnxEngine(runtime: OnnxRuntime, options: { device: OnnxDevice; 
       frozen.add(held);
       return held;
     },
-    release: (value) => void frozen.delete(frozenHost(value)),
+    release(value) {
+      device?.forget(value);
+      frozen.delete(frozenHost(value));
+    },
     program,
-    tensorCount: () => frozen.size + sessions.size,
+    ...(device && { memory: device.memory }),
+    tensorCount: () => frozen.size + sessions.size + (device?.count() ?? 0),
     kernelCount: () => 0,
     async dispose() {
+      await device?.dispose();
       for (const session of sessions) await session.release();
       sessions.clear();
       frozen.clear();

@@ -5,18 +5,16 @@
 import { areFinite, notFinite } from "./parameters.ts";
 import type { StepAt, StepRecord, Steps, Trainable, TrainingState, TrainOptions } from "./training.ts";
 
-/** How long, and for how many steps, nothing is read: the losses wait on the device. */
-interface Patience {
-  ms: number;
-  steps: number;
-}
+const PATIENCE = { ms: 2000, steps: 500 };
 
 /** Steps from the state on. */
 export function deviceSteps(
   onDevice: NonNullable<Trainable["onDevice"]>,
   state: TrainingState,
-  { momentum, weightDecay, optimizer, rates }: Pick<TrainOptions, "momentum" | "weightDecay" | "optimizer" | "rates">,
-  patience: Patience = { ms: 2000, steps: 500 },
+  { momentum, weightDecay, optimizer, rates, patience = PATIENCE }: Pick<
+    TrainOptions,
+    "momentum" | "weightDecay" | "optimizer" | "rates" | "patience"
+  >,
 ): Steps {
   const { velocity, squares } = state;
   const training = onDevice.open({ momentum, weightDecay, optimizer, rates, velocity, squares });

@@ -123,6 +123,8 @@ export interface TrainOptions {
   meta?: MetaOptions;
   /** Continue from here instead of from the prompt's parameters, which are then still the start of {@linkcode TrainOptions.share}. */
   resume?: TrainingState;
+  /** For how long and for how many steps losses may wait on a device; two seconds and 500 when left out. */
+  patience?: { ms: number; steps: number };
   /** Steps between two calls of {@linkcode TrainOptions.save}; one epoch when left out. */
   checkpointEvery?: number;
   /** Gets a state to keep; what it gets may change once it returns. */

@@ -65,6 +65,8 @@ export function deviceRun(options: Partial<TrainOptions> = {}): TrainOptions {
     momentum: 0.9,
     weightDecay: 5e-4,
     order: namedStream(1, "batch-order"),
+    // Reads are counted, however slow the machine is.
+    patience: { ms: Infinity, steps: 500 },
     ...options,
   };
 }

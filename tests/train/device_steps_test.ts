@@ -120,7 +120,7 @@ Deno.test("nothing is read before it is due, but for a long wait or many losses"
   async function readsOf(patience: { ms: number; steps: number }): Promise<number[]> {
     const { onDevice, reads } = told(() => ({}));
     const state = freshState();
-    const steps = deviceSteps(onDevice, state, SGD, patience);
+    const steps = deviceSteps(onDevice, state, { ...SGD, patience });
     records.length = 0;
     for (let step = 1; step <= 7; step++) records.push(await steps.step(batch, at(step), { due: step === 7 }));
     assertEquals(records.flat().map(({ step, loss }) => [step, loss]), [1, 2, 3, 4, 5, 6, 7].map((step) => [step, 1]));

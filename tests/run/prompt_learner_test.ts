@@ -4,7 +4,6 @@ import { loadTokenizer } from "../../src/clip/tokenizer.ts";
 import { loadWeights } from "../../src/clip/weights/load.ts";
 import { namedStream } from "../../src/data/random.ts";
 import { openEngine } from "../../src/engine/choose.ts";
-import type { Engine } from "../../src/engine/ops.ts";
 import { UserError } from "../../src/errors.ts";
 import { cocoop, coop, kgcoop } from "../../src/methods/kit.ts";
 import type { Method, PromptLearning } from "../../src/methods/method.ts";
@@ -12,7 +11,7 @@ import type { PromptSettings } from "../../src/methods/prompt_settings.ts";
 import { openPrompt } from "../../src/prompt/session.ts";
 import { storedValues } from "../../src/prompt/stored_prompt.ts";
 import { completeSettings, type Given } from "../../src/run/config.ts";
-import { learnedNumbers, optimizerPlace, promptLogits, promptText, scheduleOf } from "../../src/run/prompt_learner.ts";
+import { learnedNumbers, promptLogits, promptText, scheduleOf } from "../../src/run/prompt_learner.ts";
 import { ROOT } from "../tasks.ts";
 import { inFolder, runHere } from "./run_here.ts";
 

@@ -1,7 +1,14 @@
 /** Training on an engine whose device is apart from the host: the engine `cpu` plays it. */
-import { assert, assertEquals, assertRejects } from "jsr:@std/assert@1.0.19";
+import { assert, assertEquals, assertMatch, assertRejects } from "jsr:@std/assert@1.0.19";
+import { openMethod } from "../../bench/prompt_bench.ts";
 import { UserError } from "../../src/errors.ts";
+import type { PromptLearning } from "../../src/methods/method.ts";
+import { prograd } from "../../src/methods/prograd.ts";
+import { prometar } from "../../src/methods/prometar.ts";
+import type { PromptSettings } from "../../src/methods/prompt_settings.ts";
 import type { DeviceRead } from "../../src/prompt/device_steps.ts";
+import type { PromptSession } from "../../src/prompt/session.ts";
+import { optimizerPlace } from "../../src/run/prompt_learner.ts";
 import { deviceSteps } from "../../src/train/device_steps.ts";
 import { train } from "../../src/train/loop.ts";
 import type { StepRecord, Trainable, TrainingState } from "../../src/train/training.ts";
@@ -53,6 +60,36 @@ Deno.test("a loss that is not finite names its step, though it is read later; no
     left.push(engine.tensorCount());
   }
   assertEquals(left[1], left[0]);
+  await model.dispose();
+  await engine.dispose();
+});
+
+Deno.test("what stays on the host says why; where the optimiser runs is told", async () => {
+  const engine = await apartEngine();
+  const { model, open } = await deviceBench(engine);
+  const opened: PromptSession[] = [await open()];
+  for (const method of [prograd, prometar]) {
+    opened.push(await openMethod(model, method as PromptLearning<PromptSettings>, ["Forest", "River"]));
+  }
+  const [cocoop, twoLosses, meta] = opened;
+  const rows = /^a step of \d+ token rows is run in pieces$/;
+  assertEquals(cocoop.onDevice?.obstacle(2), undefined);
+  assertMatch(cocoop.onDevice?.obstacle(100_000) ?? "", rows);
+  assertEquals(twoLosses.onDevice?.obstacle(2), "the method makes one gradient of two");
+  assertEquals(meta.onDevice?.obstacle(2), "the method learns how to regularise, by a second step");
+  assertEquals(opened.map((session) => optimizerPlace(session, 2)), [
+    "The optimiser runs on the device; what it has learned is read once an epoch.",
+    "The optimiser runs on the host, since the method makes one gradient of two.",
+    "The optimiser runs on the host, since the method learns how to regularise, by a second step.",
+  ]);
+  assertEquals(optimizerPlace({}, 2), undefined);
+  // It trains all the same.
+  const { losses } = await train(
+    twoLosses,
+    deviceRun({ schedule: { rate: 0.01, epochs: 1, warmupEpochs: 0, warmupRate: 0 } }),
+  );
+  assertEquals(losses.length, 4);
+  for (const session of opened) await session.dispose();
   await model.dispose();
   await engine.dispose();
 });

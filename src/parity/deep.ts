@@ -13,10 +13,10 @@ import type { PromptMethod } from "../methods/prompt_method.ts";
 import { divergence, promptsrc, regularisedTerms } from "../methods/promptsrc.ts";
 import { normalizeRows } from "../methods/zero_shot.ts";
 import { addToAverage } from "../optim/prompt_average.ts";
-import { sgdStep } from "../optim/sgd.ts";
 import { openPrompt, type PromptSession } from "../prompt/session.ts";
 import type { Fixtures, Tensors } from "./fixtures.ts";
 import { type ParityCase, type ParityRow, parityRow, relativeL2 } from "./row.ts";
+import { sgdSteps } from "./sgd_steps.ts";
 
 /** A case of `deep_METHOD.json`, as far as the methods share it. */
 export interface DeepCase {
@@ -258,23 +258,21 @@ export function frozenCases(
 async function compareTrajectory(session: PromptSession, at: CaseAt): Promise<PromptSession["params"]> {
   const { about, key, given, images, found } = at;
   const sums: Record<string, Float64Array> = {};
-  const velocity = {};
+  const sgd = sgdSteps(session, {
+    images: about.order[0].length,
+    momentum: about.momentum,
+    weightDecay: about.weight_decay,
+  });
   for (const [step, rows] of about.order.entries()) {
-    const { loss, gradients } = await session.step(chosen(images, rows));
+    const loss = await sgd.step(chosen(images, rows), about.lrs[step]);
     const wanted = about.losses[step];
     found.losses.push({ name: `${key} step ${step + 1}`, difference: Math.abs(loss - wanted) / Math.abs(wanted) });
-    const learningRate = about.lrs[step];
-    sgdStep(session.params, gradients, {
-      learningRate,
-      momentum: about.momentum,
-      weightDecay: about.weight_decay,
-      velocity,
-    });
     const isLast = (step + 1) % about.steps_per_epoch === 0;
     if (about.gpa_weights && isLast) {
       addToAverage(sums, session.params, about.gpa_weights[(step + 1) / about.steps_per_epoch - 1]);
     }
   }
+  await sgd.close();
   const compare = (stage: string, params: Record<string, { data: ArrayLike<number> }>) => {
     for (const [param, { data }] of Object.entries(paramsAt(given, `${key}/${stage}/`))) {
       found.params.push({ name: `${key} ${stage} ${param}`, difference: relativeL2(params[param].data, data) });

@@ -10,10 +10,10 @@ import { coopPrompt } from "../methods/coop.ts";
 import type { PromptMethod } from "../methods/prompt_method.ts";
 import { normalizeRows } from "../methods/zero_shot.ts";
 import { learningRate } from "../optim/schedule.ts";
-import { sgdStep, type Velocity } from "../optim/sgd.ts";
 import { openPrompt } from "../prompt/session.ts";
 import type { Fixtures, Tensors } from "./fixtures.ts";
 import { caseLists, type ParityCase, type ParityRow, parityRow, relativeL2 } from "./row.ts";
+import { sgdSteps } from "./sgd_steps.ts";
 
 /** A case of `NAME_prompts.json`. */
 interface PromptCase {
@@ -83,28 +83,28 @@ export async function promptRows(
       found.gradients.push({ name: `${key} ${param}`, difference: relativeL2(gradients[param], wanted.data) });
     }
 
-    const velocity: Velocity = {};
+    const sgd = sgdSteps(session, {
+      images: about.order[0].length,
+      momentum: about.momentum,
+      weightDecay: about.weight_decay,
+    });
     for (const [step, rows] of about.order.entries()) {
-      const result = await session.step({
-        imageFeatures_BE: take(images, rows),
-        labels: rows.map((row) => labels[row]),
+      const rate = learningRate(Math.floor(step / about.steps_per_epoch) + 1, {
+        rate: about.lr,
+        epochs: about.epochs,
+        warmupEpochs: 1,
+        warmupRate: about.warmup_lr,
       });
+      const loss = await sgd.step(
+        { imageFeatures_BE: take(images, rows), labels: rows.map((row) => labels[row]) },
+        rate,
+      );
       found.losses.push({
         name: `${key} step ${step + 1}`,
-        difference: Math.abs(result.loss - about.losses[step]) / Math.abs(about.losses[step]),
-      });
-      sgdStep(session.params, result.gradients, {
-        learningRate: learningRate(Math.floor(step / about.steps_per_epoch) + 1, {
-          rate: about.lr,
-          epochs: about.epochs,
-          warmupEpochs: 1,
-          warmupRate: about.warmup_lr,
-        }),
-        momentum: about.momentum,
-        weightDecay: about.weight_decay,
-        velocity,
+        difference: Math.abs(loss - about.losses[step]) / Math.abs(about.losses[step]),
       });
     }
+    await sgd.close();
     for (const [param, wanted] of Object.entries(paramsAt(given, `${key}/final/`))) {
       found.params.push({ name: `${key} ${param}`, difference: relativeL2(session.params[param].data, wanted.data) });
     }

@@ -1,5 +1,6 @@
 /** ONNX Runtime's graphs on WebGPU. */
 import { openEngine } from "../../src/engine/choose.ts";
+import { assertOptimizers } from "../optim/on_device_cases.ts";
 import { assertDeviceSteps } from "../train/device_cases.ts";
 import { assertFlat, assertHeld, assertParity, assertSameTraining } from "./engine_cases.ts";
 import { onnxWebgpuTest } from "./onnx_webgpu_cases.ts";
@@ -11,6 +12,8 @@ onnxWebgpuTest("onnx on webgpu trains as onnx does on the processor", async (eng
 });
 
 onnxWebgpuTest("onnx on webgpu keeps the number of its sessions over 200 steps", assertFlat);
+
+onnxWebgpuTest("onnx on webgpu's optimisers are the host's but for rounding", assertOptimizers);
 
 onnxWebgpuTest("onnx on webgpu holds tensors on its device until they are released", async (engine) => {
   const other = await openEngine("onnx", { device: "webgpu" });

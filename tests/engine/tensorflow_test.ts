@@ -9,7 +9,8 @@ import { readFound } from "../../src/engine/tensorflow.ts";
 import { UserError } from "../../src/errors.ts";
 import { PROBE_MARK } from "../../recipes/cli/probe.ts";
 import { assertFeatures } from "../clip/fixture_features.ts";
-import { assertFlat, assertParity, assertSameTraining, engineTest } from "./engine_cases.ts";
+import { assertDeviceSteps, assertStops, FEW } from "../train/device_cases.ts";
+import { assertFlat, assertHeld, assertParity, assertSameTraining, engineTest } from "./engine_cases.ts";
 import { readTasks, resolveTask } from "../tasks.ts";
 
 const ROOT = new URL("../../", import.meta.url);
@@ -29,6 +30,13 @@ async function checkEngine(name: TensorflowEngineName): Promise<void> {
   await assertFeatures(engine);
   await assertSameTraining(engine);
   await assertFlat(engine);
+  assertEquals(engine.memory !== undefined, cuda);
+  if (cuda) {
+    const second = await openEngine(name, { device: "cuda" });
+    await assertHeld(engine, second);
+    await assertDeviceSteps(engine, { tolerance: 1e-4, cuts: [6], variants: FEW });
+    await assertStops(engine);
+  }
   const other = name === "tensorflow" ? "tensorflow-gpu" : "tensorflow";
   await assertRejects(() => openEngine(other), UserError, `already computes with ${name}`);
   // 16 trillion results.

@@ -9,7 +9,7 @@ import { webgpuDevice } from "../../src/engine/webgpu.ts";
 import { UserError } from "../../src/errors.ts";
 import { assertFeatures } from "../clip/fixture_features.ts";
 import { assertOptimizers } from "../optim/on_device_cases.ts";
-import { assertDeviceSteps, FEW } from "../train/device_cases.ts";
+import { assertDeviceSteps, assertStops, FEW } from "../train/device_cases.ts";
 import { assertFlat, assertHeld, assertParity, assertSameTraining, engineTest } from "./engine_cases.ts";
 import { fused, FUSED_INPUTS } from "./fused_cases.ts";
 import { relativeL2, runOnce, withEngine } from "./ops_cases.ts";
@@ -64,6 +64,8 @@ webgpuTest("webgpu trains as onnx does, in at most 110 kernels a step of two blo
 webgpuTest("webgpu keeps the number of its tensors over 200 steps", assertFlat);
 
 webgpuTest("webgpu's optimisers are the host's but for rounding", assertOptimizers);
+
+webgpuTest("webgpu stops at a loss that is not finite", assertStops);
 
 webgpuTest("webgpu holds tensors on its device until they are released", async (engine) => {
   const other = await openEngine("webgpu");

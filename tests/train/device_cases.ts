@@ -1,17 +1,18 @@
 /** Training whose optimiser runs on an engine's device, beside the same on the host. */
-import { assert, assertEquals } from "jsr:@std/assert@1.0.19";
+import { assert, assertEquals, assertRejects } from "jsr:@std/assert@1.0.19";
 import { noiseTensor, randomClip } from "../../bench/random_clip.ts";
 import { type ClipModel, loadModel } from "../../src/clip/model.ts";
 import { loadTokenizer } from "../../src/clip/tokenizer.ts";
 import { namedStream } from "../../src/data/random.ts";
 import type { Engine } from "../../src/engine/ops.ts";
+import { UserError } from "../../src/errors.ts";
 import { cocoopPrompt } from "../../src/methods/cocoop.ts";
 import { normalizeRows } from "../../src/methods/zero_shot.ts";
 import { gaussianWeights } from "../../src/optim/prompt_average.ts";
 import { openPrompt, type PromptSession } from "../../src/prompt/session.ts";
 import { decodeCheckpoint, encodeCheckpoint } from "../../src/train/checkpoint.ts";
 import { train } from "../../src/train/loop.ts";
-import type { TrainingState, TrainOptions } from "../../src/train/training.ts";
+import type { Trainable, TrainingState, TrainOptions } from "../../src/train/training.ts";
 
 const E = 32;
 const CLASSES = ["Forest", "River"];
@@ -183,5 +184,44 @@ export async function assertDeviceSteps(
     }
     for (const session of [host, device, often]) await session.dispose();
   }
+  await model.dispose();
+}
+
+/** Fails unless a loss that is not finite stops the run by its step's number, and leaves nothing saved or on the device. */
+export async function assertStops(engine: Engine): Promise<void> {
+  const { model, open } = await deviceBench(engine);
+  const left: number[] = [];
+  for (let round = 0; round < 2; round++) {
+    const session = await open();
+    const saved: number[] = [];
+    let steps = 0;
+    const spoilt: Trainable = {
+      ...session,
+      onDevice: {
+        obstacle: () => undefined,
+        open(options) {
+          const training = session.onDevice!.open(options);
+          return {
+            ...training,
+            step(batch, at) {
+              if (++steps === 6) batch.imageFeatures_BE!.data.fill(NaN);
+              return training.step(batch, at);
+            },
+          };
+        },
+      },
+    };
+    const options = deviceRun({ save: ({ step }) => Promise.resolve(void saved.push(step)) });
+    await assertRejects(
+      () => train(spoilt, options),
+      UserError,
+      "Training stopped at step 6 (epoch 2): the loss (NaN) is not finite. The last checkpoint is kept.",
+    );
+    assertEquals([steps, saved], [8, [4]]);
+    assert(Object.values(session.params).every(({ data }) => data.every(Number.isFinite)));
+    await session.dispose();
+    left.push(engine.tensorCount());
+  }
+  assertEquals(left[1], left[0]);
   await model.dispose();
 }

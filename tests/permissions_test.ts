@@ -146,6 +146,7 @@ const NOT_RUN: Record<string, string> = {
   "bench:run": "full-size work for minutes",
   "bench:load": "full-size work for minutes",
   "bench:large": "full-size work for minutes",
+  "bench:features": "full-size work for minutes",
   "bench:coverage": "simulates for minutes",
 };
 

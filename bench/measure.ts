@@ -18,15 +18,17 @@ export interface BenchOptions {
   rounds: number;
   json: boolean;
   pytorch: boolean;
-  /** PyTorch computes on the card, in float32 and in half precision. */
+  /** PyTorch computes on the card. */
   cuda: boolean;
+  /** PyTorch also computes in half precision. */
+  half: boolean;
   /** The size of the model, and its name. */
   size: ClipConfig;
   sizeName: string;
 }
 
 /** Sizes by their names. */
-const SIZES: Readonly<Record<string, ClipConfig>> = { "ViT-B/16": VIT_B_16, small: SMALL };
+export const SIZES: Readonly<Record<string, ClipConfig>> = { "ViT-B/16": VIT_B_16, small: SMALL };
 
 /** Milliseconds of the wall's clock, or with `--cpu` of this process's time on processors. */
 let clock = () => performance.now();
@@ -55,7 +57,7 @@ export async function benchOptions(name: string, rounds: number, engine = "auto"
   tellUserErrors();
   const args = parseArgs(Deno.args, {
     string: ["engine", "device", "threads", "rounds", "size"],
-    boolean: ["cpu", "json", "pytorch", "cuda", "help"],
+    boolean: ["cpu", "json", "pytorch", "cuda", "half", "help"],
     default: { engine, rounds: String(rounds), size: "ViT-B/16", threads: String(navigator.hardwareConcurrency) },
     unknown: (arg) => {
       throw new UserError(`bench:${name} does not know ${arg}: --help lists its flags.`);
@@ -64,12 +66,12 @@ export async function benchOptions(name: string, rounds: number, engine = "auto"
   if (args.help) {
     console.log(
       `deno task bench:${name} [--engine ${engine}] [--device NAME] [--threads ${navigator.hardwareConcurrency}] ` +
-        `[--rounds ${rounds}] [--size ViT-B/16] [--cpu] [--pytorch [--cuda]] [--json]\n\n` +
+        `[--rounds ${rounds}] [--size ViT-B/16] [--cpu] [--pytorch [--cuda] [--half]] [--json]\n\n` +
         "--device is where the engine runs, as recipes have it.\n" +
         "--size small takes a model that is quick everywhere, for trying out.\n" +
         "--cpu counts processor time, for a machine that others use too; with --threads 1, as waiting threads use it too.\n" +
         "--pytorch runs the published loop beside ours, alternately; it needs python3 with torch.\n" +
-        "--cuda runs that on the card, in float32 and in half precision.\n" +
+        "--cuda runs that on the card; --half runs it in half precision as well.\n" +
         "--json prints one line of JSON last.",
     );
     Deno.exit(0);
@@ -80,7 +82,7 @@ export async function benchOptions(name: string, rounds: number, engine = "auto"
   const size = SIZES[args.size];
   if (size === undefined) throw new UserError(`--size is ${args.size}: give one of ${Object.keys(SIZES).join(", ")}.`);
   if (args.cuda && !args.pytorch) throw new UserError("--cuda is where PyTorch runs: add --pytorch.");
-  if (args.pytorch && size !== VIT_B_16) throw new UserError("--pytorch is of ViT-B/16's size: leave --size out.");
+  if (args.half && !args.pytorch) throw new UserError("--half is what PyTorch runs in: add --pytorch.");
   const threads = Number(args.threads);
   if (args.cpu) {
     if (threads !== 1) throw new UserError(`bench:${name} --cpu would count threads that wait: add --threads 1.`);
@@ -99,6 +101,7 @@ export async function benchOptions(name: string, rounds: number, engine = "auto"
     json: args.json,
     pytorch: args.pytorch,
     cuda: args.cuda,
+    half: args.half,
     size,
     sizeName: args.size,
   };
@@ -149,7 +152,7 @@ interface Published {
 
 /** The published loop beside ours. */
 export interface Beside {
-  /** A run each: in float32, and on a card in half precision as well; none where PyTorch is not asked for. */
+  /** A run each: in float32, and where asked for in half precision; none where PyTorch is not asked for. */
   runs: (() => Promise<number>)[];
   /** Their medians, and how many times ours they are. */
   results(ms: number, medians: readonly number[]): Record<string, number>;
@@ -158,9 +161,11 @@ export interface Beside {
 
 /** Starts what the options ask for. */
 export async function besides(options: BenchOptions, published: Published): Promise<Beside> {
-  const flags = options.cuda ? [["--cuda"], ["--cuda", "--half"]] : options.pytorch ? [[]] : [];
+  const precisions = options.pytorch ? options.half ? [[], ["--half"]] : [[]] : [];
   const contestants: Contestant[] = [];
-  for (const more of flags) contestants.push(await publishedPytorch(published, { threads: options.threads, more }));
+  for (const precision of precisions) {
+    contestants.push(await publishedPytorch(published, options, [...options.cuda ? ["--cuda"] : [], ...precision]));
+  }
   return {
     runs: contestants.map(({ run }) => run),
     results: (ms, medians) =>
@@ -177,7 +182,8 @@ export async function besides(options: BenchOptions, published: Published): Prom
 /** The published loop in a process of its own. */
 async function publishedPytorch(
   { kind, tokens, images, script: name = "published" }: Published,
-  { threads, more }: { threads: number; more: string[] },
+  { threads, size }: Pick<BenchOptions, "threads" | "size">,
+  more: string[],
 ): Promise<Contestant> {
   const script = new URL(`./pytorch/${name}.py`, import.meta.url).pathname;
   const command = new Deno.Command("python3", {
@@ -189,6 +195,7 @@ async function publishedPytorch(
       String(threads),
       JSON.stringify(tokens),
       String(images),
+      JSON.stringify(size),
       ...onProcessor ? ["--cpu"] : [],
       ...more,
     ],

@@ -2,12 +2,12 @@
 
 Architecture as in openai/CLIP clip/model.py and CoOp trainers/cocoop.py: 77 tokens, nn.MultiheadAttention, LayerNorm,
 QuickGELU, one pass of the text encoder for each image; float32, or with --half half precision throughout, as the
-published `prec: fp16`; random weights of ViT-B/16's size.
+published `prec: fp16`; random weights of the given size.
 
-usage: published.py {step|eval|encode} THREADS TOKENS_JSON IMAGES [--cpu] [--cuda [--half]]
+usage: published.py {step|eval|encode} THREADS TOKENS_JSON IMAGES SIZE_JSON [--cpu] [--cuda] [--half]
 
 Speaks over its standard streams: for each line that it reads it does the work once and writes the milliseconds.
-TOKENS_JSON is a list with the 77 ids of each class's prompt.
+TOKENS_JSON is a list with the 77 ids of each class's prompt; SIZE_JSON is a ClipConfig of the kit.
 """
 
 import json
@@ -40,8 +40,10 @@ class Block(nn.Module):
 
 
 class TextEncoder(nn.Module):
-    def __init__(self, width=512, layers=12, heads=8, context=77, embedding=512):
+    def __init__(self, size):
         super().__init__()
+        text, embedding = size["text"], size["embedding"]
+        width, layers, heads, context = (text[key] for key in ("width", "layers", "heads", "context"))
         mask = torch.full((context, context), float("-inf")).triu_(1)
         self.positional_embedding = nn.Parameter(0.01 * torch.randn(context, width))
         self.transformer = nn.Sequential(*[Block(width, heads, mask) for _ in range(layers)])
@@ -55,11 +57,13 @@ class TextEncoder(nn.Module):
 
 
 class ImageEncoder(nn.Module):
-    def __init__(self, size=224, patch=16, width=768, layers=12, heads=12, embedding=512):
+    def __init__(self, size):
         super().__init__()
+        image, embedding = size["image"], size["embedding"]
+        pixels, patch, width, layers, heads = (image[key] for key in ("size", "patch", "width", "layers", "heads"))
         self.conv1 = nn.Conv2d(3, width, patch, patch, bias=False)
         self.class_embedding = nn.Parameter(width**-0.5 * torch.randn(width))
-        self.positional_embedding = nn.Parameter(width**-0.5 * torch.randn((size // patch) ** 2 + 1, width))
+        self.positional_embedding = nn.Parameter(width**-0.5 * torch.randn((pixels // patch) ** 2 + 1, width))
         self.ln_pre = nn.LayerNorm(width)
         self.transformer = nn.Sequential(*[Block(width, heads) for _ in range(layers)])
         self.ln_post = nn.LayerNorm(width)
@@ -73,16 +77,17 @@ class ImageEncoder(nn.Module):
 
 
 class CoCoOp(nn.Module):
-    def __init__(self, tokens, context_tokens=4, width=512, embedding=512):
+    def __init__(self, tokens, size, context_tokens=4):
         super().__init__()
+        embedding, width = size["embedding"], size["text"]["width"]
         self.tokens = torch.tensor(tokens)
-        table = nn.Embedding(49408, width)
+        table = nn.Embedding(size["text"]["vocabulary"], width)
         with torch.no_grad():
             embedded = table(self.tokens)
         self.prefix, self.suffix = embedded[:, :1], embedded[:, 1 + context_tokens :]
         self.ctx = nn.Parameter(embedded[0, 1 : 1 + context_tokens].clone())
         self.meta_net = nn.Sequential(nn.Linear(embedding, embedding // 16), nn.ReLU(), nn.Linear(embedding // 16, width))
-        self.text_encoder = TextEncoder()
+        self.text_encoder = TextEncoder(size)
         for parameter in self.text_encoder.parameters():
             parameter.requires_grad_(False)
 
@@ -99,31 +104,36 @@ class CoCoOp(nn.Module):
         return logits if labels is None else F.cross_entropy(logits, labels)
 
 
-def unit_rows(rows):
-    x = torch.randn(rows, 512)
+def unit_rows(rows, width):
+    x = torch.randn(rows, width)
     return x / x.norm(dim=-1, keepdim=True)
 
 
-def work_of(kind, tokens, images):
+def noise_images(images, size):
+    side = size["image"]["size"]
+    return torch.randn(images, 3, side, side)
+
+
+def work_of(kind, tokens, images, size):
     if kind == "encode":
-        model = ImageEncoder().eval()
-        pixels = torch.randn(images, 3, 224, 224)
+        model = ImageEncoder(size).eval()
+        pixels = noise_images(images, size)
 
         def encode():
             with torch.no_grad():
                 model(pixels)
 
         return encode
-    model = CoCoOp(tokens)
+    model = CoCoOp(tokens, size)
     if kind == "eval":
-        features = unit_rows(images)
+        features = unit_rows(images, size["embedding"])
 
         def evaluate():
             with torch.no_grad():
                 model(features)
 
         return evaluate
-    features, labels = unit_rows(images), torch.arange(images) % len(tokens)
+    features, labels = unit_rows(images, size["embedding"]), torch.arange(images) % len(tokens)
     learned = [model.ctx, *model.meta_net.parameters()]
     optimizer = torch.optim.SGD(learned, lr=0.0025, momentum=0.9, weight_decay=5e-4)
 
@@ -138,8 +148,8 @@ def work_of(kind, tokens, images):
 
 
 def main(work_of):
-    kind, threads, tokens, images = sys.argv[1], int(sys.argv[2]), json.loads(sys.argv[3]), int(sys.argv[4])
-    flags = sys.argv[5:]
+    kind, threads, tokens, images, size = sys.argv[1], *(json.loads(word) for word in sys.argv[2:6])
+    flags = sys.argv[6:]
     clock = time.process_time if "--cpu" in flags else time.perf_counter
     torch.set_num_threads(threads)
     torch.manual_seed(1)
@@ -151,7 +161,7 @@ def main(work_of):
         wait = torch.cuda.synchronize
     if "--half" in flags:
         torch.set_default_dtype(torch.float16)
-    work = work_of(kind, tokens, images)
+    work = work_of(kind, tokens, images, size)
     print(json.dumps({"torch": torch.__version__, "images": images}), flush=True)
     for _ in sys.stdin:
         start = clock()

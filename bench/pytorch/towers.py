@@ -3,9 +3,9 @@
 MaPLe as in multimodal-prompt-learning clip/model.py and trainers/maple.py, PromptSRC as in its trainers/promptsrc.py:
 77 tokens of every class, learned rows replaced before the deeper blocks, all frozen weights without gradient; PromptSRC's
 frozen image tower runs in every step. A test batch makes the prompts and runs both towers, as the published test loop.
-float32; random weights of ViT-B/16's size.
+Random weights of the given size.
 
-usage: towers.py {maple|promptsrc|maple_eval} THREADS TOKENS_JSON IMAGES
+usage: towers.py {maple|promptsrc|maple_eval} THREADS TOKENS_JSON IMAGES SIZE_JSON [--cpu] [--cuda] [--half]
 
 It speaks as published.py does.
 """
@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from published import ImageEncoder, TextEncoder, main
+from published import ImageEncoder, TextEncoder, main, noise_images
 
 SCALE = 100.0
 
@@ -61,19 +61,20 @@ class PromptedImage(ImageEncoder):
 class Prompted(nn.Module):
     """Both towers with `learned` rows in the first `depth` layers; `rows` gives them to each tower."""
 
-    def __init__(self, tokens, learned, depth, width=512, image_width=768):
+    def __init__(self, tokens, size, learned, depth):
         super().__init__()
+        width, image_width = size["text"]["width"], size["image"]["width"]
         self.tokens, self.depth = torch.tensor(tokens), depth
         with torch.no_grad():
-            embedded = nn.Embedding(49408, width)(self.tokens)
+            embedded = nn.Embedding(size["text"]["vocabulary"], width)(self.tokens)
         self.prefix, self.suffix = embedded[:, :1], embedded[:, 1 + learned :]
-        self.text, self.image = PromptedText(), PromptedImage()
+        self.text, self.image = PromptedText(size), PromptedImage(size)
         for parameter in self.parameters():
             parameter.requires_grad_(False)
         rows = lambda count, width: nn.ParameterList(nn.Parameter(0.02 * torch.randn(learned, width)) for _ in range(count))
         self.ctx = nn.Parameter(embedded[0, 1 : 1 + learned].clone())
         self.deep_text = rows(depth - 1, width)
-        self.make_image_rows(rows, width, image_width)
+        self.make_image_rows(rows, size)
 
     def features(self, pixels):
         first, deeper = self.image_rows()
@@ -83,7 +84,8 @@ class Prompted(nn.Module):
 
 
 class Maple(Prompted):
-    def make_image_rows(self, rows, width, image_width):
+    def make_image_rows(self, rows, size):
+        width, image_width = size["text"]["width"], size["image"]["width"]
         self.proj = nn.Linear(width, image_width)
         self.deep_projs = nn.ModuleList(copy.deepcopy(nn.Linear(width, image_width)) for _ in range(self.depth - 1))
 
@@ -96,10 +98,11 @@ class Maple(Prompted):
 
 
 class PromptSRC(Prompted):
-    def make_image_rows(self, rows, width, image_width):
+    def make_image_rows(self, rows, size):
+        image_width = size["image"]["width"]
         self.vpt, self.deep_image = rows(1, image_width)[0], rows(self.depth - 1, image_width)
-        self.frozen_image = ImageEncoder().requires_grad_(False)
-        self.frozen_text = unit(torch.randn(len(self.tokens), 512))
+        self.frozen_image = ImageEncoder(size).requires_grad_(False)
+        self.frozen_text = unit(torch.randn(len(self.tokens), size["embedding"]))
 
     def image_rows(self):
         return self.vpt, list(self.deep_image)
@@ -116,9 +119,9 @@ class PromptSRC(Prompted):
         return F.cross_entropy(logits, labels) + near + divergence
 
 
-def work_of(kind, tokens, images):
-    model = PromptSRC(tokens, 4, 9) if kind == "promptsrc" else Maple(tokens, 2, 9)
-    pixels, labels = torch.randn(images, 3, 224, 224), torch.arange(images) % len(tokens)
+def work_of(kind, tokens, images, size):
+    model = PromptSRC(tokens, size, 4, 9) if kind == "promptsrc" else Maple(tokens, size, 2, 9)
+    pixels, labels = noise_images(images, size), torch.arange(images) % len(tokens)
     if kind == "maple_eval":
 
         def evaluate():

@@ -1,6 +1,6 @@
 /**
  * Packs what a machine with a card and without a network needs to run `bench/gpu/run.ts`: Deno, the kit with its packages
- * and its sample, the reference fixtures, and Vulkan's loader, in parts that can each be sent alone.
+ * and its sample, the reference fixtures, Vulkan's loader, and X's libraries, in parts that can each be sent alone.
  *
  *     deno run --allow-all bench/gpu/pack.ts
  *
@@ -28,8 +28,13 @@ const UNUSED = [
   ...["*.map", "*.d.ts", ".page", ".tensorflow"],
   ...["darwin", "win32", "linux/arm64"].map((system) => `*/napi-v6/${system}`),
 ];
-/** Debian's package with `libvulkan.so.1`. */
-const LOADER = "libvulkan1";
+/** Folders of libraries, and Debian's packages that they are from. A bare machine has the card's driver alone. */
+const LIBRARIES: Readonly<Record<string, readonly string[]>> = {
+  // What Deno and ONNX Runtime open to reach any driver.
+  vulkan: ["libvulkan1"],
+  // NVIDIA's driver for Vulkan is linked with X's, also where nothing is shown; taken where the machine has none.
+  x11: ["libx11-6", "libxext6", "libxcb1", "libxau6", "libxdmcp6", "libbsd0", "libmd0"],
+};
 
 tellUserErrors();
 const args = parseArgs(Deno.args, {
@@ -60,11 +65,16 @@ async function run(command: string, words: string[], cwd = ROOT): Promise<string
   return new TextDecoder().decode(stdout);
 }
 
-/** Vulkan's loader from Debian's package, unpacked into `folder`: a bare machine has the card's driver alone. */
-async function fetchLoader(folder: string): Promise<void> {
-  await run("apt-get", ["download", LOADER], folder);
-  const [deb] = [...Deno.readDirSync(folder)].map(({ name }) => name).filter((name) => name.endsWith(".deb"));
-  await run("dpkg-deb", ["-x", `${folder}/${deb}`, `${folder}/vulkan`]);
+/** Libraries from Debian's packages, unpacked below `stage`. */
+async function fetchLibraries(stage: string): Promise<void> {
+  for (const [folder, packages] of Object.entries(LIBRARIES)) {
+    const debs = `${stage}/${folder}.debs`;
+    await Deno.mkdir(debs);
+    await run("apt-get", ["download", ...packages], debs);
+    for (const { name } of Deno.readDirSync(debs)) {
+      await run("dpkg-deb", ["-x", `${debs}/${name}`, `${stage}/${folder}`]);
+    }
+  }
 }
 
 async function parts(stage: string): Promise<Part[]> {
@@ -73,7 +83,7 @@ async function parts(stage: string): Promise<Part[]> {
     throw new UserError("The reference fixtures are not in ../shared/reference: packing needs them for parity.");
   });
   return [
-    { name: "deno", from: [{ folder: stage, paths: ["deno", "vulkan"] }] },
+    { name: "deno", from: [{ folder: stage, paths: ["deno", ...Object.keys(LIBRARIES)] }] },
     { name: "packages", from: [{ folder: stage, paths: [`${KIT}/node_modules`] }], exclude: UNUSED },
     {
       name: "kit",
@@ -90,7 +100,7 @@ try {
   await Deno.symlink(ROOT, `${stage}/${KIT}`);
   if (!args.list) {
     await Deno.copyFile(Deno.execPath(), `${stage}/deno`);
-    await fetchLoader(stage);
+    await fetchLibraries(stage);
     await Deno.mkdir(args.out, { recursive: true });
   }
   const rows: string[][] = [["part", "bytes"]];
@@ -110,8 +120,8 @@ try {
   if (!args.list) {
     printTable(rows);
     console.log(
-      `\nThere: for part in *.tar.gz; do tar -xzf $part; done; cd ${KIT} && ` +
-        "../deno run --allow-all bench/gpu/run.ts --out results.jsonl",
+      `\nThere: for part in *.tar.gz; do tar -xzf $part --no-same-owner; done; cd ${KIT} && ` +
+        "../deno run --cached-only --allow-all bench/gpu/run.ts --out results.jsonl",
     );
   }
 } finally {

@@ -14,7 +14,7 @@ export const onnxVulkan: Readonly<Record<string, string>> | undefined = await fi
 export const onnxWebgpu = {
   there: onnxVulkan !== undefined,
   engine: "onnx --device webgpu",
-  variable: "CI_REQUIRE_WEBGPU",
+  variable: "CI_REQUIRE_ONNX_WEBGPU",
 };
 
 async function findVulkan(): Promise<Record<string, string> | undefined> {
@@ -37,7 +37,7 @@ async function opensWith(env: Record<string, string>): Promise<boolean> {
   return success;
 }
 
-/** A test of the engine; skipped where there is no such Vulkan, or fails if `CI_REQUIRE_WEBGPU` is 1. */
+/** A test of the engine; skipped where there is no such Vulkan, or fails if `CI_REQUIRE_ONNX_WEBGPU` is 1. */
 export function onnxWebgpuTest(name: string, fn: (engine: Engine) => Promise<void>): void {
   engineTest(name, onnxWebgpu, async () => {
     // Sessions look for the driver when the device opens, and that may be again whenever none was left.

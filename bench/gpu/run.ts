@@ -171,8 +171,8 @@ function plan({ pytorch, fixtures }: { pytorch: boolean; fixtures: string }): Pa
     { name: "engines", words: ["recipes/engines.ts", "--json"], seconds: 60, long: true },
     ...engines.includes("webgpu") ? [bench("kernels", "webgpu")] : [],
     ...BENCHES.flatMap((name) => engines.map((engine) => bench(name, engine, beside))),
-    ...engines.map(whole),
     ...engines.map(parity),
+    ...engines.map(whole),
     // The second turn is without PyTorch, which has had its turns inside the first.
     ...args.dry ? [] : BENCHES.flatMap((name) => engines.map((engine) => bench(name, engine))),
   ];

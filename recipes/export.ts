@@ -133,7 +133,12 @@ async function requirePlace(out: string, { page }: { page: boolean }): Promise<v
     await requirePagePlace(out);
     return await requireRuntime();
   }
-  if ((await infoOf(out))?.isDirectory) throw new UserError(`${out} is a folder: give the name of a file with --out.`);
+  const info = await infoOf(out);
+  if (info === undefined || info.isFile) return;
+  // The file that is written takes the place of what has its name, of a device like /dev/null, too.
+  throw new UserError(
+    `${out} is ${info.isDirectory ? "a folder" : "a pipe or a device"}: give the name of a file with --out.`,
+  );
 }
 
 async function defaultPath(run: string | undefined, name: string): Promise<string> {

@@ -128,8 +128,14 @@ Deno.test("what cannot be exported is refused in a sentence, and nothing is writ
       [PROMPT, "--page", "--out", "images"],
       "images holds Field, which is no part of a page: give another folder with --out.",
     );
+    await refused([PROMPT, "--out", "images"], "images is a folder: give the name of a file with --out.");
     const names = [...Deno.readDirSync(folder)].map(({ name }) => name).sort();
     assertEquals(names, ["images", PROMPT]);
+    if (Deno.build.os === "windows") return;
+    // A link, because a file in the place of the device itself would harm the machine.
+    await Deno.symlink("/dev/null", `${folder}/nowhere`);
+    await refused([PROMPT, "--out", "nowhere"], "nowhere is a pipe or a device: give the name of a file with --out.");
+    assertEquals(Deno.readLinkSync(`${folder}/nowhere`), "/dev/null");
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

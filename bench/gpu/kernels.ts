@@ -7,7 +7,7 @@
  */
 import { loadTfjs } from "../../src/deps.ts";
 import { UserError } from "../../src/errors.ts";
-import { alternate, benchOptions, EUROSAT_BASE, printJson, printTable, round, timed } from "../measure.ts";
+import { benchOptions, EUROSAT_BASE, median, printJson, printTable, round, timed } from "../measure.ts";
 import { promptBench, type SgdSteps, sgdSteps } from "../prompt_bench.ts";
 
 /** The parts of tfjs's backend that are looked at. */
@@ -55,19 +55,19 @@ GPUBuffer.prototype.mapAsync = function (...args) {
   return mapAsync.apply(this, args);
 };
 
-/** An epoch: milliseconds a step. */
-async function epoch(way: SgdSteps): Promise<number> {
-  return await timed(async () => {
-    for (let i = 0; i < STEPS; i++) await way.step(batch);
-    await way.read();
-  }) / STEPS;
+/** Milliseconds a step, and transfers from the device. */
+interface Epoch {
+  ms: number;
+  transfers: number;
 }
 
-/** Transfers from the device in an epoch. */
-async function transfersOf(way: SgdSteps): Promise<number> {
+async function epoch(way: SgdSteps): Promise<Epoch> {
   const before = transfers;
-  await epoch(way);
-  return transfers - before;
+  const ms = await timed(async () => {
+    for (let i = 0; i < STEPS; i++) await way.step(batch);
+    await way.read();
+  });
+  return { ms: ms / STEPS, transfers: transfers - before };
 }
 
 // The first step also computes what depends on frozen numbers alone.
@@ -78,9 +78,13 @@ const names = await programsOf(step);
 const kernels = engine.kernelCount() - before;
 const hostDispatches = (await programsOf(() => ways.host.step(batch))).length;
 await ways.device.read();
-const fromDevice = { steps: STEPS, device: await transfersOf(ways.device), host: await transfersOf(ways.host) };
-const [ms, hostMs] = (await alternate(options.rounds, [() => epoch(ways.device), () => epoch(ways.host)]))
-  .map((ms) => round(ms, 3));
+const epochs: Record<keyof typeof ways, Epoch[]> = { device: [], host: [] };
+for (let round = 0; round < options.rounds; round++) {
+  epochs.device.push(await epoch(ways.device));
+  epochs.host.push(await epoch(ways.host));
+}
+const [ms, hostMs] = [epochs.device, epochs.host].map((runs) => round(median(runs.map(({ ms }) => ms)), 3));
+const fromDevice = { steps: STEPS, device: epochs.device[0].transfers, host: epochs.host[0].transfers };
 const counts = new Map<string, { dispatches: number; ms: number }>();
 for (const name of names) {
   const { dispatches, ms } = counts.get(name) ?? { dispatches: 0, ms: 0 };

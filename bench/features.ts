@@ -23,9 +23,13 @@ const SHAPES = [[1000, 128, 1000], [1000, 512, 1000], [32, 512, 1000], [512, 400
 
 const args = parseArgs(Deno.args, {
   string: ["width", "shots"],
-  boolean: ["json"],
+  boolean: ["json", "help"],
   default: { width: "512", shots: "1" },
 });
+if (args.help) {
+  console.log("deno task bench:features [--width 512] [--shots 1] [--json]\n\nMinutes at the width of ViT-B/16, 512.");
+  Deno.exit();
+}
 const [C, E, shots] = [names.length, Number(args.width), Number(args.shots)];
 
 /** Seconds of the processor. */

@@ -29,7 +29,10 @@ import type { Report } from "./report.ts";
 
 /** How to compare. */
 export interface CompareOptions {
-  /** Order of the rows; the first is what others are compared with. Others come after it as they appear. */
+  /**
+   * Order of the rows; the first that there is a report of is what others are compared with. Those without a report have a row
+   * too, others come after them as they appear.
+   */
   methods?: readonly string[];
   /** Shots of the table; the most that there are when left out. */
   shots?: number;
@@ -71,8 +74,8 @@ export function compareReports(reports: readonly Report[], options: CompareOptio
   requireOneTest(reports);
   for (const { run: { method: name, label } } of reports) if (label !== undefined) rememberLabel({ name, label });
   const found = [...new Set(reports.map(({ run }) => run.method))];
-  const methods = [...(options.methods ?? []).filter((method) => found.includes(method)), ...found]
-    .filter((method, i, all) => all.indexOf(method) === i);
+  const order = [...new Set([...options.methods ?? [], ...found])];
+  const methods = order.filter((method) => found.includes(method));
   const allShots = [...new Set(reports.flatMap(({ run }) => run.shots ?? []))].sort((a, b) => a - b);
   const shots = options.shots ?? allShots.at(-1) ?? null;
   const rows = reports.filter(({ run }) => run.shots === null || run.shots === shots);
@@ -101,6 +104,7 @@ export function compareReports(reports: readonly Report[], options: CompareOptio
       const [{ run: { preset, changed } }] = own;
       return [{ method, label: methodLabel(method), preset, changed, ...summarize(own) }];
     }),
+    rows: order.map((method) => ({ method, label: methodLabel(method) })),
     differences: methods.slice(1).flatMap((method) => differences(rows, { reference: methods[0], method, confidence })),
     interval: {
       confidence,

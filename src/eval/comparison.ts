@@ -37,8 +37,10 @@ export interface Comparison {
   seeds: number[];
   /** Classes that were evaluated, in the order of the columns. */
   subsets: ClassSubset[];
-  /** Rows of the table. */
+  /** Methods of which there are results. */
   methods: MethodSummary[];
+  /** What the table has rows of, in order: `methods`, and those asked for of which there is no result. */
+  rows: Pick<MethodSummary, "method" | "label">[];
   /** Each other method against the first. */
   differences: Difference[];
   /** How the differences' intervals were made: share of intervals that hold the true difference, what varies, and for how many
@@ -126,7 +128,7 @@ export function differenceRows({ differences, interval: { confidence } }: Compar
       signed(one.difference),
       `${signed(one.low)} to ${signed(one.high)}`,
       one.verdict,
-      ...plans ? [isOpen(one) ? String(one.seedsToTell ?? "too many") : "-"] : [],
+      ...plans ? [isOpen(one) ? String(one.seedsToTell ?? "too many") : NOTHING] : [],
     ]),
   ];
 }
@@ -245,12 +247,19 @@ export function measured(row: Pick<MethodSummary, "accuracy" | "h">, measure: Me
 }
 
 /** Why a method has no number: it cannot have one, or its run is not there. H needs both halves. */
-export function whyNone({ without }: Comparison, method: string, measure: Measure): "no result" | "missing" {
+export function whyNone(
+  { without }: Pick<Comparison, "without">,
+  method: string,
+  measure: Measure,
+): "no result" | "missing" {
   const cannot = without.some((one) =>
     one.method === method && (measure === "h" ? one.subset !== "all" : one.subset === measure)
   );
   return cannot ? "no result" : "missing";
 }
+
+/** What stands in a table for reading where there is nothing. */
+export const NOTHING = "–";
 
 /** Subsets and H as headings of columns. */
 export const MEASURES: Readonly<Record<Measure, string>> = { base: "base", new: "new", all: "all", h: "H" };

@@ -3,13 +3,17 @@ import { table, wrap } from "../text_table.ts";
 import { methodLabel } from "../methods/method_label.ts";
 import {
   type Comparison,
+  type CurvePoint,
   differenceNote,
   differenceRows,
   measured,
   MEASURES,
   measuresOf,
   noResultSentences,
+  NOTHING,
+  whyNone,
 } from "./comparison.ts";
+import { aboutNumber, footnoteSign, NO_RUN, nothingThere, openFootnotes } from "./footnotes.ts";
 import { headingOf, type ResultCell, resultTable } from "./result_table.ts";
 
 /** Of numbers in percent. */
@@ -50,7 +54,7 @@ export function comparisonText(comparison: Comparison, options: TextOptions): st
     ...resultLines([comparison], options),
     ...noResultSentences(without).flatMap((sentence) => wrap(sentence, options.columns)),
     ...(seeds.length > 1 ? blank(seedRows(comparison), options) : []),
-    ...curveTables(comparison).flatMap((rows) => blank(rows, options)),
+    ...curveTables(comparison).flatMap(({ rows, notes }) => [...blank(rows, options), ...noteLines(notes, options)]),
     ...(told ? blank(differenceRows(comparison), options) : []),
     ...(told ? wrap(differenceNote(comparison), options.columns) : []),
     ...(warnings.length > 0 ? [""] : []),
@@ -69,10 +73,13 @@ export function collectionText(comparisons: readonly Comparison[], options: Text
 
 /** A heading, a table a data set, and what the numbers are. */
 function resultLines(comparisons: readonly Comparison[], options: TextOptions): string[] {
-  const { columns, blocks, spread, ranked } = resultTable(comparisons, DIGITS);
+  const { columns, blocks, spread, ranked, footnotes } = resultTable(comparisons, DIGITS);
   const bold = (line: string) => options.colour ? `\x1b[1m${line}\x1b[0m` : line;
   const several = blocks.length > 1;
-  const starred = ({ text, std, rank }: ResultCell) => spreadText(text, std) + (rank === "best" ? " *" : "");
+  const starred = ({ text, std, rank, mark }: ResultCell) =>
+    [spreadText(text, std), ...rank === "best" ? ["*"] : [], ...mark === undefined ? [] : [footnoteSign(mark)]].join(
+      " ",
+    );
   const note = [ranked ? "* best." : "", spread].filter((part) => part !== "").join(" ");
   return [
     ...wrap(`${headingOf(comparisons)} (accuracy in percent)`, options.columns).map(bold),
@@ -82,7 +89,13 @@ function resultLines(comparisons: readonly Comparison[], options: TextOptions): 
       return several ? ["", ...lines] : lines;
     }),
     ...wrap(note, options.columns).filter((line) => line !== ""),
+    ...noteLines(footnotes, options),
   ];
+}
+
+/** What marked cells of a table are, each in a line of its own. */
+export function noteLines(footnotes: readonly string[], { columns }: Pick<TextOptions, "columns">): string[] {
+  return footnotes.flatMap((text, mark) => wrap(`${footnoteSign(mark)} ${text}`, columns));
 }
 
 function blank(rows: readonly (readonly string[])[], options: TextOptions): string[] {
@@ -102,7 +115,7 @@ function seedRows(comparison: Comparison): string[][] {
         row.label,
         String(seed),
         ...measures.map((measure) =>
-          measured(row, measure)?.perSeed.find((one) => one.seed === seed)?.value.toFixed(DIGITS) ?? "-"
+          measured(row, measure)?.perSeed.find((one) => one.seed === seed)?.value.toFixed(DIGITS) ?? NOTHING
         ),
       ]);
     }),
@@ -110,21 +123,38 @@ function seedRows(comparison: Comparison): string[][] {
 }
 
 /** A table a measure: methods down, shots across. What learns nothing has the same value for all of them. */
-function curveTables({ curve, subsets, methods: rows }: Comparison): string[][][] {
+function curveTables(
+  { curve, subsets, methods: rows, without }: Comparison,
+): { rows: string[][]; notes: readonly string[] }[] {
   const shots = [...new Set(curve.flatMap((point) => point.shots ?? []))].sort((a, b) => a - b);
   const methods = [...new Set(curve.map(({ method }) => method))];
   if (shots.length < 2) return [];
-  return measuresOf({ subsets, methods: rows }).map((measure) => [
-    [`Shots, ${MEASURES[measure]}`, ...shots.map(String)],
-    ...methods.map((method) => [
+  const seeds = [...new Set(curve.flatMap(seedsOfPoint))].sort((a, b) => a - b);
+  return measuresOf({ subsets, methods: rows }).map((measure) => {
+    const { notes, mark } = openFootnotes();
+    const cell = (method: string, number: number) => {
+      const point = curve.find((one) => one.method === method && (one.shots ?? number) === number);
+      const found = point && measured(point, measure);
+      if (point !== undefined && found !== undefined) {
+        const text = spreadText(found.mean.toFixed(DIGITS), found.std?.toFixed(DIGITS));
+        return { text, mark: mark(aboutNumber(point, { measure, seeds })) };
+      }
+      const cannot = whyNone({ without }, method, measure) === "no result";
+      return { text: NOTHING, mark: cannot ? undefined : mark(point ? nothingThere(point, measure) : NO_RUN) };
+    };
+    const lines = methods.map((method) => [
       methodLabel(method),
       ...shots.map((number) => {
-        const point = curve.find((one) => one.method === method && (one.shots ?? number) === number);
-        const found = point && measured(point, measure);
-        return found === undefined ? "-" : spreadText(found.mean.toFixed(DIGITS), found.std?.toFixed(DIGITS));
+        const { text, mark } = cell(method, number);
+        return mark === undefined ? text : `${text} ${footnoteSign(mark)}`;
       }),
-    ]),
-  ]);
+    ]);
+    return { rows: [[`Shots, ${MEASURES[measure]}`, ...shots.map(String)], ...lines], notes };
+  });
+}
+
+function seedsOfPoint({ accuracy }: CurvePoint): number[] {
+  return Object.values(accuracy).flatMap(({ perSeed }) => perSeed.flatMap(({ seed }) => seed ?? []));
 }
 
 /** `94.4 ± 0.2`, padded so that columns of them line up. */

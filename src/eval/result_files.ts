@@ -1,7 +1,8 @@
 /** Comparisons as files that papers and other programs take: tidy CSV, Markdown, LaTeX. */
 import type { ClassSubset } from "../data/few_shot.ts";
-import { type Comparison, type MethodSummary, noResultSentences } from "./comparison.ts";
+import { type Comparison, type MethodSummary, noResultSentences, NOTHING } from "./comparison.ts";
 import { csvText, type CsvValue } from "./csv.ts";
+import { footnoteSign } from "./footnotes.ts";
 import { markdownText } from "./markdown.ts";
 import { harmonicMean } from "./metrics.ts";
 import { type ResultCell, type ResultTable, resultTable } from "./result_table.ts";
@@ -104,16 +105,26 @@ export interface Labelled {
   label: string;
 }
 
-function captionOf({ table, notes }: Omit<Labelled, "label">): string[] {
-  const { protocol, spread, ranked } = table;
-  return [protocol, spread, ranked ? "Best in bold, second underlined." : "", ...notes].filter((part) => part !== "");
+/** The caption, each sentence made text by `plain`, and the notes behind their marks. */
+function captionOf(
+  { table, notes }: Omit<Labelled, "label">,
+  { plain, raised }: { plain(text: string): string; raised(mark: number): string },
+): string {
+  const { protocol, spread, ranked, footnotes } = table;
+  return [
+    ...[protocol, spread, ranked ? "Best in bold, second underlined." : "", ...notes]
+      .filter((part) => part !== "").map(plain),
+    ...footnotes.map((note, mark) => raised(mark) + plain(note)),
+  ].join(" ");
 }
 
 function markdownTable({ table, notes }: Labelled): string {
   const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |\n`;
-  const cell = ({ text, std, rank }: ResultCell) => {
+  const raised = (mark: number) => `<sup>${footnoteSign(mark)}</sup>`;
+  const cell = ({ text, std, rank, mark }: ResultCell) => {
     const whole = std === undefined ? markdownText(text) : `${text} ± ${std}`;
-    return rank === "best" ? `**${whole}**` : rank === "second" ? `<u>${whole}</u>` : whole;
+    const ranked = rank === "best" ? `**${whole}**` : rank === "second" ? `<u>${whole}</u>` : whole;
+    return mark === undefined ? ranked : ranked + raised(mark);
   };
   const { columns, blocks } = table;
   const several = blocks.length > 1;
@@ -123,16 +134,18 @@ function markdownTable({ table, notes }: Labelled): string {
   );
   return line(head) + line(head.map((_, i) => i < head.length - columns.length ? "---" : "---:")) +
     rows.map(line).join("") +
-    `\n${markdownText(captionOf({ table, notes }).join(" "))}\n`;
+    `\n${captionOf({ table, notes }, { plain: markdownText, raised })}\n`;
 }
 
 const PREAMBLE = "% In the preamble: \\usepackage{booktabs}\n";
 
 function latexTable({ table, notes, label }: Labelled): string {
   const line = (cells: readonly string[]) => `    ${cells.join(" & ")} \\\\\n`;
-  const cell = ({ text, std, rank }: ResultCell) => {
+  const raised = (mark: number) => `\\textsuperscript{${latexText(footnoteSign(mark))}}`;
+  const cell = ({ text, std, rank, mark }: ResultCell) => {
     const whole = std === undefined ? latexText(text) : `${text} $\\pm$ ${std}`;
-    return rank === "best" ? `\\textbf{${whole}}` : rank === "second" ? `\\underline{${whole}}` : whole;
+    const ranked = rank === "best" ? `\\textbf{${whole}}` : rank === "second" ? `\\underline{${whole}}` : whole;
+    return mark === undefined ? ranked : ranked + raised(mark);
   };
   const { columns, blocks } = table;
   const body = blocks.map(({ title, rows }) =>
@@ -141,7 +154,7 @@ function latexTable({ table, notes, label }: Labelled): string {
       ...rows.map(({ label, cells }) => line([latexText(label), ...cells.map(cell)])),
     ].join("")
   );
-  const caption = captionOf({ table, notes }).map(latexText).join(" ");
+  const caption = captionOf({ table, notes }, { plain: latexText, raised });
   return `\\begin{table}[t]
   \\centering
   \\caption{${caption}}
@@ -168,6 +181,11 @@ const LATEX: Readonly<Record<string, string>> = {
   ">": "\\textgreater{}",
   "|": "\\textbar{}",
   "±": "$\\pm$",
+  "†": "\\textdagger{}",
+  "‡": "\\textdaggerdbl{}",
+  "§": "\\S{}",
+  "¶": "\\P{}",
+  [NOTHING]: "--",
   // After the end of a row these would be its options.
   "[": "{[}",
   "]": "{]}",
@@ -176,7 +194,7 @@ const LATEX: Readonly<Record<string, string>> = {
 
 /** Text that LaTeX prints as it stands, on one line. */
 export function latexText(text: string): string {
-  return oneLine(text).replaceAll(/[\\~^<>|±&%$#_{}[\]*]/g, (character) => LATEX[character] ?? `\\${character}`);
+  return oneLine(text).replaceAll(/[\\~^<>|±†‡§¶–&%$#_{}[\]*]/g, (character) => LATEX[character] ?? `\\${character}`);
 }
 
 function oneLine(text: string): string {

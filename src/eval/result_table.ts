@@ -10,18 +10,22 @@ import {
   MEASURES,
   measuresOf,
   type MethodSummary,
+  NOTHING,
   whyNone,
 } from "./comparison.ts";
+import { aboutNumber, AVERAGE_OF_FEWER, type Footnotes, NOT_ON_ALL, nothingThere, openFootnotes } from "./footnotes.ts";
 import { harmonicMean, mean } from "./metrics.ts";
 
 /** What stands in a cell. */
 export interface ResultCell {
-  /** The number, or why there is none. */
+  /** The number, or a dash. */
   text: string;
   /** Its deviation, where there is one. */
   std?: string;
   /** Among the methods of its block, by the number as it is printed; undefined where there is nothing to choose from. */
   rank?: "best" | "second";
+  /** The number of a note on it, from 0, among those of the table. */
+  mark?: number;
 }
 
 /** The methods on one data set, or on the average of all. */
@@ -42,6 +46,8 @@ export interface ResultTable {
   spread: string;
   /** Whether there is a best of anything. */
   ranked: boolean;
+  /** What the marked cells are, by the number of the mark. */
+  footnotes: readonly string[];
 }
 
 type Row = Pick<MethodSummary, "method" | "label" | "accuracy" | "h">;
@@ -53,13 +59,26 @@ export function resultTable(comparisons: readonly Comparison[], digits: number):
     methods: comparisons.flatMap(({ methods }) => methods),
   });
   const several = comparisons.length > 1;
-  const blocks = comparisons.map((one) => ({ title: one.on.dataset, rows: one.methods as Row[], without: [one] }));
+  const footnotes = openFootnotes();
+  const seeds = seedsOf(comparisons);
+  const blocks = comparisons.map((one) => ({
+    title: one.on.dataset,
+    rows: rowsOf(one),
+    without: [one],
+    about: (row: Row, measure: Measure) =>
+      measured(row, measure) ? aboutNumber(row, { measure, seeds }) : nothingThere(row, measure),
+  }));
   if (several) {
-    blocks.unshift({ title: averageTitle(comparisons), rows: averages(comparisons), without: [...comparisons] });
+    blocks.unshift({
+      title: averageTitle(comparisons),
+      rows: averages(comparisons),
+      without: [...comparisons],
+      about: (row, measure) => aboutAverage(row, { measure, seeds, comparisons }),
+    });
   }
-  const filled = blocks.map(({ title, rows, without }) => ({
+  const filled = blocks.map(({ title, rows, without, about }) => ({
     title,
-    rows: cellsOf(rows, { measures, without, digits }),
+    rows: cellsOf(rows, { measures, without, digits, about, footnotes }),
   }));
   const deviates = comparisons.some(({ methods }) =>
     methods.some(({ accuracy }) => Object.values(accuracy).some(hasStd))
@@ -74,7 +93,27 @@ export function resultTable(comparisons: readonly Comparison[], digits: number):
       ...deviates ? ["± is the population standard deviation over seeds."] : [],
       ...measures.includes("h") ? [`H is the harmonic mean of the base and new accuracies beside it${ofH}.`] : [],
     ].join(" "),
+    footnotes: footnotes.notes,
   };
+}
+
+/** A row for each method that the table is of, in order; one without a run is empty. */
+function rowsOf({ rows, methods }: Comparison): Row[] {
+  return rows.map((row) => methods.find(({ method }) => method === row.method) ?? { ...row, accuracy: {}, h: null });
+}
+
+function aboutAverage(
+  row: Row,
+  { measure, seeds, comparisons }: { measure: Measure; seeds: readonly number[]; comparisons: readonly Comparison[] },
+): string | undefined {
+  if (!measured(row, measure)) return NOT_ON_ALL;
+  const ones = comparisons.flatMap(({ methods }) => methods.filter(({ method }) => method === row.method));
+  // Its H is that of its own two means.
+  const parts = measure === "h" ? ["base", "new"] as const : [measure];
+  const isOverFewer = parts.some((part) =>
+    ones.some((one) => aboutNumber(one, { measure: part, seeds }) !== undefined)
+  );
+  return isOverFewer ? AVERAGE_OF_FEWER : undefined;
 }
 
 /** `16 shots of the base classes, seeds 1, 2, 3`. */
@@ -98,14 +137,19 @@ function averageTitle(comparisons: readonly Comparison[]): string {
 /** On what it was measured and how: `EuroSAT, ViT-B/16, 16 shots of base classes, seeds 1, 2, 3`. */
 export function headingOf(comparisons: readonly Comparison[]): string {
   const [{ on, shots, trainedOn }] = comparisons;
-  const seeds = [...new Set(comparisons.flatMap((one) => one.seeds))].sort((a, b) => a - b);
+  const seeds = seedsOf(comparisons);
   const where = comparisons.length > 1 ? `${comparisons.length} data sets` : on.dataset;
   return [where, on.model.name, ...drawnFrom({ shots, seeds, trainedOn })].join(", ");
 }
 
+/** The seeds that a caption names. */
+function seedsOf(comparisons: readonly Comparison[]): number[] {
+  return [...new Set(comparisons.flatMap((one) => one.seeds))].sort((a, b) => a - b);
+}
+
 /** Means over the data sets; a method has one where it has a number on all of them. */
 function averages(comparisons: readonly Comparison[]): Row[] {
-  const names = new Map(comparisons.flatMap(({ methods }) => methods.map(({ method, label }) => [method, label])));
+  const names = new Map(comparisons.flatMap(({ rows }) => rows.map(({ method, label }) => [method, label])));
   return [...names].map(([method, label]): Row => {
     const rows = comparisons.map(({ methods }) => methods.find((one) => one.method === method));
     const accuracy: Row["accuracy"] = {};
@@ -121,16 +165,33 @@ function averages(comparisons: readonly Comparison[]): Row[] {
 
 function cellsOf(
   rows: readonly Row[],
-  { measures, without, digits }: { measures: readonly Measure[]; without: readonly Comparison[]; digits: number },
+  { measures, without, digits, about, footnotes }: {
+    measures: readonly Measure[];
+    without: readonly Comparison[];
+    digits: number;
+    /** What is to be said of a cell, unless it cannot have a number. */
+    about(row: Row, measure: Measure): string | undefined;
+    footnotes: Footnotes;
+  },
 ): ResultBlock["rows"] {
-  const columns = measures.map((measure) => {
-    const cells = rows.map((row): ResultCell => {
+  // Numbered row by row, as a table is read.
+  const marks = rows.map((row) =>
+    measures.map((measure) => {
+      const cannot = !measured(row, measure) &&
+        without.some((comparison) => whyNone(comparison, row.method, measure) === "no result");
+      const mark = cannot ? undefined : footnotes.mark(about(row, measure));
+      return mark === undefined ? {} : { mark };
+    })
+  );
+  const columns = measures.map((measure, column) => {
+    const cells = rows.map((row, i): ResultCell => {
       const found = measured(row, measure);
-      if (found === undefined) {
-        const reasons = without.map((comparison) => whyNone(comparison, row.method, measure));
-        return { text: reasons.find((reason) => reason === "no result") ?? "missing" };
-      }
-      return { text: found.mean.toFixed(digits), ...found.std === null ? {} : { std: found.std.toFixed(digits) } };
+      const std = found?.std ?? null;
+      return {
+        text: found?.mean.toFixed(digits) ?? NOTHING,
+        ...std === null ? {} : { std: std.toFixed(digits) },
+        ...marks[i][column],
+      };
     });
     const [best, second] = [...new Set(cells.map(({ text }) => Number(text)).filter(Number.isFinite))].sort((a, b) =>
       b - a

@@ -1,7 +1,16 @@
 /** A sweep as tables: for a terminal, for papers and for programs. */
-import { type Comparison, measured, MEASURES, measuresOf, noResultSentences } from "./comparison.ts";
-import { aligned, type TextOptions } from "./comparison_table.ts";
+import {
+  type Comparison,
+  measured,
+  MEASURES,
+  measuresOf,
+  noResultSentences,
+  NOTHING,
+  type Spread,
+} from "./comparison.ts";
+import { aligned, noteLines, type TextOptions } from "./comparison_table.ts";
 import { csvText, type CsvValue } from "./csv.ts";
+import { aboutNumber, fewerSeeds, footnoteSign, NO_RUN, openFootnotes } from "./footnotes.ts";
 import { CSV_COLUMNS, csvRows, printedTables, type TableForm } from "./result_files.ts";
 import { drawnFrom, type ResultCell, type ResultTable } from "./result_table.ts";
 import { choiceSentences, ranked, type Sweep, type SweptSetting } from "./sweep.ts";
@@ -18,15 +27,30 @@ export function sweepTable(sweep: Sweep, digits: number): ResultTable {
   const test = chosen?.test ?? undefined;
   const measures = test === undefined ? [] : measuresOf(test);
   const isTied = chosen !== null && chosen.equals > 1;
+  const footnotes = openFootnotes();
+  const noted = (cell: ResultCell, note: string | undefined): ResultCell => {
+    const mark = footnotes.mark(note);
+    return mark === undefined ? cell : { ...cell, mark };
+  };
+  const fewer = (found: Spread) => fewerSeeds(found, sweep.seeds);
+  const aboutLoss = ({ validation, crossEntropy }: SweptSetting) =>
+    crossEntropy !== null ? fewer(crossEntropy) : validation === null ? NO_RUN : "Not in its reports.";
   const rows = ranked(sweep).map((setting) => {
     const isChosen = chosen !== null && setting === sweep.settings[chosen.setting];
     return {
       label: shown(setting.values[first.name]),
       cells: [
         ...others.map(({ name }): ResultCell => ({ text: shown(setting.values[name]) })),
-        { ...numberCell(setting.validation ?? undefined, digits), ...isChosen ? { rank: "best" as const } : {} },
-        ...isTied ? [lossCell(setting)] : [],
-        ...measures.map((measure) => isChosen ? numberCell(measured(test!.methods[0], measure), digits) : { text: "" }),
+        noted(
+          { ...numberCell(setting.validation ?? undefined, digits), ...isChosen ? { rank: "best" as const } : {} },
+          setting.validation === null ? NO_RUN : fewer(setting.validation),
+        ),
+        ...isTied ? [noted(lossCell(setting), aboutLoss(setting))] : [],
+        ...measures.map((measure) => {
+          if (!isChosen) return { text: NOTHING };
+          const [row] = test!.methods;
+          return noted(numberCell(measured(row, measure), digits), aboutNumber(row, { measure, seeds: sweep.seeds }));
+        }),
       ],
     };
   });
@@ -47,6 +71,7 @@ export function sweepTable(sweep: Sweep, digits: number): ResultTable {
       ...isTied ? ["Cross-entropy is the mean over the validation images."] : [],
       ...measures.includes("h") ? ["H is the harmonic mean of the base and new accuracies beside it."] : [],
     ].join(" "),
+    footnotes: footnotes.notes,
   };
 }
 
@@ -55,12 +80,12 @@ function shown(value: string): string {
 }
 
 function numberCell(found: SweptSetting["validation"] | undefined, digits: number): ResultCell {
-  if (!found) return { text: "missing" };
+  if (!found) return { text: NOTHING };
   return { text: found.mean.toFixed(digits), ...found.std === null ? {} : { std: found.std.toFixed(digits) } };
 }
 
 function lossCell({ crossEntropy }: SweptSetting): ResultCell {
-  return { text: crossEntropy === null ? "unknown" : crossEntropy.mean.toPrecision(4) };
+  return { text: crossEntropy === null ? NOTHING : crossEntropy.mean.toPrecision(4) };
 }
 
 /** Sentences on results that the method cannot have on test images. */
@@ -75,10 +100,11 @@ export function sweepWarnings({ warnings, chosen }: Sweep): string[] {
 
 /** The sweep as text for a terminal. */
 export function sweepText(sweep: Sweep, options: TextOptions): string[] {
-  const { head = "", columns, blocks: [{ rows }], spread } = sweepTable(sweep, 1);
+  const { head = "", columns, blocks: [{ rows }], spread, footnotes } = sweepTable(sweep, 1);
   const bold = (line: string) => options.colour ? `\x1b[1m${line}\x1b[0m` : line;
-  const cell = ({ text, std, rank }: ResultCell) =>
-    text + (std === undefined ? "" : ` ± ${std.padStart(4)}`) + (rank === "best" ? " *" : "");
+  const cell = ({ text, std, rank, mark }: ResultCell) =>
+    text + (std === undefined ? "" : ` ± ${std.padStart(4)}`) + (rank === "best" ? " *" : "") +
+    (mark === undefined ? "" : ` ${footnoteSign(mark)}`);
   const note = [sweep.chosen === null ? "" : "* chosen.", spread].filter((part) => part !== "").join(" ");
   const title = `${sweep.method.label} on ${sweepFacts(sweep).join(", ")} (accuracy in percent)`;
   const warnings = sweepWarnings(sweep).map((text) => `warning: ${text}`);
@@ -86,6 +112,7 @@ export function sweepText(sweep: Sweep, options: TextOptions): string[] {
     ...wrap(title, options.columns).map(bold),
     ...aligned([[head, ...columns], ...rows.map(({ label, cells }) => [label, ...cells.map(cell)])], options),
     ...wrap(note, options.columns),
+    ...noteLines(footnotes, options),
     "",
     ...[...choiceSentences(sweep), ...notes(sweep)].flatMap((sentence) => wrap(sentence, options.columns)),
     ...warnings.length > 0 ? [""] : [],

@@ -10,7 +10,7 @@ import type { Report } from "../eval/report.ts";
 import { fileError, infoOf } from "../files.ts";
 import { KIT_METHODS } from "../methods/kit.ts";
 import { drawsImages, type Method, withVariants } from "../methods/method.ts";
-import { methodLabel } from "../methods/method_label.ts";
+import { methodLabel, rememberLabel } from "../methods/method_label.ts";
 import { flagName } from "../methods/setting.ts";
 import { withoutResults } from "./comparison_runs.ts";
 import { backbonePart } from "./inputs.ts";
@@ -175,11 +175,14 @@ function comparisonsOf(
   const sets = [...Map.groupBy(reports, datasetKey).values()].toSorted((a, b) =>
     a[0].on.data.name < b[0].on.data.name ? -1 : 1
   );
-  const order = inOrder([...new Set(reports.map(({ run }) => run.method))], methods);
+  const names = [...new Set(reports.map(({ run }) => run.method))];
+  // On one set a method's file may have no report that says what it is called.
+  for (const { run: { method: name, label } } of reports) if (label !== undefined) rememberLabel({ name, label });
+  const order = inOrder([...names, ...absentOf(names, methods)], methods);
   return sets.map((own) => {
     const [{ on: { data } }] = own;
     const isTwice = sets.filter(([{ on }]) => on.data.name === data.name).length > 1;
-    const comparison = compareReports(own, { methods: order, command, without: withoutOf(reports) });
+    const comparison = compareReports(own, { methods: order, command, without: withoutOf(reports, order) });
     if (isTwice) comparison.on.dataset += ` (split ${data.splitSha256.slice(0, 8)}, ${data.images} images)`;
     return comparison;
   });
@@ -195,9 +198,13 @@ function inOrder(names: readonly string[], asked: readonly string[] = []): strin
   return names.toSorted((a, b) => place(a) - place(b));
 }
 
+/** Methods that were asked for and that have no report under any settings. */
+function absentOf(names: readonly string[], asked: readonly string[] = []): string[] {
+  return asked.filter((name) => !names.some((one) => isOrVaries(one, name)));
+}
+
 /** Results that methods of the kit cannot have after what they learned from. */
-function withoutOf(reports: readonly Report[]): NoResult[] {
-  const names = [...new Set(reports.map(({ run }) => run.method))];
+function withoutOf(reports: readonly Report[], names: readonly string[]): NoResult[] {
   const train = reports.find(({ run }) => run.trainedOn !== null)?.run.trainedOn ?? "base";
   return withoutNames(names, { train, subsets: SUBSETS })
     .filter(({ subset }) => reports.some(({ run }) => run.evaluatedOn === subset));
@@ -222,10 +229,7 @@ function isOrVaries(name: string, method: string): boolean {
 /** Of each method what other data sets, classes or seeds, or what was asked for, let expect. */
 function missingSentences(group: readonly Comparison[], asked: CollectOptions): string[] {
   const subsets = SUBSETS.filter((subset) => group.some((one) => one.subsets.includes(subset)));
-  const labels = new Map(group.flatMap(({ methods }) => methods.map(({ method, label }) => [method, label] as const)));
-  const absent = (asked.methods ?? []).filter((name) => ![...labels.keys()].some((one) => isOrVaries(one, name)));
-  for (const name of absent) labels.set(name, methodLabel(name));
-  const impossible = withoutNames(absent, { train: group[0].trainedOn ?? "base", subsets });
+  const labels = new Map(group.flatMap(({ rows }) => rows.map(({ method, label }) => [method, label] as const)));
   const allSeeds = [...new Set([...group.flatMap((one) => one.seeds), ...asked.seeds ?? []])].sort((a, b) => a - b);
   return [...labels].flatMap(([method, label]) => {
     const kit = kitMethod(method);
@@ -234,8 +238,7 @@ function missingSentences(group: readonly Comparison[], asked: CollectOptions): 
       : group.some((one) => one.runs.some((run) => run.method === method && run.seed !== null));
     const seeds = draws ? allSeeds : [null];
     return group.flatMap((one) => {
-      const cannot = [...one.without, ...impossible];
-      const lacks = subsets.filter((subset) => !cannot.some((no) => no.method === method && no.subset === subset))
+      const lacks = subsets.filter((subset) => !one.without.some((no) => no.method === method && no.subset === subset))
         .map((subset) => ({
           subset,
           seeds: seeds.filter((seed) =>

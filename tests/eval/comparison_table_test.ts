@@ -91,13 +91,13 @@ Deno.test("what a method cannot have is told as such, with the reason", async ()
   const found = compareReports(reports, { methods: ["zeroshot", "tip-adapter"], without });
   const lines = comparisonText(found, { columns: 120, colour: false });
   const row = lines.find((line) => line.startsWith("Tip-Adapter "))!;
-  assertEquals(row.split(/\s{2,}/).slice(2), ["no result", "no result"]);
+  assertEquals(row.split(/\s{2,}/).slice(2), ["–", "–"]);
   const sentence = "Tip-Adapter and Tip-Adapter-F have no result on the new classes: the cache has no keys of them.";
   assert(lines.includes(sentence), lines.join("\n"));
   // Nor is there a second line for each of its seeds, where there is one.
   assert(!lines.some((line) => line.startsWith("Each seed")));
   const { html } = await comparisonPage(found);
-  assertStringIncludes(html, "no result</td>");
+  assertStringIncludes(html, ">–</td>");
   assertStringIncludes(html, sentence);
 });
 

@@ -60,9 +60,13 @@ Deno.test("compare.csv has a row a method, seed, shots, subset and metric, at fu
 Deno.test("best and second are marked by what is printed, ties too, and not where there is one method", async () => {
   const one = await comparison("EuroSAT");
   const ranks = (methods: Comparison["methods"], digits: number) =>
-    resultTable([{ ...one, methods }], digits).blocks[0].rows.map(({ cells }) => cells[0].rank);
+    resultTable([{ ...one, methods, rows: methods }], digits).blocks[0].rows.map(({ cells }) => cells[0].rank);
   const [first] = one.methods;
-  const withBase = (mean: number) => ({ ...first, accuracy: { base: { mean, std: null, perSeed: [] } } });
+  const withBase = (mean: number) => ({
+    ...first,
+    method: `of ${mean}`,
+    accuracy: { base: { mean, std: null, perSeed: [] } },
+  });
   assertEquals(ranks([withBase(90.14), withBase(80), withBase(90.11), withBase(70)], 1), [
     "best",
     "second",
@@ -76,7 +80,7 @@ Deno.test("best and second are marked by what is printed, ties too, and not wher
     undefined,
   ]);
   assertEquals(ranks([first], 1), [undefined]);
-  assertEquals(ranks([withBase(50), withBase(50)], 1), [undefined, undefined]);
+  assertEquals(ranks([withBase(50), withBase(50.01)], 1), [undefined, undefined]);
 });
 
 Deno.test("compare.md and compare.tex have the numbers of the comparison, marked, and a caption that says what they are", async () => {
@@ -130,7 +134,7 @@ Deno.test("several data sets have an average whose H is that of its own two mean
   );
   const lacking = { ...other, methods: other.methods.slice(0, 1) };
   const { blocks: [{ rows }] } = resultTable([one, lacking], 2);
-  assertEquals(rows[1].cells.map(({ text }) => text), ["missing", "missing", "missing"]);
+  assertEquals(rows[1].cells.map(({ text }) => text), ["–", "–", "–"]);
   const { tex, md } = tableTexts([[one, other]], ["Missing: CoOp on B_2: base, seeds 2, 3."]);
   assertStringIncludes(tex, "\\multicolumn{4}{l}{\\textit{B\\_2}}");
   assertEquals(tex.match(/\\midrule/g)?.length, 3);
@@ -143,10 +147,12 @@ Deno.test("what cannot be is told apart from what is missing, in H too", async (
   const one = await comparison("EuroSAT");
   const { new: _, ...base } = one.methods[1].accuracy;
   one.methods[1] = { ...one.methods[1], accuracy: base, h: null };
-  const cells = (without: Comparison["without"]) =>
-    resultTable([{ ...one, without }], 1).blocks[0].rows[1].cells.map(({ text }) => text).slice(1);
-  assertEquals(cells([]), ["missing", "missing"]);
-  assertEquals(cells([{ method: "coop", subset: "new", why: "it has none" }]), ["no result", "no result"]);
+  const cells = (without: Comparison["without"]) => {
+    const { blocks: [{ rows }], footnotes } = resultTable([{ ...one, without }], 1);
+    return [rows[1].cells.map(({ text }) => text).slice(1), footnotes];
+  };
+  assertEquals(cells([]), [["–", "–"], ["Missing: there is no such run."]]);
+  assertEquals(cells([{ method: "coop", subset: "new", why: "it has none" }]), [["–", "–"], []]);
   const { md } = tableTexts([[{ ...one, without: [{ method: "coop", subset: "new", why: "it has none" }] }]]);
   assert(md.includes("CoOp has no result on the new classes: it has none."), md);
 });

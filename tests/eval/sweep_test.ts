@@ -4,6 +4,7 @@ import { compareReports } from "../../src/eval/compare.ts";
 import type { Report } from "../../src/eval/report.ts";
 import { choiceSentences, ranked, type Sweep, type SweepInput, sweepOf } from "../../src/eval/sweep.ts";
 import { sweepTables, sweepText } from "../../src/eval/sweep_table.ts";
+import { sweepPage } from "../../src/eval/page/sweep_page.ts";
 import { makeReport } from "./report_cases.ts";
 
 /** A report on 20 validation images of which so many are right, with this cross-entropy. */
@@ -109,6 +110,16 @@ Deno.test("a setting that lacks a seed is not chosen, and is told of", async () 
     ["missing", 'lr 0.4, init-words "": seeds 1, 2 are missing, so it is not among those to choose from.'],
   ]);
   assertEquals(ranked(some).map(({ values }) => values.lr), ["0.2", "0.1", "0.4"]);
+  // In the tables too: a mark at the number, and what it means in the caption; nothing but the seeds in the CSV.
+  const { md, tex, csv } = sweepTables(some);
+  assertStringIncludes(md, '| 0.1 | "" | 95.00<sup>†</sup> |\n| 0.4 | "" | –<sup>‡</sup> |\n');
+  assertStringIncludes(md, "<sup>†</sup>Over seed 1 alone. <sup>‡</sup>Missing: there is no such run.\n");
+  assertStringIncludes(tex, "95.00\\textsuperscript{\\textdagger{}} \\\\\n");
+  assertStringIncludes(tex, "\\textsuperscript{\\textdagger{}}Over seed 1 alone. ");
+  assert(!/[†‡–]/.test(csv));
+  const lines = sweepText(some, { columns: 100, colour: false });
+  assert(lines.includes("† Over seed 1 alone."), lines.join("\n"));
+  assertStringIncludes((await sweepPage(some)).html, "<sup>†</sup> Over seed 1 alone.");
   const none = await swept({ "0.1": [19] });
   assertEquals(none.chosen, null);
   assertStringIncludes(sweepText(none, { columns: 80, colour: false }).join(" "), "so none is chosen.");
@@ -166,7 +177,7 @@ Deno.test("tables have the test results of what is chosen, and of no other", asy
   assertEquals(lines[1].split(/ {2,}/), ["lr", "init-words", "validation", "test base", "test new", "test H"]);
   assert(lines[2].startsWith('0.2  ""          75.0 ±  5.0 *  '), lines[2]);
   assert(lines[2].includes(base!.mean.toFixed(1)) && lines[2].includes(fresh!.mean.toFixed(1)), lines[2]);
-  assertEquals(lines[3].trimEnd(), '0.1  ""          55.0 ±  5.0');
+  assertEquals(lines[3].trimEnd(), '0.1  ""          55.0 ±  5.0    –            –            –');
   const { csv, md, tex } = sweepTables(sweep);
   const [head, ...rows] = csv.trimEnd().split("\r\n").map((line) => line.split(","));
   assertEquals(
@@ -185,7 +196,7 @@ Deno.test("tables have the test results of what is chosen, and of no other", asy
   assertEquals(accuracies.slice(0, 4).map((row) => cell(row, "value")), ["50", "60", "70", "80"]);
   assertEquals(rows.filter((row) => cell(row, "metric") === "h").length, 2);
   assertStringIncludes(md, `| 0.2 | "" | **75.00 ± 5.00** | ${base!.mean.toFixed(2)}`);
-  assertStringIncludes(md, '| 0.1 | "" | 55.00 ± 5.00 |  |  |  |');
+  assertStringIncludes(md, '| 0.1 | "" | 55.00 ± 5.00 | – | – | – |');
   assertStringIncludes(md, "The new classes had no say");
   assertStringIncludes(tex, '0.2 & "" & \\textbf{75.00 $\\pm$ 5.00}');
 });

@@ -51,9 +51,15 @@ Deno.test("runs of several data sets make one table, and what is missing is name
     // What was asked for by name is missed, too, but for what it cannot have.
     const named = await collectRuns([folder], { methods: ["zeroshot", "gda", "lp++", "tip-adapter"], seeds: [1, 3] });
     assertEquals(named.missing.filter((line) => line.endsWith("on a: base, seeds 1, 3")), [
-      "Tip-Adapter on a: base, seeds 1, 3",
       "LP++ on a: base, seeds 1, 3",
+      "Tip-Adapter on a: base, seeds 1, 3",
     ]);
+    // Their rows stand in the order in which they were asked for, in every data set's block.
+    for (const { rows, methods } of named.groups[0]) {
+      assertEquals(rows.map(({ label }) => label), ["Zero-shot", "GDA", "LP++", "Tip-Adapter"]);
+      assert(!methods.some(({ method }) => method === "gda"));
+    }
+    assert(named.groups[0][0].without.some(({ method, subset }) => method === "lp++" && subset === "new"));
     assert(named.missing.includes("GDA on b: base and new, seeds 1, 3"), named.missing.join("\n"));
     assert(named.missing.includes("Tip-Adapter on b: base, seed 3"));
     assert(!named.missing.some((line) => line.startsWith("Zero-shot")));

@@ -11,7 +11,9 @@ import {
   MEASURES,
   measuresOf,
   noResultSentences,
+  NOTHING,
 } from "../comparison.ts";
+import { footnoteSign } from "../footnotes.ts";
 import { drawnFrom, resultTable } from "../result_table.ts";
 import { lossChart } from "./charts.ts";
 import { accuracyCharts, differenceCharts, lossSeries, shotsChart } from "./comparison_charts.ts";
@@ -80,20 +82,21 @@ function verdict(difference: Difference | undefined, reference: string): string 
 }
 
 function results(comparison: Comparison): Markup {
-  const { columns, blocks: [{ rows }], spread, ranked } = resultTable([comparison], 1);
+  const { columns, blocks: [{ rows }], spread, ranked, footnotes } = resultTable([comparison], 1);
   const cells = rows.map(({ label, cells }) => [
     html`<b>${label}</b>`,
-    ...cells.map(({ text, std, rank }) => {
+    ...cells.map(({ text, std, rank, mark }) => {
       const whole = std === undefined ? text : `${text} ± ${std}`;
-      return rank === "best" ? html`<b>${whole}</b>` : rank === "second" ? html`<u>${whole}</u>` : whole;
+      const ranked = rank === "best" ? html`<b>${whole}</b>` : rank === "second" ? html`<u>${whole}</u>` : whole;
+      return mark === undefined ? ranked : html`${ranked}<sup>${footnoteSign(mark)}</sup>`;
     }),
   ]);
   const note = ["Accuracy in percent.", ranked ? "Best in bold, second underlined." : "", spread].join(" ");
   return html`<h2>Results</h2>${
     table([{ title: "Method" }, ...columns.map((title) => ({ title, numeric: true }))], cells)
   }<p class="note">${note}</p>${
-    noResultSentences(comparison.without).map((sentence) => html`<p class="note">${sentence}</p>`)
-  }`;
+    footnotes.map((text, mark) => html`<p class="note"><sup>${footnoteSign(mark)}</sup> ${text}</p>`)
+  }${noResultSentences(comparison.without).map((sentence) => html`<p class="note">${sentence}</p>`)}`;
 }
 
 async function chartCards(comparison: Comparison, charts: Map<string, string>): Promise<Markup> {
@@ -155,9 +158,9 @@ function seedTable(comparison: Comparison): Content {
     ];
     return seeds.map((seed) => [
       row.label,
-      seed === null ? "–" : String(seed),
+      seed === null ? NOTHING : String(seed),
       ...measures.map((measure) =>
-        measured(row, measure)?.perSeed.find((one) => one.seed === seed)?.value.toFixed(1) ?? "–"
+        measured(row, measure)?.perSeed.find((one) => one.seed === seed)?.value.toFixed(1) ?? NOTHING
       ),
       trainingAccuracy(comparison, row.method, seed),
     ]);
@@ -175,7 +178,7 @@ function seedTable(comparison: Comparison): Content {
 
 function trainingAccuracy({ runs, shots }: Comparison, method: string, seed: number | null): string {
   const run = runs.find((one) => one.method === method && one.seed === seed && one.shots === shots);
-  return run?.trainingAccuracy?.toFixed(1) ?? "–";
+  return run?.trainingAccuracy?.toFixed(1) ?? NOTHING;
 }
 
 function configuration({ on, methods, command, seeds, shots }: Comparison): Markup {

@@ -1,6 +1,7 @@
 /** The page of a sweep: what was chosen, on what, and each axis as a chart. */
 import { type Measure, measured, MEASURES, measuresOf } from "../comparison.ts";
-import { drawnFrom } from "../result_table.ts";
+import { footnoteSign } from "../footnotes.ts";
+import { drawnFrom, type ResultCell } from "../result_table.ts";
 import { choiceSentences, type Sweep, tieSentence, wordsOf } from "../sweep.ts";
 import { sweepTable, sweepWarnings } from "../sweep_table.ts";
 import { axisChart } from "./axis_chart.ts";
@@ -55,18 +56,23 @@ function tiles({ chosen, settings }: Sweep): Markup | null {
 }
 
 function settings(sweep: Sweep): Markup {
-  const { head = "", columns, blocks: [{ rows }], spread } = sweepTable(sweep, 1);
+  const { head = "", columns, blocks: [{ rows }], spread, footnotes } = sweepTable(sweep, 1);
   const names = sweep.axes.map(({ name }) => name);
   const cells = rows.map(({ label, cells }) => {
     const isChosen = cells.some(({ rank }) => rank === "best");
-    return [label, ...cells.map(({ text, std }) => std === undefined ? text : `${text} ± ${std}`)].map((text) =>
-      isChosen ? html`<b>${text}</b>` : text
-    );
+    return [{ text: label }, ...cells].map(({ text, std, mark }: ResultCell) => {
+      const whole = std === undefined ? text : `${text} ± ${std}`;
+      return html`${isChosen ? html`<b>${whole}</b>` : whole}${
+        mark !== undefined && html`<sup>${footnoteSign(mark)}</sup>`
+      }`;
+    });
   });
   const note = ["Accuracy in percent. In bold what is chosen.", spread].join(" ");
   return html`<h2>Settings</h2>${
     table([head, ...columns].map((title) => ({ title, numeric: !names.includes(title) })), cells)
-  }<p class="note">${note}</p>${choiceSentences(sweep).map((sentence) => html`<p>${sentence}</p>`)}`;
+  }<p class="note">${note}</p>${
+    footnotes.map((text, mark) => html`<p class="note"><sup>${footnoteSign(mark)}</sup> ${text}</p>`)
+  }${choiceSentences(sweep).map((sentence) => html`<p>${sentence}</p>`)}`;
 }
 
 function configuration({ on, method, command, validationImages }: Sweep): Markup {

@@ -1,5 +1,6 @@
 /** The page that lists runs while they run. It asks the server that it came from for news. */
 import { methodLabel } from "../../methods/method_label.ts";
+import { NOTHING } from "../comparison.ts";
 import { breakable, count, document, table } from "./elements.ts";
 import { type Content, html, type Markup, raw } from "./html.ts";
 import { seriesColour } from "./theme.ts";
@@ -181,9 +182,9 @@ function runTable(runs: readonly RunSeen[]): Markup {
         facts.map((fact) => html`<br><span class="note">${fact}</span>`)
       }`,
       training === undefined
-        ? "–"
+        ? NOTHING
         : `${training.epoch}${training.epochs === undefined ? "" : ` of ${training.epochs}`}`,
-      training === undefined ? "–" : lossOf(training.losses),
+      training === undefined ? NOTHING : lossOf(training.losses),
     ];
   });
   return table([{ title: "Run" }, { title: "Epochs", numeric: true }, { title: "Loss", numeric: true }], rows);

@@ -1,5 +1,5 @@
 /** Pages as files: `report.html` and, in `plots/`, each chart as an SVG file. */
-import { writeFileAtomic } from "../../files.ts";
+import { fileError, namesIn, readHead, removeIfThere, writeFileAtomic } from "../../files.ts";
 import type { Report } from "../report.ts";
 import { readReport, reportName, VALIDATION_REPORT } from "../report_file.ts";
 import { type Page, runPage } from "./run_page.ts";
@@ -9,8 +9,18 @@ import { type ImageReader, readThumbnails } from "./thumbnails.ts";
 /** The file name of a page. */
 export const PAGE_NAME = "report.html";
 
+/** The charts of runs and comparisons by their names; one that is long stands in parts, such as `accuracy-2`. */
+const CHART = /^(accuracy|differences|loss|learning-rate|(shots|classes|confusion|calibration)-[a-z]+)(-\d+)?\.svg$/;
+
+/** What the beginning of every chart has that this kit wrote: its library's mark, and what it says to who cannot see it. */
+const OWN = /^<svg(?=[^>]* role="img")(?=[^>]* aria-label=")(?=[^>]* class="plot-\w+")[^>]*>/;
+
+/** Of the beginning. */
+const HEAD_BYTES = 4096;
+
 /**
- * Writes a page and its charts into a folder, each file whole or not at all.
+ * Writes a page and its charts into a folder, each file whole or not at all. Charts of an earlier page that this one has not,
+ * as it had others or fewer parts, are removed.
  *
  * @throws {UserError} when the folder cannot be written
  */
@@ -20,7 +30,22 @@ export async function writePage(folder: string, page: Page): Promise<string> {
   }
   const path = `${folder}/${PAGE_NAME}`;
   await writeFileAtomic(path, page.html);
+  await removeOtherCharts(`${folder}/plots`, page);
   return path;
+}
+
+/** Files of other names, and what others put there under names of the kit's charts, stay. */
+async function removeOtherCharts(folder: string, { charts }: Page): Promise<void> {
+  for (const name of await namesIn(folder)) {
+    const path = `${folder}/${name}`;
+    if (!CHART.test(name) || charts.has(name.slice(0, -".svg".length))) continue;
+    const info = await Deno.lstat(path).catch((error) => {
+      throw fileError(error, path, "read", "the chart");
+    });
+    if (!info.isFile) continue;
+    const head = new TextDecoder().decode(await readHead(path, HEAD_BYTES));
+    if (OWN.test(head)) await removeIfThere(path);
+  }
 }
 
 /** The folder of the page of a report that has one by itself, below its run's: `caltech101-all`, `val`. */

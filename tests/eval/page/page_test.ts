@@ -9,7 +9,7 @@ import { html, raw } from "../../../src/eval/page/html.ts";
 import { KIT_METHODS } from "../../../src/methods/kit.ts";
 import { seriesColour, seriesDash, seriesFill, seriesSymbol } from "../../../src/eval/page/theme.ts";
 import { runPage } from "../../../src/eval/page/run_page.ts";
-import { writeRunPage } from "../../../src/eval/page/write_page.ts";
+import { writePage, writeRunPage } from "../../../src/eval/page/write_page.ts";
 import { writeReport } from "../../../src/eval/report_file.ts";
 import { makeReport, NAMES } from "../report_cases.ts";
 
@@ -206,6 +206,53 @@ Deno.test("a run folder gets its page, and charts that are whole SVG files in pl
       assertMatch(svg, /^<svg[^>]* xmlns="http:\/\/www\.w3\.org\/2000\/svg"/);
       assert(!/var\(--(?!plot)|currentColor/.test(svg), `${name} needs a style sheet`);
     }
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("a page that is written again leaves no chart of the one before, and all that others put beside them", async () => {
+  const folder = await Deno.makeTempDir();
+  const plots = async () => (await Array.fromAsync(Deno.readDir(`${folder}/plots`))).map(({ name }) => name).sort();
+  try {
+    // As an older version wrote it: one chart of all methods, where there are parts now; and a page that had new classes too.
+    await writeReport(folder, await makeReport({ evaluatedOn: "new" }));
+    await writeRunPage(folder);
+    const chart = await Deno.readTextFile(`${folder}/plots/loss.svg`);
+    for (const name of ["accuracy", "accuracy-7", "shots-h", "mine"]) {
+      await Deno.writeTextFile(`${folder}/plots/${name}.svg`, chart);
+    }
+    const drawn = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1"><title>drawn by hand</title></svg>';
+    await Deno.writeTextFile(`${folder}/plots/differences.svg`, drawn);
+    await Deno.writeTextFile(`${folder}/plots/accuracy.pdf`, "a user's");
+    await Deno.symlink("loss.svg", `${folder}/plots/calibration-all.svg`);
+    await Deno.remove(`${folder}/report-new.json`);
+    await writeReport(folder, await makeReport({ evaluatedOn: "base" }));
+    await writeRunPage(folder);
+    assertEquals(await plots(), [
+      "accuracy.pdf",
+      "calibration-all.svg",
+      "calibration-base.svg",
+      "classes-base.svg",
+      "confusion-base.svg",
+      "differences.svg",
+      "learning-rate.svg",
+      "loss.svg",
+      "mine.svg",
+    ]);
+    assertEquals(await Deno.readTextFile(`${folder}/plots/differences.svg`), drawn);
+    // Of many methods a chart has parts, and of few one: neither stands beside the other.
+    const reports = [await makeReport({ method: "zeroshot" }), await makeReport({ method: "coop" })];
+    const page = await comparisonPage(compareReports(reports));
+    const inParts = new Map([...page.charts].flatMap(([name, svg]) => [[`${name}-1`, svg], [`${name}-2`, svg]]));
+    await writePage(folder, { ...page, charts: inParts });
+    assertEquals((await plots()).filter((name) => name.startsWith("accuracy")), [
+      "accuracy-1.svg",
+      "accuracy-2.svg",
+      "accuracy.pdf",
+    ]);
+    await writePage(folder, page);
+    assertEquals((await plots()).filter((name) => name.startsWith("accuracy")), ["accuracy.pdf", "accuracy.svg"]);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

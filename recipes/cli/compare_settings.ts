@@ -20,7 +20,7 @@ import { SAMPLE_IMAGES } from "../../src/run/open_data.ts";
 import { DEFAULT_SHOTS, RUN_SETTINGS, type RunValues, settingsOf, VALIDATION } from "../../src/run/settings.ts";
 import { HANDED_ON_WORDS, terminalSettings } from "./compare_words.ts";
 import { readConfigFile } from "./config_file.ts";
-import { isSwitch, readFlags, type Settings } from "./flags.ts";
+import { isSwitch, readFlags, requireKnownFlags, type Settings } from "./flags.ts";
 import { findMethod, type FoundMethod, isMethodFile, typedPath } from "./method_file.ts";
 import { TERMINAL_SETTINGS, type TerminalValues } from "./terminal.ts";
 
@@ -195,6 +195,8 @@ export async function readCompareSettings(
   args: readonly string[],
   flagsFrom: (settings: Settings) => Settings = (settings) => settings,
 ): Promise<CompareSettings> {
+  // What flags methods in files have is known when they are there.
+  if (withWholePaths(args).files.length === 0) requireKnownFlags(args, flagsFrom(compareSettings(KIT_METHODS)));
   const words = wordsOf(args);
   const data = args.findLast((arg, i) => args[i - 1] === "--data" || arg.startsWith("--data="))?.replace(
     /^--data=/,

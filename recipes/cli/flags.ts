@@ -30,6 +30,24 @@ export function isSwitch({ placeholder }: Setting<unknown>): boolean {
 }
 
 /**
+ * Refuses the first flag that is not known, before anything else that may be wrong is told: a misspelt one is often why.
+ *
+ * @throws {UserError} for it, with a near one
+ */
+export function requireKnownFlags(args: readonly string[], settings: Settings): void {
+  const byFlag = settingsByFlag(settings);
+  for (let i = 0; i < args.length && args[i] !== "--"; i++) {
+    const [, flag, value] = /^--([^=]+)(=.*)?$/s.exec(args[i]) ?? [];
+    if (flag === undefined) continue;
+    const name = byFlag.get(flag);
+    if (name === undefined) throw new UserError(unknownFlag(`--${flag}`, [...byFlag.keys()]));
+    // Its value may be anything.
+    const takesNext = value === undefined && !isSwitch(settings[name]) && !args[i + 1]?.startsWith("--");
+    if (takesNext) i++;
+  }
+}
+
+/**
  * Reads a command line. Of a flag given twice the last counts, so that a task's flags can be overridden.
  *
  * @throws {UserError} for an unknown flag, a missing or wrong value, or a word that is no flag
@@ -39,6 +57,7 @@ export function readFlags<S extends Settings>(
   settings: S,
   options: { words?: boolean } = {},
 ): CommandLine<S> {
+  requireKnownFlags(args, settings);
   const byFlag = settingsByFlag(settings);
   const flags = [...byFlag.keys()];
   const switches = flags.filter((flag) => isSwitch(settings[byFlag.get(flag)!]));

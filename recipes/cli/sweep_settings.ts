@@ -15,7 +15,7 @@ import {
 } from "./compare_settings.ts";
 import { terminalSettings } from "./compare_words.ts";
 import { flagsInConfig, readConfigFile, valueInConfig } from "./config_file.ts";
-import { readFlags, type Settings } from "./flags.ts";
+import { readFlags, requireKnownFlags, type Settings } from "./flags.ts";
 import { findMethod, type FoundMethod, isMethodFile, typedPath } from "./method_file.ts";
 
 const { jobs, emit, featureTasks, table } = COMPARISON_SETTINGS;
@@ -101,7 +101,10 @@ export async function readSweepSettings(
   args: readonly string[],
   flagsFrom: (settings: Settings) => Settings = (settings) => settings,
 ): Promise<SweepSettings> {
-  const word = valueOf(args, "--method") ?? await methodInConfig(args);
+  const typed = valueOf(args, "--method");
+  // What flags a method in a file has is known when it is there.
+  if (typed === undefined || !isMethodFile(typed)) requireKnownFlags(args, flagsFrom(sweepSettings()));
+  const word = typed ?? await methodInConfig(args);
   if (word === undefined) {
     throw new UserError(
       "A sweep is of one method: name it, as in deno task sweep --method coop --vary lr=0.001,0.002.",

@@ -82,6 +82,8 @@ for (
     ["--eval caltech101:all", "--eval caltech101:all is another data set"],
     ["--eval base,val", "--eval val is of validation images, and results are of test images"],
     ["--shtos 4", 'There is no flag --shtos. Did you mean "--shots"?'],
+    ["--methods nope --shtos 4", 'There is no flag --shtos. Did you mean "--shots"?'],
+    ["--methods --methds coop", 'There is no flag --methds. Did you mean "--methods"?'],
     ["--over cocoop", "There is no flag --over."],
     ["--head dept", "There is no flag --head."],
     ["--tune-on full", "There is no flag --tune-on."],

@@ -68,6 +68,8 @@ Deno.test("the features of a sweep are those of all its settings, on validation 
   assertEquals([compared.methods.length, compared.subsets, compared.shots], [2, ["base", "new"], [1, 2]]);
   const refused: [string, string][] = [
     ["--vary lr=1", "A sweep is of one method: name it"],
+    ["--varry lr=1", 'There is no flag --varry. Did you mean "--vary"?'],
+    ["--methods nope --shtos 1", 'There is no flag --shtos. Did you mean "--shots"?'],
     ["--method coop --methods coop --vary lr=1", "There is no flag --methods."],
     ["--method coop --vary lr=1 --emit slurm", "There is no flag --emit."],
     ["--method coop --vary lr=1 --part 3/2", '--part is "3/2"'],

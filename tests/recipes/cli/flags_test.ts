@@ -39,6 +39,13 @@ Deno.test("pairs are gathered, however often and in whichever way they are given
   assertThrows(() => readFlags(["--vary"], settings), UserError, "--vary needs a value: --vary A=B.");
 });
 
+Deno.test("an unknown flag is told before anything else that is wrong, but a value is no flag", () => {
+  for (const args of [["--shots", "--shtos", "3"], ["--lr", "x", "--shtos=3"], ["words", "--fresh=x", "--shtos"]]) {
+    assertThrows(() => given(...args), UserError, 'There is no flag --shtos. Did you mean "--shots"?');
+  }
+  assertEquals(given("--init-words=--shtos"), { initWords: "--shtos" });
+});
+
 Deno.test("an empty value and values with a dash stay values", () => {
   assertEquals(given("--init-words", ""), { initWords: "" });
   assertEquals(given("--init-words="), { initWords: "" });

@@ -80,6 +80,13 @@ for (
   const [line, says] of [
     ["--vary lr=1", "A sweep is of one method: name it, as in deno task sweep --method coop"],
     ["--method", "A sweep is of one method"],
+    // A misspelt flag is told first: it may be why the others are missing.
+    ["--varry lr=1", 'There is no flag --varry. Did you mean "--vary"?'],
+    ["--metod coop --vary lr=1", 'There is no flag --metod. Did you mean "--method"?'],
+    ["--method copo --vary lr=1 --sheds 2", "There is no flag --sheds."],
+    ["--config nowhere.yaml --varry lr=1", "There is no flag --varry."],
+    ["--method coop --vary --shtos 2", "There is no flag --shtos."],
+    ["--vary --varry lr=1", "There is no flag --varry."],
     ["--method copo --vary lr=1", 'Did you mean "coop"?'],
     ["--method zeroshot --vary templates=ensemble", "Zero-shot draws no images, and so has no validation images"],
     ["--method coop", "Nothing is varied: name a setting and its values, as in --vary lr=0.001,0.002."],

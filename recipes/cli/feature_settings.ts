@@ -1,13 +1,13 @@
 /** The flags of `features`: those of a comparison or a sweep that decide what its runs need, and which part of it. */
 import { UserError } from "../../src/errors.ts";
-import type { Setting } from "../../src/methods/setting.ts";
 import { KIT_METHODS } from "../../src/methods/kit.ts";
+import type { Setting } from "../../src/methods/setting.ts";
 import type { ComparisonRequest } from "../../src/run/comparison_runs.ts";
 import type { Part } from "../../src/run/feature_parts.ts";
 import { compareSettings, readCompareSettings, withWholePaths } from "./compare_settings.ts";
 import { requireKnownFlags, type Settings, settingsByFlag } from "./flags.ts";
 import { withoutFlags } from "./next_step.ts";
-import { areOfSweep, readSweepSettings, SWEEP_SETTINGS, wholeSweep } from "./sweep_settings.ts";
+import { areOfSweep, readSweepSettings, SWEEP_SETTINGS, wholeSweep, withMethod } from "./sweep_settings.ts";
 import type { TerminalValues } from "./terminal.ts";
 
 /** What a comparison or a sweep is told besides. */
@@ -61,8 +61,9 @@ export interface FeatureSettings {
  */
 export async function readFeatureSettings(args: readonly string[]): Promise<FeatureSettings> {
   // Which of both it is, a misspelt flag may hide.
-  const { files } = withWholePaths(withWholePaths(args).args, "--method");
-  if (files.length === 0) requireKnownFlags(args, featureHelpFlags(compareSettings(KIT_METHODS)));
+  const filesOf = (flag: string) => withWholePaths(withMethod(args), flag).files;
+  const areOfKit = ["--methods", "--method"].every((flag) => filesOf(flag).length === 0);
+  if (areOfKit) requireKnownFlags(args, featureHelpFlags(compareSettings(KIT_METHODS)));
   const read = async () => {
     if (!await areOfSweep(args)) {
       const settings = await readCompareSettings(args, featureFlags);

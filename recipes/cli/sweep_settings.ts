@@ -101,10 +101,10 @@ export async function readSweepSettings(
   args: readonly string[],
   flagsFrom: (settings: Settings) => Settings = (settings) => settings,
 ): Promise<SweepSettings> {
-  const typed = valueOf(args, "--method");
   // What flags a method in a file has is known when it is there.
-  if (typed === undefined || !isMethodFile(typed)) requireKnownFlags(args, flagsFrom(sweepSettings()));
-  const word = typed ?? await methodInConfig(args);
+  const isFile = isMethodFile(valueOf(withMethod(args), "--method") ?? "");
+  if (!isFile) requireKnownFlags(args, flagsFrom(sweepSettings()));
+  const word = valueOf(args, "--method") ?? await methodInConfig(args);
   if (word === undefined) {
     throw new UserError(
       "A sweep is of one method: name it, as in deno task sweep --method coop --vary lr=0.001,0.002.",

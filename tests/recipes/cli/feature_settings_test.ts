@@ -6,6 +6,7 @@ import { readFlags } from "../../../recipes/cli/flags.ts";
 import { readSweepSettings } from "../../../recipes/cli/sweep_settings.ts";
 import { UserError } from "../../../src/errors.ts";
 import { KIT_METHODS } from "../../../src/methods/kit.ts";
+import { ANCHORED, writeFiles } from "../../method_files.ts";
 
 const SETTINGS = compareSettings(KIT_METHODS);
 const FLAGS = featureFlags(SETTINGS);
@@ -76,5 +77,27 @@ Deno.test("the features of a sweep are those of all its settings, on validation 
   ];
   for (const [line, sentence] of refused) {
     await assertRejects(() => readFeatureSettings(line.split(" ")), UserError, sentence);
+  }
+});
+
+Deno.test("a method in a file, named by a flag or in a configuration, brings flags that no method of the kit has", async () => {
+  const folder = await writeFiles({ "anchored.ts": ANCHORED });
+  const file = `${folder}/anchored.ts`;
+  await Deno.writeTextFile(`${folder}/own.yaml`, `method: ${file}\n`);
+  try {
+    const pull = ["--pull", "2"];
+    for (
+      const args of [
+        ["--methods", `coop,${file}`],
+        ["--method", file, "--vary", "lr=0.1"],
+        ["--config", `${folder}/own.yaml`, "--vary", "lr=0.1"],
+      ]
+    ) {
+      const { request } = await readFeatureSettings([...args, ...pull]);
+      assertEquals(request.methods.at(-1)!.given.pull, 2);
+      await assertRejects(() => readFeatureSettings([...args, "--pul", "2"]), UserError, 'Did you mean "--pull"?');
+    }
+  } finally {
+    await Deno.remove(folder, { recursive: true });
   }
 });

@@ -56,6 +56,7 @@ Deno.test("a settings file holds all of it, for a grid and for a draw; flags go 
     "draw.yaml": "method: coop\nvary:\n  lr: 0.0001..0.01\n  epochs: 1..9\nrandom: 5\n",
   });
   await Deno.writeTextFile(`${folder}/mine.yaml`, `method: ${folder}/anchored.ts\nvary: {pull: [0.1, 1]}\n`);
+  await Deno.writeTextFile(`${folder}/own.yaml`, `method: ${folder}/anchored.ts\n`);
   try {
     const grid = await read(`--config ${folder}/grid.yaml --epochs 3`);
     assertEquals([grid.points.length, grid.seeds, grid.typed], [4, [1, 2], { seeds: "1,2", epochs: "3" }]);
@@ -66,6 +67,8 @@ Deno.test("a settings file holds all of it, for a grid and for a draw; flags go 
       [`${folder}/anchored.ts`, { pull: 0.1 }],
       [`${folder}/anchored.ts`, { pull: 1 }],
     ]);
+    const pulled = await read(`--config ${folder}/own.yaml --vary lr=0.1 --pull 2`);
+    assertEquals(pulled.typed.pull, "2");
     // The task must know of the file before it may read it.
     const config = ["--config", `${folder}/mine.yaml`];
     assertEquals(withMethod(config), [...config, `--method=${folder}/anchored.ts`]);

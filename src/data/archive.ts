@@ -1,4 +1,6 @@
 /** What readers of archives share: how kinds are told, the tar format, which can be read from beginning to end only, and errors. */
+import { pipeline } from "node:stream/promises";
+import { createGunzip } from "node:zlib";
 import { loadTar } from "../deps.ts";
 import { messageOf, UserError } from "../errors.ts";
 import { fileError, infoOfOpen, readHead } from "../files.ts";
@@ -55,9 +57,7 @@ export async function readTar(archive: string, { wants, take, bytes: held, onPro
     const size = held?.length ?? (await Deno.stat(archive)).size;
     const pieces = ReadableStream.from(held === undefined ? readPieces(archive, onProgress) : piecesOf(held));
     const isGzip = (held === undefined ? await archiveKind(archive) : archiveKindOf(held)) === "gzip";
-    const bytes = isGzip
-      ? pieces.pipeThrough(new DecompressionStream("gzip")).pipeThrough(grownNoMore(archive, size))
-      : pieces;
+    const bytes = isGzip ? ReadableStream.from(gunzip(pieces)).pipeThrough(grownNoMore(archive, size)) : pieces;
     for await (const { header, body } of bytes.pipeThrough(createTarDecoder({ strict: true }))) {
       const { type = "file", size } = header;
       const name = header.name.replace(/^(\.\/)+/, "");
@@ -65,8 +65,27 @@ export async function readTar(archive: string, { wants, take, bytes: held, onPro
       else if (await take(name, body) !== size) throw new Error(`${name} is cut off`);
     }
   } catch (error) {
+    if (messageOf(error) === "Invalid EOF.") {
+      throw new UserError(
+        `The archive ${archive} holds more behind its end, as two archives in one file do: download it again, or unpack it ` +
+          "with tar --ignore-zeros and give the folder with --data.",
+      );
+    }
     const told = fileError(error, archive, "read", "the archive");
     throw told instanceof UserError ? told : damagedArchive(archive, error);
+  }
+}
+
+/** Unpacks one gzip member after the other, as pigz, bgzip and `cat` write them; the web's own stream ends at the first. */
+async function* gunzip(pieces: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const members = createGunzip();
+  // What goes wrong on the way in comes out of the members, where it is told.
+  const packed = pipeline(pieces, members).catch(() => {});
+  try {
+    yield* members;
+  } finally {
+    members.destroy();
+    await packed;
   }
 }
 

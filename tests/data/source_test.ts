@@ -283,6 +283,35 @@ Deno.test("a tar.gz of many images that are nothing but zeros is refused before 
     );
   }));
 
+Deno.test("a tar.gz of several gzip members is read to its end, and held to the same limits", () =>
+  inFolder(async (folder) => {
+    const tar = await tarOf(names.map((name) => file(name)));
+    const path = join(folder, "a.tar.gz");
+    const members = (...parts: Uint8Array[]) => new Blob(parts.map((part) => gzipSync(part) as BlobPart)).bytes();
+    const empty = new Uint8Array(0);
+    const parts = [empty, tar.subarray(0, 700), empty, tar.subarray(700, 701), tar.subarray(701), empty];
+    await Deno.writeFile(path, await members(...parts));
+    await expectImages(path, "tar.gz archive");
+    // As bgzip pads nothing and tapes pad with zeros.
+    await Deno.writeFile(path, await new Blob([await members(...parts), new Uint8Array(3000)]).bytes());
+    await expectImages(path, "tar.gz archive");
+    const zip = join(folder, "outer.zip");
+    await Deno.writeFile(zip, await zipOf([{ name: "inner.tar.gz", data: await members(...parts) }]));
+    await expectImages(zip, "inner.tar.gz in it");
+
+    const whole = await members(tar.subarray(0, 700), tar.subarray(700));
+    const refused = async (bytes: Uint8Array, words: string) => {
+      await Deno.writeFile(path, bytes);
+      await assertRejects(() => openImages(path), UserError, words);
+    };
+    await refused(whole.subarray(0, whole.length - 12), "damaged or cut off");
+    await refused(whole.with(whole.length - 6, whole[whole.length - 6] ^ 1), "damaged or cut off");
+    await refused(await new Blob([whole as BlobPart, "garbage"]).bytes(), "damaged or cut off");
+    await refused(await members(tar, tar), "holds more behind its end, as two archives in one file do");
+    const zeros = new Uint8Array(20 << 20);
+    await refused(await members(tar, zeros, zeros, zeros, zeros), "it grows to over 100 times its bytes");
+  }));
+
 Deno.test("an archive that grows without holding anything is refused: padding, and one in another", () =>
   inFolder(async (folder) => {
     const images = await tarOf([file("a/0.jpg")]);

@@ -125,17 +125,7 @@ export function loadModel(weights: ClipWeights, options: { engine: Engine; token
     },
     async encodeTexts(list, onProgress) {
       textTowerNow = await text();
-      const prompts = list.map((line): ClassPrompt => {
-        const ids = tokenizer.encode(line);
-        if (ids.length + 2 > config.text.context) {
-          throw new UserError(
-            `The text "${line}" has ${
-              ids.length + 2
-            } tokens, more than the ${config.text.context} that this model reads: shorten it.`,
-          );
-        }
-        return { tokens: [...ids, tokenizer.endToken].map((id) => ({ id })), shared: 0 };
-      });
+      const prompts = textPrompts({ config, tokenizer }, list);
       const layout = packed(prompts, { contextTokens: 0, classSpecific: false });
       return await encodePacks(layout, (inputs) => texts.run(inputs), { E: config.embedding, onProgress });
     },
@@ -166,4 +156,26 @@ async function encodePacks(
     onProgress?.({ done: Math.min(layout.classes, (p + step) * Q), total: layout.classes });
   }
   return { shape: [layout.classes, E], data: features.slice(0, layout.classes * E) };
+}
+
+/**
+ * Texts as prompts of nothing but words.
+ *
+ * @throws {UserError} when one is longer than the model reads
+ */
+export function textPrompts(
+  { config, tokenizer }: Pick<ClipModel, "config" | "tokenizer">,
+  texts: readonly string[],
+): ClassPrompt[] {
+  return texts.map((line): ClassPrompt => {
+    const ids = tokenizer.encode(line);
+    if (ids.length + 2 > config.text.context) {
+      throw new UserError(
+        `The text "${line}" has ${
+          ids.length + 2
+        } tokens, more than the ${config.text.context} that this model reads: shorten it.`,
+      );
+    }
+    return { tokens: [...ids, tokenizer.endToken].map((id) => ({ id })), shared: 0 };
+  });
 }

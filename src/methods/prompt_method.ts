@@ -116,6 +116,8 @@ export interface PromptMethod {
   readonly name: string;
   /** How prompts are made of the learned tokens. */
   readonly shape: PromptShape;
+  /** The template of the hand-written texts of the classes that it tells apart, where it needs their features. */
+  readonly handWritten?: string;
   /** The learned numbers at the start. */
   readonly params: Record<string, HostTensor>;
   /** Numbers that do not change and that the loss needs. */

@@ -66,7 +66,8 @@ async function tcpPrompt(task: PromptTask<TcpSettings>): Promise<PromptMethod> {
   const { model: { config }, settings, random, template } = task;
   const { contextTokens } = settings;
   const { layers, width: D } = config.text;
-  const hand_CE = await handFeatures(task, HAND_WRITTEN[template] ?? template);
+  const handWritten = HAND_WRITTEN[template] ?? template;
+  const hand_CE = await handFeatures(task, handWritten);
   const hidden = Math.floor(config.embedding / REDUCTION);
   const net = random("meta-net-init");
   const weights = [
@@ -76,6 +77,7 @@ async function tcpPrompt(task: PromptTask<TcpSettings>): Promise<PromptMethod> {
   const classBlock = Math.min(settings.classBlock, layers - 1);
   const base: PromptMethod = {
     name: "tcp",
+    handWritten,
     shape: { contextTokens, classTokenPosition: "end", classSpecific: false, text: tcpText(task) },
     params: {
       ctx: normal([contextTokens, D], random("context-init")),

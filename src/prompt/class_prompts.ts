@@ -1,5 +1,5 @@
 /** The prompts of classes, as a method shapes them. */
-import type { ClipModel } from "../clip/model.ts";
+import { type ClipModel, textPrompts } from "../clip/model.ts";
 import { type ClassPrompt, classPrompt } from "../clip/prompt_layout.ts";
 import { spokenName } from "../clip/spoken_name.ts";
 import type { PromptMethod } from "../methods/prompt_method.ts";
@@ -12,9 +12,11 @@ import { fillTemplate } from "../methods/zero_shot.ts";
  */
 export function promptsOf(
   model: Pick<ClipModel, "config" | "tokenizer">,
-  { shape }: Pick<PromptMethod, "shape">,
+  { shape, handWritten }: Pick<PromptMethod, "shape" | "handWritten">,
   classNames: readonly string[],
 ): ClassPrompt[] {
+  // Their features are computed elsewhere; that they fit is asked with the prompts.
+  if (handWritten !== undefined) textPrompts(model, classNames.map((name) => fillTemplate(handWritten, name)));
   return classNames.map((className) => {
     const name = spokenName(className);
     const words = fillTemplate(shape.text ?? "{}.", name);

@@ -11,7 +11,7 @@ import { type Evaluated, type EvaluatedImages, evaluatedImages } from "./evaluat
 import { learningImages } from "./identity.ts";
 import { isTrained } from "./path.ts";
 import { longRun } from "./plan.ts";
-import type { EvaluationTarget, Learned, SeedRun } from "./learned.ts";
+import type { ClassList, EvaluationTarget, Learned, SeedRun } from "./learned.ts";
 
 /**
  * Whether there is anything to evaluate on, for each target.
@@ -34,15 +34,15 @@ export function requireTestImages(
   }
 }
 
-/** The names of all classes that a run will be evaluated on, each once. */
-export function evaluatedNames(
+/** The classes that a run will be evaluated on, with the data set that they are of; each list once. */
+export function evaluatedClasses(
   run: SeedRun,
   { targets, others }: { targets: readonly EvaluationTarget[]; others: ReadonlyMap<string, RunData> },
-): string[] {
-  const names = targets.flatMap(({ other, ...target }) =>
-    imagesOf(run, { ...target, other: other === undefined ? undefined : others.get(other) }).classNames
-  );
-  return [...new Set(names)];
+): Pick<ClassList, "classNames" | "data">[] {
+  return targets.map(({ other: name, ...target }) => {
+    const other = name === undefined ? undefined : others.get(name);
+    return { classNames: imagesOf(run, { ...target, other }).classNames, data: other ?? run.inputs.data };
+  });
 }
 
 /**
@@ -75,10 +75,29 @@ export async function lookAhead(
 /** The warnings of a report: of its data and classes, and of how what it evaluates was learned. */
 export async function reportWarnings(
   run: SeedRun,
-  at: Evaluated & { images: EvaluatedImages; learned: Learned },
+  at: Evaluated & { images: EvaluatedImages; learned: Learned; predictions: ArrayLike<number> },
 ): Promise<Warning[]> {
   const ofData = (at.other ?? run.inputs.data).warnings.map((text): Warning => warning("data", text));
-  return [...ofData, ...await warningsOf(run, at, at.images), ...learnedWarnings(run, at)];
+  const ofLearned = [...learnedWarnings(run, at), ...sameAnswer(run, at)];
+  return [...ofData, ...await warningsOf(run, at, at.images), ...ofLearned];
+}
+
+/** Fewer images may well be of one class. */
+const MANY_IMAGES = 50;
+
+/** One class for every image, of several: what answers so tells nothing apart, and its accuracy is that class's share. */
+function sameAnswer(
+  { config: { method }, seed }: SeedRun,
+  { images: { classNames, samples, kind }, predictions }: { images: EvaluatedImages; predictions: ArrayLike<number> },
+): Warning[] {
+  const isMixed = samples.some(({ label }) => label !== samples[0].label);
+  if (samples.length < MANY_IMAGES || !isMixed) return [];
+  for (let i = 1; i < predictions.length; i++) if (predictions[i] !== predictions[0]) return [];
+  const who = seed === null ? method.label : `${method.label}, seed ${seed},`;
+  const text = `${who} calls every one of the ${samples.length.toLocaleString("en")} ${kind} images ${
+    classNames[predictions[0]]
+  }: it tells nothing apart, and its accuracy is the share of that class.`;
+  return [{ kind: "collapse", method: method.name, seed, text }];
 }
 
 function warning(kind: Warning["kind"], text: string): Warning {

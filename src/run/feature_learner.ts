@@ -2,6 +2,7 @@
  * Methods on image features in a run: features, learning, choosing on validation images. Nothing learned is kept: learning
  * takes seconds and gives the same bits.
  */
+import { textPrompts } from "../clip/model.ts";
 import type { FewShot } from "../data/few_shot.ts";
 import type { Sample } from "../data/split.ts";
 import type { HostTensor } from "../engine/ops.ts";
@@ -15,16 +16,25 @@ import { learningImages } from "./identity.ts";
 import type { Classifier, ClassList, Learned, SeedRun } from "./learned.ts";
 import { templatesOf } from "./templates.ts";
 
-/** Learns from few-shot features, or, where nothing is learned, from class names alone. */
+/**
+ * Learns from few-shot features, or, where nothing is learned, from class names alone. The texts of all classes that it will
+ * be evaluated on have to fit the text tower before anything is computed.
+ */
 export async function learnFromFeatures(
   run: Pick<SeedRun, "config" | "inputs" | "progress" | "seed">,
   method: FeatureLearning,
+  evaluatedOn: readonly Pick<ClassList, "classNames" | "data">[] = [],
 ): Promise<Learned> {
   const { config, inputs, progress, seed } = run;
   const { model, data } = inputs;
   const sample = drawsImages(config.method) ? withValidation(learningImages(config, data, seed!)) : undefined;
   const texts = (classes: Pick<ClassList, "classNames" | "data">) =>
     zeroShotFeatures(model, { classNames: classes.classNames, templates: templatesOf(config.values, classes.data) });
+  const wordsOf = ({ classNames, data }: Pick<ClassList, "classNames" | "data">) =>
+    classNames.map((name) => templatesOf(config.values, data).map((template) => fillTemplate(template, name)));
+  if ("templates" in config.values) {
+    for (const classes of evaluatedOn) textPrompts(model, wordsOf(classes).flat());
+  }
   const E = model.config.embedding;
   const { publishedScale } = method;
   const given: Record<string, number> = publishedScale === undefined
@@ -76,12 +86,7 @@ export async function learnFromFeatures(
       const { newClasses } = learned;
       return typeof newClasses === "function" ? wrapped(newClasses(await texts(classes)), logitScale) : newClasses;
     },
-    prompts: ({ classNames, data }) =>
-      classNames.map((name) =>
-        "templates" in config.values
-          ? templatesOf(config.values, data).map((template) => fillTemplate(template, name))
-          : [name]
-      ),
+    prompts: (classes) => "templates" in config.values ? wordsOf(classes) : classes.classNames.map((name) => [name]),
     learnedNumbers: sample === undefined ? 0 : method.learnedNumbers({ C, N: sample.train.length, E }),
     chosen: learned?.chosen ?? {},
     given,

@@ -58,6 +58,9 @@ export async function evaluate(
     const evaluation = prepared + (performance.now() - classified) / 1000;
     const described = await learned.describe();
     const training = await learned.seconds();
+    const at = { other, subset, validation, images, learned, predictions: outcome.predictions };
+    const warnings = await reportWarnings(run, at);
+    for (const { kind, text } of warnings) if (kind === "collapse") progress.say(`warning: ${text}`);
     const report = await buildReport({
       run: {
         method: method.name,
@@ -87,7 +90,7 @@ export async function evaluate(
       samples,
       outcome,
       ...described,
-      warnings: await reportWarnings(run, { other, subset, validation, images, learned }),
+      warnings,
       seconds: {
         features: inputs.data.featureSeconds() + (other?.featureSeconds() ?? 0) - before,
         ...(training === undefined ? {} : { training }),

@@ -13,7 +13,7 @@ import { learnsPrompts, type Method, type Values } from "../methods/method.ts";
 import { completeSettings, type Given, type RunConfig, whyNotOn } from "./config.ts";
 import { configYaml } from "./config_yaml.ts";
 import type { RunData } from "./data.ts";
-import { evaluatedNames, lookAhead, requireTestImages } from "./doubts.ts";
+import { evaluatedClasses, lookAhead, requireTestImages } from "./doubts.ts";
 import { drawingOnce } from "./draws.ts";
 import { learnFromFeatures } from "./feature_learner.ts";
 import { openRunFolder, type RunFolder } from "./folder.ts";
@@ -208,9 +208,10 @@ export async function openRun<S>(
       try {
         await lookAhead(run, { targets, others });
         const own = run.config.method;
+        const classes = evaluatedClasses(run, { targets, others });
         const learned = learnsPrompts(own)
-          ? await learnPrompt(run, own, evaluatedNames(run, { targets, others }))
-          : await learnFromFeatures(run, own);
+          ? await learnPrompt(run, own, [...new Set(classes.flatMap(({ classNames }) => classNames))])
+          : await learnFromFeatures(run, own, classes);
         const handle: LearnedRun = {
           seed,
           folder: run.folder.path,

@@ -1,13 +1,15 @@
 /** TCP against `tests/fixtures/make_tcp.py`, which is its published formulas in PyTorch, every prompt run on its own. */
-import { assertEquals, assertLess, assertNotEquals } from "jsr:@std/assert@1.0.19";
+import { assertEquals, assertLess, assertNotEquals, assertThrows } from "jsr:@std/assert@1.0.19";
 import { type ClipModel, loadModel } from "../../src/clip/model.ts";
 import { loadTokenizer } from "../../src/clip/tokenizer.ts";
 import { loadWeights } from "../../src/clip/weights/load.ts";
 import { readSafetensors, toFloat32 } from "../../src/clip/weights/safetensors.ts";
 import type { HostTensor } from "../../src/engine/ops.ts";
+import { UserError } from "../../src/errors.ts";
 import type { PromptMethod } from "../../src/methods/prompt_method.ts";
 import { tcp, type TcpSettings } from "../../src/methods/tcp.ts";
 import { normalizeRows } from "../../src/methods/zero_shot.ts";
+import { promptsOf } from "../../src/prompt/class_prompts.ts";
 import { openPrompt, type PromptSession } from "../../src/prompt/session.ts";
 import { train } from "../../src/train/loop.ts";
 import { copyParameters } from "../../src/train/parameters.ts";
@@ -197,5 +199,22 @@ Deno.test("TCP's words are those of the data set", async () => {
       const found = await words(template);
       assertEquals(found, { words: `{}${ending}`, hand: (await words(hand)).hand });
     }
+  });
+});
+
+Deno.test("the hand-written texts of TCP's classes have to fit the text tower with its prompts", async () => {
+  await withModel(async (model) => {
+    const prompt = await promptOf(tcp, { model, contextTokens: 1 });
+    assertEquals(prompt.handWritten, "a photo of a {}.");
+    const name = (words: number) => "a ".repeat(words).trim();
+    const { context } = model.config.text;
+    // Start, end, four words and a full stop; the prompt itself has one learned token in the place of four words.
+    promptsOf(model, prompt, [name(context - 7)]);
+    assertThrows(
+      () => promptsOf(model, prompt, [name(context - 6)]),
+      UserError,
+      `has ${context + 1} tokens, more than`,
+    );
+    promptsOf(model, { ...prompt, handWritten: undefined }, [name(context - 6)]);
   });
 });

@@ -163,3 +163,21 @@ Deno.test("class names that do not fit beside the prompt end a run before it is 
     const left = Array.from(Deno.readDirSync(path), ({ name }) => name);
     assertEquals(left.filter((name) => name.startsWith("checkpoint") || name === "metrics.jsonl"), []);
   }));
+
+Deno.test("hand-written texts of new classes that do not fit end a run before anything is computed, of any kind of method", () =>
+  inFolder(async (out) => {
+    // 68 words around the name: with "Annual Crop Land" it fits, with "Herbaceous Vegetation Land" it does not.
+    const long = `${"a ".repeat(71)}{}.`;
+    const wanted = { shots: 1, seeds: [1], out, train: "new" as const, eval: ["new" as const, "base" as const] };
+    const words = 'Herbaceous Vegetation Land." has 78 tokens, more than the 77 that this model reads: shorten it.';
+    const said: string[] = [];
+    for (const method of KIT_METHODS) {
+      if (!("templates" in method.settings) || method.name === "lp++" || /^tip-adapter/.test(method.name)) continue;
+      const draws = method.name === "zeroshot" ? {} : wanted;
+      await using run = await openRun(method as Method, { ...wanted, ...draws, templates: long } as Given, {
+        progress: { say: (line) => void said.push(line), finish: (line) => void said.push(line), update() {} },
+      });
+      await assertRejects(() => run.learn(run.seeds[0]), UserError, words, method.name);
+    }
+    assertEquals(said.filter((line) => line.includes("learned") || line.includes("classes:")), []);
+  }));

@@ -19,6 +19,7 @@ import {
   crossEntropyGradient,
   type FeatureClassifier,
   type FeatureTask,
+  requireSound,
   toHost,
   toMatrix,
   toUnitRows,
@@ -135,6 +136,7 @@ export function trainAdapter(
         velocity,
       });
     }
+    requireSound({ down: weights.down_HE.data, up: weights.up_EH.data }, { label: "CLIP-Adapter", epoch });
   }
 }
 

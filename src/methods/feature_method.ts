@@ -7,6 +7,8 @@
  */
 import { Matrix } from "../deps.ts";
 import type { HostTensor, Ops } from "../engine/ops.ts";
+import { UserError } from "../errors.ts";
+import { divergence } from "../optim/divergence.ts";
 
 /** Images as features, with the class of each. */
 export interface LabelledFeatures {
@@ -121,6 +123,24 @@ export function crossEntropyGradient(logits_NC: Matrix, labels: Int32Array): { l
     loss += top + Math.log(sum) - logits_NC.get(n, labels[n]);
   }
   return { loss, gradient_NC };
+}
+
+/**
+ * Refuses what a step made of learned numbers when nothing can be computed from it.
+ *
+ * @throws {UserError} when one is not finite, or too large
+ */
+export function requireSound(
+  learned: Record<string, ArrayLike<number>>,
+  { label, epoch }: { label: string; epoch: number },
+): void {
+  for (const [name, values] of Object.entries(learned)) {
+    const fault = divergence(values);
+    if (fault === undefined) continue;
+    throw new UserError(
+      `Training of ${label} stopped in epoch ${epoch}: what it learned (${name}) ${fault}: lower the learning rate with --lr.`,
+    );
+  }
 }
 
 /** Labels of `V` views of the same images, one view after the other. */

@@ -57,7 +57,7 @@ export const promptSettings: SettingsOf<PromptSettings> = {
   epochs: wholeNumber({ help: "passes over the training images", default: 100, least: 1 }),
   batchSize: wholeNumber({ help: "images a step", default: 4, least: 1 }),
   lr: decimal({ help: "learning rate that the cosine starts from", default: 0.0025 }),
-  momentum: decimal({ help: "momentum of SGD", default: 0.9 }),
+  momentum: decimal({ help: "momentum of SGD", default: 0.9, most: 1 }),
   weightDecay: decimal({ help: "weight decay of SGD", default: 5e-4 }),
   warmupEpochs: wholeNumber({ help: "epochs at the warm-up rate", default: 1 }),
   warmupLr: decimal({ help: "learning rate of the warm-up", default: 1e-5 }),

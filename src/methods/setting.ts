@@ -102,9 +102,9 @@ export function wholeNumber(words: SettingWords<number> & { least?: number; most
 }
 
 /**
- * A number from 0.
+ * A number from 0, which float32 has: neither more than the largest nor so small that it would be taken for 0.
  *
- * @param words what it means and its default
+ * @param words what it means, its default and the largest value that it may have (a million)
  *
  * @example
  * ```ts
@@ -114,13 +114,24 @@ export function wholeNumber(words: SettingWords<number> & { least?: number; most
  * if (pull.parse("2e-3", "--pull") !== 0.002) throw new Error("unexpected");
  * ```
  */
-export function decimal(words: SettingWords<number>): Setting<number> {
-  return setting(words, "X", (text, label) => {
+export function decimal(words: SettingWords<number> & { most?: number }): Setting<number> {
+  const { most = 1_000_000, ...rest } = words;
+  return setting(rest, "X", (text, label) => {
     const value = numberOf(text);
-    if (Number.isFinite(value) && value >= 0) return value;
+    if (value > most) {
+      throw new UserError(`${label} is "${text}", and can be ${most.toLocaleString("en")} at most.`);
+    }
+    // Of what JavaScript itself takes for 0, a digit before the exponent is left.
+    if (value >= 0 && value < LEAST && /^[^e]*[1-9]/i.test(text)) {
+      throw new UserError(`${label} is "${text}", which is too small to count beside anything: give 0, or ${LEAST}.`);
+    }
+    if (value >= 0) return value;
     throw new UserError(`${label} is "${text}", and must be a number from 0, such as 0.002 or 2e-3.`);
   });
 }
+
+/** Float32 takes smaller numbers for zero, or for rough multiples of the smallest that it has. */
+const LEAST = 1.2e-38;
 
 /**
  * One of several words.

@@ -19,6 +19,7 @@ import {
   crossEntropyGradient,
   type FeatureClassifier,
   type FeatureTask,
+  requireSound,
   toHost,
   toMatrix,
   toUnitRows,
@@ -220,6 +221,7 @@ function tuneKeys(
       adamStep({ keys }, { keys: Float64Array.from(gradient.to1DArray()) }, { ...adamw, learningRate, steps });
       steps++;
     }
+    requireSound({ keys }, { label: "Tip-Adapter-F", epoch });
     const keys_KE = Matrix.from1DArray(K, E, keys);
     const correct = countCorrect(tipLogits({ ...cache, keys_KE }, validation_NE, initial), task.val.labels);
     // The first of equals, as published: later epochs that tie on few validation images fit the training images closer.

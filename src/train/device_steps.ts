@@ -2,6 +2,7 @@
  * Steps whose optimiser runs on the engine's device: what is learned and the losses come back where the loop needs them (at
  * the end of an epoch, for a checkpoint), and every other second, so that a run shows how it goes. Reading changes nothing.
  */
+import { divergence } from "../optim/divergence.ts";
 import { areFinite, notFinite } from "./parameters.ts";
 import type { StepAt, StepRecord, Steps, Trainable, TrainingState, TrainOptions } from "./training.ts";
 
@@ -35,7 +36,10 @@ export function deviceSteps(
     // A gradient that is not finite leaves the optimiser's memory so for good.
     requireFinite(optimizer ? "Adam's mean of the gradients of" : "the momentum of", velocity);
     requireFinite("Adam's mean of the squared gradients of", squares ?? {});
-    requireFinite("the learned", params);
+    for (const [name, data] of Object.entries(params)) {
+      const fault = divergence(data);
+      if (fault !== undefined) throw notFinite(where, `the learned ${name}`, fault);
+    }
     for (const [name, { data }] of Object.entries(state.params)) data.set(params[name]);
     Object.assign(state.velocity, velocity);
     if (squares) state.squares = squares;

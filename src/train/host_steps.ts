@@ -1,6 +1,7 @@
 /** Steps whose optimiser runs on the host, to PyTorch's bits; and the second step of a meta-learned method. */
 import { UserError } from "../errors.ts";
 import { adamStep } from "../optim/adam.ts";
+import { divergence } from "../optim/divergence.ts";
 import { type Parameter, sgdStep, type Velocity } from "../optim/sgd.ts";
 import { drawMeta } from "./meta_draw.ts";
 import { areFinite, copyParameters, notFinite } from "./parameters.ts";
@@ -29,7 +30,10 @@ export function hostSteps(prompt: Trainable, state: TrainingState, options: Trai
       }
       // A finite gradient can still throw a parameter out of float32's range; such a state must not become a checkpoint.
       for (const [name, { data }] of Object.entries(prompt.params)) {
-        requireFinite(at, `the learned ${name} after it`, data);
+        requireSound(at, `the learned ${name} after it`, data);
+      }
+      for (const [name, { data }] of Object.entries(state.meta?.maps ?? {})) {
+        requireSound(at, `the learned ${name} after it`, data);
       }
       for (const [name, data] of Object.entries(state.squares ?? {})) {
         requireFinite(at, `Adam's mean of the squared gradients of ${name}`, data);
@@ -96,6 +100,11 @@ function secondStep({ maps, outer }: NonNullable<Trainable["meta"]>, options: Tr
       return { maps, velocity, stream: random.state() };
     },
   };
+}
+
+function requireSound({ step, epoch }: StepRecord, what: string, learned: Float32Array): void {
+  const fault = divergence(learned);
+  if (fault !== undefined) throw notFinite(`at step ${step} (epoch ${epoch})`, what, fault);
 }
 
 function requireFinite({ step, epoch }: StepRecord, what: string, values: number[] | Float32Array): void {

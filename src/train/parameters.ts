@@ -24,10 +24,10 @@ export function areFinite(values: readonly number[] | Float32Array): boolean {
   return values.every(Number.isFinite);
 }
 
-/** The error of a number that is not finite: `where` is the step or the steps, `what` the number. */
-export function notFinite(where: string, what: string): UserError {
+/** The error of a number that is not finite: `where` is the step or the steps, `what` the number, `fault` what it is. */
+export function notFinite(where: string, what: string, fault = "is not finite"): UserError {
   return new UserError(
-    `Training stopped ${where}: ${what} is not finite. The last checkpoint is kept. ` +
+    `Training stopped ${where}: ${what} ${fault}. The last checkpoint is kept. ` +
       "Lower the learning rate with --lr, or try another --engine.",
   );
 }

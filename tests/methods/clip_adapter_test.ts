@@ -1,4 +1,5 @@
-import { assert, assertEquals } from "jsr:@std/assert@1.0.19";
+import { assert, assertEquals, assertStringIncludes, assertThrows } from "jsr:@std/assert@1.0.19";
+import { UserError } from "../../src/errors.ts";
 import { learnClipAdapter, trainAdapter } from "../../src/methods/clip_adapter.ts";
 import { assertClose, fixture, task, test_NE, textNew_CE } from "./feature_cases.ts";
 
@@ -50,4 +51,14 @@ Deno.test("the ratio is the first that no other beats on the validation images",
   const hits = ratios.map(accuracy);
   const expected = ratios[hits.indexOf(Math.max(...hits))];
   assertEquals(learnClipAdapter(task, { ratios, epochs: 40 }).chosen.ratio, expected);
+});
+
+Deno.test("a learning rate that throws the network out of what can be computed ends in a sentence, not in an answer", () => {
+  // Its rectifiers turn what is below minus infinity into zeros: the logits of such a network are finite, and mean nothing.
+  const found = [1e308, 1e30, 1e12].map((lr) =>
+    assertThrows(() => learnClipAdapter(task, { ratios: [0.5], epochs: 3, lr }), UserError).message
+  );
+  assertStringIncludes(found[0], "Training of CLIP-Adapter stopped in epoch 2: what it learned (down) is not finite");
+  assertStringIncludes(found[1], "too large to compute with: lower the learning rate with --lr.");
+  assertStringIncludes(found[2], "too large to compute with");
 });

@@ -23,7 +23,12 @@ const KINDS = [
   { setting: wholeNumber({ help: "" }), right: [["0", 0]], wrong: ["-1"] },
   { setting: wholeNumber({ help: "", most: 76 }), right: [["76", 76]], wrong: ["77"] },
   { setting: wholeNumber({ help: "" }), right: [["1000000", 1e6]], wrong: ["1000001", "1e12"] },
-  { setting: decimal({ help: "" }), right: [["2e-3", 0.002], ["0", 0]], wrong: ["fast", "NaN", "-1", "Infinity", " "] },
+  {
+    setting: decimal({ help: "" }),
+    right: [["2e-3", 0.002], ["0", 0], ["0.0e-999", 0], ["1e6", 1e6], ["1.2e-38", 1.2e-38]],
+    wrong: ["fast", "NaN", "-1", "Infinity", " ", "1e308", "1e400", "1e30", "1000001", "1e-39", "1e-400", "-1e-400"],
+  },
+  { setting: decimal({ help: "", most: 1 }), right: [["0.9", 0.9], ["1", 1]], wrong: ["1.001", "1e308"] },
   { setting: choice(["end", "front"], { help: "" }), right: [["end", "end"]], wrong: ["en", "END", ""] },
   { setting: toggle({ help: "" }), right: [["true", true], ["false", false]], wrong: ["maybe", "1", ""] },
   { setting: text({ help: "" }), right: [["a b", "a b"], [" ", " "]], wrong: [""] },
@@ -49,6 +54,8 @@ Deno.test("each kind of setting reads its values, and refuses others in a senten
     UserError,
     '--epochs is "1e12", and can be 1,000,000 at most.',
   );
+  assertThrows(() => decimal({ help: "" }).parse("1e308", "--lr"), UserError, "and can be 1,000,000 at most.");
+  assertThrows(() => decimal({ help: "" }).parse("1e-400", "--lr"), UserError, "too small to count beside anything");
   assertThrows(
     () => choice(["middle", "end"], { help: "" }).parse("midle", "--at"),
     UserError,

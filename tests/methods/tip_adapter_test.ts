@@ -1,4 +1,5 @@
-import { assert, assertAlmostEquals, assertEquals } from "jsr:@std/assert@1.0.19";
+import { assert, assertAlmostEquals, assertEquals, assertStringIncludes, assertThrows } from "jsr:@std/assert@1.0.19";
+import { UserError } from "../../src/errors.ts";
 import { learnTipAdapter, learnTipAdapterF } from "../../src/methods/tip_adapter.ts";
 import { assertClose, fixture, task, test_NE } from "./feature_cases.ts";
 
@@ -27,4 +28,12 @@ Deno.test("smaller batches take more steps and other paths, the same on every ru
   const run = (batchSize: number) => learnTipAdapterF(task, { epochs: 3, lr: 0.02, batchSize }).logits(test_NE).data;
   assertEquals(run(5), run(5));
   assert(run(5).some((value, i) => Math.abs(value - run(256)[i]) > 1e-3));
+});
+
+Deno.test("keys that are too large to compute with end in a sentence: their exponentials are zeros, and zero-shot CLIP is left", () => {
+  for (const [lr, words] of [[1e308, "is not finite"], [1e30, "too large to compute with"]] as const) {
+    const { message } = assertThrows(() => learnTipAdapterF(task, { epochs: 3, lr }), UserError);
+    assertStringIncludes(message, "Training of Tip-Adapter-F stopped in epoch 1: what it learned (keys) ");
+    assertStringIncludes(message, words);
+  }
 });

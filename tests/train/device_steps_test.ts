@@ -100,6 +100,10 @@ Deno.test("what a bad gradient leaves behind stops the run, and the message says
     const [read, words] of [
       [{ velocity: bad }, "in steps 1 to 2 (epoch 1): the momentum of ctx is not finite"],
       [{ params: bad }, "in steps 1 to 2 (epoch 1): the learned ctx is not finite"],
+      [
+        { params: { ctx: Float32Array.of(-1e30) } },
+        "in steps 1 to 2 (epoch 1): the learned ctx has numbers of 1e+30, too large to compute with",
+      ],
       [{ squares: bad }, "in steps 1 to 2 (epoch 1): Adam's mean of the squared gradients of ctx is not finite"],
       [{ losses: [1, Infinity], velocity: bad }, "at step 2 (epoch 1): the loss (Infinity) is not finite"],
     ] as const

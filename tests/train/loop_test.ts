@@ -166,6 +166,26 @@ Deno.test("a gradient whose square is not finite stops Adam before it becomes a 
   assert(error.message.includes("step 1 (epoch 1): Adam's mean of the squared gradients of weight"), error.message);
 });
 
+Deno.test("learned numbers that are finite and too large to compute with stop the run before they become a checkpoint", async () => {
+  const stepTo = (size: number) => {
+    const prompt = toyPrompt();
+    const weight = new Float32Array(6).fill(-size);
+    return train({
+      ...prompt,
+      step: () => Promise.resolve({ loss: 1, gradients: { weight, bias: new Float32Array(2) } }),
+    }, {
+      ...toyRun(),
+      schedule: { rate: 1, epochs: 1, warmupEpochs: 0, warmupRate: 1 },
+      checkpointEvery: 1,
+      save: ({ step }) => Promise.reject(new Error(`saved ${step}`)),
+    });
+  };
+  const words = "step 1 (epoch 1): the learned weight after it has numbers of 1e+30, too large to compute with.";
+  await assertRejects(() => stepTo(1e30), UserError, words);
+  await assertRejects(() => stepTo(2e9), UserError, "has numbers of 2e+9");
+  await assertRejects(() => stepTo(9e8), Error, "saved 1");
+});
+
 Deno.test("a prompt of another shape is refused by name", async () => {
   let state: TrainingState | undefined;
   await train(toyPrompt(), { ...toyRun(), save: (s) => Promise.resolve(void (state = structuredClone(s))) });

@@ -5,6 +5,7 @@
 import { createHash } from "node:crypto";
 import { basename, dirname, join } from "node:path";
 import { messageOf, UserError } from "./errors.ts";
+import { readPromptly } from "./read_promptly.ts";
 
 /** Containers that share a folder may have the same process ids too. */
 let partialCount = Math.floor(Math.random() * 2 ** 32);
@@ -124,7 +125,7 @@ async function readUnsized(path: string, what: string, most: number): Promise<Ui
   let size = 0;
   for (;;) {
     const block = new Uint8Array(1 << 16);
-    const count = await file.read(block);
+    const count = await readPromptly(file, block, { path, what });
     if (count === null) return await new Blob(blocks).bytes();
     blocks.push(block.subarray(0, count));
     size += count;
@@ -282,10 +283,12 @@ function keysOf(value: unknown): number {
 /** The bytes of a file, block by block; each is overwritten by the next one. */
 export async function* readBlocks(path: string): AsyncGenerator<Uint8Array> {
   const fail = throwFileError(path, "read");
-  refusePipe(await Deno.stat(path).catch(fail), { path, what: "the file" });
+  const of = { path, what: "the file" };
+  const info = await Deno.stat(path).catch(fail);
+  refusePipe(info, of);
   using file = await Deno.open(path, { read: true }).catch(fail);
   const block = new Uint8Array(1 << 20);
-  const read = () => file.read(block).catch(fail);
+  const read = () => (info.size > 0 ? file.read(block) : readPromptly(file, block, of)).catch(fail);
   for (let count = await read(); count !== null; count = await read()) yield block.subarray(0, count);
 }
 

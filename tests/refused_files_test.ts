@@ -2,7 +2,8 @@
 import { assertEquals, assertRejects } from "jsr:@std/assert@1.0.19";
 import { join } from "node:path";
 import { UserError } from "../src/errors.ts";
-import { readText, refusedBySystem } from "../src/files.ts";
+import { readText, refusedBySystem, sha256Hex } from "../src/files.ts";
+import { readPromptly } from "../src/read_promptly.ts";
 
 Deno.test("whatever else a system refuses is a sentence, also where nobody was ready for it", async () => {
   const folder = await Deno.makeTempDir();
@@ -37,4 +38,16 @@ Deno.test("a file that has no size until it is read is read as far as its kind g
   // The system makes these up; the second has eight bytes for each page of memory that there could be.
   assertEquals((await readText("/proc/self/comm", "the name")).endsWith("\n"), true);
   await assertRejects(() => readText("/proc/self/pagemap", "the list"), UserError, "and 4 are the most");
+});
+
+Deno.test("a file that the system makes up and that has nothing to give is waited for a moment only", async () => {
+  const block = new Uint8Array(4);
+  const of = { path: "/proc/kmsg", what: "the list", patience: 20 };
+  await assertRejects(
+    () => readPromptly({ read: () => new Promise(() => {}) }, block, of),
+    UserError,
+    "Cannot read the list /proc/kmsg: it has no bytes yet and may never have any, give a file.",
+  );
+  assertEquals(await readPromptly({ read: () => Promise.resolve(3) }, block, of), 3);
+  assertEquals((await sha256Hex("/proc/self/comm")).length, 64);
 });

@@ -57,6 +57,8 @@ interface Origin {
   url: string;
   /** A strong ETag or a date of the source. */
   validator?: string;
+  /** How long the whole file is, where the source said so. */
+  total?: number;
 }
 
 /** Tries in a row without a new byte. */
@@ -182,7 +184,7 @@ async function fetchInto(partial: string, url: string, options: DownloadOptions)
     if (resume && same) headers["if-range"] = origin.validator!;
     const response = await request(url, { headers, signal: stall.signal, hosts: options.hosts });
     try {
-      return await receive(response, { partial, url, from: resume ? size : 0, options, stall });
+      return await receive(response, { partial, url, from: resume ? size : 0, origin, options, stall });
     } finally {
       await response.body?.cancel().catch(() => {});
     }
@@ -202,6 +204,8 @@ interface Receiving {
   url: string;
   /** Where the bytes asked for begin. */
   from: number;
+  /** Of what is there. */
+  origin?: Origin;
   options: DownloadOptions;
   stall: StallWatch;
 }
@@ -224,6 +228,10 @@ async function receive(response: Response, receiving: Receiving): Promise<boolea
     await forget(partial);
     throw new SourceFailure("it sends another part of the file than was asked for", true);
   }
+  if (range && changedSince(receiving.origin, response, range.total) && options.sha256 === undefined) {
+    await forget(partial);
+    throw new SourceFailure("its file has changed since the part that had arrived, which is deleted", true);
+  }
   const length = Number(response.headers.get("content-length") ?? NaN);
   const begin = status === 206 ? receiving.from : 0;
   const total = range?.total ?? (Number.isSafeInteger(length) && length > 0 ? begin + length : options.bytes);
@@ -236,7 +244,8 @@ async function receive(response: Response, receiving: Receiving): Promise<boolea
   }
   using file = await Deno.open(partial, { write: true, create: true });
   if (begin === 0) {
-    await Deno.writeTextFile(`${partial}.json`, JSON.stringify({ url, validator: validatorOf(response) }));
+    const origin: Origin = { url, validator: validatorOf(response), total };
+    await Deno.writeTextFile(`${partial}.json`, JSON.stringify(origin));
   }
   await file.seek(begin, Deno.SeekMode.Start);
   let done = begin;
@@ -255,6 +264,28 @@ async function receive(response: Response, receiving: Receiving): Promise<boolea
   return begin > 0;
 }
 
+/** Whether a source that goes on with a file has another one now, whatever it was asked for. */
+function changedSince(origin: Origin | undefined, response: Response, total: number | undefined): boolean {
+  const now = validatorOf(response);
+  const differs = <T>(before: T | undefined, after: T | undefined) =>
+    before !== undefined && after !== undefined && before !== after;
+  return differs(origin?.validator, now) || differs(origin?.total, total);
+}
+
+/** Where a redirect leads; what was asked for in secret is not asked for in the open. */
+export function redirected(at: URL, location: string): URL {
+  if (!URL.canParse(location, at)) throw new SourceFailure("it leads to an address that can be none", false);
+  const to = new URL(location, at);
+  if (!/^https?:$/.test(to.protocol)) throw new SourceFailure(`it leads to ${to.protocol}`, false);
+  if (at.protocol === "https:" && to.protocol === "http:") {
+    throw new SourceFailure(
+      `it leads from https to http, to ${to.host}, where anyone on the way can change what comes`,
+      false,
+    );
+  }
+  return to;
+}
+
 /** Follows redirects one by one, so that each host is checked. */
 async function request(
   url: string,
@@ -269,8 +300,7 @@ async function request(
     const location = response.headers.get("location");
     if (![301, 302, 303, 307, 308].includes(response.status) || location === null) return response;
     await response.body?.cancel();
-    at = new URL(location, at);
-    if (!/^https?:$/.test(at.protocol)) throw new SourceFailure(`it leads to ${at.protocol}`, false);
+    at = redirected(at, location);
   }
   throw new SourceFailure(`it leads in a circle, ${MOST_REDIRECTS} redirects without a file`, false);
 }

@@ -1,6 +1,6 @@
-import { assert, assertEquals, assertRejects, assertStringIncludes } from "jsr:@std/assert@1.0.19";
+import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "jsr:@std/assert@1.0.19";
 import { join } from "node:path";
-import { downloadFile, type DownloadOptions, takeFile } from "../../src/data/download.ts";
+import { downloadFile, type DownloadOptions, redirected, takeFile } from "../../src/data/download.ts";
 import { UserError } from "../../src/errors.ts";
 import { sha256Hex } from "../../src/files.ts";
 import { type Behaviour, cutAfter, serve, wellBehaved } from "../loopback.ts";
@@ -246,3 +246,73 @@ Deno.test("a file that the user has is taken when it is the published one", asyn
     await Deno.remove(folder, { recursive: true });
   }
 });
+
+Deno.test("a redirect from https to http is refused, and one to no address; others are followed", () => {
+  const to = (from: string, location: string) => redirected(new URL(from), location).href;
+  assertThrows(
+    () => to("https://a.example/x", "http://b.example/x"),
+    Error,
+    "it leads from https to http, to b.example, where anyone on the way can change what comes",
+  );
+  assertThrows(() => to("https://a.example/x", "http://["), Error, "it leads to an address that can be none");
+  assertThrows(() => to("https://a.example/x", "data:,x"), Error, "it leads to data:");
+  assertEquals(to("https://a.example/x/y", "../z"), "https://a.example/z");
+  assertEquals(to("http://a.example/x", "https://b.example/"), "https://b.example/");
+  assertEquals(to("http://a.example/x", "http://[::1]:80/y"), "http://[::1]/y");
+});
+
+Deno.test("headers that come one by one without an end are waited for no longer than a silence", async () => {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  let open = 0;
+  const served = (async () => {
+    for await (const connection of listener) {
+      open++;
+      const write = (text: string) => connection.write(new TextEncoder().encode(text));
+      (async () => {
+        await write("HTTP/1.1 200 OK\r\n");
+        for (let i = 0;; i++) {
+          await write(`x-${i}: 1\r\n`);
+          await new Promise((resolve) => setTimeout(resolve, 10));
+        }
+      })().catch(() => connection.close());
+    }
+  })();
+  await withServers([wellBehaved(BYTES)], async ({ sources, said, target, run }) => {
+    const slow = `http://127.0.0.1:${(listener.addr as Deno.NetAddr).port}/file.bin`;
+    assertEquals(await run({ ...known, sources: [slow, ...sources], stallSeconds: 0.2 }), true);
+    assertStringIncludes(said.join("\n"), "does not give file.bin: no byte in 0.2 seconds");
+    assertEquals([open, await sha256Hex(target)], [4, SHA256]);
+  });
+  listener.close();
+  await served.catch(() => {});
+});
+
+Deno.test("a source that goes on with another file than it began, whatever its ETag was asked for, never mixes the two", async () => {
+  const begun = { etag: '"1"' };
+  const cases: [string, Behaviour, number][] = [
+    ["another ETag", goesOn({ etag: '"2"', total: BYTES.length }), 3],
+    ["another length", goesOn({ etag: '"1"', total: BYTES.length + 1 }), 3],
+    ["another part", goesOn({ etag: '"1"', total: BYTES.length, shift: 5 }), 3],
+    ["the whole after all", () => new Response(BYTES, { headers: { etag: '"2"' } }), 2],
+  ];
+  for (const [what, second, requests] of cases) {
+    const behave: Behaviour = (request, count) =>
+      (count === 0 ? cutAfter(70_000, WRONG, begun) : count === 1 ? second : wellBehaved(BYTES, { etag: '"2"' }))(
+        request,
+        count,
+      );
+    await withServers([behave], async ({ target, ranges, run }) => {
+      assertEquals(await run(), true, what);
+      assertEquals([await sha256Hex(target), ranges[0].length], [SHA256, requests], what);
+    });
+  }
+});
+
+/** Answers any request for a range with the rest of the right bytes, whatever file they were asked of. */
+function goesOn({ etag, total, shift = 0 }: { etag: string; total: number; shift?: number }): Behaviour {
+  return (request) => {
+    const from = Number(/^bytes=(\d+)-$/.exec(request.headers.get("range") ?? "")?.[1] ?? 0) + shift;
+    const headers = { etag, "content-range": `bytes ${from}-${total - 1}/${total}` };
+    return new Response(new Uint8Array(total - from).fill(7), { status: 206, headers });
+  };
+}

@@ -1,5 +1,5 @@
 /** Reports as files. */
-import { UserError, visible } from "../errors.ts";
+import { shown, UserError, visible } from "../errors.ts";
 import { readJson, writeFileAtomic } from "../files.ts";
 import { type Report, REPORT_VERSION } from "./report.ts";
 import { reportFault } from "./report_check.ts";
@@ -76,7 +76,9 @@ export async function readReport(path: string): Promise<Report> {
     throw new UserError(
       version === undefined
         ? `The file ${path} is not a report of this kit: evaluate again to make one.`
-        : `The report ${path} has layout version ${version}, and this kit reads 1 to ${REPORT_VERSION}: evaluate again.`,
+        : `The report ${path} has layout version ${
+          shown(version)
+        }, and this kit reads 1 to ${REPORT_VERSION}: evaluate again.`,
     );
   }
   const fault = reportFault(value);

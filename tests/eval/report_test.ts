@@ -104,6 +104,8 @@ Deno.test("a report that cannot be used is named in a sentence", async () => {
     assertStringIncludes(await refusal("{}"), "is not a report of this kit");
     assertStringIncludes(await refusal("null"), "is not a report of this kit");
     assertStringIncludes(await refusal('{"reportVersion": 7}'), "layout version 7");
+    const deep = `{"reportVersion": ${"[".repeat(100_000)}${"]".repeat(100_000)}}`;
+    assertStringIncludes(await refusal(deep), "layout version a list of 1, and this kit");
     assertStringIncludes(await refusal('{"reportVersion": 1}'), "not whole");
     assertStringIncludes(await refusal('{"reportVersion": 1'), "not valid JSON");
   } finally {

@@ -1,11 +1,10 @@
 /**
  * A CLIP model on an engine: images and texts in, features out.
  */
-import { rowRange } from "../engine/host_tensor.ts";
 import type { Engine, HostTensor } from "../engine/ops.ts";
 import type { ClipConfig } from "./config.ts";
 import { freezeImageTower, type FrozenImageTower, imageTower } from "./image_tower.ts";
-import { type ClassPrompt, layOut, type LayoutOptions, type PromptLayout } from "./prompt_layout.ts";
+import { type ClassPrompt, layOut, type LayoutOptions, packSizes, type PromptLayout } from "./prompt_layout.ts";
 import { freezeTextTower, type FrozenTextTower, textTower } from "./text_tower.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 import type { ClipWeights } from "./weights/load.ts";
@@ -109,8 +108,7 @@ export function loadModel(weights: ClipWeights, options: { engine: Engine; token
     // Each set of shapes is a copy of the tower's weights, and texts have many lengths.
     { shapes: 1 },
   );
-  const packed: ClipModel["layOut"] = (prompts, shape) =>
-    layOut(prompts, { ...shape, width: D, embedding: tokenEmbedding, positions, rowsPerPack: ROWS_PER_PACK });
+  const ofModel = { width: D, embedding: tokenEmbedding, positions, rowsPerPack: ROWS_PER_PACK };
 
   return {
     config,
@@ -126,36 +124,29 @@ export function loadModel(weights: ClipWeights, options: { engine: Engine; token
     async encodeTexts(list, onProgress) {
       textTowerNow = await text();
       const prompts = textPrompts({ config, tokenizer }, list);
-      const layout = packed(prompts, { contextTokens: 0, classSpecific: false });
-      return await encodePacks(layout, (inputs) => texts.run(inputs), { E: config.embedding, onProgress });
+      const { P, Q, L } = packSizes(prompts, { rowsPerPack: ROWS_PER_PACK });
+      const E = config.embedding;
+      const features = new Float32Array(P * Q * E);
+      // A few packs at a time are laid out: those of all texts would take gigabytes for the largest lists of names.
+      const step = Math.max(1, Math.floor(ROWS_PER_RUN / L)) * Q;
+      for (let c = 0; c < prompts.length; c += step) {
+        const { fixed, mask, pick } = layOut(prompts.slice(c, c + step), {
+          ...{ contextTokens: 0, classSpecific: false, classesPerPack: Q, rows: L },
+          ...ofModel,
+        });
+        features.set((await texts.run([fixed, mask, pick]))[0].data, c * E);
+        onProgress?.({ done: Math.min(prompts.length, c + step), total: prompts.length });
+      }
+      return { shape: [prompts.length, E], data: features.slice(0, prompts.length * E) };
     },
     tokenEmbedding,
     positions,
-    layOut: packed,
+    layOut: (prompts, shape) => layOut(prompts, { ...shape, ...ofModel }),
     async dispose() {
       await images.dispose();
       await texts.dispose();
     },
   };
-}
-
-/** Runs packs without learned tokens a few at a time, and puts the features of all classes in order, [C, E]. */
-async function encodePacks(
-  layout: PromptLayout,
-  run: (inputs: HostTensor[]) => Promise<HostTensor[]>,
-  { E, onProgress }: { E: number; onProgress?: TextProgress },
-): Promise<HostTensor> {
-  const [P, Q, L] = layout.pick.shape;
-  const features = new Float32Array(P * Q * E);
-  const step = Math.max(1, Math.floor(ROWS_PER_RUN / L));
-  for (let p = 0; p < P; p += step) {
-    const [out] = await run(
-      [layout.fixed, layout.mask, layout.pick].map((t) => rowRange(t, p, Math.min(P, p + step))),
-    );
-    features.set(out.data, p * Q * E);
-    onProgress?.({ done: Math.min(layout.classes, (p + step) * Q), total: layout.classes });
-  }
-  return { shape: [layout.classes, E], data: features.slice(0, layout.classes * E) };
 }
 
 /**

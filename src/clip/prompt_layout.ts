@@ -117,21 +117,33 @@ export interface LayoutOptions {
   rowsPerPack: number;
   /** Classes a pack, where that is decided already. */
   classesPerPack?: number;
+  /** Rows of a pack, where that is decided already; as many as the longest needs when left out. */
+  rows?: number;
+}
+
+/** How prompts are packed: `Q` classes a pack, `P` packs, `L` rows each. */
+export function packSizes(
+  prompts: readonly ClassPrompt[],
+  options: Pick<LayoutOptions, "rowsPerPack" | "classesPerPack" | "rows">,
+): { P: number; Q: number; L: number; total: number } {
+  const shared = prompts[0].shared;
+  const rowsOfClass = prompts.map((prompt) => prompt.tokens.length - shared);
+  const total = rowsOfClass.reduce((sum, rows) => sum + rows, 0);
+  const packsWanted = Math.max(1, Math.ceil(total / Math.max(1, options.rowsPerPack - shared)));
+  const Q = options.classesPerPack ?? Math.ceil(prompts.length / packsWanted);
+  const P = Math.ceil(prompts.length / Q);
+  let L = options.rows ?? 0;
+  for (let p = 0; p < P; p++) {
+    L = Math.max(L, shared + rowsOfClass.slice(p * Q, p * Q + Q).reduce((sum, rows) => sum + rows, 0));
+  }
+  return { P, Q, L, total };
 }
 
 /** Packs the prompts of all classes. */
 export function layOut(prompts: readonly ClassPrompt[], options: LayoutOptions): PromptLayout {
-  const { contextTokens, classSpecific, inserted = false, width: D, embedding, positions, rowsPerPack } = options;
+  const { contextTokens, classSpecific, inserted = false, width: D, embedding, positions } = options;
   const shared = prompts[0].shared;
-  const rowsOfClass = prompts.map((prompt) => prompt.tokens.length - shared);
-  const total = rowsOfClass.reduce((sum, rows) => sum + rows, 0);
-  const packsWanted = Math.max(1, Math.ceil(total / Math.max(1, rowsPerPack - shared)));
-  const Q = options.classesPerPack ?? Math.ceil(prompts.length / packsWanted);
-  const P = Math.ceil(prompts.length / Q);
-  let L = 0;
-  for (let p = 0; p < P; p++) {
-    L = Math.max(L, shared + rowsOfClass.slice(p * Q, p * Q + Q).reduce((sum, rows) => sum + rows, 0));
-  }
+  const { P, Q, L, total } = packSizes(prompts, options);
   const M = classSpecific ? Q * contextTokens : contextTokens;
   const place = new Float32Array(P * L * M);
   const fixed = new Float32Array(P * L * D);
@@ -195,7 +207,7 @@ function branchOf(
   L: number,
 ): Required<Pick<PromptLayout, "branch" | "pick">> {
   const [{ shared }] = prompts;
-  const alone = { ...options, branches: false, classSpecific: true };
+  const alone = { ...options, branches: false, classSpecific: true, rows: undefined };
   const { place, mask, pick } = layOut(prompts.map(({ tokens }) => ({ tokens, shared: 0 })), alone);
   const [P, K] = place!.shape;
   const spread = new Float32Array(P * K * L);

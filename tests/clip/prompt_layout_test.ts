@@ -5,6 +5,7 @@ import {
   type ClassTokenPosition,
   FORBIDDEN,
   layOut,
+  packSizes,
 } from "../../src/clip/prompt_layout.ts";
 import type { HostTensor } from "../../src/engine/ops.ts";
 import { UserError } from "../../src/errors.ts";
@@ -108,6 +109,28 @@ Deno.test("classes fill packs evenly, and what is missing in the last pack picks
   assertEquals(packs.classes, 5);
   const last = packs.pick.data.subarray(4 * 11);
   assertEquals([last.subarray(0, 11).indexOf(1), last.subarray(11).indexOf(1)], [6, 6]);
+});
+
+Deno.test("packs that are laid out a few at a time are those of all prompts at once", () => {
+  const names = [[10], [11, 12, 13], [14, 15], [16], [17, 18, 19, 20], [21], [22]];
+  const prompts = names.map((name) => prompt("end", { name, M: 0 }));
+  const options = {
+    ...{ contextTokens: 0, classSpecific: false, width: 2, rowsPerPack: 9 },
+    embedding: (id: number) => Float32Array.of(id, 0),
+    positions: Float32Array.from({ length: 24 }, (_, i) => i),
+  };
+  const { P, Q, L } = packSizes(prompts, options);
+  assertEquals([P, Q, L], [3, 3, 12]);
+  const whole = layOut(prompts, options);
+  for (let p = 0; p < P; p += 2) {
+    const few = layOut(prompts.slice(p * Q, (p + 2) * Q), { ...options, classesPerPack: Q, rows: L });
+    for (const name of ["fixed", "mask", "pick"] as const) {
+      const a = whole[name];
+      const size = a.data.length / P;
+      assertEquals(few[name].shape.slice(1), a.shape.slice(1));
+      assertEquals([...few[name].data], [...a.data.subarray(p * size, (p + 2) * size)], name);
+    }
+  }
 });
 
 Deno.test("where rows branch, each class goes on with its own rows, and contexts of its own come in", () => {

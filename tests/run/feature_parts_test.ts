@@ -156,12 +156,12 @@ Deno.test("each file is in one part, and parts are alike in size", () => {
   const names = (part: typeof chunks) =>
     part.flatMap(({ samples, views }) => views.map((view) => `${samples[0].path} ${JSON.stringify(view)}`));
   const total = 7 * (128 + 128 + 60);
-  for (const  of of[1, 2, 5, 21, 128]) {
-    const parts = Array.from({ length: of }, (_, i) => partOf(chunks, { part: i + 1, of }) as typeof chunks);
+  for (const count of [1, 2, 5, 21, 128]) {
+    const parts = Array.from({ length: count }, (_, i) => partOf(chunks, { part: i + 1, of: count }) as typeof chunks);
     assertEquals(parts.flatMap(names), names(chunks));
     for (const part of parts) {
       const size = part.reduce((sum, { samples, views }) => sum + samples.length * views.length, 0);
-      assert(Math.abs(size - total / of) <= 128, `${size} of ${total / of}`);
+      assert(Math.abs(size - total / count) <= 128, `${size} of ${total / count}`);
     }
   }
 });

@@ -25,6 +25,16 @@ export interface Series {
   colour: number;
 }
 
+/** The axis of bars that are accuracies. */
+export const ACCURACY_AXIS = {
+  domain: [0, 100],
+  label: "accuracy, %",
+  labelAnchor: "center",
+  labelArrow: "none",
+  ticks: [0, 25, 50, 75, 100],
+  grid: true,
+} as const;
+
 /** Draws a chart. */
 export async function drawChart(title: string, options: (plot: Plot) => PlotOptions): Promise<string> {
   const plot = await loadPlot();
@@ -130,14 +140,7 @@ export async function classChart(metrics: Metrics, place: string): Promise<strin
     marginRight: 44,
     marginBottom: 34,
     marginTop: 8,
-    x: {
-      domain: [0, 100],
-      label: "accuracy, %",
-      labelAnchor: "center",
-      labelArrow: "none",
-      ticks: [0, 25, 50, 75, 100],
-      grid: true,
-    },
+    x: ACCURACY_AXIS,
     y: { label: null, domain: shown.map(({ key }) => key), tickSize: 0, padding: 0.28 },
     marks: [
       plot.axisY({

@@ -11,7 +11,7 @@ import {
   whyNone,
 } from "../comparison.ts";
 import { methodLabel } from "../../methods/method_label.ts";
-import { axisName, drawChart, type Series } from "./charts.ts";
+import { ACCURACY_AXIS, axisName, drawChart, type Series } from "./charts.ts";
 import { spreadChart, type SpreadSeries } from "./spread_chart.ts";
 import { seriesColour } from "./theme.ts";
 
@@ -129,14 +129,7 @@ async function accuracyChart(
       marginRight: 40,
       marginTop: 18,
       marginBottom: 34,
-      x: {
-        domain: [0, 100],
-        label: "accuracy, %",
-        labelAnchor: "center",
-        labelArrow: "none",
-        ticks: [0, 25, 50, 75, 100],
-        grid: true,
-      },
+      x: ACCURACY_AXIS,
       y: { domain: measures.map((measure) => MEASURES[measure]), label: null, tickSize: 0, padding: 0.22 },
       fy: { domain: labels, label: null, axis: null, padding: 0.2 },
       opacity: { type: "identity" },

@@ -8,7 +8,7 @@ const LONGEST = 100;
  * Starts with a space, so that it can follow a sentence.
  */
 export function didYouMean(word: string, known: Iterable<string>): string {
-  if (word.length > LONGEST) return "";
+  if (word.length > LONGEST || plain(word) === "") return "";
   const ranked = [...known]
     .map((candidate) => ({ candidate, mistakes: mistakes(plain(word), plain(candidate)) }))
     .sort((a, b) => a.mistakes - b.mistakes);
@@ -41,7 +41,7 @@ function mistakes(word: string, other: string): number {
 }
 
 function wordsOf(text: string): string[] {
-  return text.toLowerCase().split(/[^a-z0-9]+/).filter((word) => word !== "");
+  return text.normalize("NFC").toLowerCase().split(/[^\p{L}\p{M}\p{N}]+/u).filter((word) => word !== "");
 }
 
 /** Whether one of the two stands for the first letters of the other's words. */

@@ -37,6 +37,9 @@ for (
 Deno.test("nothing is suggested where nothing is near", () => {
   for (const word of ["--frobnicate", "--x", "", "--stosh"]) assertEquals(didYouMean(word, FLAGS), "", word);
   assertEquals(didYouMean("--shots", []), "");
+  // Neither words of another script nor signs are the same for having no letter of the alphabet.
+  assertEquals(didYouMean("中国", ["日本", "--"]), "");
+  assertEquals(didYouMean("??", ["--"]), "");
 });
 
 Deno.test("words of over a hundred letters are not looked at", () => {

@@ -6,6 +6,7 @@
  */
 import type { OnnxRuntime as ort } from "../deps.ts";
 import { engineFailure } from "./failures.ts";
+import { holding } from "./held.ts";
 import { count } from "./host_tensor.ts";
 import { onnxModel } from "./onnx_model.ts";
 import type { DeviceMemory, Frozen, Held, HostTensor, ProgramFunction } from "./ops.ts";
@@ -29,11 +30,6 @@ export interface OnnxProgram {
   dispose(): Promise<void>;
 }
 
-class HeldOnnx implements Held {
-  readonly engine = "onnx";
-  constructor(readonly shape: readonly number[], readonly tensor: ort.Tensor) {}
-}
-
 /** Tensors that one graph joins. */
 const JOINED = 8;
 
@@ -55,26 +51,18 @@ export function onnxMemory(
   forget(value: Frozen): void;
   dispose(): Promise<void>;
 } {
-  const held = new Set<HeldOnnx>();
+  const held = holding<ort.Tensor>("onnx");
   const frozen = new Map<Frozen, ort.Tensor>();
   const helpers = new Map<string, Promise<ort.InferenceSession>>();
   /** The program whose failure a read may meet. */
   let latest = "a read";
   let runs = 0;
 
-  function heldTensor(value: Held): ort.Tensor {
-    if (!(value instanceof HeldOnnx)) throw new Error(`A tensor that ${value.engine} holds is not for onnx`);
-    if (!held.has(value)) throw new Error("A tensor that onnx held is released, or another engine's");
-    return value.tensor;
-  }
-
-  function hold(tensor: ort.Tensor): HeldOnnx {
+  function hold(tensor: ort.Tensor): Held {
     if (tensor.location !== ON_DEVICE) {
       throw new Error(`ONNX Runtime left an output of ${latest} in ${tensor.location}`);
     }
-    const value = new HeldOnnx([...tensor.dims], tensor);
-    held.add(value);
-    return value;
+    return held.hold(tensor, tensor.dims);
   }
 
   /** A small graph of this engine's own, of inputs of these ranks and any size. */
@@ -150,7 +138,7 @@ export function onnxMemory(
 
   /** Frozen inputs go to the device once. */
   async function feed(input: OnnxInput): Promise<ort.Tensor> {
-    if (input instanceof HeldOnnx || "engine" in input) return heldTensor(input as Held);
+    if ("engine" in input) return held.tensorOf(input);
     if ("data" in input) return feedOf(input);
     let tensor = frozen.get(input);
     if (tensor === undefined) {
@@ -167,7 +155,7 @@ export function onnxMemory(
         async run(inputs) {
           latest = name;
           const outputs = (await own.run(inputs, feed)).map(hold);
-          if (++runs % RUNS_AHEAD === 0) await guarded(() => numbersOf([smallest(outputs).tensor]));
+          if (++runs % RUNS_AHEAD === 0) await guarded(() => numbersOf([held.tensorOf(smallest(outputs))]));
           return outputs;
         },
         dispose: own.dispose,
@@ -175,29 +163,23 @@ export function onnxMemory(
     },
     read: (values) =>
       guarded(async () => {
-        const all = await numbersOf(values.map(heldTensor));
+        const all = await numbersOf(values.map(held.tensorOf));
         let from = 0;
         return values.map(({ shape }) => ({ shape: [...shape], data: all.slice(from, from += count(shape)) }));
       }),
-    release(values) {
-      for (const value of values) {
-        heldTensor(value).dispose();
-        held.delete(value as HeldOnnx);
-      }
-    },
+    release: held.release,
   };
 
   return {
     memory,
-    count: () => held.size,
+    count: held.count,
     forget(value) {
       frozen.get(value)?.dispose();
       frozen.delete(value);
     },
     async dispose() {
-      for (const { tensor } of held) tensor.dispose();
+      held.releaseAll();
       for (const tensor of frozen.values()) tensor.dispose();
-      held.clear();
       frozen.clear();
       for (const pending of helpers.values()) await (await pending).release();
       helpers.clear();
@@ -205,6 +187,6 @@ export function onnxMemory(
   };
 }
 
-function smallest(values: readonly HeldOnnx[]): HeldOnnx {
+function smallest(values: readonly Held[]): Held {
   return values.reduce((least, value) => count(value.shape) < count(least.shape) ? value : least);
 }

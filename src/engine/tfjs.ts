@@ -4,6 +4,7 @@
 import type { Tfjs as tf } from "../deps.ts";
 import { engineFailure } from "./failures.ts";
 import { foldConstants, type Folded } from "./fold.ts";
+import { holding } from "./held.ts";
 import { count } from "./host_tensor.ts";
 import type { DeviceMemory, Engine, Frozen, Held, HostTensor, Ops, Program, ProgramFunction } from "./ops.ts";
 import { FrozenTensor, frozenTensor, type Tfjs, tfjsOps } from "./tfjs_ops.ts";
@@ -52,14 +53,6 @@ interface Prepared {
 /** What a program takes. */
 type Input = HostTensor | Frozen | Held;
 
-/** A tensor that outlives the run that made it. */
-class HeldTensor implements Held {
-  readonly shape: readonly number[];
-  constructor(readonly engine: string, readonly tensor: tf.Tensor) {
-    this.shape = [...tensor.shape];
-  }
-}
-
 /** Runs that may be given to the device while it still computes: enough to keep it busy, and a bound on its queue. */
 const RUNS_AHEAD = 2;
 
@@ -97,7 +90,7 @@ export function tfjsEngine(tf: Tfjs, options: TfjsEngineOptions): Engine {
   const scalars = new Map<number, tf.Scalar>();
   const ops = { ...tfjsOps(tf, options.transposeFirst, { scalars }), ...options.own };
   const frozen = new Set<FrozenTensor>();
-  const held = new Set<HeldTensor>();
+  const held = holding<tf.Tensor>(options.name);
   const memories = new Set<Map<string, Constants>>();
 
   const forget = ({ folded }: Constants) => tf.dispose([...folded.values()]);
@@ -124,17 +117,9 @@ export function tfjsEngine(tf: Tfjs, options: TfjsEngineOptions): Engine {
     }, { folded, keep: (x) => void tf.keep(x) });
   }
 
-  function heldTensor(value: Held): tf.Tensor {
-    if (!(value instanceof HeldTensor) || value.engine !== options.name) {
-      throw new Error(`A tensor that ${value.engine} holds is not for ${options.name}`);
-    }
-    if (!held.has(value)) throw new Error(`A tensor that ${options.name} held is released, or another engine's`);
-    return value.tensor;
-  }
-
   function inputTensor(runOps: Ops<tf.Tensor>, input: Input): tf.Tensor {
     if (input instanceof FrozenTensor) return runOps.frozen(input);
-    if ("engine" in input) return heldTensor(input);
+    if ("engine" in input) return held.tensorOf(input);
     const { data, shape } = input as HostTensor;
     return tf.tensor(data, [...shape], "float32");
   }
@@ -247,22 +232,13 @@ export function tfjsEngine(tf: Tfjs, options: TfjsEngineOptions): Engine {
             tf.dispose(outputs);
             throw error;
           }
-          return outputs.map((output) => {
-            const value = new HeldTensor(options.name, output);
-            held.add(value);
-            return value;
-          });
+          return outputs.map((output) => held.hold(output, output.shape));
         },
         dispose: own.dispose,
       };
     },
-    read: (values) => guarded(latest, async () => await numbersOf(values.map(heldTensor))),
-    release(values) {
-      for (const value of values) {
-        heldTensor(value).dispose();
-        held.delete(value as HeldTensor);
-      }
-    },
+    read: (values) => guarded(latest, async () => await numbersOf(values.map(held.tensorOf))),
+    release: held.release,
   };
 
   return {
@@ -293,8 +269,7 @@ export function tfjsEngine(tf: Tfjs, options: TfjsEngineOptions): Engine {
       memories.forEach(forgetAll);
       scalars.forEach((value) => value.dispose());
       scalars.clear();
-      held.forEach(({ tensor }) => tensor.dispose());
-      held.clear();
+      held.releaseAll();
       frozen.forEach((value) => value.release());
       frozen.clear();
       options.close?.();

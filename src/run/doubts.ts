@@ -34,15 +34,24 @@ export function requireTestImages(
   }
 }
 
-/** The classes that a run will be evaluated on, with the data set that they are of; each list once. */
-export function evaluatedClasses(
+/** What a run will be evaluated on: the images of each target, and the data set that they are of. */
+function evaluationsOf(
   run: SeedRun,
   { targets, others }: { targets: readonly EvaluationTarget[]; others: ReadonlyMap<string, RunData> },
-): Pick<ClassList, "classNames" | "data">[] {
+): { at: Evaluated; images: EvaluatedImages; data: RunData }[] {
   return targets.map(({ other: name, ...target }) => {
     const other = name === undefined ? undefined : others.get(name);
-    return { classNames: imagesOf(run, { ...target, other }).classNames, data: other ?? run.inputs.data };
+    const at = { ...target, other };
+    return { at, images: imagesOf(run, at), data: other ?? run.inputs.data };
   });
+}
+
+/** The classes that a run will be evaluated on, target by target, with the data set that they are of. */
+export function evaluatedClasses(
+  run: SeedRun,
+  on: Parameters<typeof evaluationsOf>[1],
+): Pick<ClassList, "classNames" | "data">[] {
+  return evaluationsOf(run, on).map(({ images: { classNames }, data }) => ({ classNames, data }));
 }
 
 /**
@@ -57,10 +66,8 @@ export async function lookAhead(
 ): Promise<void> {
   const told = new Set<string>();
   // The images that are learned from were looked at for the run's identity.
-  for (const { other, ...target } of targets) {
-    const at = { ...target, other: other === undefined ? undefined : others.get(other) };
-    const images = imagesOf(run, at);
-    await (at.other ?? run.inputs.data).sha256(images.samples);
+  for (const { at, images, data } of evaluationsOf(run, { targets, others })) {
+    await data.sha256(images.samples);
     for (const { text } of await warningsOf(run, at, images)) if (!told.has(text)) told.add(text);
   }
   for (const text of told) run.progress.say(`warning: ${text}`);

@@ -54,14 +54,19 @@ function heightOf(methods: number, measures: number): number {
   return methods * (measures * ROW + HEADING_ROW) + AXIS;
 }
 
-/** The rows of a chart in as many charts of like height as it takes. */
-function parts<T>(rows: readonly T[], measures: number): T[][] {
+/** Draws the rows in as many charts of like height as it takes; `which` is a chart's place among them, in words. */
+async function inParts<T>(
+  rows: readonly T[],
+  { measures, draw }: { measures: number; draw: (rows: readonly T[], which: string) => Promise<string> },
+): Promise<string[]> {
   const most = Math.max(1, Math.floor((MOST_HEIGHT - AXIS) / (measures * ROW + HEADING_ROW)));
   const count = Math.max(1, Math.ceil(rows.length / most));
-  return Array.from(
-    { length: count },
-    (_, i) => rows.slice(Math.round(i * rows.length / count), Math.round((i + 1) * rows.length / count)),
-  );
+  const charts: string[] = [];
+  for (let i = 0; i < count; i++) {
+    const part = rows.slice(Math.round(i * rows.length / count), Math.round((i + 1) * rows.length / count));
+    charts.push(await draw(part, partWords(i, count)));
+  }
+  return charts;
 }
 
 /** `, 2 of 3`, where there are several. */
@@ -90,12 +95,10 @@ const GAP = { fy: "method", y: "measure", text: "text", textAnchor: "start", dx:
  * charts.
  */
 export async function accuracyCharts(comparison: Comparison): Promise<string[]> {
-  const all = parts(comparison.methods, measuresOf(comparison).length);
-  const charts: string[] = [];
-  for (const [part, methods] of all.entries()) {
-    charts.push(await accuracyChart(comparison, { methods, which: partWords(part, all.length) }));
-  }
-  return charts;
+  return await inParts(comparison.methods, {
+    measures: measuresOf(comparison).length,
+    draw: (methods, which) => accuracyChart(comparison, { methods, which }),
+  });
 }
 
 async function accuracyChart(
@@ -172,12 +175,10 @@ async function accuracyChart(
 export async function differenceCharts(comparison: Comparison): Promise<string[]> {
   const { differences } = comparison;
   const names = [...new Set(differences.map(({ method }) => method))];
-  const all = parts(names, new Set(differences.map(({ of }) => of)).size);
-  const charts: string[] = [];
-  for (const [part, names] of all.entries()) {
-    charts.push(await differenceChart(comparison, { names, which: partWords(part, all.length) }));
-  }
-  return charts;
+  return await inParts(names, {
+    measures: new Set(differences.map(({ of }) => of)).size,
+    draw: (names, which) => differenceChart(comparison, { names, which }),
+  });
 }
 
 async function differenceChart(
